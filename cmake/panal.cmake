@@ -1,0 +1,59 @@
+# One static library per folder, one test program per folder of tests/unit.
+
+add_library(panal_options INTERFACE)
+target_compile_options(panal_options INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wnull-dereference -fstack-protector-strong
+  $<$<CXX_COMPILER_ID:GNU>:-Wlogical-op -Wduplicated-cond>
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Debug>>:-Wno-null-dereference>
+  $<$<CONFIG:Release>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3>)
+target_include_directories(panal_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_link_options(panal_options INTERFACE $<$<CONFIG:Release>:LINKER:-z,relro,-z,now>)
+
+# panal_library(NAME DEPS...): every .cc of the current folder (not of folders below it).
+function(panal_library name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    target_link_libraries(${name} PUBLIC panal_options ${ARGN})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE panal_options ${ARGN})
+  endif()
+endfunction()
+
+# panal_program(NAME SOURCE DEPS...): build/<preset>/bin/NAME.
+function(panal_program name source)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE panal_options ${ARGN})
+endfunction()
+
+# panal_unit_tests(FOLDER DEPS...): tests/unit/FOLDER/*.cc, registered in ctest under label unit.
+function(panal_unit_tests folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${folder}/*.cc)
+  if(NOT sources)
+    return()
+  endif()
+  string(REPLACE "/" "_" name "unit_${folder}")
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE panal_options ${ARGN} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE PANAL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  gtest_discover_tests(${name} PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60
+    TEST_PREFIX "${folder}: " DISCOVERY_MODE PRE_TEST)
+endfunction()
+
+# panal_system_tests(FOLDER DEPS...): tests/system/FOLDER/*.cc -> one program, run whole inside
+# scripts/lab by ctest under label system (root and the real kernel).
+function(panal_system_tests folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/system/${folder}/*.cc)
+  if(NOT sources)
+    return()
+  endif()
+  string(REPLACE "/" "_" name "system_${folder}")
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE panal_options ${ARGN} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE PANAL_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+    PANAL_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  add_test(NAME "system ${folder}" COMMAND ${CMAKE_SOURCE_DIR}/scripts/lab $<TARGET_FILE:${name}>)
+  set_tests_properties("system ${folder}" PROPERTIES LABELS system TIMEOUT 900)
+endfunction()

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/base/log.h"
+#include "engine/base/result.h"
+#include "engine/base/unique_fd.h"
+#include "engine/model/ids.h"
+
+namespace panal::netconfine {
+
+/// Prefixes that desktops' addresses are taken from; desktop n has the n-th address.
+struct AddressPlan {
+  std::string subnet4;  ///< CIDR, e.g. 10.77.0.0/16
+  std::string subnet6;  ///< CIDR, at most /96
+};
+
+/// One desktop's link as the kernel has it.
+struct Link {
+  DesktopId id = 0;
+  std::string name;      ///< "pnl7", in Panal's network namespace
+  std::string address4;  ///< the desktop's own, without prefix length
+  std::string address6;
+  std::string mac;       ///< the desktop's
+};
+
+/// The desktops' network: a namespace of its own, one routed point-to-point veth a desktop, one
+/// nftables table whose cost does not depend on the number of desktops.
+/// All calls act inside the namespace whose descriptor open() was given; the calling thread's
+/// namespace is not changed. Thread-safe.
+class Network {
+ public:
+  /// Loads the ruleset (one atomic batch, default drop) if it is not there, and sets the
+  /// namespace's sysctls. Errors: EPERM, EOPNOTSUPP without nftables, EINVAL for a bad plan.
+  [[nodiscard]] static Result<std::unique_ptr<Network>> open(UniqueFd network_namespace,
+                                                             const AddressPlan& plan,
+                                                             LoggerPtr log);
+  virtual ~Network() = default;
+
+  /// Gives the network namespace `desktop_namespace` its link: eth0 with addresses, routes and
+  /// static neighbours on both ends; lo up; the desktop's elements in the rules' sets. Rules come
+  /// first, link up last. On error nothing is left. Errors: EEXIST, ENOSPC (prefix used up).
+  [[nodiscard]] virtual Result<Link> attach(DesktopId id, const UniqueFd& desktop_namespace) = 0;
+  /// Removes link and set elements. Not attached is not an error.
+  [[nodiscard]] virtual Result<void> detach(DesktopId id) = 0;
+  /// Links the kernel has, found by name.
+  [[nodiscard]] virtual Result<std::vector<Link>> links() = 0;
+  /// Detaches all that is not in `live`.
+  [[nodiscard]] virtual Result<void> recover(const std::set<DesktopId>& live) = 0;
+};
+
+}  // namespace panal::netconfine

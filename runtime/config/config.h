@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/model/ids.h"
+
+namespace panal::config {
+
+/// How desktops reach the world outside; see design: `none` is the default.
+enum class Outside { kNone };
+
+/// Everything /etc/panal/panal.toml can say, with defaults. All roots are settable, so that tests
+/// run beside a live node. An unknown key is an error "file:line: unknown key ...".
+struct Config {
+  std::string node_name;  ///< default: the host's name
+
+  // [paths]
+  std::string state_dir = "/var/lib/panal";
+  std::string run_dir = "/run/panal";
+  std::string images_dir;   ///< default: state_dir/images
+  std::string homes_dir;    ///< default: state_dir/homes
+  std::string recipes_dir;  ///< default: the recipes beside the program, else /usr/share/panal/recipes
+
+  // [cgroup]
+  std::string cgroup_parent = "panal";       ///< path below each hierarchy's root
+  std::uint64_t memory_reserve_bytes = 0;    ///< kept for the host; 0: max(1 GiB, 10 % of RAM)
+  std::uint64_t memory_limit_bytes = 0;      ///< the parent group's limit; 0: computed from the reserve
+
+  // [ids]
+  IdRange ids{0, 0};  ///< host ids given to desktops; count 0: root's line in /etc/subuid
+
+  // [network]
+  std::string subnet4 = "10.77.0.0/16";
+  std::string subnet6 = "fd77:7061:6e61::/64";
+  Outside outside = Outside::kNone;
+
+  // [desktop]
+  std::uint64_t desktop_memory_bytes = std::uint64_t{2} << 30U;
+  std::uint64_t desktop_pids = 512;
+  bool prewarm = true;
+  std::uint32_t stop_grace_seconds = 5;
+  std::uint32_t start_timeout_seconds = 60;
+  std::uint32_t parallel_starts = 4;
+
+  // [broker]
+  std::string listen_address = "0.0.0.0";
+  std::uint16_t port = 8443;
+  std::string tls_certificate;  ///< PEM; empty: state_dir/tls/cert.pem, self-signed on first use
+  std::string tls_key;
+  std::string broker_user = "panal-broker";
+  std::uint32_t broker_workers = 0;  ///< 0: one a core
+
+  // [database]
+  std::string database_url;  ///< libpq URL; empty: the private cluster under state_dir/postgres
+  std::string database_user = "panal-db";  ///< OS user that owns the private cluster
+
+  // Derived names, so that nobody spells them twice.
+  [[nodiscard]] std::string mount_namespace_file() const { return run_dir + "/ns/mnt"; }
+  [[nodiscard]] std::string net_namespace_file() const { return run_dir + "/ns/net"; }
+  [[nodiscard]] std::string node_socket() const { return run_dir + "/panald.sock"; }
+  /// Per-desktop directory below run_dir: holds lxc.conf, root/ (mount point), host/ (the tmpfs
+  /// shared with the desktop), prewarm/.
+  [[nodiscard]] std::string desktop_run_dir(DesktopId id) const {
+    return run_dir + "/desktops/" + kernel_name(id);
+  }
+  /// Per-desktop directory below state_dir: holds upper/ (writable layer), log/.
+  [[nodiscard]] std::string desktop_state_dir(DesktopId id) const {
+    return state_dir + "/desktops/" + kernel_name(id);
+  }
+  [[nodiscard]] std::string database_socket_dir() const { return run_dir + "/postgres"; }
+  /// What libpq is given: database_url, or the private cluster's socket with `role`.
+  [[nodiscard]] std::string database_conninfo(const std::string& role) const;
+};
+
+inline constexpr const char* kDefaultConfigFile = "/etc/panal/panal.toml";
+
+/// Parses TOML text. `file` is only for messages. Errors: EPROTO "file:line: what is wrong".
+[[nodiscard]] Result<Config> parse(const std::string& text, const std::string& file);
+
+/// Reads `file`, or $PANAL_CONFIG where `file` is empty, or the default file; a default file that
+/// is absent means all defaults. Errors: those of parse() and read(2).
+[[nodiscard]] Result<Config> load(const std::string& file = {});
+
+/// The effective values as TOML text that parse() accepts (`panal config`).
+[[nodiscard]] std::string print(const Config& config);
+
+}  // namespace panal::config

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "engine/base/result.h"
+#include "engine/base/unique_fd.h"
+
+namespace panal::control {
+
+/// panald's local socket (config.node_socket()): SOCK_SEQPACKET, one JSON object a message,
+/// descriptors by SCM_RIGHTS. Mode 0660 root:<broker's group>; who calls is known by SO_PEERCRED:
+/// the broker's user may only `attach` and `open`, root may all.
+///
+/// Requests ("op"), each answered by any number of {"progress": text} and one of
+/// {"ok": true, ...} or {"error": sentence, "status": HTTP-like code}:
+///   status                       node name, pid, version, desktops by state
+///   stats                        {"desktops": [{"id", "memory_bytes", "cpu_ns", "processes",
+///                                "session", "idle_ms", "class"}], "host": {...}}
+///   attach desktop=ID geometry fullscreen keyboard link client takeover
+///                                makes nxagent listen with a fresh cookie; answers
+///                                {"ok": true, "attach": N, "cookie": "<32 hex>"}; one attach at a
+///                                time per desktop: a later one takes over (status 409 refusals say
+///                                so to the earlier)
+///   open desktop=ID attach=N     answers {"ok": true} with the connected nx socket as its descriptor
+///   suspend desktop=ID           ends the link, keeps the programs
+///   wake                         run the reconcile loop now
+inline constexpr std::size_t kMessageBytes = std::size_t{256} << 10U;
+
+/// A blocking client of that socket, for the CLI and for workers' threads.
+class Connection {
+ public:
+  /// Errors: ENOENT or ECONNREFUSED when panald does not run, EACCES.
+  [[nodiscard]] static Result<Connection> connect(const std::string& socket_path);
+  explicit Connection(UniqueFd fd) : fd_(std::move(fd)) {}
+
+  [[nodiscard]] Result<void> send(const nlohmann::json& message) const;
+  struct Message;  ///< defined in message.h (it holds the JSON value and a descriptor)
+  /// Errors: ETIMEDOUT, ECONNRESET when panald went away, EPROTO.
+  [[nodiscard]] Result<Message> receive(std::chrono::milliseconds timeout) const;
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;
+};
+
+/// Sends one message, with `descriptor` attached unless it is -1.
+[[nodiscard]] Result<void> send_message(int socket, const nlohmann::json& message,
+                                        int descriptor = -1);
+/// Receives one message that is already there (or blocks on a blocking socket).
+/// Errors: EAGAIN, ECONNRESET at the peer's end, EMSGSIZE, EPROTO.
+[[nodiscard]] Result<Connection::Message> receive_message(int socket);
+
+}  // namespace panal::control

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/base/pidfd.h"
+#include "engine/base/result.h"
+#include "engine/model/ids.h"
+#include "engine/model/limits.h"
+
+namespace panal::desktop {
+
+/// The person inside: comes from the store; the image needs no such account.
+struct UserRecord {
+  std::string tenant;
+  std::string login;
+  std::uint32_t uid = 1000;
+  std::uint32_t gid = 1000;
+  std::vector<std::pair<std::string, std::uint32_t>> groups;  ///< supplementary
+  std::string home_path;                                       ///< inside, e.g. /home/alice
+  std::string shell = "/bin/bash";
+  std::string lang = "C.UTF-8";
+  std::string timezone = "Etc/UTC";
+  std::string keyboard = "pc105/us";
+};
+
+/// Everything needed to start a desktop on this node.
+struct DesktopSpec {
+  DesktopId id = 0;
+  std::string name;          ///< user-chosen, for people only
+  std::string version_root;  ///< the image version's tree
+  std::vector<std::string> session;
+  bool browser_sandbox = false;
+  bool persistent = false;   ///< keep the upper
+  std::string home;          ///< name of the home in the home store
+  UserRecord user;
+  IdRange ids;
+  Limits limits;
+};
+
+/// A desktop that runs: its init, held so that it cannot be mistaken for another.
+struct RunningDesktop {
+  DesktopId id = 0;
+  Pidfd init;
+};
+
+/// Which step failed, why, and the log lines that prove it.
+struct StepError {
+  std::string step;  ///< "compose", "home", "shared", "cgroup", "container", "network", "agent"
+  Error cause;
+  std::string evidence;  ///< last lines of the log concerned; printable
+
+  [[nodiscard]] std::string reason() const;  ///< one sentence for the store and for people
+};
+
+/// panald's side of the agent, as the lifecycle needs it (implemented in runtime/node).
+class AgentGate {
+ public:
+  virtual ~AgentGate() = default;
+  /// Listens at `shared_dir`/agent.sock for the agent of this desktop.
+  [[nodiscard]] virtual Result<void> listen(const DesktopSpec& spec,
+                                            const std::string& shared_dir) = 0;
+  /// Waits for its hello and answers welcome. Errors: ETIMEDOUT, ECHILD once `init` has ended.
+  [[nodiscard]] virtual Result<void> wait_ready(DesktopId id, const Pidfd& init,
+                                                std::chrono::milliseconds timeout) = 0;
+  /// Asks for an orderly end; does not wait. Errors: ENOTCONN.
+  [[nodiscard]] virtual Result<void> poweroff(DesktopId id, std::chrono::milliseconds grace) = 0;
+  /// Stops listening and drops the connection.
+  virtual void close(DesktopId id) = 0;
+};
+
+}  // namespace panal::desktop
