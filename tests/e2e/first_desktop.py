@@ -1,0 +1,181 @@
+"""From nothing to a live desktop and back, as its users see it (see farm.py).
+
+usage: first_desktop.py IMAGE [--pictures DIR]
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import traceback
+
+from farm import Client, Failed, Node, Screen, say, wait_for
+
+# What the session starts beside the image's own programs: one terminal that keeps what is typed.
+TYPED = "typed.txt"
+STARTUP = f"""#!/bin/sh
+echo volatile >/var/tmp/marker
+exec xterm -geometry 60x12+40+40 -e sh -c 'echo $$ >~/terminal.pid; exec cat >~/{TYPED}'
+"""
+AUTOSTART = """[Desktop Entry]
+Type=Application
+Name=Typed
+Exec=/bin/sh /home/alice/.icewm/startup
+"""
+
+
+def plant_startup(node, login):
+    """Puts a start-up program into the user's home, as the user would have."""
+    home = node.home(login)
+    uid = gid = home.stat().st_uid
+    for name, text, mode in (
+        (".icewm/startup", STARTUP, 0o755),
+        (".config/autostart/typed.desktop", AUTOSTART, 0o644),
+    ):
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        for entry in (path, *path.relative_to(home).parents):
+            os.chown(home / entry, uid, gid)
+
+
+def init_root(node, name):
+    """The desktop's root directory as the kernel shows it."""
+    return pathlib.Path(f"/proc/{node.desktop(name)['pid']}/root")
+
+
+def session_is(node, name, state):
+    return lambda: node.desktop(name)["session"] == state
+
+
+def terminal_alive(node, name, login):
+    inside = (node.home(login) / "terminal.pid").read_text().strip()
+    return (init_root(node, name) / "proc" / inside / "stat").exists()
+
+
+def life(node, screen, image, pictures):
+    login, password, name = "alice", "correct horse 7", "alice-desk"
+
+    say("panal up; user; desktop")
+    node.panal("up")
+    node.panal("image", "build", image)
+    node.panal("user", "add", login, "--password-file", "/dev/stdin", stdin=password + "\n")
+    node.panal("desktop", "create", name, "--user", login, "--image", image)
+
+    # A first start makes the home; then it gets its start-up programs.
+    node.panal("desktop", "start", name)
+    node.panal("desktop", "stop", name)
+    plant_startup(node, login)
+
+    say("the client lists and connects")
+    client = Client(node, screen, login, password, name, "--geometry", "1000x700")
+    try:
+        wait_for("a connected session", session_is(node, name, "connected"), 120)
+    except Failed:
+        say(client.output())
+        raise
+    shape = screen.wait_painted(pictures / f"{image}.png", 30)
+    say(f"desktop window {shape[3]}x{shape[4]} at {shape[1]},{shape[2]}")
+    if abs(shape[3] - 1000) > 40 or abs(shape[4] - 700) > 60:
+        raise Failed(f"asked for 1000x700, the window is {shape[3]}x{shape[4]}")
+
+    say("keys typed arrive in the terminal")
+    wait_for("the terminal", lambda: (node.home(login) / "terminal.pid").exists(), 60)
+    screen.click(shape[1] + 150, shape[2] + 110)
+    screen.type_line("hello panal 42")
+    typed = node.home(login) / TYPED
+    wait_for("the typed line", lambda: "hello panal 42" in typed.read_text().lower(), 30)
+    if typed.read_text() != "hello panal 42\n":
+        say(f"note: it came as {typed.read_text()!r}")
+    pid = (node.home(login) / "terminal.pid").read_text()
+    screen.shot(pictures / f"{image}.png")
+
+    say("the client is killed: suspended, programs alive")
+    client.kill()
+    wait_for("a suspended session", session_is(node, name, "suspended"), 30)
+    if not terminal_alive(node, name, login):
+        raise Failed("the terminal did not survive the lost link")
+
+    say("a second client, whose greeting has no cookie, at another size: the same programs")
+    client = Client(node, screen, login, password, name, "--geometry", "800x600", "--no-cookie")
+    wait_for("a connected session", session_is(node, name, "connected"), 60)
+    screen.wait_painted(pictures / f"{image}-again.png", 30)
+    if not terminal_alive(node, name, login):
+        raise Failed("the terminal died on reconnect")
+    screen.type_line("again")
+    wait_for("the second line", lambda: "again" in typed.read_text().lower(), 30)
+    if (node.home(login) / "terminal.pid").read_text() != pid:
+        raise Failed("another terminal was started")
+
+    say("stop: gone, volatile data gone, home kept")
+    if not (init_root(node, name) / "var/tmp/marker").exists():
+        raise Failed("the marker was never written")
+    node.panal("desktop", "stop", name)
+    if node.desktop(name)["state"] != "stopped":
+        raise Failed(f"after stop: {node.desktop(name)}")
+    client.process.wait(timeout=30)
+    if "again" not in typed.read_text().lower():
+        raise Failed("the home lost data at stop")
+    (node.home(login) / ".icewm/startup").unlink()
+    (node.home(login) / ".config/autostart/typed.desktop").unlink()
+    node.panal("desktop", "start", name)
+    if (init_root(node, name) / "var/tmp/marker").exists():
+        raise Failed("volatile data survived the stop")
+
+    say("wrong password and foreign desktops")
+    wrong = Client(node, screen, login, "wrong", name)
+    if wrong.process.wait(timeout=60) != 4:
+        raise Failed(f"a wrong password ended with {wrong.process.returncode}: {wrong.output()}")
+
+
+def leftovers(node):
+    """What of ours is still there after `panal down`."""
+    parent = os.environ["PANAL_LAB_CGROUP"] + "/panal"
+    found = [str(p) for p in pathlib.Path("/sys/fs/cgroup").glob(f"*/{parent}*")]
+    mounts = pathlib.Path("/proc/self/mounts").read_text().splitlines()
+    found += [m for m in mounts if str(node.run_dir) in m or str(node.state) in m]
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(w in words[0] for w in (b"panal", b"postgres", b"nxagent", b"lxc")):
+            found.append(f"process {process.name}: {words[0].decode(errors='replace')}")
+    links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True)
+    found += [line for line in links.stdout.splitlines() if "pnl" in line]
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("image")
+    parser.add_argument("--pictures", type=pathlib.Path, default=pathlib.Path("."))
+    options = parser.parse_args()
+    options.pictures.mkdir(parents=True, exist_ok=True)
+    node = Node()
+    screen = Screen()
+    status = 0
+    try:
+        life(node, screen, options.image, options.pictures)
+    except Exception:  # noqa: BLE001 - whatever went wrong, show the node's logs
+        traceback.print_exc()
+        print(node.logs())
+        status = 1
+    finally:
+        down = node.panal("down", check=False)
+        screen.close()
+    if down.returncode != 0:
+        say(f"panal down: exit {down.returncode}\n{down.stdout}\n{down.stderr}")
+        status = 1
+    rest = leftovers(node)
+    if rest:
+        say("left after panal down:\n  " + "\n  ".join(rest))
+        status = 1
+    print(f"e2e {options.image}: {'failed' if status else 'passed'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
