@@ -26,16 +26,19 @@ struct HomeSpec {
 class HomeStore {
  public:
   explicit HomeStore(std::string homes_dir) : homes_dir_(std::move(homes_dir)) {}
+  HomeStore(const HomeStore&) = delete;
+  HomeStore& operator=(const HomeStore&) = delete;
+  virtual ~HomeStore() = default;
 
   /// Makes the home if there is none (mode 0700), takes its lock, mounts it idmapped at
   /// mount_point. Errors: EBUSY "home alice is open in d3", EINVAL for names with / or leading dot.
-  [[nodiscard]] Result<void> attach(const HomeSpec& spec);
+  [[nodiscard]] virtual Result<void> attach(const HomeSpec& spec);
   /// Unmounts and unlocks. Not attached is not an error. The home's content stays.
-  [[nodiscard]] Result<void> detach(const HomeSpec& spec);
+  [[nodiscard]] virtual Result<void> detach(const HomeSpec& spec);
   /// After a crash: removes locks of desktops that are not in `live` (kernel names).
-  [[nodiscard]] Result<void> recover(const std::set<std::string>& live);
+  [[nodiscard]] virtual Result<void> recover(const std::set<std::string>& live);
   /// Deletes a home for good. Errors: EBUSY while it is open, ENOENT.
-  [[nodiscard]] Result<void> remove(const std::string& tenant, const std::string& home);
+  [[nodiscard]] virtual Result<void> remove(const std::string& tenant, const std::string& home);
 
  private:
   std::string homes_dir_;
