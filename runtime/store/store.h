@@ -14,6 +14,7 @@
 namespace panal::store {
 
 /// Database roles; each may only do what its GRANTs say (migrations/0001_initial.sql).
+inline constexpr const char* kOwnerRole = "panal_owner";    ///< owns the schema: migrations only
 inline constexpr const char* kAdminRole = "panal_admin";    ///< the CLI
 inline constexpr const char* kNodeRole = "panal_node";      ///< panald
 inline constexpr const char* kBrokerRole = "panal_broker";  ///< the broker
@@ -65,6 +66,7 @@ struct Desktop {
   std::uint64_t idle_ms = 0;
   std::string changed;                   ///< ISO 8601, last change of observed
   std::uint64_t generation = 0;          ///< raised by each start request: a failed one is retried then
+  std::uint64_t claimed_generation = 0;  ///< the generation the last claim_start() answered
 };
 
 struct AuditRow {
@@ -85,6 +87,10 @@ class Store {
   [[nodiscard]] virtual Result<void> set_password(const std::string& tenant,
                                                   const std::string& login,
                                                   const std::string& password_hash) = 0;
+  /// A blocked user's desktops are not started any more.
+  [[nodiscard]] virtual Result<void> set_blocked(const std::string& tenant,
+                                                 const std::string& login, bool blocked) = 0;
+  /// Errors: EBUSY while the user has desktops.
   [[nodiscard]] virtual Result<void> remove_user(const std::string& tenant,
                                                  const std::string& login) = 0;
   [[nodiscard]] virtual Result<std::vector<User>> users() = 0;
