@@ -84,6 +84,11 @@ inline constexpr const char* kDefaultConfigFile = "/etc/panal/panal.toml";
 /// is absent means all defaults. Errors: those of parse() and read(2).
 [[nodiscard]] Result<Config> load(const std::string& file = {});
 
+/// The directory the running program is in: where the other programs are.
+[[nodiscard]] std::string program_dir();
+/// ../../../recipes when running from build/<preset>/bin of a source tree, else the installed ones.
+[[nodiscard]] std::string default_recipes_dir();
+
 /// The effective values as TOML text that parse() accepts (`panal config`).
 [[nodiscard]] std::string print(const Config& config);
 

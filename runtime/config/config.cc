@@ -1,0 +1,138 @@
+#include "runtime/config/config.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <cstdlib>
+
+#include "engine/base/kernel_paths.h"
+#include "engine/base/unique_fd.h"
+#include "runtime/config/schema.h"
+
+namespace panal::config {
+namespace {
+
+constexpr std::size_t kFileBytes = std::size_t{1} << 20U;
+
+Result<std::string> read_file(const std::string& file) {
+  const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd) return fail_errno("read configuration", file);
+  std::string text;
+  std::array<char, 16384> block{};
+  while (true) {
+    const ssize_t got = read(fd.get(), block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno("read configuration", file);
+    if (got == 0) return text;
+    text.append(block.data(), static_cast<std::size_t>(got));
+    if (text.size() > kFileBytes) return fail(EFBIG, "read configuration " + file);
+  }
+}
+
+/// A TOML basic string.
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+struct Printer {
+  std::string out;
+
+  void section(std::string_view name) {
+    out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", name);
+  }
+  void text(std::string_view key, const std::string& value, Kind /*kind*/) {
+    out += fmt::format("{} = {}\n", key, quoted(value));
+  }
+  template <typename Number>
+  void number(std::string_view key, Number value, std::int64_t /*least*/, std::int64_t /*most*/) {
+    out += fmt::format("{} = {}\n", key, value);
+  }
+  void bytes(std::string_view key, std::uint64_t value) {
+    out += fmt::format("{} = \"{}\"\n", key, format_size(value));
+  }
+  void flag(std::string_view key, bool value) { out += fmt::format("{} = {}\n", key, value); }
+  void outside(std::string_view key, Outside /*value*/) {
+    out += fmt::format("{} = \"none\"\n", key);
+  }
+};
+
+/// libpq's quoting of a value in key='value' text.
+std::string libpq_quoted(const std::string& value) {
+  std::string out = "'";
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "'";
+}
+
+}  // namespace
+
+std::string program_dir() {
+  std::array<char, PATH_MAX> path{};
+  const std::string link = std::string(kernel_paths::kProc) + "/self/exe";
+  const ssize_t length = readlink(link.c_str(), path.data(), path.size() - 1);
+  if (length <= 0) return ".";
+  const std::string program(path.data(), static_cast<std::size_t>(length));
+  return program.substr(0, program.rfind('/'));
+}
+
+std::string default_recipes_dir() {
+  // build/<preset>/bin/panal in a source tree: its own recipes, so that nothing needs installing.
+  std::string directory = program_dir();
+  for (int level = 0; level < 3; ++level) {
+    const auto slash = directory.rfind('/');
+    if (slash == std::string::npos) break;
+    directory.resize(slash);
+  }
+  struct stat status{};
+  if (stat((directory + "/recipes").c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+    return directory + "/recipes";
+  }
+  return "/usr/share/panal/recipes";
+}
+
+std::string Config::database_conninfo(const std::string& role) const {
+  if (!database_url.empty()) return database_url;
+  return fmt::format("host={} dbname=panal user={} connect_timeout=5",
+                     libpq_quoted(database_socket_dir()), libpq_quoted(role));
+}
+
+Result<Config> load(const std::string& file) {
+  std::string name = file;
+  if (name.empty()) {
+    const char* environment = std::getenv("PANAL_CONFIG");
+    if (environment != nullptr) name = environment;
+  }
+  const bool chosen = !name.empty();
+  if (!chosen) name = kDefaultConfigFile;
+  auto text = read_file(name);
+  if (!text) {
+    if (!chosen && text.error().code == ENOENT) return parse("", name);
+    return tl::make_unexpected(std::move(text.error()));
+  }
+  return parse(*text, name);
+}
+
+std::string print(const Config& config) {
+  Printer printer;
+  visit_keys(printer, config);
+  return printer.out;
+}
+
+}  // namespace panal::config

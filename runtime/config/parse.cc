@@ -1,0 +1,270 @@
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <limits.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "engine/base/log.h"
+#include "runtime/config/schema.h"
+
+namespace panal::config {
+namespace {
+
+/// Room in struct sockaddr_un for the longest socket name below run (postgres/.s.PGSQL.5432.lock,
+/// desktops/d<19 digits>/host/nx/nx.sock): 108 - 48.
+constexpr std::size_t kRunDirBytes = 60;
+
+std::string check_subnet(int family, const std::string& text, int most_prefix) {
+  const auto slash = text.find('/');
+  if (slash == std::string::npos) return "has no prefix length; write e.g. 10.77.0.0/16";
+  std::array<unsigned char, 16> address{};
+  if (inet_pton(family, text.substr(0, slash).c_str(), address.data()) != 1) {
+    return family == AF_INET ? "is no IPv4 address" : "is no IPv6 address";
+  }
+  int prefix = -1;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data() + slash + 1, end, prefix);
+  if (error != std::errc{} || rest != end || prefix < 8 || prefix > most_prefix) {
+    return fmt::format("needs a prefix length of 8 to {}", most_prefix);
+  }
+  for (int bit = prefix; bit < (family == AF_INET ? 32 : 128); ++bit) {
+    if (address[static_cast<std::size_t>(bit) / 8] & (0x80U >> (static_cast<unsigned>(bit) % 8))) {
+      return "has address bits behind its prefix length";
+    }
+  }
+  return {};
+}
+
+/// Takes values out of the parsed table; the first thing wrong stays in `error`.
+class Reader {
+ public:
+  Reader(const toml::table& root, std::string file) : root_(root), file_(std::move(file)) {}
+
+  void section(std::string_view name) {
+    section_ = name;
+    table_ = nullptr;
+    sections_.insert(std::string(name));
+    const toml::node* node = root_.get(name);
+    if (node == nullptr) return;
+    table_ = node->as_table();
+    if (table_ == nullptr) wrong(*node, fmt::format("{} must be a section: [{}]", name, name));
+  }
+
+  void text(std::string_view key, std::string& out, Kind kind) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto value = node->value_exact<std::string>();
+    if (!value) return wrong_type(*node, key, "text in quotes");
+    if (value->find('\0') != std::string::npos || value->size() > 4000) {
+      return wrong(*node, fmt::format("{} is too long or holds a zero byte", key));
+    }
+    std::string problem;
+    if (kind == Kind::kPath && !value->empty() && value->front() != '/') {
+      problem = "must be an absolute path";
+    }
+    if (kind == Kind::kSubnet4) problem = check_subnet(AF_INET, *value, 30);
+    if (kind == Kind::kSubnet6) problem = check_subnet(AF_INET6, *value, 96);
+    if (!problem.empty()) {
+      return wrong(*node, fmt::format("{} = \"{}\" {}", key, printable(*value, 80), problem));
+    }
+    out = *value;
+  }
+
+  template <typename Number>
+  void number(std::string_view key, Number& out, std::int64_t least, std::int64_t most) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto value = node->value_exact<std::int64_t>();
+    if (!value) return wrong_type(*node, key, "a whole number");
+    if (*value < least || *value > most) {
+      return wrong(*node, fmt::format("{} = {} is out of range; {} to {} are allowed", key, *value,
+                                      least, most));
+    }
+    out = static_cast<Number>(*value);
+  }
+
+  void bytes(std::string_view key, std::uint64_t& out) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    if (const auto plain = node->value_exact<std::int64_t>(); plain && *plain >= 0) {
+      out = static_cast<std::uint64_t>(*plain);
+      return;
+    }
+    const auto value = node->value_exact<std::string>();
+    if (!value) return wrong_type(*node, key, "a size such as \"512 MiB\"");
+    auto size = parse_size(*value);
+    if (!size)
+      return wrong(*node, fmt::format("{}: {}", key, printable(size.error().context, 200)));
+    out = *size;
+  }
+
+  void flag(std::string_view key, bool& out) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto value = node->value_exact<bool>();
+    if (!value) return wrong_type(*node, key, "true or false");
+    out = *value;
+  }
+
+  void outside(std::string_view key, Outside& out) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    if (node->value_exact<std::string>() != "none") {
+      return wrong(*node, fmt::format("{} can only be \"none\" in this version", key));
+    }
+    out = Outside::kNone;
+  }
+
+  /// What the file says and nobody asked for.
+  void check_unknown() {
+    for (const auto& [name, node] : root_) {
+      const std::string section(name.str());
+      const toml::table* table = node.as_table();
+      if (!sections_.contains(section)) {
+        wrong(node, table != nullptr ? fmt::format("unknown section [{}]", printable(section, 80))
+                                     : fmt::format("unknown key {} outside any section",
+                                                   printable(section, 80)));
+        continue;
+      }
+      if (table == nullptr) continue;
+      for (const auto& [key, value] : *table) {
+        if (!keys_.contains(section + "." + std::string(key.str()))) {
+          wrong(value, fmt::format("unknown key {} in [{}]", printable(key.str(), 80), section));
+        }
+      }
+    }
+  }
+
+  /// Position of a key for checks that need more than one value; 0 when the file does not say it.
+  void wrong_at(std::string_view section, std::string_view key, const std::string& what) {
+    const auto node = root_[section][key];
+    if (node)
+      wrong(*node.node(), what);
+    else if (error.empty())
+      error = fmt::format("{}: {}", file_, what);
+  }
+
+  std::string error;
+
+ private:
+  const toml::node* find(std::string_view key) {
+    keys_.insert(fmt::format("{}.{}", section_, key));
+    return table_ == nullptr ? nullptr : table_->get(key);
+  }
+  void wrong_type(const toml::node& node, std::string_view key, std::string_view wanted) {
+    wrong(node, fmt::format("{} in [{}] must be {}", key, section_, wanted));
+  }
+  /// Keeps the problem that stands first in the file.
+  void wrong(const toml::node& node, const std::string& what) {
+    const auto line = node.source().begin.line;
+    if (!error.empty() && line >= error_line_) return;
+    error_line_ = line;
+    error = fmt::format("{}:{}: {}", file_, line, what);
+  }
+
+  const toml::table& root_;
+  std::string file_;
+  std::string section_;
+  const toml::table* table_ = nullptr;
+  std::set<std::string> sections_, keys_;
+  toml::source_index error_line_ = 0;
+};
+
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
+  return name.data();
+}
+
+bool plain_name(const std::string& text, std::string_view more) {
+  return !text.empty() && text.size() <= 64 && text.front() != '-' && text.front() != '.' &&
+         std::all_of(text.begin(), text.end(), [&](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  more.find(c) != std::string_view::npos;
+         });
+}
+
+bool plain_path_below(const std::string& text) {
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const auto end = std::min(text.find('/', begin), text.size());
+    if (!plain_name(text.substr(begin, end - begin), "_-.:")) return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
+/// What no single value shows.
+void check_whole(Reader& reader, const Config& c) {
+  if (!plain_name(c.node_name, "_-.")) {
+    reader.wrong_at("node", "name", "the node's name must be letters, digits, '-', '_' and '.'");
+  }
+  if (!plain_path_below(c.cgroup_parent)) {
+    reader.wrong_at("cgroup", "parent",
+                    "parent must be a path below the hierarchy's root, such as panal");
+  }
+  if (c.state_dir.empty()) reader.wrong_at("paths", "state", "state must not be empty");
+  if (c.run_dir.empty()) reader.wrong_at("paths", "run", "run must not be empty");
+  if (c.run_dir.size() > kRunDirBytes) {
+    reader.wrong_at("paths", "run",
+                    fmt::format("run is longer than {} bytes: socket names below it would not fit",
+                                kRunDirBytes));
+  }
+  if (c.ids.count != 0 && c.ids.count < 65536) {
+    reader.wrong_at("ids", "count", "count must be 0 (from /etc/subuid) or at least 65536");
+  }
+  if (c.ids.count != 0 && c.ids.first < 65536) {
+    reader.wrong_at("ids", "first", "first must be at least 65536: lower ids belong to the host");
+  }
+  if (std::uint64_t{c.ids.first} + c.ids.count > 4'294'967'295) {
+    reader.wrong_at("ids", "count", "first + count is past the last id, 4294967294");
+  }
+  if (c.tls_certificate.empty() != c.tls_key.empty()) {
+    reader.wrong_at("broker", c.tls_key.empty() ? "certificate" : "key",
+                    "certificate and key must be given together");
+  }
+  std::array<unsigned char, 16> address{};
+  if (inet_pton(AF_INET, c.listen_address.c_str(), address.data()) != 1 &&
+      inet_pton(AF_INET6, c.listen_address.c_str(), address.data()) != 1) {
+    reader.wrong_at("broker", "address", "address must be a numeric IPv4 or IPv6 address");
+  }
+  if (!plain_name(c.broker_user, "_-.")) {
+    reader.wrong_at("broker", "user", "user must be the name of a system account");
+  }
+  if (!plain_name(c.database_user, "_-.")) {
+    reader.wrong_at("database", "user", "user must be the name of a system account");
+  }
+  if (c.desktop_memory_bytes < (std::uint64_t{32} << 20U)) {
+    reader.wrong_at("desktop", "memory", "memory must be at least 32 MiB");
+  }
+}
+
+}  // namespace
+
+Result<Config> parse(const std::string& text, const std::string& file) {
+  // The packaged library is built with exceptions; they end here.
+  toml::table table;
+  try {
+    table = toml::parse(std::string_view(text));
+  } catch (const toml::parse_error& problem) {
+    return fail(EPROTO, fmt::format("{}:{}: {}", file, problem.source().begin.line,
+                                    printable(problem.description(), 300)));
+  }
+  Config config;
+  Reader reader(table, file);
+  visit_keys(reader, config);
+  reader.check_unknown();
+  if (config.node_name.empty()) config.node_name = host_name();
+  if (config.images_dir.empty()) config.images_dir = config.state_dir + "/images";
+  if (config.homes_dir.empty()) config.homes_dir = config.state_dir + "/homes";
+  if (config.recipes_dir.empty()) config.recipes_dir = default_recipes_dir();
+  if (reader.error.empty()) check_whole(reader, config);
+  if (!reader.error.empty()) return fail(EPROTO, reader.error);
+  return config;
+}
+
+}  // namespace panal::config

@@ -1,0 +1,245 @@
+#include "runtime/config/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+
+#include "runtime/config/schema.h"
+
+namespace panal::config {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+std::string sample() {
+  std::ifstream file(PANAL_SOURCE_DIR "/scripts/panal.toml");
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST(Config, EmptyFileIsAllDefaults) {
+  const auto config = parse("", "p.toml");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->state_dir, "/var/lib/panal");
+  EXPECT_EQ(config->images_dir, "/var/lib/panal/images");
+  EXPECT_EQ(config->homes_dir, "/var/lib/panal/homes");
+  EXPECT_EQ(config->recipes_dir, default_recipes_dir());
+  EXPECT_EQ(config->port, 8443);
+  EXPECT_FALSE(config->node_name.empty());
+}
+
+TEST(Config, ReadsEveryKind) {
+  const auto config = parse(R"([node]
+name = "n1"
+[paths]
+state = "/s"
+run = "/r"
+[cgroup]
+parent = "lab-7/panal"
+memory_reserve = "2 GiB"
+memory_limit = 1048576
+[ids]
+first = 1000000
+count = 655360
+[network]
+subnet4 = "10.1.0.0/16"
+[desktop]
+prewarm = false
+pids = 64
+[broker]
+address = "::1"
+port = 1
+workers = 2
+[database]
+url = "postgresql://x"
+)",
+                            "p.toml");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->node_name, "n1");
+  EXPECT_EQ(config->images_dir, "/s/images");
+  EXPECT_EQ(config->cgroup_parent, "lab-7/panal");
+  EXPECT_EQ(config->memory_reserve_bytes, std::uint64_t{2} << 30U);
+  EXPECT_EQ(config->memory_limit_bytes, 1048576U);
+  EXPECT_EQ(config->ids, (IdRange{1000000, 655360}));
+  EXPECT_FALSE(config->prewarm);
+  EXPECT_EQ(config->desktop_pids, 64U);
+  EXPECT_EQ(config->listen_address, "::1");
+  EXPECT_EQ(config->database_conninfo("panal_admin"), "postgresql://x");
+}
+
+TEST(Config, SampleIsReadAsItIsAndWithEveryKeyUncommented) {
+  const std::string text = sample();
+  ASSERT_FALSE(text.empty());
+  ASSERT_TRUE(parse(text, "sample"));
+  const std::string live = std::regex_replace(text, std::regex("\n# ([a-z_0-9]+ = )"), "\n$1");
+  const auto config = parse(live, "sample");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->tls_key, "/etc/panal/key.pem");
+  // Every key print() knows is in the sample, so that none stays undocumented.
+  std::istringstream lines(print(*config));
+  for (std::string line; std::getline(lines, line);) {
+    if (const auto equals = line.find(" = "); equals != std::string::npos) {
+      EXPECT_THAT(text, HasSubstr("\n# " + line.substr(0, equals) + " = ")) << line;
+    }
+  }
+}
+
+TEST(Config, SampleDefaultsAreTheDefaults) {
+  auto from_sample = parse(
+      std::regex_replace(
+          sample(), std::regex("\n# ((?!name|recipes|certificate|key|url)[a-z_0-9]+ = )"), "\n$1"),
+      "sample");
+  ASSERT_TRUE(from_sample) << from_sample.error().message();
+  EXPECT_EQ(print(*from_sample), print(*parse("", "none")));
+}
+
+TEST(Config, PrintedTextReadsBackTheSame) {
+  Config config = *parse("", "none");
+  config.database_url = "host='x' password=\"\\\x01 y\"";
+  config.desktop_memory_bytes = 1500;
+  config.desktop_memory_bytes += std::uint64_t{1} << 30U;
+  const auto again = parse(print(config), "printed");
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(print(*again), print(config));
+  EXPECT_EQ(again->database_url, config.database_url);
+}
+
+struct Malformed {
+  const char* text;
+  const char* message;
+};
+
+class MalformedConfig : public testing::TestWithParam<Malformed> {};
+
+TEST_P(MalformedConfig, SaysWhereAndWhat) {
+  const auto config = parse(GetParam().text, "p.toml");
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().code, EPROTO);
+  EXPECT_THAT(config.error().context, HasSubstr(GetParam().message));
+  EXPECT_THAT(config.error().context, StartsWith("p.toml:"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, MalformedConfig,
+    testing::Values(
+        Malformed{"[broker\n", "p.toml:1: "}, Malformed{"\n\nx = [1,\n", "p.toml:"},
+        Malformed{"[broker]\nport = 1\nprot = 2\n", "p.toml:3: unknown key prot in [broker]"},
+        Malformed{"[brokr]\nport = 1\n", "p.toml:1: unknown section [brokr]"},
+        Malformed{"port = 1\n", "p.toml:1: unknown key port outside any section"},
+        Malformed{"broker = 1\n", "p.toml:1: broker must be a section"},
+        Malformed{"[[broker]]\nport = 1\n", "broker must be a section"},
+        Malformed{"[broker]\nport = 1\nport = 2\n", "p.toml:3: "},
+        Malformed{"[broker]\nport = \"8443\"\n", "port in [broker] must be a whole number"},
+        Malformed{"[broker]\nport = 1.5\n", "must be a whole number"},
+        Malformed{"[broker]\nport = 0\n", "p.toml:2: port = 0 is out of range; 1 to 65535"},
+        Malformed{"[broker]\nport = 65536\n", "out of range"},
+        Malformed{"[broker]\nport = -1\n", "out of range"},
+        Malformed{"[broker]\nport = 99999999999999999999\n", "p.toml:2: "},
+        Malformed{"[broker]\naddress = \"here\"\n", "p.toml:2: address must be a numeric"},
+        Malformed{"[broker]\nkey = \"/k\"\n",
+                  "p.toml:2: certificate and key must be given together"},
+        Malformed{"[broker]\ncertificate = \"c\"\nkey = \"/k\"\n", "must be an absolute path"},
+        Malformed{"[broker]\nuser = \"-x\"\n", "name of a system account"},
+        Malformed{"[desktop]\nprewarm = 1\n", "prewarm in [desktop] must be true or false"},
+        Malformed{"[desktop]\nmemory = \"2 GB\"\n", "unknown unit"},
+        Malformed{"[desktop]\nmemory = \"GiB\"\n", "is no size"},
+        Malformed{"[desktop]\nmemory = \"99999999999 TiB\"\n", "too large"},
+        Malformed{"[desktop]\nmemory = -5\n", "must be a size"},
+        Malformed{"[desktop]\nmemory = 1000\n", "at least 32 MiB"},
+        Malformed{"[desktop]\nparallel_starts = 0\n", "1 to 64 are allowed"},
+        Malformed{"[paths]\nstate = \"var\"\n", "must be an absolute path"},
+        Malformed{"[paths]\nstate = \"\"\n", "state must not be empty"},
+        Malformed{"[paths]\nstate = 7\n", "must be text in quotes"},
+        Malformed{
+            "[paths]\nrun = \"/0123456789012345678901234567890123456789012345678901234567890\"\n",
+            "longer than 60 bytes"},
+        Malformed{"[cgroup]\nparent = \"../x\"\n", "parent must be a path"},
+        Malformed{"[cgroup]\nparent = \"/panal\"\n", "parent must be a path"},
+        Malformed{"[cgroup]\nparent = \"\"\n", "parent must be a path"},
+        Malformed{"[cgroup]\nparent = \"a//b\"\n", "parent must be a path"},
+        Malformed{"[node]\nname = \"a b\"\n", "the node's name"},
+        Malformed{"[ids]\nfirst = 100000\ncount = 10\n", "count must be 0"},
+        Malformed{"[ids]\nfirst = 0\ncount = 65536\n", "first must be at least 65536"},
+        Malformed{"[ids]\nfirst = 4294901760\ncount = 131072\n", "past the last id"},
+        Malformed{"[network]\nsubnet4 = \"10.77.0.0\"\n", "no prefix length"},
+        Malformed{"[network]\nsubnet4 = \"10.77.0/16\"\n", "is no IPv4 address"},
+        Malformed{"[network]\nsubnet4 = \"10.77.0.0/33\"\n", "prefix length of 8 to 30"},
+        Malformed{"[network]\nsubnet4 = \"10.77.0.0/16x\"\n", "prefix length"},
+        Malformed{"[network]\nsubnet4 = \"10.77.1.0/16\"\n", "bits behind its prefix"},
+        Malformed{"[network]\nsubnet6 = \"fd77::1/64\"\n", "bits behind its prefix"},
+        Malformed{"[network]\nsubnet6 = \"10.0.0.0/8\"\n", "is no IPv6 address"},
+        Malformed{"[network]\noutside = \"nat\"\n", "outside can only be \"none\""}));
+
+TEST(Config, FirstProblemInTheFileIsTold) {
+  const auto config = parse("[broker]\nbad = 1\nport = 0\n", "p.toml");
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().context, HasSubstr("p.toml:2: unknown key bad"));
+}
+
+TEST(Config, ControlCharactersOfTheFileDoNotReachTheMessage) {
+  const auto config = parse("[broker]\n\"a\\u001b[2J\" = 1\n", "p.toml");
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().context.find('\x1b'), std::string::npos);
+}
+
+class LoadConfig : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "config-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+  }
+  void TearDown() override {
+    unsetenv("PANAL_CONFIG");
+    std::filesystem::remove_all(directory_);
+  }
+  std::string write(const std::string& name, const std::string& text) {
+    std::ofstream(directory_ + "/" + name) << text;
+    return directory_ + "/" + name;
+  }
+  std::string directory_;
+};
+
+TEST_F(LoadConfig, ArgumentGoesBeforeEnvironment) {
+  const auto one = write("one", "[broker]\nport = 11\n");
+  const auto two = write("two", "[broker]\nport = 12\n");
+  setenv("PANAL_CONFIG", two.c_str(), 1);
+  EXPECT_EQ(load(one)->port, 11);
+  EXPECT_EQ(load()->port, 12);
+}
+
+TEST_F(LoadConfig, AChosenFileMustExist) {
+  const auto config = load(directory_ + "/none");
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().code, ENOENT);
+  setenv("PANAL_CONFIG", (directory_ + "/none").c_str(), 1);
+  EXPECT_FALSE(load());
+}
+
+TEST_F(LoadConfig, DirectoryAndHugeFileAreErrors) {
+  EXPECT_EQ(load(directory_).error().code, EISDIR);
+  EXPECT_EQ(load(write("big", std::string(2 << 20, '#'))).error().code, EFBIG);
+}
+
+TEST(Size, Table) {
+  EXPECT_EQ(*parse_size("0"), 0U);
+  EXPECT_EQ(*parse_size("1KiB"), 1024U);
+  EXPECT_EQ(*parse_size("3 MiB"), 3U << 20U);
+  EXPECT_EQ(*parse_size("7 B"), 7U);
+  for (const char* bad :
+       {"", " 1", "-1", "1 kib", "1 GiB ", "0x10", "1.5 GiB", "18446744073709551616"}) {
+    EXPECT_FALSE(parse_size(bad)) << bad;
+  }
+  EXPECT_EQ(format_size(0), "0");
+  EXPECT_EQ(format_size(std::uint64_t{2} << 30U), "2 GiB");
+  EXPECT_EQ(format_size(1536), "1536");
+}
+
+}  // namespace
+}  // namespace panal::config
