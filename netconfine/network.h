@@ -9,6 +9,7 @@
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
 #include "engine/model/ids.h"
+#include "netconfine/firewall/firewall.h"
 
 namespace panal::netconfine {
 
@@ -24,7 +25,7 @@ struct Link {
   std::string name;      ///< "pnl7", in Panal's network namespace
   std::string address4;  ///< the desktop's own, without prefix length
   std::string address6;
-  std::string mac;       ///< the desktop's
+  std::string mac;  ///< the desktop's
 };
 
 /// The desktops' network: a namespace of its own, one routed point-to-point veth a desktop, one
@@ -33,8 +34,9 @@ struct Link {
 /// namespace is not changed. Thread-safe.
 class Network {
  public:
-  /// Loads the ruleset (one atomic batch, default drop) if it is not there, and sets the
-  /// namespace's sysctls. Errors: EPERM, EOPNOTSUPP without nftables, EINVAL for a bad plan.
+  /// Loads the ruleset (one atomic batch, default drop), with an entry for each link that is
+  /// already there, and sets the namespace's sysctls. Errors: EPERM, EOPNOTSUPP without nftables,
+  /// EINVAL for a bad plan.
   [[nodiscard]] static Result<std::unique_ptr<Network>> open(UniqueFd network_namespace,
                                                              const AddressPlan& plan,
                                                              LoggerPtr log);
@@ -50,6 +52,10 @@ class Network {
   [[nodiscard]] virtual Result<std::vector<Link>> links() = 0;
   /// Detaches all that is not in `live`.
   [[nodiscard]] virtual Result<void> recover(const std::set<DesktopId>& live) = 0;
+  /// What the rules dropped, by reason, since open().
+  [[nodiscard]] virtual Result<std::vector<DropCounter>> drops() {
+    return std::vector<DropCounter>{};
+  }
 };
 
 }  // namespace panal::netconfine

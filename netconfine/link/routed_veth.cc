@@ -1,0 +1,184 @@
+#include "netconfine/link/routed_veth.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+
+#include "engine/base/kernel_paths.h"
+#include "engine/base/tree.h"
+#include "netconfine/link/route_messages.h"
+
+namespace panal::netconfine {
+namespace {
+
+struct FoundLink {
+  int index = 0;
+  std::string name;
+};
+
+FoundLink parse_link(const nlmsghdr* message) {
+  const auto* info = static_cast<const ifinfomsg*>(NLMSG_DATA(message));
+  FoundLink link{info->ifi_index, {}};
+  const auto take_name = [](const nlattr* attribute, void* to) -> int {
+    if (mnl_attr_get_type(attribute) != IFLA_IFNAME) return MNL_CB_OK;
+    *static_cast<std::string*>(to) = mnl_attr_get_str(attribute);
+    return MNL_CB_STOP;
+  };
+  mnl_attr_parse(message, sizeof(ifinfomsg), take_name, &link.name);
+  return link;
+}
+
+Result<int> index_of(NetlinkSocket& socket, const std::string& name) {
+  PANAL_ASSIGN(auto question, get_link(name));
+  int index = 0;
+  PANAL_TRY(socket.query(std::move(question),
+                         [&](const nlmsghdr* message) { index = parse_link(message).index; }));
+  if (index == 0) return fail(EPROTO, "look up link " + name);
+  return index;
+}
+
+struct Setting {
+  const char* path;  ///< below proc/sys/net
+  const char* value;
+};
+
+// Writes sysctls of the calling thread's network namespace. A kernel booted without IPv6 has no
+// ipv6 directory: nothing to set there.
+Result<void> set_all(std::initializer_list<Setting> settings) {
+  PANAL_ASSIGN(const auto proc, Dir::open(kernel_paths::kProc));
+  PANAL_ASSIGN(const auto net, proc.open_dir("sys/net"));
+  const bool has_ipv6 = net.exists("ipv6");
+  for (const auto& [path, value] : settings) {
+    if (!has_ipv6 && std::string_view(path).starts_with("ipv6/")) continue;
+    PANAL_TRY(net.write(path, value));
+  }
+  return {};
+}
+
+Result<void> prefix_link(std::string_view link, Result<void> result) {
+  if (!result) return prefixed(link, std::move(result.error()));
+  return result;
+}
+
+// addr_gen_mode 1: no link-local address is made (kernel: Documentation/networking/ip-sysctl).
+constexpr const char* kNoLinkLocal = "1";
+
+}  // namespace
+
+Result<void> prepare_desktop_namespace() {
+  return set_all({{"ipv6/conf/default/accept_ra", "0"},
+                  {"ipv6/conf/default/autoconf", "0"},
+                  {"ipv6/conf/default/accept_dad", "0"},
+                  {"ipv6/conf/default/accept_redirects", "0"},
+                  {"ipv6/conf/default/addr_gen_mode", kNoLinkLocal},
+                  {"ipv4/conf/default/accept_redirects", "0"}});
+}
+
+Result<void> prepare_panal_namespace() {
+  // ip_forward first: writing it resets other settings to a router's or a host's defaults.
+  return set_all({{"ipv4/ip_forward", "0"},
+                  {"ipv4/conf/all/accept_redirects", "0"},
+                  {"ipv4/conf/default/accept_redirects", "0"},
+                  {"ipv4/conf/all/send_redirects", "0"},
+                  {"ipv4/conf/default/send_redirects", "0"},
+                  {"ipv4/conf/all/accept_source_route", "0"},
+                  {"ipv4/conf/default/accept_source_route", "0"},
+                  {"ipv4/conf/all/rp_filter", "1"},
+                  {"ipv4/conf/default/rp_filter", "1"},
+                  {"ipv4/conf/all/arp_ignore", "8"},
+                  {"ipv4/conf/default/arp_ignore", "8"},
+                  {"ipv6/conf/all/forwarding", "0"},
+                  {"ipv6/conf/all/accept_ra", "0"},
+                  {"ipv6/conf/default/accept_ra", "0"},
+                  {"ipv6/conf/default/autoconf", "0"},
+                  {"ipv6/conf/default/accept_dad", "0"},
+                  {"ipv6/conf/all/accept_redirects", "0"},
+                  {"ipv6/conf/default/accept_redirects", "0"},
+                  {"ipv6/conf/default/addr_gen_mode", kNoLinkLocal}});
+}
+
+Result<RoutedVeths> RoutedVeths::open() {
+  PANAL_ASSIGN(auto socket, NetlinkSocket::open(NETLINK_ROUTE));
+  return RoutedVeths(std::move(socket));
+}
+
+Result<void> RoutedVeths::add(const Addresses& addresses, const UniqueFd& desktop_namespace) {
+  PANAL_ASSIGN(auto message, add_veth(addresses, kInsideName, desktop_namespace.get()));
+  std::vector<Message> messages;
+  messages.push_back(std::move(message));
+  return socket_.transact(std::move(messages));
+}
+
+Result<void> RoutedVeths::bring_up(const Addresses& addresses) {
+  PANAL_ASSIGN(const int index, index_of(socket_, addresses.link));
+  const Ip ipv4(addresses.ipv4);
+  const Ip ipv6(addresses.ipv6);
+  PANAL_ASSIGN(auto neighbour4, add_neighbour(index, ipv4, addresses.mac));
+  PANAL_ASSIGN(auto neighbour6, add_neighbour(index, ipv6, addresses.mac));
+  PANAL_ASSIGN(auto route4, add_host_route(index, ipv4));
+  PANAL_ASSIGN(auto route6, add_host_route(index, ipv6));
+  std::vector<Message> messages;
+  // The kernel takes routes only on a link that is up.
+  messages.push_back(link_up(index));
+  messages.push_back(std::move(neighbour4));
+  messages.push_back(std::move(neighbour6));
+  messages.push_back(std::move(route4));
+  messages.push_back(std::move(route6));
+  return prefix_link(addresses.link, socket_.transact(std::move(messages)));
+}
+
+Result<void> RoutedVeths::remove(const std::string& link) {
+  PANAL_ASSIGN(auto message, delete_link(link));
+  std::vector<Message> messages;
+  messages.push_back(std::move(message));
+  return socket_.transact(std::move(messages));
+}
+
+Result<bool> RoutedVeths::exists(const std::string& link) {
+  const auto index = index_of(socket_, link);
+  if (index) return true;
+  if (index.error().is_gone()) return false;
+  return tl::make_unexpected(index.error());
+}
+
+Result<std::vector<DesktopId>> RoutedVeths::list() {
+  constexpr int kAttempts = 10;
+  for (int attempt = 1;; ++attempt) {
+    std::vector<DesktopId> ids;
+    auto listed = socket_.query(dump_links(), [&](const nlmsghdr* message) {
+      if (message->nlmsg_type != RTM_NEWLINK) return;
+      if (const DesktopId id = id_of_link(parse_link(message).name); id != 0) ids.push_back(id);
+    });
+    if (listed) return ids;
+    // Links came or went while the kernel was listing.
+    if (listed.error().code != EINTR || attempt == kAttempts) {
+      return tl::make_unexpected(std::move(listed.error()));
+    }
+  }
+}
+
+Result<void> configure_desktop_end(const Addresses& addresses) {
+  PANAL_ASSIGN(auto socket, NetlinkSocket::open(NETLINK_ROUTE));
+  PANAL_ASSIGN(const int loopback, index_of(socket, "lo"));
+  PANAL_ASSIGN(const int index, index_of(socket, kInsideName));
+  const Ip gateway4(kGateway4);
+  const Ip gateway6(kGateway6);
+  PANAL_ASSIGN(auto address4, add_address(index, Ip(addresses.ipv4)));
+  PANAL_ASSIGN(auto address6, add_address(index, Ip(addresses.ipv6)));
+  PANAL_ASSIGN(auto neighbour4, add_neighbour(index, gateway4, addresses.gateway_mac));
+  PANAL_ASSIGN(auto neighbour6, add_neighbour(index, gateway6, addresses.gateway_mac));
+  PANAL_ASSIGN(auto route4, add_default_route(index, gateway4));
+  PANAL_ASSIGN(auto route6, add_default_route(index, gateway6));
+  std::vector<Message> messages;
+  messages.push_back(link_up(loopback));
+  messages.push_back(link_up(index));
+  messages.push_back(std::move(address4));
+  messages.push_back(std::move(address6));
+  messages.push_back(std::move(neighbour4));
+  messages.push_back(std::move(neighbour6));
+  messages.push_back(std::move(route4));
+  messages.push_back(std::move(route6));
+  return prefix_link(kInsideName, socket.transact(std::move(messages)));
+}
+
+}  // namespace panal::netconfine

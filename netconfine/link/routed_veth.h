@@ -1,0 +1,56 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/unique_fd.h"
+#include "netconfine/address/address_pool.h"
+#include "netconfine/netlink/socket.h"
+
+namespace panal::netconfine {
+
+/// Where every desktop sends its packets: link-local addresses nobody owns. They only name the
+/// host end's MAC, which stands in the desktop's neighbour table; the host end has no address, so
+/// a desktop finds nothing there to talk to.
+inline constexpr Ipv4 kGateway4 = {169, 254, 1, 1};
+inline constexpr Ipv6 kGateway6 = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+/// The desktop's end.
+inline constexpr const char* kInsideName = "eth0";
+
+/// Makes and removes routed point-to-point veths, from Panal's network namespace.
+/// Nothing is resolved on them, neither ARP nor neighbour discovery: both ends have permanent
+/// neighbours. Not thread-safe.
+class RoutedVeths {
+ public:
+  /// For the network namespace of the calling thread. Errors: those of NetlinkSocket::open.
+  [[nodiscard]] static Result<RoutedVeths> open();
+
+  /// A pair: `addresses.link` here (down, no ARP), eth0 directly in `desktop_namespace` (down).
+  /// Errors: EEXIST when either name is taken.
+  [[nodiscard]] Result<void> add(const Addresses& addresses, const UniqueFd& desktop_namespace);
+  /// Brings the host end up, with route and permanent neighbour to the desktop.
+  [[nodiscard]] Result<void> bring_up(const Addresses& addresses);
+  /// Removes a link by name. Errors: ENODEV.
+  [[nodiscard]] Result<void> remove(const std::string& link);
+  /// True when there is a link of that name.
+  [[nodiscard]] Result<bool> exists(const std::string& link);
+  /// Ids of all our host ends.
+  [[nodiscard]] Result<std::vector<DesktopId>> list();
+
+ private:
+  explicit RoutedVeths(NetlinkSocket socket) : socket_(std::move(socket)) {}
+
+  NetlinkSocket socket_;
+};
+
+/// Inside a desktop's namespace (of the calling thread): sysctls, before eth0 exists.
+[[nodiscard]] Result<void> prepare_desktop_namespace();
+/// Inside a desktop's namespace (of the calling thread): lo up; eth0 with addresses, up, default
+/// routes and permanent neighbours.
+[[nodiscard]] Result<void> configure_desktop_end(const Addresses& addresses);
+/// Inside Panal's namespace (of the calling thread): no forwarding, no redirects, strict reverse
+/// path, no answer to ARP, nothing learnt from router advertisements, no link-local addresses.
+[[nodiscard]] Result<void> prepare_panal_namespace();
+
+}  // namespace panal::netconfine
