@@ -1,13 +1,14 @@
 #include "netconfine/firewall/ruleset.h"
 
-// Before linux/*.h, which then leave out what glibc has declared.
+// clang-format off: glibc's headers before linux/*.h, which then leave out what they declare.
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
 #include <linux/if_arp.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter_arp.h>
 #include <linux/netfilter_ipv4.h>
-#include <netinet/icmp6.h>
-#include <netinet/in.h>
+// clang-format on
 
 #include <algorithm>
 #include <array>
