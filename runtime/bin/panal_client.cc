@@ -1,0 +1,162 @@
+// panal-client: the user's program. Logs in, lists, connects, stops.
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+
+#include "engine/base/unique_fd.h"
+#include "runtime/client/pins.h"
+#include "runtime/client/session.h"
+
+namespace {
+
+using panal::client::ClientError;
+using panal::client::Exit;
+
+constexpr const char* kFooter =
+    "Exit codes: 0 ok, 1 usage, 2 server cannot be reached, 3 certificate refused,\n"
+    "4 login refused, 5 desktop refused, 6 the session ended abnormally.";
+
+void tell(const std::string& text) { std::cerr << text << '\n'; }
+
+int end_with(const ClientError& error) {
+  tell("panal-client: " + error.sentence);
+  return static_cast<int>(error.exit);
+}
+
+std::string first_line(std::istream& in) {
+  std::string line;
+  std::getline(in, line);
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  return line;
+}
+
+/// Asks on the terminal with echo off.
+std::string prompt_password(const std::string& login) {
+  termios before{};
+  const bool terminal = ::tcgetattr(STDIN_FILENO, &before) == 0;
+  if (terminal) {
+    std::cerr << "Password of " << login << ": " << std::flush;
+    termios silent = before;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+  }
+  std::string line = first_line(std::cin);
+  if (terminal) {
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    std::cerr << '\n';
+  }
+  return line;
+}
+
+int list(panal::client::Broker& broker, bool as_json) {
+  const auto desktops = broker.list();
+  if (!desktops) return end_with(desktops.error());
+  if (as_json) {
+    auto out = nlohmann::json::array();
+    for (const auto& d : *desktops)
+      out.push_back({{"id", d.id}, {"name", d.name}, {"state", d.state}, {"blocked", d.blocked}});
+    std::cout << out.dump(2) << '\n';
+    return 0;
+  }
+  std::size_t width = 4;
+  for (const auto& d : *desktops) width = std::max(width, d.name.size());
+  for (const auto& d : *desktops)
+    std::printf("%-6lld %-*s %s%s\n", static_cast<long long>(d.id), static_cast<int>(width),
+                d.name.c_str(), d.state.c_str(), d.blocked ? " (blocked)" : "");
+  if (desktops->empty()) tell("you have no desktop on this server");
+  return 0;
+}
+
+/// TERM, INT and HUP as a readable descriptor, so that a session ends in order.
+panal::UniqueFd stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  return panal::UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Opens a Linux desktop served by Panal (or a QVD server)"};
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.fallthrough();
+  std::string server = "localhost", password_file;
+  panal::client::Target target;
+  target.pin_file = panal::client::Pins::default_file();
+  app.add_option("--server", server, "HOST or HOST:PORT (default port 8443)")->required();
+  app.add_option("--user", target.login, "login, or login@tenant")->required();
+  app.add_option("--password-file", password_file, "its first line is the password (else asked)");
+  app.add_option("--ca", target.ca_file, "trust the server by this CA file, not by its pin");
+  app.add_option("--known-servers", target.pin_file, "where certificates are pinned");
+
+  bool as_json = false;
+  auto* list_command = app.add_subcommand("list", "lists your desktops");
+  list_command->add_flag("--json", as_json, "as JSON");
+
+  panal::client::ConnectOptions options;
+  bool no_cookie = false;
+  auto* connect_command = app.add_subcommand("connect", "opens a desktop, starting it if need be");
+  connect_command->add_option("desktop", options.desktop, "name or number; may be left out if you have one");
+  connect_command->add_option("--geometry", options.geometry, "WIDTHxHEIGHT")
+      ->check([](const std::string& text) {
+        const bool good = text.find_first_not_of("0123456789x") == std::string::npos &&
+                          std::count(text.begin(), text.end(), 'x') == 1 && text.front() != 'x' &&
+                          text.back() != 'x';
+        return good ? std::string() : "say the geometry as 1024x768";
+      });
+  connect_command->add_flag("--fullscreen", options.fullscreen, "fill the screen");
+  connect_command->add_option("--keyboard", options.keyboard, "model/layout, e.g. pc105/es");
+  connect_command->add_option("--link", options.link, "kind of network")
+      ->check(CLI::IsMember({"modem", "isdn", "adsl", "wan", "lan"}));
+  connect_command->add_option("--nxproxy", options.nxproxy, "the nxproxy program");
+  connect_command->add_flag("--no-cookie", no_cookie, "greet without a cookie, as QVD's clients do");
+
+  std::string stop_desktop;
+  auto* stop_command = app.add_subcommand("stop", "stops a desktop");
+  stop_command->add_option("desktop", stop_desktop, "name or number")->required();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::kUsage);
+  }
+  options.send_cookie = !no_cookie;
+
+  const auto address = panal::client::parse_server(server);
+  if (!address) return end_with({Exit::kUsage, address.error().context});
+  std::tie(target.host, target.port) = *address;
+  if (password_file.empty()) {
+    target.password = prompt_password(target.login);
+  } else {
+    std::ifstream in(password_file);
+    if (!in) return end_with({Exit::kUsage, "cannot read the password file " + password_file});
+    target.password = first_line(in);
+  }
+
+  ::signal(SIGPIPE, SIG_IGN);
+  auto broker = panal::client::open_broker(target, tell);
+  if (!broker) return end_with(broker.error());
+  if (list_command->parsed()) return list(*broker, as_json);
+  if (stop_command->parsed()) {
+    const auto desktops = broker->list();
+    if (!desktops) return end_with(desktops.error());
+    const auto chosen = panal::client::choose(*desktops, stop_desktop);
+    if (!chosen) return end_with(chosen.error());
+    const auto stopped = broker->stop(chosen->id, tell);
+    return stopped ? 0 : end_with(stopped.error());
+  }
+  const panal::UniqueFd stop = stop_signals();
+  const auto ended = panal::client::run_session(*broker, options, stop.get(), tell);
+  return ended ? 0 : end_with(ended.error());
+}

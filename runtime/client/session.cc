@@ -1,0 +1,183 @@
+#include "runtime/client/session.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
+
+#include "engine/base/kernel_paths.h"
+#include "runtime/client/nxproxy.h"
+#include "runtime/client/pins.h"
+#include "runtime/client/pump.h"
+
+namespace panal::client {
+namespace {
+
+constexpr std::chrono::seconds kNxproxyStart{20};
+
+/// What setxkbmap says of the running X server; empty where it is not there.
+std::string query_keyboard() {
+  int pipe_ends[2];
+  if (::pipe2(pipe_ends, O_CLOEXEC) != 0) return {};
+  const UniqueFd from(pipe_ends[0]);
+  UniqueFd to(pipe_ends[1]);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, to.get(), 1);
+  ::posix_spawn_file_actions_addopen(&actions, 2, kernel_paths::kDevNull, O_WRONLY, 0);
+  char program[] = "setxkbmap";
+  char option[] = "-query";
+  char* argv[] = {program, option, nullptr};
+  pid_t pid = -1;
+  const int code = ::posix_spawnp(&pid, program, &actions, nullptr, argv, environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (code != 0) return {};
+  to.reset();
+  std::string output;
+  char bytes[1024];
+  for (ssize_t got = 0; (got = ::read(from.get(), bytes, sizeof bytes)) > 0;)
+    output.append(bytes, static_cast<std::size_t>(got));
+  ::waitpid(pid, nullptr, 0);
+  return output;
+}
+
+std::string end_of_session(PumpEnd end, const std::optional<int>& status, const NxProxy& proxy) {
+  if (status && WIFSIGNALED(*status))
+    return "nxproxy died by signal " + std::to_string(WTERMSIG(*status)) +
+           " (it does so when the desktop refuses it): " + proxy.last_words();
+  if (status && WEXITSTATUS(*status) != 0 && end == PumpEnd::kLocalClosed)
+    return "nxproxy failed: " + proxy.last_words();
+  return {};
+}
+
+}  // namespace
+
+Result<std::pair<std::string, std::uint16_t>> parse_server(const std::string& text) {
+  const auto bad = [&] {
+    return fail(EINVAL, "\"" + text + "\" is not a server; say HOST or HOST:PORT");
+  };
+  std::string host = text;
+  std::string port;
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string::npos) return bad();
+    host = text.substr(1, close - 1);
+    if (close + 1 < text.size()) {
+      if (text[close + 1] != ':') return bad();
+      port = text.substr(close + 2);
+      if (port.empty()) return bad();
+    }
+  } else if (const std::size_t colon = text.find(':');
+             colon != std::string::npos && text.find(':', colon + 1) == std::string::npos) {
+    host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+    if (port.empty()) return bad();
+  }
+  std::uint16_t number = 8443;
+  if (!port.empty()) {
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+    if (error != std::errc{} || end != port.data() + port.size() || number == 0) return bad();
+  }
+  if (host.empty() || host.find_first_of(" \t\r\n/@") != std::string::npos) return bad();
+  return std::pair(host, number);
+}
+
+std::string keyboard_of_query(const std::string& output) {
+  std::string model = "pc105";
+  std::string layout = "us";
+  const auto value_of = [&](const std::string& key) -> std::string {
+    const std::size_t at = output.find(key + ":");
+    if (at == std::string::npos || (at > 0 && output[at - 1] != '\n')) return {};
+    const std::size_t begin = output.find_first_not_of(" \t", at + key.size() + 1);
+    const std::size_t end = output.find_first_of("\n,", begin);
+    if (begin == std::string::npos) return {};
+    std::string value = output.substr(begin, end - begin);
+    // Goes into a query the broker checks: letters, digits and -_+ only.
+    const bool plain = value.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                               "0123456789-_+") == std::string::npos;
+    return plain ? value : std::string();
+  };
+  if (const std::string found = value_of("model"); !found.empty()) model = found;
+  if (const std::string found = value_of("layout"); !found.empty()) layout = found;
+  return model + "/" + layout;
+}
+
+Outcome<Broker> open_broker(const Target& target, const Tell& tell) {
+  auto connection = TlsConnection::connect(target.host, target.port, {.ca_file = target.ca_file});
+  if (!connection) {
+    const int code = connection.error().code;
+    const bool certificate = code == EACCES || code == EINVAL;
+    return tl::make_unexpected(ClientError{certificate ? Exit::kCertificate : Exit::kUnreachable,
+                                           connection.error().message()});
+  }
+  const std::string server = target.host + ":" + std::to_string(target.port);
+  if (target.ca_file.empty()) {
+    const Pins pins(target.pin_file);
+    const std::string fingerprint = (*connection)->fingerprint();
+    const auto refused = [](std::string sentence) {
+      return tl::make_unexpected(ClientError{Exit::kCertificate, std::move(sentence)});
+    };
+    if (fingerprint.empty()) return refused("the server showed no certificate");
+    const auto verdict = pins.check(server, fingerprint);
+    if (!verdict) return refused(verdict.error().message());
+    if (*verdict == PinVerdict::kChanged)
+      return refused("the certificate of " + server +
+                     " is not the one seen before: somebody may be in between, or it was renewed. "
+                     "Ask the operator for its fingerprint (now sha256 " +
+                     fingerprint + "); if it is right, delete the line of " + server + " in " +
+                     pins.file());
+    if (*verdict == PinVerdict::kNew) {
+      tell("first contact with " + server + ", certificate sha256 " + fingerprint +
+           "; remembered in " + pins.file());
+      if (const auto added = pins.add(server, fingerprint); !added)
+        return refused(added.error().message());
+    }
+  }
+  return Broker(std::move(*connection), server, target.login, target.password);
+}
+
+Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int stop_fd,
+                          const Tell& tell) {
+  const auto failed = [](Exit exit, std::string sentence) {
+    return tl::make_unexpected(ClientError{exit, std::move(sentence)});
+  };
+  if (const char* display = std::getenv("DISPLAY"); display == nullptr || *display == '\0')
+    return failed(Exit::kUsage, "DISPLAY is not set: start this inside a graphical session");
+  auto desktops = broker.list();
+  if (!desktops) return tl::make_unexpected(desktops.error());
+  auto desktop = choose(*desktops, options.desktop);
+  if (!desktop) return tl::make_unexpected(desktop.error());
+
+  std::vector<std::pair<std::string, std::string>> parameters = {
+      {"qvd.client.os", "linux"},
+      {"qvd.client.link", options.link},
+      {"qvd.client.fullscreen", options.fullscreen ? "1" : "0"},
+      {"qvd.client.keyboard",
+       options.keyboard.empty() ? keyboard_of_query(query_keyboard()) : options.keyboard}};
+  if (!options.geometry.empty())
+    parameters.emplace_back("qvd.client.geometry", options.geometry);
+  auto tunnel = broker.connect(desktop->id, parameters, tell);
+  if (!tunnel) return tl::make_unexpected(tunnel.error());
+
+  auto proxy = NxProxy::start({.program = options.nxproxy,
+                               .cookie = options.send_cookie ? tunnel->cookie : std::string(),
+                               .link = options.link},
+                              kNxproxyStart);
+  if (!proxy) return failed(Exit::kSession, proxy.error().message());
+  tell("connected to " + desktop->name);
+  const auto end = pump(broker.connection(), proxy->stream(), tunnel->early, stop_fd);
+  proxy->close_stream();
+  if (!end) return failed(Exit::kSession, "the session broke off: " + end.error().message());
+  if (*end == PumpEnd::kStopped) return {};
+  const auto status = proxy->wait(std::chrono::seconds(3));
+  if (std::string words = end_of_session(*end, status, *proxy); !words.empty())
+    return failed(Exit::kSession, std::move(words));
+  tell(*end == PumpEnd::kServerClosed ? "the server ended the session (stopped, suspended, or taken over)"
+                                      : "session ended");
+  return {};
+}
+
+}  // namespace panal::client
