@@ -87,7 +87,7 @@ Result<void> NxProxy::spawn(const Options& options) {
   environment.push_back("NX_TEMP=" + dir);
   environment.emplace_back("NX_CLIENT=/bin/false");
   std::vector<std::string> words = {options.program, "-S",
-                                    "nx/nx,options=" + dir + "/options" + kDisplay};
+                                    "nx/nx,options=" + url_encode(dir + "/options") + kDisplay};
   std::vector<char*> argv, envp;
   for (auto& word : words) argv.push_back(word.data());
   for (auto& entry : environment) envp.push_back(entry.data());
