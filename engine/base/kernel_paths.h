@@ -5,8 +5,10 @@ namespace panal::kernel_paths {
 
 inline constexpr const char* kProc = "/proc";
 inline constexpr const char* kProcSelfFd = "/proc/self/fd";
+inline constexpr const char* kProcSelfFdinfo = "/proc/self/fdinfo";
 inline constexpr const char* kProcSelfNs = "/proc/self/ns";
 inline constexpr const char* kProcSelfMountinfo = "/proc/self/mountinfo";
+inline constexpr const char* kProcThreadSelfNsNet = "/proc/thread-self/ns/net";
 inline constexpr const char* kSys = "/sys";
 inline constexpr const char* kSysFsCgroup = "/sys/fs/cgroup";
 inline constexpr const char* kDev = "/dev";
