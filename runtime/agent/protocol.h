@@ -20,9 +20,10 @@ namespace panal::agent {
 ///   welcome protocol desktop hostname login uid gid group*(name:gid) home shell lang timezone
 ///           keyboard arg*                      who the desktop is for and its session; answer to
 ///                                              hello; sent when the network is up
-///   listen attach cookie geometry fullscreen keyboard link client media slave
-///                                              make nxagent listen for attach number `attach`;
-///                                              suspends a live session first
+///   listen attach cookie geometry fullscreen keyboard link client media slave warm
+///                                              make nxagent listen for attach number `attach`
+///                                              (flags: 1 or absent); suspends a live session
+///                                              first; warm=1: it is the pre-warmer's
 ///   suspend                                    end the link, keep the programs
 ///   query                                      ask for a status frame
 ///   poweroff grace_ms                          TERM the session, then nxagent, then exit
@@ -32,11 +33,14 @@ namespace panal::agent {
 ///   listening attach                           nx.sock is there and nxagent waits
 ///   refused attach reason                      this attach cannot be
 ///   session state attach reason                each change of the session's state
-///   status session idle_ms processes           answer to query
+///   settled windows                            the programs have been started and their windows
+///                                              have not changed for a while (or 20 s went by)
+///   status session idle_ms processes           answer to query; no idle_ms: X does not answer
 ///   idle ms                                    input idle time crossed a minute (or came back to 0)
 ///   failed step reason                         something the desktop needs did not work
 ///   bye reason                                 last frame before init exits
 inline constexpr int kProtocol = 1;
+inline constexpr int kMinProtocol = 1;
 inline constexpr std::size_t kFrameBytes = 8192;
 
 /// Where things are, seen from inside the desktop.

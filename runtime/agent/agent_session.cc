@@ -1,0 +1,151 @@
+// What the session's state machine orders, done.
+#include <unistd.h>
+
+#include <csignal>
+
+#include "runtime/agent/agent.h"
+#include "runtime/agent/agent_log.h"
+
+namespace panal::agent {
+namespace {
+
+using session::Moment;
+
+constexpr Moment kIdleMinute{60000};
+constexpr Moment kReturnPoll{15000};   // how soon a return to the keyboard is noticed
+constexpr Moment kSettlePoll{250};
+constexpr Moment kSettleQuiet{1500};
+constexpr Moment kSettleMost{20000};
+
+}  // namespace
+
+void Agent::run_steps(const session::Steps& steps) {
+  for (const auto& step : steps) run_step(step);
+}
+
+void Agent::run_step(const session::Step& step) {
+  using session::Action;
+  switch (step.action) {
+    case Action::kStartNx: start_nx(step, false); break;
+    case Action::kResumeNx: start_nx(step, true); break;
+    case Action::kSuspendNx: nx_.signal(SIGHUP); break;
+    case Action::kBurn: nx_.burn(); break;
+    case Action::kTermNx: nx_.signal(SIGTERM); break;
+    case Action::kKillNx: nx_.signal(SIGKILL); break;
+    case Action::kStartPrograms: start_programs(); break;
+    case Action::kStopPrograms:
+      if (programs_.running()) ::kill(-programs_.pid, SIGTERM);
+      break;
+    case Action::kAdjustScreen:
+      if (nx_.adjust_size()) {
+        const std::string& text = nx_.request().geometry;
+        const auto size = parse_geometry(text.empty() ? kDefaultGeometry : text);
+        const auto done = size ? screen_.adjust(*size) : Result<void>{};
+        if (!done) log_line("adjust_failed", {{"reason", done.error().message()}});
+      }
+      break;
+    case Action::kListening:
+      link_.send(Frame("listening").add("attach", std::to_string(step.attach)));
+      break;
+    case Action::kRefused:
+      link_.send(Frame("refused")
+                     .add("attach", std::to_string(step.attach))
+                     .add("reason", step.reason));
+      break;
+    case Action::kFailed:
+      log_line("failed", {{"step", step.step}, {"reason", step.reason}});
+      link_.send(Frame("failed").add("step", step.step).add("reason", step.reason));
+      break;
+    case Action::kReport:
+      log_line("session", {{"state", std::string(to_string(step.state))},
+                           {"reason", step.reason}});
+      link_.send(Frame("session")
+                     .add("state", std::string(to_string(step.state)))
+                     .add("attach", std::to_string(step.attach))
+                     .add("reason", step.reason));
+      if (step.state == SessionState::kConnected) {
+        idle_told_ = false;
+        idle_at_ = now() + kIdleMinute;
+      } else {
+        idle_at_.reset();
+        settle_at_.reset();
+      }
+      break;
+  }
+}
+
+void Agent::start_nx(const session::Step& step, bool resume) {
+  // The machine orders the newest attach and no other.
+  if (!user_ || step.attach != wanted_.number) return;
+  auto done = resume ? nx_.resume(wanted_, *user_) : nx_.start(wanted_, *user_);
+  if (done) {
+    const auto cookie = nx_.cookie();
+    screen_.configure(nx_.x_socket(), cookie ? *cookie : std::string());
+    return;
+  }
+  if (resume) {
+    // nxagent is still suspended, and its programs live: only this attach is lost.
+    link_.send(Frame("refused")
+                   .add("attach", std::to_string(step.attach))
+                   .add("reason", done.error().message()));
+    run_steps(machine_.nx_event(session::NxEvent::kSuspended, now()));
+    return;
+  }
+  run_steps(machine_.nx_exited(done.error().message(), now()));
+}
+
+void Agent::start_programs() {
+  programs_log_.tail.clear();
+  programs_log_.open(*user_);
+  auto child = spawn_as(*user_, user_->session,
+                        session_environment(*user_, kDisplay, nx_.xauthority(),
+                                            nx_.request().media),
+                        user_->home);
+  if (!child) {
+    run_steps(machine_.programs_exited(child.error().message(), now()));
+    return;
+  }
+  programs_ = std::move(*child);
+  settle_at_ = now() + kSettlePoll;
+  settle_until_ = now() + kSettleMost;
+  windows_ = 0;
+  windows_since_ = now();
+}
+
+void Agent::read_programs() {
+  if (!programs_.output) return;
+  const Drained drained = drain(programs_.output.get());
+  programs_log_.append(drained.bytes);
+  // A session that closes its output may well live on.
+  if (drained.end) programs_.output.reset();
+}
+
+void Agent::check_settled() {
+  const Moment at = now();
+  settle_at_ = at + kSettlePoll;
+  const auto windows = screen_.visible_windows();
+  if (windows && *windows != windows_) {
+    windows_ = *windows;
+    windows_since_ = at;
+  }
+  const bool quiet = windows_ > 0 && at - windows_since_ >= kSettleQuiet;
+  if (!quiet && at < settle_until_) return;
+  settle_at_.reset();
+  link_.send(Frame("settled").add("windows", std::to_string(windows_)));
+}
+
+void Agent::check_idle() {
+  const auto idle = screen_.idle_ms();
+  if (!idle) {
+    idle_at_ = now() + kIdleMinute;
+    return;
+  }
+  const Moment ms{*idle};
+  if ((ms >= kIdleMinute) != idle_told_) {
+    idle_told_ = !idle_told_;
+    link_.send(Frame("idle").add("ms", std::to_string(idle_told_ ? ms.count() : 0)));
+  }
+  idle_at_ = now() + (idle_told_ ? kReturnPoll : kIdleMinute - ms + Moment{50});
+}
+
+}  // namespace panal::agent

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "runtime/agent/nx_options.h"
+#include "runtime/agent/x11_client.h"
+
+namespace panal::agent {
+
+/// What the agent asks of the session's X display, over one connection that stays. All calls end
+/// within a second: whoever holds a server grab must not stop an init.
+class Screen {
+ public:
+  void configure(std::string socket, std::string cookie_bytes);
+  void forget() { client_.reset(); }
+
+  /// Milliseconds without input; nothing when X does not answer.
+  [[nodiscard]] std::optional<std::uint32_t> idle_ms();
+  [[nodiscard]] std::optional<int> visible_windows();
+  /// Gives the root this size if it has another.
+  [[nodiscard]] Result<void> adjust(Size size);
+
+ private:
+  [[nodiscard]] Result<void> ensure();
+
+  std::string socket_;
+  std::string cookie_;
+  std::optional<x11::Client> client_;
+};
+
+}  // namespace panal::agent

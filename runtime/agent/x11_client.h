@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+#include "engine/base/unique_fd.h"
+#include "runtime/agent/x11_wire.h"
+
+namespace panal::agent::x11 {
+
+/// A connection to an X server by its unix socket, without libX11. Every call has a deadline:
+/// nxagent answers nobody before its first link. Not thread-safe.
+class Client {
+ public:
+  /// Errors: ENOENT, ECONNREFUSED, EACCES (wrong cookie), ETIMEDOUT, EPROTO.
+  [[nodiscard]] static Result<Client> connect(const std::string& socket_path,
+                                              std::string_view cookie_bytes,
+                                              std::chrono::milliseconds timeout);
+
+  /// Milliseconds without input (MIT-SCREEN-SAVER). Errors: ENOTSUP without the extension.
+  [[nodiscard]] Result<std::uint32_t> idle_ms(std::chrono::milliseconds timeout);
+  /// How many windows people can see are children of the root.
+  [[nodiscard]] Result<int> visible_windows(std::chrono::milliseconds timeout);
+  [[nodiscard]] Result<Area> root_size(std::chrono::milliseconds timeout);
+  /// Gives the root another size (RandR 1.2). Errors: ENOTSUP.
+  [[nodiscard]] Result<void> resize_root(Area area, std::chrono::milliseconds timeout);
+
+  [[nodiscard]] int fd() const { return socket_.get(); }
+  [[nodiscard]] std::uint32_t root() const { return setup_.root; }
+  [[nodiscard]] Result<void> send(std::string_view bytes) const;
+  /// The next message: reply with its body, event or error.
+  [[nodiscard]] Result<std::string> receive(std::chrono::milliseconds timeout) const;
+
+ private:
+  Client(UniqueFd socket, Setup setup) : socket_(std::move(socket)), setup_(setup) {}
+  /// Sends and waits for its reply; events are dropped, an X error is EPROTO.
+  [[nodiscard]] Result<std::string> ask(std::string_view request,
+                                        std::chrono::milliseconds timeout) const;
+  [[nodiscard]] Result<std::uint8_t> opcode(std::string_view extension,
+                                            std::chrono::milliseconds timeout) const;
+
+  UniqueFd socket_;
+  Setup setup_;
+  std::uint8_t saver_ = 0;
+};
+
+}  // namespace panal::agent::x11

@@ -1,0 +1,223 @@
+#include "runtime/agent/x11_wire.h"
+
+#include <bit>
+#include <cstring>
+
+namespace panal::agent::x11 {
+namespace {
+
+constexpr std::uint8_t kReply = 1;
+constexpr std::uint8_t kMapRequest = 20;
+constexpr std::uint8_t kConfigureRequest = 23;
+
+class Out {
+ public:
+  Out& u8(unsigned value) {
+    bytes_.push_back(static_cast<char>(value));
+    return *this;
+  }
+  Out& u16(unsigned value) { return raw(static_cast<std::uint16_t>(value)); }
+  Out& u32(std::uint32_t value) { return raw(value); }
+  Out& text(std::string_view value) {
+    bytes_.append(value);
+    return *this;
+  }
+  Out& pad() {
+    bytes_.resize((bytes_.size() + 3) / 4 * 4, '\0');
+    return *this;
+  }
+  /// A request's length, in words, is its second 16-bit number.
+  std::string request() {
+    pad();
+    const auto words = static_cast<std::uint16_t>(bytes_.size() / 4);
+    std::memcpy(bytes_.data() + 2, &words, sizeof(words));
+    return std::move(bytes_);
+  }
+  std::string plain() { return std::move(bytes_); }
+
+ private:
+  template <typename T>
+  Out& raw(T value) {
+    char buffer[sizeof(T)];
+    std::memcpy(buffer, &value, sizeof(T));
+    bytes_.append(buffer, sizeof(T));
+    return *this;
+  }
+  std::string bytes_;
+};
+
+template <typename T>
+T at(std::string_view bytes, std::size_t offset) {
+  T value{};
+  if (offset + sizeof(T) <= bytes.size()) std::memcpy(&value, bytes.data() + offset, sizeof(T));
+  return value;
+}
+
+Out request(unsigned opcode, unsigned data = 0) {
+  Out out;
+  out.u8(opcode).u8(data).u16(0);
+  return out;
+}
+
+Result<void> check_reply(std::string_view reply, std::size_t least, std::string_view what) {
+  if (reply.size() < least || at<std::uint8_t>(reply, 0) != kReply) {
+    return fail(EPROTO, "X server's answer to " + std::string(what) + " is cut or no reply");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string setup_request(std::string_view cookie_bytes) {
+  constexpr std::string_view kName = "MIT-MAGIC-COOKIE-1";
+  Out out;
+  out.u8(std::endian::native == std::endian::little ? 'l' : 'B').u8(0).u16(11).u16(0);
+  out.u16(kName.size()).u16(static_cast<unsigned>(cookie_bytes.size())).u16(0);
+  out.text(kName).pad().text(cookie_bytes).pad();
+  return out.plain();
+}
+
+Result<std::size_t> parse_setup_head(std::string_view head) {
+  if (head.size() < 8) return fail(EPROTO, "X server's set-up reply is cut");
+  if (head[0] != 1) return fail(EACCES, "X server refuses the connection");
+  return std::size_t{at<std::uint16_t>(head, 6)} * 4;
+}
+
+Result<Setup> parse_setup(std::string_view body) {
+  // Fixed part 32 bytes, the vendor's name, 8 bytes a pixmap format, then the first screen.
+  const std::size_t vendor = (std::size_t{at<std::uint16_t>(body, 16)} + 3) / 4 * 4;
+  const std::size_t formats = std::size_t{at<std::uint8_t>(body, 21)} * 8;
+  const std::size_t screen = 32 + vendor + formats;
+  if (body.size() < 32 || at<std::uint8_t>(body, 20) < 1 || body.size() < screen + 40) {
+    return fail(EPROTO, "X server's set-up reply has no screen");
+  }
+  return Setup{.root = at<std::uint32_t>(body, screen),
+               .width = at<std::uint16_t>(body, screen + 20),
+               .height = at<std::uint16_t>(body, screen + 22)};
+}
+
+std::string query_extension(std::string_view name) {
+  return request(98).u16(static_cast<unsigned>(name.size())).u16(0).text(name).request();
+}
+
+Result<std::uint8_t> parse_query_extension(std::string_view reply) {
+  PANAL_TRY(check_reply(reply, kReplyBytes, "QueryExtension"));
+  return at<std::uint8_t>(reply, 8) != 0 ? at<std::uint8_t>(reply, 9) : std::uint8_t{0};
+}
+
+std::string screen_saver_query(std::uint8_t opcode, std::uint32_t root) {
+  return request(opcode, 1).u32(root).request();
+}
+
+Result<std::uint32_t> parse_idle(std::string_view reply) {
+  PANAL_TRY(check_reply(reply, kReplyBytes, "ScreenSaverQueryInfo"));
+  return at<std::uint32_t>(reply, 16);
+}
+
+std::string get_geometry(std::uint32_t drawable) { return request(14).u32(drawable).request(); }
+
+Result<Area> parse_geometry_reply(std::string_view reply) {
+  PANAL_TRY(check_reply(reply, 24, "GetGeometry"));
+  return Area{.width = at<std::uint16_t>(reply, 16), .height = at<std::uint16_t>(reply, 18)};
+}
+
+std::string query_tree(std::uint32_t window) { return request(15).u32(window).request(); }
+
+Result<std::vector<std::uint32_t>> parse_tree(std::string_view reply) {
+  PANAL_TRY(check_reply(reply, kReplyBytes, "QueryTree"));
+  const std::size_t count = at<std::uint16_t>(reply, 16);
+  if (reply.size() < kReplyBytes + count * 4) return fail(EPROTO, "X server's QueryTree is cut");
+  std::vector<std::uint32_t> children(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    children[i] = at<std::uint32_t>(reply, kReplyBytes + i * 4);
+  }
+  return children;
+}
+
+std::string get_attributes(std::uint32_t window) { return request(3).u32(window).request(); }
+
+Result<bool> parse_viewable(std::string_view reply) {
+  PANAL_TRY(check_reply(reply, 44, "GetWindowAttributes"));
+  return at<std::uint8_t>(reply, 26) == 2;
+}
+
+std::string randr_version(std::uint8_t opcode) { return request(opcode, 0).u32(1).u32(2).request(); }
+
+std::string randr_resources(std::uint8_t opcode, std::uint32_t root) {
+  return request(opcode, 8).u32(root).request();
+}
+
+Result<Resources> parse_resources(std::string_view reply) {
+  PANAL_TRY(check_reply(reply, kReplyBytes, "RRGetScreenResources"));
+  const std::size_t count = at<std::uint16_t>(reply, 16);
+  if (reply.size() < kReplyBytes + count * 4) {
+    return fail(EPROTO, "X server's RRGetScreenResources is cut");
+  }
+  Resources resources{.config_timestamp = at<std::uint32_t>(reply, 12), .crtcs = {}};
+  for (std::size_t i = 0; i < count; ++i) {
+    resources.crtcs.push_back(at<std::uint32_t>(reply, kReplyBytes + i * 4));
+  }
+  return resources;
+}
+
+std::string randr_disable_crtc(std::uint8_t opcode, std::uint32_t crtc,
+                               std::uint32_t config_timestamp) {
+  // CurrentTime, place 0,0, mode None, rotation 0 degrees, no outputs.
+  return request(opcode, 21).u32(crtc).u32(0).u32(config_timestamp).u16(0).u16(0).u32(0).u16(1)
+      .u16(0).request();
+}
+
+std::string randr_set_size(std::uint8_t opcode, std::uint32_t root, Area area) {
+  // Millimetres for 96 dots an inch, which is what toolkits assume.
+  const auto millimetres = [](std::uint16_t dots) { return std::uint32_t{dots} * 254 / 960; };
+  return request(opcode, 7).u32(root).u16(area.width).u16(area.height)
+      .u32(millimetres(area.width)).u32(millimetres(area.height)).request();
+}
+
+std::string select_input(std::uint32_t window, std::uint32_t event_mask) {
+  return request(2).u32(window).u32(1U << 11U).u32(event_mask).request();
+}
+
+std::string map_window(std::uint32_t window) { return request(8).u32(window).request(); }
+
+std::string configure_window(const Configure& configure) {
+  Out out = request(12);
+  const unsigned mask = configure.mask & 0x1fU;
+  out.u32(configure.window).u16(mask).u16(0);
+  const std::uint32_t values[] = {
+      static_cast<std::uint32_t>(std::int32_t{configure.x}),
+      static_cast<std::uint32_t>(std::int32_t{configure.y}), configure.width, configure.height,
+      configure.border};
+  for (unsigned bit = 0; bit < 5; ++bit) {
+    if ((mask >> bit) & 1U) out.u32(values[bit]);
+  }
+  return out.request();
+}
+
+Result<std::size_t> body_bytes(std::string_view head) {
+  if (head.size() < kReplyBytes) return fail(EPROTO, "X server's message is cut");
+  if (at<std::uint8_t>(head, 0) != kReply) return std::size_t{0};
+  const std::size_t bytes = std::size_t{at<std::uint32_t>(head, 4)} * 4;
+  if (bytes > kMostReplyBytes) return fail(EPROTO, "X server's reply is too long");
+  return bytes;
+}
+
+std::optional<std::uint32_t> as_map_request(std::string_view event) {
+  if (event.size() < kReplyBytes || (at<std::uint8_t>(event, 0) & 0x7fU) != kMapRequest) return {};
+  return at<std::uint32_t>(event, 8);
+}
+
+std::optional<Configure> as_configure_request(std::string_view event) {
+  if (event.size() < kReplyBytes || (at<std::uint8_t>(event, 0) & 0x7fU) != kConfigureRequest) {
+    return {};
+  }
+  return Configure{.window = at<std::uint32_t>(event, 8),
+                   .mask = at<std::uint16_t>(event, 26),
+                   .x = at<std::int16_t>(event, 16),
+                   .y = at<std::int16_t>(event, 18),
+                   .width = at<std::uint16_t>(event, 20),
+                   .height = at<std::uint16_t>(event, 22),
+                   .border = at<std::uint16_t>(event, 24)};
+}
+
+}  // namespace panal::agent::x11
