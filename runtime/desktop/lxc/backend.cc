@@ -1,0 +1,95 @@
+#include "runtime/desktop/lxc/backend.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/base/log.h"
+#include "engine/base/tree.h"
+#include "runtime/desktop/lxc/config.h"
+#include "runtime/desktop/lxc/seccomp_list.h"
+
+namespace panal::desktop::lxc {
+namespace {
+
+constexpr int kEvidenceLines = 12;
+constexpr std::size_t kTailBytes = 16384;
+
+Result<void> write_file(const Dir& dir, const std::string& name, const std::string& text) {
+  PANAL_ASSIGN(const UniqueFd fd,
+               dir.open_file(name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
+  const ssize_t put = ::write(fd.get(), text.data(), text.size());
+  if (put < 0) return fail_errno("write", dir.path() + "/" + name);
+  if (static_cast<std::size_t>(put) != text.size())
+    return fail(EIO, "short write to " + dir.path() + "/" + name);
+  return {};
+}
+
+Result<void> make_dir(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return fail_errno("mkdir", path);
+  if (::chmod(path.c_str(), mode) != 0) return fail_errno("chmod", path);
+  return {};
+}
+
+std::string tail_of(const Dir& dir, const char* name) {
+  const auto fd = dir.open_file(name, O_RDONLY | O_NOFOLLOW);
+  if (!fd) return {};
+  const off_t size = ::lseek(fd->get(), 0, SEEK_END);
+  const off_t from = std::max<off_t>(0, size - static_cast<off_t>(kTailBytes));
+  std::string text(kTailBytes, '\0');
+  const ssize_t got = ::pread(fd->get(), text.data(), text.size(), from);
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, got)));
+  return last_lines(text, kEvidenceLines);
+}
+
+}  // namespace
+
+std::string last_lines(std::string_view text, int lines) {
+  constexpr std::size_t kLineBytes = 300;
+  std::vector<std::string_view> kept;
+  while (!text.empty() && static_cast<int>(kept.size()) < lines) {
+    if (text.back() == '\n' || text.back() == '\r') {
+      text.remove_suffix(1);
+      continue;
+    }
+    const std::size_t at = text.find_last_of('\n');
+    const std::size_t from = at == std::string_view::npos ? 0 : at + 1;
+    kept.push_back(text.substr(from));
+    text = text.substr(0, from);
+  }
+  std::string out;
+  for (auto line = kept.rbegin(); line != kept.rend(); ++line) {
+    while (!line->empty() && line->back() == '\r') line->remove_suffix(1);
+    out += printable(*line, kLineBytes) + "\n";
+  }
+  return out;
+}
+
+Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
+  const std::string name = kernel_name(spec.desktop.id);
+  const std::string seccomp = spec.run_dir + "/seccomp.list";
+  const std::string config = spec.run_dir + "/lxc.conf";
+  PANAL_ASSIGN(const std::string text,
+               render_config(spec, ConfigSite{options_.agent_program, options_.cgroup_parent,
+                                              seccomp}));
+  PANAL_TRY(make_dir(options_.lxc_path, 0755));
+  PANAL_ASSIGN(const Dir dir, Dir::open(spec.run_dir));
+  PANAL_TRY(write_file(dir, "seccomp.list", render_seccomp_list(spec.desktop.browser_sandbox)));
+  PANAL_TRY(write_file(dir, "lxc.conf", text));
+  // The evidence of a failed start is this start's.
+  for (const char* log : {kLxcLog, kConsoleLog})
+    (void)::unlink((spec.log_dir + "/" + log).c_str());
+  return spawners_.start(StartRequest{name, config, options_.lxc_path,
+                                      spec.log_dir + "/" + kLxcLog, spec.desktop.ids});
+}
+
+std::string LxcBackend::evidence(const ContainerSpec& spec) {
+  const auto dir = Dir::open(spec.log_dir);
+  if (!dir) return {};
+  return tail_of(*dir, kConsoleLog) + tail_of(*dir, kLxcLog);
+}
+
+}  // namespace panal::desktop::lxc

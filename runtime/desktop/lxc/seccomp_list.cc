@@ -1,0 +1,109 @@
+#include "runtime/desktop/lxc/seccomp_list.h"
+
+#include <fmt/format.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+
+namespace panal::desktop::lxc {
+namespace {
+
+/// Refused with EPERM, as a kernel refuses somebody without the capability.
+constexpr std::array kForbidden = {
+    // Other processes' memory and the kernel's own insides.
+    "bpf", "perf_event_open", "userfaultfd", "ptrace", "process_vm_readv", "process_vm_writev",
+    "process_madvise", "pidfd_getfd", "kcmp", "lookup_dcookie", "syslog",
+    // Keyrings are per user id, not per namespace.
+    "keyctl", "add_key", "request_key",
+    // Files by handle walk round mounts.
+    "open_by_handle_at", "fanotify_init", "fanotify_mark",
+    // The mount API; the agent needs no mount.
+    "mount", "umount", "umount2", "pivot_root", "setns",
+    // The machine.
+    "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module",
+    "create_module", "query_module", "get_kernel_syms", "swapon", "swapoff", "reboot", "quotactl",
+    "quotactl_fd", "acct", "settimeofday", "stime", "clock_settime", "clock_settime64",
+    "clock_adjtime", "clock_adjtime64", "adjtimex", "iopl", "ioperm", "vm86", "vm86old",
+    "modify_ldt", "migrate_pages", "move_pages", "nfsservctl", "uselib", "sysfs", "_sysctl",
+    "vhangup",
+};
+
+/// Refused with ENOSYS, so that programs take their older way.
+constexpr std::array kAbsent = {
+    "io_uring_setup", "io_uring_enter", "io_uring_register", "move_mount", "fsopen", "fsconfig",
+    "fsmount", "fspick", "open_tree", "mount_setattr", "memfd_secret",
+    // Its flags are behind a pointer, out of a filter's sight; glibc falls back to clone.
+    "clone3",
+};
+
+/// AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK: all that a desktop speaks.
+constexpr bool is_wanted_family(int family) {
+  return family == 1 || family == 2 || family == 10 || family == 16;
+}
+constexpr int kFamilies = 46;  // AF_MAX of Linux 6.x
+
+/// The last call of Linux 5.17, the newest libseccomp 2.5.4 knows; same number on every
+/// architecture since 5.1.
+constexpr unsigned kLastKnownCall = 450;  // set_mempolicy_home_node
+
+#if defined(__x86_64__)
+constexpr unsigned kNativeAbi = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+constexpr unsigned kNativeAbi = AUDIT_ARCH_AARCH64;
+#else
+#error "the seccomp filter has no ABI for this architecture"
+#endif
+
+}  // namespace
+
+std::string render_seccomp_list(bool browser_sandbox) {
+  std::string text = "2\ndenylist\n[all]\n";
+  for (const char* name : kForbidden) text += fmt::format("{} errno {}\n", name, EPERM);
+  for (const char* name : kAbsent) text += fmt::format("{} errno {}\n", name, ENOSYS);
+  text += fmt::format("name_to_handle_at errno {}\n", EOPNOTSUPP);
+  const auto argument = [&](const char* name, int error, int index, unsigned value, unsigned mask) {
+    text += fmt::format("{} errno {} [{},{:#x},SCMP_CMP_MASKED_EQ,{:#x}]\n", name, error, index,
+                        value, mask);
+  };
+  if (!browser_sandbox) {
+    constexpr unsigned kNewUser = 0x10000000;  // CLONE_NEWUSER
+    argument("clone", EPERM, 0, kNewUser, kNewUser);
+    argument("unshare", EPERM, 0, kNewUser, kNewUser);
+  }
+  constexpr unsigned kWhole = 0xffffffff;
+  // What a session merges or not is the host's decision, and merging is a side channel.
+  for (const unsigned advice : {12U, 13U}) argument("madvise", EINVAL, 2, advice, kWhole);
+  for (const unsigned option : {67U, 68U}) argument("prctl", EINVAL, 0, option, kWhole);
+  // Typing into another's terminal: TIOCSTI, TIOCLINUX.
+  for (const unsigned request : {0x5412U, 0x541cU}) argument("ioctl", EPERM, 1, request, kWhole);
+  for (int family = 0; family < kFamilies; ++family) {
+    if (!is_wanted_family(family))
+      argument("socket", EAFNOSUPPORT, 0, static_cast<unsigned>(family), kWhole);
+  }
+  return text;
+}
+
+Result<void> install_abi_filter() {
+  constexpr auto kArch = static_cast<unsigned>(offsetof(seccomp_data, arch));
+  constexpr auto kCall = static_cast<unsigned>(offsetof(seccomp_data, nr));
+  std::array filter = {
+      sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kArch),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kNativeAbi, 0, 2),
+      sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kCall),
+      // x32 calls have bit 30 set, so they are past the last known one too.
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, kLastKnownCall, 0, 1),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+    return fail_errno("install the seccomp ABI filter");
+  return {};
+}
+
+}  // namespace panal::desktop::lxc

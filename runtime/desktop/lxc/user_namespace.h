@@ -1,0 +1,17 @@
+#pragma once
+
+#include "engine/base/result.h"
+#include "engine/base/unique_fd.h"
+#include "engine/model/ids.h"
+
+namespace panal::desktop::lxc {
+
+/// A new user namespace whose ids 0..count-1 are `ids` on the host, held by descriptor.
+///
+/// It is made by a child that has become user `ids.first` first: the kernel charges what is counted
+/// per user (inotify instances and watches, keys, user namespaces, locked memory) to a namespace's
+/// maker as well, and a maker that is host root would have all desktops share host root's limits
+/// (kernel/ucount.c). Needs CAP_SETUID, CAP_SETGID and CAP_SYS_ADMIN. Call it single-threaded.
+[[nodiscard]] Result<UniqueFd> make_user_namespace(IdRange ids);
+
+}  // namespace panal::desktop::lxc
