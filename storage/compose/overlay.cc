@@ -123,8 +123,7 @@ Result<void> OverlayBackend::provision(const RootSpec& spec) {
   const std::string& lower_at = spec.mount_point;
   Cleanup helpers;
   PANAL_TRY(mount::bind_idmapped(spec.version_root, lower_at,
-                                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME,
-                                 names.fd()));
+                                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, names.fd()));
   helpers.push([&lower_at] { (void)mount::detach(lower_at); });
   PANAL_TRY(mount::bind_idmapped(layer_dir, layer_dir, MOUNT_ATTR_NODEV, names.fd()));
   helpers.push([&layer_dir] { (void)mount::detach(layer_dir); });

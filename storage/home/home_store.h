@@ -30,7 +30,8 @@ class HomeStore {
   HomeStore& operator=(const HomeStore&) = delete;
   virtual ~HomeStore() = default;
 
-  /// Makes the home if there is none (mode 0700), takes its lock, mounts it idmapped at
+  /// Makes the home if there is none (mode 0700, empty), takes its lock, mounts it idmapped, nosuid
+  /// and nodev at
   /// mount_point. Errors: EBUSY "home alice is open in d3", EINVAL for names with / or leading dot.
   [[nodiscard]] virtual Result<void> attach(const HomeSpec& spec);
   /// Unmounts and unlocks. Not attached is not an error. The home's content stays.

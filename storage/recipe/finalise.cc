@@ -6,6 +6,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <set>
 #include <string_view>
 
 #include "engine/base/file_tree.h"
@@ -64,7 +65,8 @@ Result<std::string> read_in_root(const std::string& root, const std::string& pat
 
 Result<TreeFacts> finalise_tree(const std::string& root) {
   TreeFacts facts;
-  PANAL_TRY(walk_tree(root, [&facts](const TreeEntry& entry) -> Result<void> {
+  std::set<ino_t> linked;
+  PANAL_TRY(walk_tree(root, [&facts, &linked](const TreeEntry& entry) -> Result<void> {
     if (S_ISCHR(entry.info.st_mode) || S_ISBLK(entry.info.st_mode))
       return fail(EPERM, "the image holds a device node: /" + entry.path);
     if (entry.info.st_uid >= kIds || entry.info.st_gid >= kIds)
@@ -76,7 +78,11 @@ Result<TreeFacts> finalise_tree(const std::string& root) {
       return {};
     }
     ++facts.files;
-    if (S_ISREG(entry.info.st_mode))
+    // A file with several names counts once.
+    const bool seen =
+        entry.info.st_nlink > 1 && !S_ISDIR(entry.info.st_mode) &&
+        !linked.insert(entry.info.st_ino).second;
+    if (S_ISREG(entry.info.st_mode) && !seen)
       facts.size_bytes += static_cast<std::uint64_t>(entry.info.st_size);
     return drop_attributes(entry);
   }));

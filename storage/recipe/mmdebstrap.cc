@@ -43,7 +43,7 @@ std::vector<std::string> packages(const Recipe& recipe) {
 
 std::vector<std::string> arguments(const Recipe& recipe, const Sources& sources) {
   const std::string signed_by = std::string("deb [signed-by=") + kKeyring + "] ";
-  return {
+  std::vector<std::string> all = {
       "mmdebstrap",
       "--verbose",
       // In a user namespace with uid 0 this mode makes mounts, but no device nodes.
@@ -61,18 +61,31 @@ std::vector<std::string> arguments(const Recipe& recipe, const Sources& sources)
       "--dpkgopt=path-exclude=/usr/share/doc/*",
       "--dpkgopt=path-include=/usr/share/doc/*/copyright",
       "--dpkgopt=path-exclude=/usr/share/lintian/*",
+      "--dpkgopt=path-exclude=/usr/share/locale/*",
+      "--dpkgopt=path-include=/usr/share/locale/locale.alias",
       // Nothing is written to disk for good before the image is committed with one sync.
       "--dpkgopt=force-unsafe-io",
       // The directory of downloaded packages is the cache that outlives the build: it is mounted
       // there before (so the tree is not empty), and nothing in it is deleted.
       "--skip=check/empty,essential/unlink,cleanup/apt/cache",
       std::string("--customize-hook=sh ") + kInputDir + "/" + kScript + " \"$1\"",
+  };
+  // Messages in the recipe's languages only: "es_ES.UTF-8" -> es, es_ES.
+  for (const auto& locale : recipe.locales) {
+    const std::string territory = locale.substr(0, locale.find_first_of(".@"));
+    const std::string language = territory.substr(0, territory.find('_'));
+    for (const auto& name : {language, territory})
+      all.push_back("--dpkgopt=path-include=/usr/share/locale/" + name + "/*");
+  }
+  const std::vector<std::string> operands = {
       recipe.suite,
       kRootDir,
       signed_by + sources.mirror + " " + recipe.suite + " main",
       signed_by + sources.mirror + " " + recipe.suite + "-updates main",
       signed_by + sources.security_mirror + " " + recipe.suite + "-security main",
   };
+  all.insert(all.end(), operands.begin(), operands.end());
+  return all;
 }
 
 std::string finalise_script(const Recipe& recipe) {
