@@ -121,7 +121,11 @@ Result<void> renew_sysfs() {
 }
 
 // What the child does in its new namespaces.
-Result<void> furnish(const std::string& run_dir) {
+Result<void> furnish(const std::string& run_dir, std::size_t cpu) {
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  CPU_SET(cpu, &only);
+  if (::sched_setaffinity(0, sizeof only, &only) != 0) return fail_errno("move", "to a CPU");
   if (::unshare(CLONE_NEWNS | CLONE_NEWNET) != 0)
     return fail_errno("unshare", "mount and network namespace");
   PANAL_TRY(mount_it(nullptr, "/", nullptr, MS_REC | MS_SLAVE));
@@ -150,10 +154,10 @@ Result<void> read_report(const UniqueFd& pipe) {
   return fail(code, text.substr(sizeof code, text.size() - sizeof code - 1));
 }
 
-[[noreturn]] void be_child(const std::string& run_dir, const UniqueFd& report,
+[[noreturn]] void be_child(const std::string& run_dir, std::size_t cpu, const UniqueFd& report,
                            const UniqueFd& stay) {
   std::string text(sizeof(int), '\0');
-  if (const auto done = furnish(run_dir); !done) {
+  if (const auto done = furnish(run_dir, cpu); !done) {
     std::memcpy(text.data(), &done.error().code, sizeof(int));
     text += done.error().context;
   }
@@ -171,7 +175,7 @@ Result<void> touch(const std::string& file) {
   return {};
 }
 
-Result<void> make_locked(const std::string& run_dir) {
+Result<void> prepare_pins(const std::string& run_dir) {
   const std::string dir = ns_dir(run_dir);
   if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("create", dir);
   // The kernel refuses to bind a mount namespace's file where it could propagate into that very
@@ -179,8 +183,11 @@ Result<void> make_locked(const std::string& run_dir) {
   PANAL_TRY(mount_it(dir.c_str(), dir, nullptr, MS_BIND));
   PANAL_TRY(mount_it(nullptr, dir, nullptr, MS_PRIVATE));
   PANAL_TRY(touch(mnt_pin(run_dir)));
-  PANAL_TRY(touch(net_pin(run_dir)));
+  return touch(net_pin(run_dir));
+}
 
+// Makes and pins the pair; the namespaces' numbers come from `cpu`.
+Result<void> make_pair_on(std::size_t cpu, const std::string& run_dir) {
   int report[2];
   int stay[2];
   if (::pipe2(report, O_CLOEXEC) != 0) return fail_errno("make", "pipe");
@@ -193,7 +200,7 @@ Result<void> make_locked(const std::string& run_dir) {
   if (child < 0) return fail_errno("fork", "namespace maker");
   if (child == 0) {
     stay_write.reset();
-    be_child(run_dir, report_write, stay_read);
+    be_child(run_dir, cpu, report_write, stay_read);
   }
   report_write.reset();
   const Cleanup reap([&] {
@@ -206,6 +213,24 @@ Result<void> make_locked(const std::string& run_dir) {
       std::string(kernel_paths::kProc) + "/" + std::to_string(child) + "/ns/";
   PANAL_TRY(mount_it((child_ns + "net").c_str(), net_pin(run_dir), nullptr, MS_BIND));
   return mount_it((child_ns + "mnt").c_str(), mnt_pin(run_dir), nullptr, MS_BIND);
+}
+
+Result<void> make_locked(const std::string& run_dir) {
+  // A mount namespace can only be pinned from one with a lower number (the kernel's guard against
+  // loops), and since Linux 6.18 numbers are dealt out in batches per CPU: a younger namespace may
+  // have the lower one, and pinning it fails with EINVAL (seen in one of three labs). On the CPU
+  // on which our own was made the numbers do rise, so each is tried.
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return fail_errno("read", "affinity");
+  Result<void> made = fail(EINVAL, "no CPU to run on");
+  for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    PANAL_TRY(release_locked(run_dir));
+    PANAL_TRY(prepare_pins(run_dir));
+    made = make_pair_on(cpu, run_dir);
+    if (made || made.error().code != EINVAL) break;
+  }
+  return made;
 }
 
 }  // namespace
@@ -226,7 +251,6 @@ Result<void> ensure_pinned_namespaces(const std::string& run_dir) {
         inside.st_ino == own.st_ino)
       return fail(EXDEV, "pin namespaces below " + run_dir + " from inside of them");
   }
-  PANAL_TRY(release_locked(run_dir));
   if (auto made = make_locked(run_dir); !made) {
     (void)release_locked(run_dir);  // the first error is the one to tell
     return prefixed("make Panal's namespaces", std::move(made.error()));
