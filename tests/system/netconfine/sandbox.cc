@@ -107,6 +107,28 @@ std::string output_inside(const UniqueFd& network_namespace, const std::string& 
   return output;
 }
 
+bool say(const UniqueFd& network_namespace, const std::string& address, std::uint16_t port) {
+  bool sent = false;
+  must(run_inside(network_namespace, [&]() -> Result<void> {
+    sockaddr_in6 six{};
+    sockaddr_in four{};
+    six.sin6_family = AF_INET6;
+    six.sin6_port = htons(port);
+    four.sin_family = AF_INET;
+    four.sin_port = htons(port);
+    const bool is6 = inet_pton(AF_INET6, address.c_str(), &six.sin6_addr) == 1;
+    if (!is6 && inet_pton(AF_INET, address.c_str(), &four.sin_addr) != 1)
+      return fail(EINVAL, address);
+    const UniqueFd fd(socket(is6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sent = fd && sendto(fd.get(), "hello", 5, 0,
+                        is6 ? reinterpret_cast<const sockaddr*>(&six)
+                            : reinterpret_cast<const sockaddr*>(&four),
+                        is6 ? sizeof(six) : sizeof(four)) == 5;
+    return {};
+  }));
+  return sent;
+}
+
 Tap::Tap(const UniqueFd& network_namespace, const std::string& link) {
   must(run_inside(network_namespace, [&]() -> Result<void> {
     fd_ = UniqueFd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL)));

@@ -40,6 +40,9 @@ int shell_inside(const UniqueFd& network_namespace, const std::string& command);
 /// Its output.
 std::string output_inside(const UniqueFd& network_namespace, const std::string& command);
 
+/// Sends an ordinary UDP datagram from a namespace. False when the kernel refused.
+bool say(const UniqueFd& network_namespace, const std::string& address, std::uint16_t port);
+
 /// A packet socket on a link of a namespace.
 class Tap {
  public:
