@@ -1,0 +1,112 @@
+#include "runtime/broker/authenticator.h"
+
+#include <algorithm>
+
+#include "runtime/broker/auth/password.h"
+#include "runtime/broker/http/encoding.h"
+
+namespace panal::broker {
+namespace {
+
+constexpr std::size_t kNameBytes = 128;
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= kNameBytes &&
+         std::none_of(text.begin(), text.end(), [](char c) {
+           return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+         });
+}
+
+}  // namespace
+
+Result<Credentials> parse_authorization(std::string_view value) {
+  const auto space = value.find(' ');
+  if (!http::equal_ignoring_case(value.substr(0, space), "Basic")) {
+    return fail(EINVAL, "log in with login and password (Basic); tokens are not accepted yet");
+  }
+  if (space == std::string_view::npos) return fail(EPROTO, "the login is empty");
+  std::string_view encoded = value.substr(space + 1);
+  while (encoded.starts_with(' ')) encoded.remove_prefix(1);
+  const auto decoded = http::base64_decode(encoded);
+  if (!decoded) return fail(EPROTO, "the login is not base64");
+  const auto colon = decoded->find(':');
+  if (colon == std::string::npos) return fail(EPROTO, "the login has no password");
+  Credentials out;
+  out.login = decoded->substr(0, colon);
+  out.password = decoded->substr(colon + 1);
+  const auto at = out.login.rfind('@');
+  if (at != std::string::npos) {
+    out.tenant = out.login.substr(at + 1);
+    out.login.resize(at);
+  }
+  if (!is_name(out.login) || !is_name(out.tenant)) {
+    return fail(EINVAL, "the login is not LOGIN or LOGIN@TENANT");
+  }
+  return out;
+}
+
+Authenticator::Authenticator(Loop& loop, Directory& directory, LoggerPtr log, Options options)
+    : loop_(loop),
+      directory_(directory),
+      log_(std::move(log)),
+      options_(std::move(options)),
+      limit_(options_.law),
+      threads_(options_.threads, options_.queued) {}
+
+void Authenticator::check(const Credentials& credentials, const std::string& address, Done done) {
+  const std::string key = address + " " + credentials.name();
+  const auto wait = limit_.attempt(key, std::chrono::steady_clock::now());
+  if (!wait) {
+    log_->warning("login_refused",
+                  {{"user", credentials.name()}, {"address", address}, {"reason", "too many"}});
+    return loop_.post([done] { done(Outcome::kTooMany, {}); });
+  }
+  if (wait->count() == 0) return look_up(credentials, address, std::move(done));
+  auto timer = std::make_shared<Timer>(loop_);
+  timer->start(*wait, [this, timer, credentials, address, done = std::move(done)]() mutable {
+    look_up(credentials, address, std::move(done));
+  });
+}
+
+void Authenticator::look_up(const Credentials& credentials, const std::string& address,
+                            Done done) {
+  directory_.call<std::optional<store::User>>(
+      [credentials](store::Store& store) {
+        return store.find_user(credentials.tenant, credentials.login);
+      },
+      [this, credentials, address, done](Result<std::optional<store::User>> user) {
+        if (!user) {
+          log_->warning("login_impossible", {{"reason", user.error().message()}});
+          return done(user.error().code == EBUSY ? Outcome::kBusy : Outcome::kUnavailable, {});
+        }
+        verify(credentials, address, std::move(*user), done);
+      });
+}
+
+void Authenticator::verify(const Credentials& credentials, const std::string& address,
+                           std::optional<store::User> user, const Done& done) {
+  const bool usable = user && !user->blocked && !user->password_hash.empty();
+  const std::string hash = usable ? user->password_hash : options_.dummy_hash;
+  const auto known = std::make_shared<store::User>(user ? std::move(*user) : store::User{});
+  known->password_hash.clear();
+  const bool queued = threads_.submit([=, this] {
+    const auto verified = auth::verify_password(hash, credentials.password);
+    loop_.post([=, this] {
+      if (!verified) {
+        log_->error("password_check_failed",
+                    {{"user", credentials.name()}, {"reason", verified.error().message()}});
+        if (verified.error().code == ENOMEM) return done(Outcome::kBusy, {});
+      }
+      if (usable && verified && *verified) {
+        limit_.success(address + " " + credentials.name());
+        return done(Outcome::kWelcome, *known);
+      }
+      log_->info("login_refused", {{"user", credentials.name()}, {"address", address}});
+      directory_.audit(printable(credentials.name(), 256), "login.refused", address, "");
+      done(Outcome::kRefused, {});
+    });
+  });
+  if (!queued) loop_.post([done] { done(Outcome::kBusy, {}); });
+}
+
+}  // namespace panal::broker

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "runtime/broker/auth/rate_limit.h"
+#include "runtime/broker/directory.h"
+
+namespace panal::broker {
+
+/// What a Basic login names.
+struct Credentials {
+  std::string login;
+  std::string tenant = "default";
+  std::string password;
+
+  [[nodiscard]] std::string name() const { return login + "@" + tenant; }
+};
+
+/// The value of an Authorization header. Errors: EPROTO malformed base64 or no colon; EINVAL another
+/// scheme (Bearer), a login that is empty, too long or holds control characters.
+[[nodiscard]] Result<Credentials> parse_authorization(std::string_view value);
+
+/// Checks passwords on a few threads of their own. An unknown or blocked user costs the same time
+/// as a wrong password and is told the same.
+class Authenticator {
+ public:
+  enum class Outcome {
+    kWelcome,
+    kRefused,      ///< unknown, blocked, wrong password
+    kBusy,         ///< too many logins wait
+    kTooMany,      ///< this address tried this login too often
+    kUnavailable,  ///< the database does not answer
+  };
+  using Done = std::function<void(Outcome, store::User)>;
+
+  struct Options {
+    std::size_t threads = 1;
+    std::size_t queued = 64;
+    auth::RateLimit::Law law{};
+    std::string dummy_hash;  ///< verified for unknown users; same cost as real ones
+  };
+
+  Authenticator(Loop& loop, Directory& directory, LoggerPtr log, Options options);
+
+  /// `done` runs on the loop, never inside this call.
+  void check(const Credentials& credentials, const std::string& address, Done done);
+
+ private:
+  void look_up(const Credentials& credentials, const std::string& address, Done done);
+  void verify(const Credentials& credentials, const std::string& address,
+              std::optional<store::User> user, const Done& done);
+
+  Loop& loop_;
+  Directory& directory_;
+  LoggerPtr log_;
+  Options options_;
+  auth::RateLimit limit_;
+  WorkThreads threads_;
+};
+
+}  // namespace panal::broker
