@@ -87,9 +87,7 @@ class Lifecycle {
   [[nodiscard]] std::string shared_dir(DesktopId id) const;
 
  private:
-  struct Places;
-  [[nodiscard]] Places places(DesktopId id) const;
-  [[nodiscard]] Result<void> remove_all(const DesktopSpec& spec, bool attached_home);
+  [[nodiscard]] Result<void> remove_all(const DesktopSpec& spec, bool has_home);
 
   Parts parts_;
   const config::Config& config_;
