@@ -51,7 +51,7 @@ TEST_F(ControlTest, CarriesADescriptor) {
 }
 
 TEST_F(ControlTest, RefusesWhatIsNotAnObject) {
-  for (const std::string text :
+  for (const std::string& text :
        std::vector<std::string>{"x", "{", "[]", "7", "\"op\"", "null", "{\"op\":\"status\"}}",
                                 "{\"op\":\xff}", "{'op':'status'}", std::string(4, '\0')}) {
     ASSERT_EQ(::send(here_.get(), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
