@@ -36,14 +36,6 @@ void Agent::run_step(const session::Step& step) {
     case Action::kStopPrograms:
       if (programs_.running()) ::kill(-programs_.pid, SIGTERM);
       break;
-    case Action::kAdjustScreen:
-      if (nx_.adjust_size()) {
-        const std::string& text = nx_.request().geometry;
-        const auto size = parse_geometry(text.empty() ? kDefaultGeometry : text);
-        const auto done = size ? screen_.adjust(*size) : Result<void>{};
-        if (!done) log_line("adjust_failed", {{"reason", done.error().message()}});
-      }
-      break;
     case Action::kListening:
       link_.send(Frame("listening").add("attach", std::to_string(step.attach)));
       break;
@@ -77,6 +69,13 @@ void Agent::run_step(const session::Step& step) {
 void Agent::start_nx(const session::Step& step, bool resume) {
   // The machine orders the newest attach and no other.
   if (!user_ || step.attach != wanted_.number) return;
+  if (resume && nx_.needs_resize(wanted_)) {
+    // While it is suspended: a resize of a live one leaves its RandR outputs at the old size.
+    const std::string& text = wanted_.geometry;
+    const auto size = parse_geometry(text.empty() ? kDefaultGeometry : text);
+    const auto resized = size ? screen_.adjust(*size) : Result<void>{};
+    if (!resized) log_line("resize_failed", {{"reason", resized.error().message()}});
+  }
   auto done = resume ? nx_.resume(wanted_, *user_) : nx_.start(wanted_, *user_);
   if (done) {
     const auto cookie = nx_.cookie();

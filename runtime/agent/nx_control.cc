@@ -17,6 +17,10 @@ std::string NxControl::x_socket() const { return "/tmp/.X11-unix/X" + std::to_st
 
 Result<std::string> NxControl::cookie() const { return cookie_bytes(request_.cookie); }
 
+bool NxControl::needs_resize(const AttachRequest& request) const {
+  return render_nx_options(request, {}, history_).adjust_size;
+}
+
 Result<void> NxControl::write_files(const AttachRequest& request, const User& user) {
   PANAL_TRY(make_directories(kSessionDir));
   const std::string root = runtime_dir(user) + "/nx";
@@ -34,7 +38,6 @@ Result<void> NxControl::write_files(const AttachRequest& request, const User& us
   PANAL_TRY(replace_file(options_path, options.line, 0600, user.uid, user.gid));
   PANAL_TRY(replace_file(xauthority(), authority, 0600, user.uid, user.gid));
   history_ = std::move(options.history);
-  adjust_size_ = options.adjust_size;
   request_ = request;
   return {};
 }

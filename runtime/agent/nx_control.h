@@ -37,7 +37,8 @@ class NxControl {
   [[nodiscard]] pid_t pid() const { return child_.pid; }
   [[nodiscard]] int log_fd() const { return child_.output.get(); }
   [[nodiscard]] const AttachRequest& request() const { return request_; }
-  [[nodiscard]] bool adjust_size() const { return adjust_size_; }
+  /// nxagent would not take the size this attach wants: it has to be set before resume().
+  [[nodiscard]] bool needs_resize(const AttachRequest& request) const;
   [[nodiscard]] std::string xauthority() const { return std::string(kSessionDir) + "/Xauthority"; }
   /// The bytes of the current cookie.
   [[nodiscard]] Result<std::string> cookie() const;
@@ -49,7 +50,6 @@ class NxControl {
   Child child_;
   NxHistory history_;
   AttachRequest request_;
-  bool adjust_size_ = false;
   LineCutter lines_;
   Tail tail_{4096};
 };

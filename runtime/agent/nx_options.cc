@@ -140,19 +140,15 @@ NxOptions render_nx_options(const AttachRequest& request, const NxPlaces& places
     add("geometry", "fullscreen");
     add("resize", "1");
     options.history.fullscreen = true;
+  } else if (!history.running) {
+    add("geometry", request.geometry.empty() ? kDefaultGeometry : request.geometry);
+    add("resize", "1");
   } else {
-    const std::string geometry =
-        request.geometry.empty() ? std::string(kDefaultGeometry) : request.geometry;
-    const bool takes_it = history.geometry.empty() || history.geometry == geometry;
-    if (!history.fullscreen && takes_it) {
-      add("geometry", geometry);
-      add("resize", "1");
-      options.history.geometry = geometry;
-    } else {
-      // resize=1 would bring the first geometry back, or keep full screen on.
-      add("resize", "0");
-      options.adjust_size = !history.fullscreen;
-    }
+    // A running nxagent takes no second geometry, and resize=1 would bring the first one back:
+    // it gets its size while it is still suspended. Only full screen that sticks must be left
+    // to nxagent, which goes back to a window when the user's X server has another size.
+    add("resize", "0");
+    options.adjust_size = !history.fullscreen;
     options.history.fullscreen = false;
   }
   if (request.media) add("media", "1");

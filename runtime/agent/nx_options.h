@@ -34,16 +34,15 @@ struct NxPlaces {
   int display = 0;
 };
 
-/// What the nxagent that runs was told before: it takes some options only once (docs/agent.md).
+/// What the nxagent that runs was told before: some options count only once (docs/agent.md).
 struct NxHistory {
-  bool running = false;      ///< this is a resume
-  bool fullscreen = false;   ///< the last attach was full screen, which sticks
-  std::string geometry;      ///< the first geometry= it was given: it never takes another
+  bool running = false;     ///< this is a resume
+  bool fullscreen = false;  ///< the last attach was full screen, which sticks
 };
 
 struct NxOptions {
   std::string line;          ///< the whole options file
-  bool adjust_size = false;  ///< nxagent will not take the wanted size: set it through RandR
+  bool adjust_size = false;  ///< nxagent will not take the wanted size: RandR before the HUP
   NxHistory history;         ///< once nxagent has read the line
 };
 
