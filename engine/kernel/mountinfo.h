@@ -12,11 +12,11 @@ namespace panal::kernel {
 struct MountEntry {
   int id = 0;
   int parent_id = 0;
-  std::string root;           ///< what part of its file system is mounted
-  std::string mount_point;    ///< relative to the reader's root, octal escapes decoded
-  std::string options;        ///< per mount: rw,relatime,...
-  std::string propagation;    ///< optional fields ("shared:1 master:2"), empty: private
-  std::string type;           ///< file system type
+  std::string root;         ///< what part of its file system is mounted
+  std::string mount_point;  ///< relative to the reader's root, octal escapes decoded
+  std::string options;      ///< per mount: rw,relatime,...
+  std::string propagation;  ///< optional fields ("shared:1 master:2"), empty: private
+  std::string type;         ///< file system type
   std::string source;
   std::string super_options;  ///< of the file system, comma separated
 

@@ -32,7 +32,7 @@ std::string mnt_pin(const std::string& run_dir) { return run_dir + "/ns/mnt"; }
 std::string net_pin(const std::string& run_dir) { return run_dir + "/ns/net"; }
 
 bool is_namespace(const std::string& path) {
-  struct statfs info {};
+  struct statfs info{};
   return ::statfs(path.c_str(), &info) == 0 && info.f_type == NSFS_MAGIC;
 }
 
@@ -244,8 +244,8 @@ Result<void> ensure_pinned_namespaces(const std::string& run_dir) {
   if (namespaces_are_pinned(run_dir)) return {};
   if (is_namespace(net_pin(run_dir))) {
     // Half made by a caller that died, or we are inside.
-    struct stat inside {};
-    struct stat own {};
+    struct stat inside{};
+    struct stat own{};
     const std::string own_net = std::string(kernel_paths::kProcSelfNs) + "/net";
     if (::stat(net_pin(run_dir).c_str(), &inside) == 0 && ::stat(own_net.c_str(), &own) == 0 &&
         inside.st_ino == own.st_ino)
@@ -269,9 +269,10 @@ Result<void> release_pinned_namespaces(const std::string& run_dir) {
 Result<UniqueFd> open_namespace(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return fail_errno("open namespace", path);
-  struct statfs info {};
+  struct statfs info{};
   if (::fstatfs(fd.get(), &info) != 0) return fail_errno("look at namespace", path);
-  if (info.f_type != NSFS_MAGIC) return fail(EINVAL, "open namespace " + path + ": not a namespace");
+  if (info.f_type != NSFS_MAGIC)
+    return fail(EINVAL, "open namespace " + path + ": not a namespace");
   return fd;
 }
 

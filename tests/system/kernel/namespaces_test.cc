@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 ino_t inode(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
 }
 
@@ -116,8 +116,10 @@ TEST_F(Namespaces, SysInsideShowsThePinnedNetworkAndTheCgroups) {
     return found == 1;
   })) << "the cgroup2 mount must be there, once";
   EXPECT_FALSE(fs::exists("/sys/class/net/pnl9"));
-  EXPECT_TRUE(inside([&] { return inode(run_dir_ + "/ns/net") == inode(base_ / "run/ns/net") &&
-                                  open_namespace(run_dir_ + "/ns/net").has_value(); }));
+  EXPECT_TRUE(inside([&] {
+    return inode(run_dir_ + "/ns/net") == inode(base_ / "run/ns/net") &&
+           open_namespace(run_dir_ + "/ns/net").has_value();
+  }));
 }
 
 TEST_F(Namespaces, LaterMountsComeInAndNoneGoOut) {

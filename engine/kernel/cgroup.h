@@ -1,0 +1,105 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/tree.h"
+#include "engine/kernel/cgroup_layout.h"
+#include "engine/kernel/cgroup_stat.h"
+#include "engine/kernel/psi.h"
+#include "engine/model/limits.h"
+
+namespace panal::kernel {
+
+/// All hierarchies, opened once. Copies share the descriptors.
+class CgroupRoot {
+ public:
+  struct Hierarchy {
+    CgroupMount mount;
+    Dir dir;
+  };
+
+  /// Errors: ENODEV when no hierarchy is mounted; EPROTO.
+  [[nodiscard]] static Result<CgroupRoot> open(const Tree& tree);
+
+  [[nodiscard]] const CgroupLayout& layout() const { return shared_->layout; }
+  [[nodiscard]] const std::vector<Hierarchy>& hierarchies() const { return shared_->hierarchies; }
+
+ private:
+  struct Shared {
+    CgroupLayout layout;
+    std::vector<Hierarchy> hierarchies;
+  };
+  std::shared_ptr<const Shared> shared_;
+};
+
+/// One group of processes, the same path in every hierarchy. Holds directory descriptors of the
+/// hierarchies it reads or writes, so that a re-created group is never taken for this one. The
+/// object is a handle: its end leaves the group as it is; destroy() removes it.
+class Cgroup {
+ public:
+  /// Makes the group in every hierarchy, its parents too; what exists is taken as it is. On v2
+  /// the parents pass their controllers down; a v1 cpuset gets its parent's CPUs and nodes.
+  /// `path`: relative, like "panal/d7". Errors: EINVAL for another path; EACCES, EBUSY.
+  [[nodiscard]] static Result<Cgroup> create(const CgroupRoot& root, const std::string& path);
+
+  /// A group that somebody else (liblxc) made. It may lack some hierarchies.
+  /// Errors: ENOENT when no hierarchy has it.
+  [[nodiscard]] static Result<Cgroup> open(const CgroupRoot& root, const std::string& path);
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+  /// Sets the limits that are present and leaves the others alone.
+  /// Errors: ENOTSUP when a limit's controller is absent; EBUSY when v1 cannot reclaim enough.
+  [[nodiscard]] Result<void> set_limits(const Limits& limits) const;
+
+  /// Moves a process into the group, in every hierarchy. Errors: ESRCH.
+  [[nodiscard]] Result<void> add(pid_t pid) const;
+
+  [[nodiscard]] Result<CgroupStatistics> statistics() const;
+  /// Errors: ENOTSUP without a v2 side.
+  [[nodiscard]] Result<Pressure> pressure(PressureResource resource) const;
+
+  /// Processes of the group and of those below it, of all hierarchies. Those of foreign pid
+  /// namespaces (the kernel shows them as 0) are left out.
+  [[nodiscard]] Result<std::vector<pid_t>> pids() const;
+  /// Whether any process, zombies not counted, is in the group or below.
+  [[nodiscard]] Result<bool> populated() const;
+
+  /// Stops all processes of the group (v2 cgroup.freeze, else the v1 freezer) and waits until
+  /// they stand. Errors: ETIMEDOUT (it stays asked for: thaw() takes it back); ENOTSUP.
+  [[nodiscard]] Result<void> freeze(std::chrono::milliseconds timeout) const;
+  [[nodiscard]] Result<void> thaw() const;
+
+  /// Sends SIGKILL to all processes, frozen ones included, until none is left.
+  /// Errors: ETIMEDOUT, naming the pids.
+  [[nodiscard]] Result<void> kill_all(std::chrono::milliseconds timeout) const;
+
+  /// Removes the group and those below it from every hierarchy, again and again while the kernel
+  /// still reaps its processes. A group that is gone is no error.
+  /// Errors: EBUSY with the directory when `timeout` is over.
+  [[nodiscard]] Result<void> destroy(std::chrono::milliseconds timeout);
+
+ private:
+  struct Part {
+    const CgroupMount* mount;  ///< of root_
+    Dir dir;
+  };
+
+  Cgroup(CgroupRoot root, std::string path) : root_(std::move(root)), path_(std::move(path)) {}
+  [[nodiscard]] Result<void> open_parts();
+  [[nodiscard]] const Part* part_with(std::string_view controller) const;
+  [[nodiscard]] const Part* v2_part() const;
+
+  CgroupRoot root_;
+  std::string path_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace panal::kernel

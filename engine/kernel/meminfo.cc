@@ -1,0 +1,53 @@
+#include "engine/kernel/meminfo.h"
+
+#include <string>
+#include <utility>
+
+#include "engine/kernel/text.h"
+
+namespace panal::kernel {
+
+Result<MemInfo> parse_meminfo(std::string_view text) {
+  MemInfo info;
+  unsigned seen = 0;
+  const std::pair<std::string_view, std::uint64_t MemInfo::*> known[] = {
+      {"MemTotal", &MemInfo::total},
+      {"MemFree", &MemInfo::free},
+      {"MemAvailable", &MemInfo::available},  // the first three are required
+      {"Buffers", &MemInfo::buffers},
+      {"Cached", &MemInfo::cached},
+      {"SwapCached", &MemInfo::swap_cached},
+      {"AnonPages", &MemInfo::anon},
+      {"SReclaimable", &MemInfo::slab_reclaimable},
+      {"SUnreclaim", &MemInfo::slab_unreclaimable},
+      {"KernelStack", &MemInfo::kernel_stack},
+      {"PageTables", &MemInfo::page_tables},
+      {"SecPageTables", &MemInfo::page_tables},  // those of the IOMMU and KVM: added
+      {"Percpu", &MemInfo::percpu},
+      {"Hugetlb", &MemInfo::hugetlb},
+      {"SwapTotal", &MemInfo::swap_total},
+      {"SwapFree", &MemInfo::swap_free},
+  };
+  for (const std::string_view line : lines_of(text)) {
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) continue;
+    for (std::size_t i = 0; i < std::size(known); ++i) {
+      if (line.substr(0, colon) != known[i].first) continue;
+      const auto words = words_of(line.substr(colon + 1));
+      const auto value = words.empty() ? std::nullopt : parse_number(words[0]);
+      if (!value || *value > UINT64_MAX / 1024 / 2 || words.size() != 2 || words[1] != "kB")
+        return fail(EPROTO, "meminfo: bad value of " + std::string(known[i].first));
+      info.*known[i].second += *value * 1024;
+      if (i < 3) seen |= 1U << i;
+    }
+  }
+  if (seen != 7U) return fail(EPROTO, "meminfo: MemTotal, MemFree or MemAvailable is absent");
+  return info;
+}
+
+Result<MemInfo> read_meminfo(const Tree& tree) {
+  PANAL_ASSIGN(const std::string text, tree.proc.read("meminfo"));
+  return parse_meminfo(text);
+}
+
+}  // namespace panal::kernel

@@ -1,0 +1,65 @@
+#include "engine/kernel/parent_limit.h"
+
+#include <algorithm>
+
+#include "engine/kernel/zram.h"
+
+namespace panal::kernel {
+namespace {
+
+constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
+constexpr std::uint64_t kFloorBytes = 256 * kMib;
+/// Meminfo moves by less than this all the time, and each write on v1 may walk the group.
+constexpr std::uint64_t kDeadBandBytes = 4 * kMib;
+
+std::uint64_t less(std::uint64_t from, std::uint64_t what) { return from > what ? from - what : 0; }
+
+}  // namespace
+
+std::uint64_t uncharged_kernel_bytes(const ParentLimitInput& input) {
+  const MemInfo& host = input.host;
+  // Page cache and anonymous memory belong to somebody; reclaimable slab goes under pressure.
+  const std::uint64_t accounted =
+      host.free + host.buffers + host.cached + host.swap_cached + host.anon + host.slab_reclaimable;
+  const std::uint64_t kernel = less(less(host.total, accounted), input.zram_bytes);
+  return less(kernel, input.charged_kernel_bytes);
+}
+
+std::uint64_t parent_limit_bytes(const ParentLimitInput& input) {
+  std::uint64_t limit = less(input.host.total, input.reserve_bytes);
+  limit = less(limit, input.zram_bytes);
+  limit = less(limit, uncharged_kernel_bytes(input));
+  return std::max(limit / kMib * kMib, kFloorBytes);
+}
+
+std::uint64_t default_reserve_bytes(std::uint64_t total_bytes) {
+  return std::max(total_bytes / 10, 1024 * kMib);
+}
+
+Result<std::uint64_t> ParentLimit::wanted() const {
+  if (fixed_bytes_ != 0) return fixed_bytes_;
+  ParentLimitInput input;
+  PANAL_ASSIGN(input.host, read_meminfo(tree_));
+  PANAL_ASSIGN(const ZramMemory zram, read_zram(tree_));
+  PANAL_ASSIGN(const CgroupStatistics used, parent_.statistics());
+  input.zram_bytes = zram.used;
+  input.charged_kernel_bytes = used.kernel_bytes.value_or(0);
+  input.reserve_bytes =
+      reserve_bytes_ != 0 ? reserve_bytes_ : default_reserve_bytes(input.host.total);
+  return parent_limit_bytes(input);
+}
+
+Result<std::uint64_t> ParentLimit::update() {
+  PANAL_ASSIGN(const std::uint64_t limit, wanted());
+  if (in_force_) {
+    const std::uint64_t moved = std::max(limit, *in_force_) - std::min(limit, *in_force_);
+    if (moved <= kDeadBandBytes) return *in_force_;
+  }
+  Limits limits;
+  limits.memory_bytes = limit;
+  PANAL_TRY(parent_.set_limits(limits));
+  in_force_ = limit;
+  return limit;
+}
+
+}  // namespace panal::kernel

@@ -1,0 +1,121 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/base/tree.h"
+#include "engine/kernel/cgroup_stat.h"
+#include "engine/kernel/meminfo.h"
+#include "engine/kernel/mountinfo.h"
+#include "engine/kernel/psi.h"
+#include "engine/kernel/zram.h"
+
+namespace panal::kernel {
+namespace {
+
+const std::string kFixture = PANAL_SOURCE_DIR "/tests/fixtures/hybrid-6.18";
+
+template <typename T>
+int code(const Result<T>& result) {
+  return result ? 0 : result.error().code;
+}
+
+TEST(Mountinfo, DecodesEscapesAndOptionalFields) {
+  const auto entries = parse_mountinfo(
+      "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime shared:1 master:2 - ext3 /dev/root rw,errors=x\n"
+      "37 36 0:5 / /a\\134b rw - tmpfs  rw\n");
+  ASSERT_TRUE(entries) << entries.error().message();
+  ASSERT_EQ(entries->size(), 2U);
+  EXPECT_EQ((*entries)[0].mount_point, "/mnt 2");
+  EXPECT_EQ((*entries)[0].propagation, "shared:1 master:2");
+  EXPECT_EQ((*entries)[0].root, "/mnt1");
+  EXPECT_TRUE((*entries)[0].has_super_option("rw"));
+  EXPECT_FALSE((*entries)[0].has_super_option("r"));
+  EXPECT_EQ((*entries)[1].mount_point, "/a\\b");
+  EXPECT_EQ((*entries)[1].source, "");
+  EXPECT_EQ((*entries)[1].super_options, "rw");
+}
+
+TEST(Mountinfo, RefusesMalformedLines) {
+  for (const char* text :
+       {"1", "1 2 3 4 5", "1 2 0:1 / /x rw", "1 2 0:1 / /x rw -", "1 2 0:1 / /x rw - ext4 src",
+        "x 2 0:1 / /x rw - ext4 src rw", "1 -2 0:1 / /x rw - ext4 src rw",
+        "99999999999 2 0:1 / /x rw - ext4 src rw", "1 2 0:1 /  rw - ext4 src rw", "- - - - - - -"})
+    EXPECT_EQ(code(parse_mountinfo(text)), EPROTO) << text;
+  EXPECT_EQ(code(parse_mountinfo("")), 0);
+}
+
+TEST(Psi, ReadsBothLines) {
+  const auto pressure = parse_psi(
+      "some avg10=1.50 avg60=0.20 avg300=100.00 total=12345\n"
+      "full avg10=0.00 avg60=0.00 avg300=0.00 total=18446744073709551615\n");
+  ASSERT_TRUE(pressure) << pressure.error().message();
+  EXPECT_DOUBLE_EQ(pressure->some.avg10_percent, 1.5);
+  EXPECT_DOUBLE_EQ(pressure->some.avg300_percent, 100);
+  EXPECT_EQ(pressure->some.total_us, 12345U);
+  ASSERT_TRUE(pressure->full);
+  EXPECT_EQ(pressure->full->total_us, UINT64_MAX);
+}
+
+TEST(Psi, ToleratesWhatLaterKernelsAdd) {
+  const auto pressure =
+      parse_psi("none x=1\nsome avg10=0.00 avg60=0.00 avg300=0.00 avg900=1 total=7\n");
+  ASSERT_TRUE(pressure);
+  EXPECT_FALSE(pressure->full);
+}
+
+TEST(Psi, RefusesMalformedText) {
+  for (const char* text :
+       {"", "\n", "some", "full avg10=0.00 avg60=0.00 avg300=0.00 total=1",
+        "some avg10=0.00 avg60=0.00 avg300=0.00", "some avg10=0.00 avg60=0.00 total=1",
+        "some avg10=x avg60=0.00 avg300=0.00 total=1", "some avg10= avg60=0 avg300=0 total=1",
+        "some avg10=-1 avg60=0 avg300=0 total=1", "some avg10=nan avg60=0 avg300=0 total=1",
+        "some avg10=0 avg60=0 avg300=0 total=-1", "some avg10=0 avg60=0 avg300=0 total",
+        "some avg10=0 avg60=0 avg300=0 total=99999999999999999999",
+        "some avg10=0 avg60=0 avg300=0 total=1\nfull avg10=0"})
+    EXPECT_EQ(code(parse_psi(text)), EPROTO) << text;
+}
+
+TEST(Meminfo, ReadsTheHostItWasCapturedOn) {
+  const auto tree = Tree::open_below(kFixture);
+  ASSERT_TRUE(tree);
+  const auto info = read_meminfo(*tree);
+  ASSERT_TRUE(info) << info.error().message();
+  EXPECT_EQ(info->total, 24684092ULL * 1024);
+  EXPECT_GT(info->available, info->total / 4);
+  EXPECT_GT(info->slab_unreclaimable, 0U);
+  for (const auto resource :
+       {PressureResource::kCpu, PressureResource::kMemory, PressureResource::kIo})
+    EXPECT_TRUE(read_host_pressure(*tree, resource));
+  EXPECT_TRUE(read_zram(*tree));
+}
+
+TEST(Meminfo, RefusesMalformedText) {
+  const std::string fine = "MemTotal: 10 kB\nMemFree: 5 kB\n";
+  EXPECT_EQ(code(parse_meminfo(fine + "MemAvailable: 7 kB")), 0);
+  EXPECT_EQ(code(parse_meminfo(fine + "MemAvailable: 7 kB\nSomething odd\nNew: x")), 0);
+  for (const char* rest : {"", "MemAvailable: 7", "MemAvailable: 7 MB", "MemAvailable:",
+                           "MemAvailable: -7 kB", "MemAvailable: 99999999999999999999 kB",
+                           "MemAvailable: 18446744073709551615 kB", "MemAvailable 7 kB"})
+    EXPECT_EQ(code(parse_meminfo(fine + rest)), EPROTO) << rest;
+}
+
+TEST(Zram, ReadsMmStatOfOldAndNewKernels) {
+  const auto zram = parse_zram_mm_stat("  1000  200 300 0 400 5 6 7 8\n");
+  ASSERT_TRUE(zram);
+  EXPECT_EQ(zram->original, 1000U);
+  EXPECT_EQ(zram->used, 300U);
+  EXPECT_EQ(zram->used_max, 400U);
+  for (const char* text : {"", "1 2 3 4", "1 2 x 4 5", "1 2 -3 4 5"})
+    EXPECT_EQ(code(parse_zram_mm_stat(text)), EPROTO) << text;
+}
+
+TEST(FlatKeyed, RefusesMalformedText) {
+  const auto table = parse_flat_keyed("a 1\nb 2\n");
+  ASSERT_TRUE(table);
+  EXPECT_EQ(table->at("b"), 2U);
+  EXPECT_TRUE(parse_flat_keyed(""));
+  for (const char* text : {"a", "a 1 2", "a b", "a -1", "a 1\nb"})
+    EXPECT_EQ(code(parse_flat_keyed(text)), EPROTO) << text;
+}
+
+}  // namespace
+}  // namespace panal::kernel
