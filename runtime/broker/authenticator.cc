@@ -12,9 +12,8 @@ constexpr std::size_t kNameBytes = 128;
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= kNameBytes &&
-         std::none_of(text.begin(), text.end(), [](char c) {
-           return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-         });
+         std::none_of(text.begin(), text.end(),
+                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 }  // namespace
@@ -68,8 +67,7 @@ void Authenticator::check(const Credentials& credentials, const std::string& add
   });
 }
 
-void Authenticator::look_up(const Credentials& credentials, const std::string& address,
-                            Done done) {
+void Authenticator::look_up(const Credentials& credentials, const std::string& address, Done done) {
   directory_.call<std::optional<store::User>>(
       [credentials](store::Store& store) {
         return store.find_user(credentials.tenant, credentials.login);

@@ -19,8 +19,8 @@ struct Credentials {
   [[nodiscard]] std::string name() const { return login + "@" + tenant; }
 };
 
-/// The value of an Authorization header. Errors: EPROTO malformed base64 or no colon; EINVAL another
-/// scheme (Bearer), a login that is empty, too long or holds control characters.
+/// The value of an Authorization header. Errors: EPROTO malformed base64 or no colon; EINVAL
+/// another scheme (Bearer), a login that is empty, too long or holds control characters.
 [[nodiscard]] Result<Credentials> parse_authorization(std::string_view value);
 
 /// Checks passwords on a few threads of their own. An unknown or blocked user costs the same time

@@ -19,7 +19,8 @@ struct Certificate {
                                                    const std::vector<std::string>& addresses);
 
 /// Reads both files; where `make` is set and neither is there, makes them (key 0600, certificate
-/// 0644, directory 0755, written aside and renamed). Errors: those of open(2); EEXIST when just one is there.
+/// 0644, directory 0755, written aside and renamed). Errors: those of open(2); EEXIST when just one
+/// is there.
 [[nodiscard]] Result<Certificate> load_certificate(const std::string& certificate_file,
                                                    const std::string& key_file, bool make);
 

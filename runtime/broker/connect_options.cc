@@ -32,9 +32,9 @@ bool is_geometry(std::string_view text) {
 
 bool is_keyboard(std::string_view text) {
   return text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-           c == '/' || c == '-' || c == '+';
-  });
+           return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+                  c == '/' || c == '-' || c == '+';
+         });
 }
 
 /// A word of nxagent's list or a rate in bits per second such as 512k.

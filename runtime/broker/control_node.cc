@@ -54,8 +54,8 @@ class ControlCall final : public NodeCall {
   void attach(const AttachRequest& request, std::function<void(std::string)> progress,
               std::function<void(Answer<Attached>)> done) override {
     state_->progress = std::move(progress);
-    state_->done = [done = std::move(done), state = state_.get()](
-                       Answer<control::Connection::Message> answer) {
+    state_->done = [done = std::move(done),
+                    state = state_.get()](Answer<control::Connection::Message> answer) {
       if (!answer) return done(tl::make_unexpected(answer.error()));
       const json& body = answer->body;
       Attached out;
@@ -89,8 +89,7 @@ class ControlCall final : public NodeCall {
       }
       done(std::move(answer->descriptor));
     };
-    state_->request(
-        json{{"op", "open"}, {"desktop", state_->desktop}, {"attach", state_->attach}});
+    state_->request(json{{"op", "open"}, {"desktop", state_->desktop}, {"attach", state_->attach}});
   }
 
  private:
@@ -123,9 +122,7 @@ class ControlCall final : public NodeCall {
       if (call) call(std::move(answer));
     }
 
-    void lost(const std::string& sentence) {
-      finish(tl::make_unexpected(Refusal{503, sentence}));
-    }
+    void lost(const std::string& sentence) { finish(tl::make_unexpected(Refusal{503, sentence})); }
 
     void request(const json& message) {
       if (!descriptor) {
@@ -142,7 +139,9 @@ class ControlCall final : public NodeCall {
     }
 
     void wait() {
-      timer.start(silence, [this] { lost("The node's daemon did not answer in time."); });
+      timer.start(silence, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->lost("The node's daemon did not answer in time.");
+      });
       descriptor->wait(Ready::kReadable, [self = shared_from_this()] { self->receive(); });
     }
 
@@ -157,7 +156,8 @@ class ControlCall final : public NodeCall {
         if (!body.is_object()) return lost("The node's answer is malformed.");
         const auto text = body.find("progress");
         if (text != body.end()) {
-          if (progress && text->is_string()) progress(text->get<std::string>());
+          const auto tell = progress;  // the call may end this one
+          if (tell && text->is_string()) tell(text->get<std::string>());
           continue;
         }
         if (body.value("ok", false)) return finish(std::move(*message));

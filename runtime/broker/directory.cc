@@ -29,13 +29,13 @@ Result<store::Store*> Directory::connected() {
 
 void Directory::audit(const std::string& actor, const std::string& action,
                       const std::string& object, const std::string& detail) {
-  call<void>(
-      [=](store::Store& store) { return store.audit(actor, action, object, detail); },
-      [log = log_, action](const Result<void>& result) {
-        if (!result) {
-          log->warning("audit_lost", {{"action", action}, {"reason", result.error().message()}});
-        }
-      });
+  call<void>([=](store::Store& store) { return store.audit(actor, action, object, detail); },
+             [log = log_, action](const Result<void>& result) {
+               if (!result) {
+                 log->warning("audit_lost",
+                              {{"action", action}, {"reason", result.error().message()}});
+               }
+             });
 }
 
 }  // namespace panal::broker

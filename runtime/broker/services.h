@@ -43,11 +43,11 @@ struct Timing {
   std::chrono::milliseconds idle{60000};        ///< between requests
   std::chrono::milliseconds logged_in{900000};  ///< the same, once logged in (the user chooses)
   std::chrono::milliseconds greeting{10000};
-  std::chrono::milliseconds start{270000};  ///< until a desktop runs, or stands still
-  std::chrono::milliseconds poll{2000};     ///< of a desktop's row, beside notifications
-  std::chrono::milliseconds progress{4000};  ///< at most so long without a 102
-  std::chrono::milliseconds attach{60000};   ///< without a word from the node
-  std::chrono::milliseconds flush{60000};    ///< until an answer is taken
+  std::chrono::milliseconds start{270000};       ///< until a desktop runs, or stands still
+  std::chrono::milliseconds poll{2000};          ///< of a desktop's row, beside notifications
+  std::chrono::milliseconds progress{4000};      ///< at most so long without a 102
+  std::chrono::milliseconds attach{60000};       ///< without a word from the node
+  std::chrono::milliseconds flush{60000};        ///< until an answer is taken
   std::chrono::milliseconds half_closed{60000};  ///< a half-closed tunnel without a byte
 };
 

@@ -145,13 +145,12 @@ class Tunnel final : public Connection, public std::enable_shared_from_this<Tunn
 
 }  // namespace
 
-std::shared_ptr<Connection> start_tunnel(Services& services, std::unique_ptr<Stream> client,
-                                         std::unique_ptr<Stream> desktop, std::string first,
-                                         std::function<void(TunnelEnd)> ended) {
-  const auto tunnel = std::make_shared<Tunnel>(services, std::move(client), std::move(desktop),
-                                               std::move(first), std::move(ended));
-  tunnel->start();
-  return tunnel;
+void start_tunnel(Services& services, std::unique_ptr<Stream> client,
+                  std::unique_ptr<Stream> desktop, std::string first,
+                  std::function<void(TunnelEnd)> ended) {
+  std::make_shared<Tunnel>(services, std::move(client), std::move(desktop), std::move(first),
+                           std::move(ended))
+      ->start();
 }
 
 }  // namespace panal::broker

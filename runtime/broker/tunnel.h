@@ -20,10 +20,8 @@ struct TunnelEnd {
 /// Each direction keeps at most one scratch buffer's worth of bytes, and only while its reader is
 /// slower than its writer; an idle tunnel owns no buffer and no timer.
 /// `first` goes to the desktop before anything else.
-[[nodiscard]] std::shared_ptr<Connection> start_tunnel(Services& services,
-                                                       std::unique_ptr<Stream> client,
-                                                       std::unique_ptr<Stream> desktop,
-                                                       std::string first,
-                                                       std::function<void(TunnelEnd)> ended);
+void start_tunnel(Services& services, std::unique_ptr<Stream> client,
+                  std::unique_ptr<Stream> desktop, std::string first,
+                  std::function<void(TunnelEnd)> ended);
 
 }  // namespace panal::broker
