@@ -1,17 +1,17 @@
 // panal-client: the user's program. Logs in, lists, connects, stops.
 
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <termios.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
+#include <cstdlib>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "engine/base/unique_fd.h"
+#include "runtime/client/password.h"
 #include "runtime/client/pins.h"
 #include "runtime/client/session.h"
 
@@ -22,38 +22,15 @@ using panal::client::Exit;
 
 constexpr const char* kFooter =
     "Exit codes: 0 ok, 1 usage, 2 server cannot be reached, 3 certificate refused,\n"
-    "4 login refused, 5 desktop refused, 6 the session ended abnormally.";
+    "4 login refused, 5 desktop refused, 6 the session ended abnormally,\n"
+    "7 stopped by a signal before the session began.\n"
+    "Certificates are pinned on first use in ~/.config/panal/known_servers.";
 
 void tell(const std::string& text) { std::cerr << text << '\n'; }
 
 int end_with(const ClientError& error) {
   tell("panal-client: " + error.sentence);
   return static_cast<int>(error.exit);
-}
-
-std::string first_line(std::istream& in) {
-  std::string line;
-  std::getline(in, line);
-  if (!line.empty() && line.back() == '\r') line.pop_back();
-  return line;
-}
-
-/// Asks on the terminal with echo off.
-std::string prompt_password(const std::string& login) {
-  termios before{};
-  const bool terminal = ::tcgetattr(STDIN_FILENO, &before) == 0;
-  if (terminal) {
-    std::cerr << "Password of " << login << ": " << std::flush;
-    termios silent = before;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-  }
-  std::string line = first_line(std::cin);
-  if (terminal) {
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    std::cerr << '\n';
-  }
-  return line;
 }
 
 int list(panal::client::Broker& broker, bool as_json) {
@@ -92,11 +69,20 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   std::string server = "localhost", password_file;
+  int password_fd = -1;
   panal::client::Target target;
   target.pin_file = panal::client::Pins::default_file();
-  app.add_option("--server", server, "HOST or HOST:PORT (default port 8443)")->required();
-  app.add_option("--user", target.login, "login, or login@tenant")->required();
-  app.add_option("--password-file", password_file, "its first line is the password (else asked)");
+  if (const char* user = std::getenv("USER")) target.login = user;
+  app.add_option("--server", server, "HOST or HOST:PORT (default localhost, port 8443)");
+  app.add_option("--user", target.login, "login, or login@tenant (default $USER)")
+      ->check([](const std::string& text) {
+        return text.find(':') == std::string::npos ? "" : "a login has no colon in it";
+      });
+  auto* file_option = app.add_option("--password-file", password_file,
+                                     "its first line is the password (else asked)");
+  app.add_option("--password-fd", password_fd, "read the password from this open descriptor")
+      ->check(CLI::NonNegativeNumber)
+      ->excludes(file_option);
   app.add_option("--ca", target.ca_file, "trust the server by this CA file, not by its pin");
   app.add_option("--known-servers", target.pin_file, "where certificates are pinned");
 
@@ -106,8 +92,10 @@ int main(int argc, char** argv) {
 
   panal::client::ConnectOptions options;
   bool no_cookie = false;
+  int retries = 0;
   auto* connect_command = app.add_subcommand("connect", "opens a desktop, starting it if need be");
-  connect_command->add_option("desktop", options.desktop, "name or number; may be left out if you have one");
+  connect_command->add_option("desktop", options.desktop,
+                              "name or number; may be left out if you have one");
   connect_command->add_option("--geometry", options.geometry, "WIDTHxHEIGHT")
       ->check([](const std::string& text) {
         const bool good = text.find_first_not_of("0123456789x") == std::string::npos &&
@@ -120,7 +108,10 @@ int main(int argc, char** argv) {
   connect_command->add_option("--link", options.link, "kind of network")
       ->check(CLI::IsMember({"modem", "isdn", "adsl", "wan", "lan"}));
   connect_command->add_option("--nxproxy", options.nxproxy, "the nxproxy program");
-  connect_command->add_flag("--no-cookie", no_cookie, "greet without a cookie, as QVD's clients do");
+  connect_command->add_option("--retry", retries, "tries again after what may pass (default 0)")
+      ->check(CLI::Range(0, 1000));
+  connect_command->add_flag("--no-cookie", no_cookie,
+                            "greet without a cookie, as QVD's clients do");
 
   std::string stop_desktop;
   auto* stop_command = app.add_subcommand("stop", "stops a desktop");
@@ -136,27 +127,31 @@ int main(int argc, char** argv) {
   const auto address = panal::client::parse_server(server);
   if (!address) return end_with({Exit::kUsage, address.error().context});
   std::tie(target.host, target.port) = *address;
-  if (password_file.empty()) {
-    target.password = prompt_password(target.login);
-  } else {
-    std::ifstream in(password_file);
-    if (!in) return end_with({Exit::kUsage, "cannot read the password file " + password_file});
-    target.password = first_line(in);
+  if (target.login.empty()) return end_with({Exit::kUsage, "say who you are with --user"});
+  auto password = !password_file.empty() ? panal::client::read_password_file(password_file)
+                  : password_fd >= 0 ? panal::client::read_password(password_fd, "--password-fd")
+                                     : panal::client::ask_password(target.login);
+  if (password_fd > STDERR_FILENO) ::close(password_fd);  // not for the programs we start
+  if (!password) {
+    const bool stopped = password.error().code == ECANCELED;
+    return end_with({stopped ? Exit::kStopped : Exit::kUsage,
+                     stopped ? "stopped" : password.error().message()});
   }
+  target.password = std::move(*password);
 
   ::signal(SIGPIPE, SIG_IGN);
+  if (connect_command->parsed()) {
+    const panal::UniqueFd stop = stop_signals();
+    const auto ended = panal::client::run_with_retries(target, options, retries, stop.get(), tell);
+    return ended ? 0 : end_with(ended.error());
+  }
   auto broker = panal::client::open_broker(target, tell);
   if (!broker) return end_with(broker.error());
   if (list_command->parsed()) return list(*broker, as_json);
-  if (stop_command->parsed()) {
-    const auto desktops = broker->list();
-    if (!desktops) return end_with(desktops.error());
-    const auto chosen = panal::client::choose(*desktops, stop_desktop);
-    if (!chosen) return end_with(chosen.error());
-    const auto stopped = broker->stop(chosen->id, tell);
-    return stopped ? 0 : end_with(stopped.error());
-  }
-  const panal::UniqueFd stop = stop_signals();
-  const auto ended = panal::client::run_session(*broker, options, stop.get(), tell);
-  return ended ? 0 : end_with(ended.error());
+  const auto desktops = broker->list();
+  if (!desktops) return end_with(desktops.error());
+  const auto chosen = panal::client::choose(*desktops, stop_desktop);
+  if (!chosen) return end_with(chosen.error());
+  const auto stopped = broker->stop(chosen->id, tell);
+  return stopped ? 0 : end_with(stopped.error());
 }

@@ -12,14 +12,9 @@ namespace {
 /// The broker sends a 102 every few seconds while a desktop starts; longer silence is a dead link.
 constexpr int kSilenceMs = 60'000;
 
-ClientError unreachable(const Error& error) { return {Exit::kUnreachable, error.message()}; }
-
-Result<void> wait_ready(const TlsConnection& connection, Io state) {
-  pollfd entry{connection.fd(), static_cast<short>(state == Io::kWantWrite ? POLLOUT : POLLIN), 0};
-  const int ready = ::poll(&entry, 1, kSilenceMs);
-  if (ready < 0 && errno != EINTR) return fail_errno("poll");
-  if (ready == 0) return fail(ETIMEDOUT, "the server does not answer");
-  return {};
+ClientError unreachable(const Error& error) {
+  if (error.code == ECANCELED) return {Exit::kStopped, "stopped before the session began"};
+  return {Exit::kUnreachable, error.message(), true};
 }
 
 std::string one_line(std::string text) {
@@ -28,6 +23,16 @@ std::string one_line(std::string text) {
 }
 
 }  // namespace
+
+Result<void> Broker::wait_ready(Io state) {
+  const short events = state == Io::kWantWrite ? POLLOUT : POLLIN;
+  pollfd entries[] = {{connection_->fd(), events, 0}, {stop_fd_, POLLIN, 0}};
+  const int ready = ::poll(entries, 2, kSilenceMs);
+  if (ready < 0 && errno != EINTR) return fail_errno("poll");
+  if (ready == 0) return fail(ETIMEDOUT, "the server does not answer");
+  if (ready > 0 && entries[1].revents != 0) return fail(ECANCELED, "wait for the server");
+  return {};
+}
 
 Result<void> Broker::send(const std::string& text) {
   std::size_t sent = 0;
@@ -38,7 +43,7 @@ Result<void> Broker::send(const std::string& text) {
     if (put.state == Io::kDone)
       sent += put.bytes;
     else
-      PANAL_TRY(wait_ready(*connection_, put.state));
+      PANAL_TRY(wait_ready(put.state));
   }
   return {};
 }
@@ -52,7 +57,7 @@ Result<void> Broker::fill() {
       buffer_.append(bytes, got.bytes);
       return {};
     }
-    PANAL_TRY(wait_ready(*connection_, got.state));
+    PANAL_TRY(wait_ready(got.state));
   }
 }
 
@@ -76,16 +81,12 @@ ClientError Broker::refusal(const ResponseHead& head) {
   const auto body = read_body(head);
   const std::string words = body ? one_line(*body) : printable(head.reason);
   switch (head.status) {
-    case 401:
-      return {Exit::kLogin, "the server refused the login: wrong user or password"};
+    case 401: return {Exit::kLogin, "the server refused the login: wrong user or password"};
     case 403:
     case 404:
-    case 409:
-      return {Exit::kRefused, words};
-    case 426:
-      return {Exit::kRefused, "the server wants a newer client: " + words};
-    case 503:
-      return {Exit::kRefused, "not available now: " + words};
+    case 409: return {Exit::kRefused, words};
+    case 426: return {Exit::kRefused, "the server wants a newer client: " + words};
+    case 503: return {Exit::kRefused, "not available now: " + words, true};
     default:
       return {Exit::kRefused, "the server answered " + std::to_string(head.status) + ": " + words};
   }
@@ -151,8 +152,9 @@ Outcome<Listed> choose(const std::vector<Listed>& desktops, const std::string& w
   }
   if (desktops.empty())
     return tl::make_unexpected(ClientError{Exit::kRefused, "you have no desktop on this server"});
-  const std::string said =
-      wanted.empty() ? "say which desktop" : "you have no desktop \"" + printable(wanted, 100) + "\"";
+  const std::string said = wanted.empty()
+                               ? "say which desktop"
+                               : "you have no desktop \"" + printable(wanted, 100) + "\"";
   return tl::make_unexpected(ClientError{Exit::kRefused, said + "; yours are: " + names});
 }
 
@@ -165,8 +167,9 @@ Result<std::vector<Listed>> parse_list(const std::string& body) {
       return fail(EPROTO, "the server's list has an element without a number");
     const auto text = [&](const char* key) {
       const auto found = element.find(key);
-      return found != element.end() && found->is_string() ? printable(found->get<std::string>(), 200)
-                                                          : std::string();
+      return found != element.end() && found->is_string()
+                 ? printable(found->get<std::string>(), 200)
+                 : std::string();
     };
     const auto blocked = element.find("blocked");
     out.push_back({element["id"].get<std::int64_t>(), text("name"), text("state"),

@@ -30,12 +30,14 @@ enum class Exit : int {
   kLogin = 4,
   kRefused = 5,
   kSession = 6,
+  kStopped = 7,
 };
 
 /// An Error and the exit code it means.
 struct ClientError {
   Exit exit = Exit::kUnreachable;
-  std::string sentence;
+  std::string sentence = {};
+  bool passing = false;  ///< it may be gone a moment later: worth another try
 };
 
 template <typename T>
@@ -67,10 +69,13 @@ class Broker {
       const Progress& progress);
   [[nodiscard]] Outcome<void> stop(std::int64_t desktop, const Progress& progress);
   [[nodiscard]] TlsConnection& connection() { return *connection_; }
+  /// While it waits, `stop_fd` becoming readable ends the wait with Exit::kStopped.
+  void set_stop(int stop_fd) { stop_fd_ = stop_fd; }
 
  private:
   [[nodiscard]] Result<void> send(const std::string& text);
   [[nodiscard]] Result<void> fill();
+  [[nodiscard]] Result<void> wait_ready(Io state);
   [[nodiscard]] Result<ResponseHead> read_head();
   [[nodiscard]] Result<std::string> read_body(const ResponseHead& head);
   /// Sends, passes 102s to `progress`, returns the final head.
@@ -82,6 +87,7 @@ class Broker {
   std::unique_ptr<TlsConnection> connection_;
   std::string host_, login_, password_;
   std::string buffer_;
+  int stop_fd_ = -1;
 };
 
 /// The desktop of that name or number; the only one where `wanted` is empty.

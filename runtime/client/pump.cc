@@ -9,6 +9,9 @@ namespace panal::client {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{64} << 10U;
+/// How long a server may keep its direction open in silence once ours has ended: nobody is left
+/// who would read it.
+constexpr int kFarewellMs = 5000;
 
 /// One direction's bytes in flight.
 struct Direction {
@@ -43,6 +46,7 @@ class Pump {
       if (server_ended_first_ && down_.end_passed_on && up_.empty()) return PumpEnd::kServerClosed;
       PANAL_ASSIGN(const bool stopped, wait(stop_fd));
       if (stopped) return PumpEnd::kStopped;
+      if (farewell_over_) return PumpEnd::kLocalClosed;
     }
   }
 
@@ -130,7 +134,9 @@ class Pump {
     std::array<pollfd, 3> entries = {{{server_events != 0 ? server_.fd() : -1, server_events, 0},
                                       {local_events != 0 ? local_ : -1, local_events, 0},
                                       {stop_fd, POLLIN, 0}}};
-    if (::poll(entries.data(), entries.size(), -1) < 0 && errno != EINTR) return fail_errno("poll");
+    const int ready = ::poll(entries.data(), entries.size(), up_.end_passed_on ? kFarewellMs : -1);
+    if (ready < 0 && errno != EINTR) return fail_errno("poll");
+    farewell_over_ = ready == 0;
     return (entries[2].revents & POLLIN) != 0;
   }
 
@@ -140,6 +146,7 @@ class Pump {
   bool read_wants_write_ = false;
   bool write_wants_read_ = false;
   bool local_gone_ = false;
+  bool farewell_over_ = false;
   bool server_ended_first_ = false;
 };
 

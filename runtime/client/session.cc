@@ -1,10 +1,12 @@
 #include "runtime/client/session.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -96,8 +98,9 @@ std::string keyboard_of_query(const std::string& output) {
     if (begin == std::string::npos) return {};
     std::string value = output.substr(begin, end - begin);
     // Goes into a query the broker checks: letters, digits and -_+ only.
-    const bool plain = value.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                               "0123456789-_+") == std::string::npos;
+    const bool plain = value.find_first_not_of(
+                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                           "0123456789-_+") == std::string::npos;
     return plain ? value : std::string();
   };
   if (const std::string found = value_of("model"); !found.empty()) model = found;
@@ -105,13 +108,16 @@ std::string keyboard_of_query(const std::string& output) {
   return model + "/" + layout;
 }
 
-Outcome<Broker> open_broker(const Target& target, const Tell& tell) {
-  auto connection = TlsConnection::connect(target.host, target.port, {.ca_file = target.ca_file});
+Outcome<Broker> open_broker(const Target& target, const Tell& tell, int stop_fd) {
+  auto connection = TlsConnection::connect(target.host, target.port,
+                                           {.ca_file = target.ca_file, .stop_fd = stop_fd});
   if (!connection) {
     const int code = connection.error().code;
+    if (code == ECANCELED)
+      return tl::make_unexpected(ClientError{Exit::kStopped, "stopped before the session began"});
     const bool certificate = code == EACCES || code == EINVAL;
     return tl::make_unexpected(ClientError{certificate ? Exit::kCertificate : Exit::kUnreachable,
-                                           connection.error().message()});
+                                           connection.error().message(), !certificate});
   }
   const std::string server = target.host + ":" + std::to_string(target.port);
   if (target.ca_file.empty()) {
@@ -136,13 +142,18 @@ Outcome<Broker> open_broker(const Target& target, const Tell& tell) {
         return refused(added.error().message());
     }
   }
-  return Broker(std::move(*connection), server, target.login, target.password);
+  Broker broker(std::move(*connection), server, target.login, target.password);
+  broker.set_stop(stop_fd);
+  return broker;
 }
 
 Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int stop_fd,
                           const Tell& tell) {
   const auto failed = [](Exit exit, std::string sentence) {
     return tl::make_unexpected(ClientError{exit, std::move(sentence)});
+  };
+  const auto broken = [](std::string sentence) {
+    return tl::make_unexpected(ClientError{Exit::kSession, std::move(sentence), true});
   };
   if (const char* display = std::getenv("DISPLAY"); display == nullptr || *display == '\0')
     return failed(Exit::kUsage, "DISPLAY is not set: start this inside a graphical session");
@@ -157,8 +168,7 @@ Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int sto
       {"qvd.client.fullscreen", options.fullscreen ? "1" : "0"},
       {"qvd.client.keyboard",
        options.keyboard.empty() ? keyboard_of_query(query_keyboard()) : options.keyboard}};
-  if (!options.geometry.empty())
-    parameters.emplace_back("qvd.client.geometry", options.geometry);
+  if (!options.geometry.empty()) parameters.emplace_back("qvd.client.geometry", options.geometry);
   auto tunnel = broker.connect(desktop->id, parameters, tell);
   if (!tunnel) return tl::make_unexpected(tunnel.error());
 
@@ -170,14 +180,32 @@ Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int sto
   tell("connected to " + desktop->name);
   const auto end = pump(broker.connection(), proxy->stream(), tunnel->early, stop_fd);
   proxy->close_stream();
-  if (!end) return failed(Exit::kSession, "the session broke off: " + end.error().message());
+  if (!end) return broken("the session broke off: " + end.error().message());
   if (*end == PumpEnd::kStopped) return {};
   const auto status = proxy->wait(std::chrono::seconds(3));
   if (std::string words = end_of_session(*end, status, *proxy); !words.empty())
-    return failed(Exit::kSession, std::move(words));
-  tell(*end == PumpEnd::kServerClosed ? "the server ended the session (stopped, suspended, or taken over)"
-                                      : "session ended");
+    return broken(std::move(words));
+  tell(*end == PumpEnd::kServerClosed
+           ? "the server ended the session (stopped, suspended, or taken over)"
+           : "session ended");
   return {};
+}
+
+Outcome<void> run_with_retries(const Target& target, const ConnectOptions& options, int retries,
+                               int stop_fd, const Tell& tell) {
+  constexpr int kLongestPauseMs = 30'000;
+  for (int pause_ms = 1000;; pause_ms = std::min(2 * pause_ms, kLongestPauseMs)) {
+    Outcome<void> ended;
+    if (auto broker = open_broker(target, tell, stop_fd); broker) {
+      ended = run_session(*broker, options, stop_fd, tell);
+    } else {
+      ended = tl::make_unexpected(broker.error());
+    }
+    if (ended || !ended.error().passing || retries-- <= 0) return ended;
+    tell(ended.error().sentence + "; trying again in " + std::to_string(pause_ms / 1000) + " s");
+    pollfd stop{stop_fd, POLLIN, 0};
+    if (::poll(&stop, 1, pause_ms) > 0) return ended;
+  }
 }
 
 }  // namespace panal::client

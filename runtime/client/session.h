@@ -14,12 +14,12 @@ struct Target {
   std::uint16_t port = 8443;
   std::string login;
   std::string password;
-  std::string ca_file;   ///< empty: pin the certificate on first use
+  std::string ca_file;  ///< empty: pin the certificate on first use
   std::string pin_file;
 };
 
 struct ConnectOptions {
-  std::string desktop;  ///< name or number; empty: the only one
+  std::string desktop;   ///< name or number; empty: the only one
   std::string geometry;  ///< WIDTHxHEIGHT; empty: three quarters of the screen by nxagent's rule
   bool fullscreen = false;
   std::string keyboard;  ///< model/layout, e.g. pc105/es; empty: as the running X server has it
@@ -38,10 +38,17 @@ struct ConnectOptions {
 using Tell = std::function<void(const std::string&)>;
 
 /// Opens the connection and judges the certificate; nothing secret is sent before.
-[[nodiscard]] Outcome<Broker> open_broker(const Target& target, const Tell& tell);
+/// `stop_fd` readable ends the wait.
+[[nodiscard]] Outcome<Broker> open_broker(const Target& target, const Tell& tell, int stop_fd = -1);
 
 /// Connects to a desktop and shows it until the session ends or `stop_fd` is readable.
 [[nodiscard]] Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int stop_fd,
                                         const Tell& tell);
+
+/// open_broker() and run_session(), again up to `retries` times after what may pass (server not
+/// reached, desktop not available, session broken off), with 1, 2, 4... at most 30 seconds between.
+/// A refused login or certificate is never tried twice.
+[[nodiscard]] Outcome<void> run_with_retries(const Target& target, const ConnectOptions& options,
+                                             int retries, int stop_fd, const Tell& tell);
 
 }  // namespace panal::client

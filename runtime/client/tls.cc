@@ -34,24 +34,32 @@ std::string tls_reason() {
   return text == nullptr ? "the connection was closed" : text;
 }
 
-Result<bool> wait_for(int fd, short events, Clock::time_point deadline) {
+/// How long a connection may take, and what else ends it.
+struct Patience {
+  Clock::time_point deadline;
+  int stop_fd;
+};
+
+Result<bool> wait_for(int fd, short events, const Patience& patience) {
   for (;;) {
     const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    pollfd entry{fd, events, 0};
-    const int ready = ::poll(&entry, 1, static_cast<int>(std::max<long>(left, 0)));
+        std::chrono::duration_cast<std::chrono::milliseconds>(patience.deadline - Clock::now())
+            .count();
+    pollfd entries[] = {{fd, events, 0}, {patience.stop_fd, POLLIN, 0}};
+    const int ready = ::poll(entries, 2, static_cast<int>(std::max<long>(left, 0)));
+    if (ready > 0 && entries[1].revents != 0) return fail(ECANCELED, "wait for the server");
     if (ready > 0) return true;
     if (ready == 0) return false;
     if (errno != EINTR) return fail_errno("poll");
   }
 }
 
-Result<UniqueFd> connect_one(const addrinfo& address, Clock::time_point deadline) {
+Result<UniqueFd> connect_one(const addrinfo& address, const Patience& patience) {
   UniqueFd fd(::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail_errno("socket");
   if (::connect(fd.get(), address.ai_addr, address.ai_addrlen) != 0) {
     if (errno != EINPROGRESS) return fail_errno("connect");
-    PANAL_ASSIGN(const bool ready, wait_for(fd.get(), POLLOUT, deadline));
+    PANAL_ASSIGN(const bool ready, wait_for(fd.get(), POLLOUT, patience));
     if (!ready) return fail(ETIMEDOUT, "connect");
     int error = 0;
     socklen_t size = sizeof error;
@@ -60,22 +68,25 @@ Result<UniqueFd> connect_one(const addrinfo& address, Clock::time_point deadline
   }
   const int on = 1;
   ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // A server that vanished without a word is noticed although we may have nothing to send.
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   return fd;
 }
 
 Result<UniqueFd> connect_tcp(const std::string& host, std::uint16_t port,
-                             Clock::time_point deadline) {
+                             const Patience& patience) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* raw = nullptr;
   const int code = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &raw);
   if (code != 0)
-    return fail(0, "cannot find the server " + host + ": " + static_cast<const char*>(::gai_strerror(code)));
+    return fail(0, "cannot find the server " + host + ": " +
+                       static_cast<const char*>(::gai_strerror(code)));
   const std::unique_ptr<addrinfo, Free> list(raw);
   Result<UniqueFd> last = fail(ENOENT, "no address");
   for (const addrinfo* entry = list.get(); entry != nullptr; entry = entry->ai_next) {
-    last = connect_one(*entry, deadline);
-    if (last) return last;
+    last = connect_one(*entry, patience);
+    if (last || last.error().code == ECANCELED) return last;
   }
   last.error().context = "cannot reach " + host + ":" + std::to_string(port);
   return last;
@@ -86,7 +97,7 @@ class Connection final : public TlsConnection {
   Connection(UniqueFd fd, std::unique_ptr<SSL_CTX, Free> context, std::unique_ptr<SSL, Free> ssl)
       : fd_(std::move(fd)), context_(std::move(context)), ssl_(std::move(ssl)) {}
 
-  Result<void> handshake(const std::string& where, Clock::time_point deadline) {
+  Result<void> handshake(const std::string& where, const Patience& patience) {
     for (;;) {
       ERR_clear_error();
       const int done = SSL_connect(ssl_.get());
@@ -100,7 +111,7 @@ class Connection final : public TlsConnection {
         return fail(EPROTO, where + " does not answer as a TLS server (" + tls_reason() + ")");
       }
       PANAL_ASSIGN(const bool ready,
-                   wait_for(fd_.get(), wanted == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline));
+                   wait_for(fd_.get(), wanted == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, patience));
       if (!ready) return fail(ETIMEDOUT, "TLS handshake with " + where);
     }
   }
@@ -164,8 +175,8 @@ class Connection final : public TlsConnection {
 Result<std::unique_ptr<TlsConnection>> TlsConnection::connect(const std::string& host,
                                                               std::uint16_t port,
                                                               const TlsOptions& options) {
-  const auto deadline = Clock::now() + options.timeout;
-  PANAL_ASSIGN(UniqueFd fd, connect_tcp(host, port, deadline));
+  const Patience patience{Clock::now() + options.timeout, options.stop_fd};
+  PANAL_ASSIGN(UniqueFd fd, connect_tcp(host, port, patience));
   std::unique_ptr<SSL_CTX, Free> context(SSL_CTX_new(TLS_client_method()));
   if (!context) return fail(ENOMEM, "set up TLS");
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
@@ -189,7 +200,7 @@ Result<std::unique_ptr<TlsConnection>> TlsConnection::connect(const std::string&
     ERR_clear_error();
   }
   auto connection = std::make_unique<Connection>(std::move(fd), std::move(context), std::move(ssl));
-  PANAL_TRY(connection->handshake(host + ":" + std::to_string(port), deadline));
+  PANAL_TRY(connection->handshake(host + ":" + std::to_string(port), patience));
   return connection;
 }
 

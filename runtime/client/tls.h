@@ -14,8 +14,9 @@ namespace panal::client {
 /// How the server's certificate is judged: against a CA file where one is given, else not at all
 /// here (the caller compares fingerprint() with its pin before it sends anything).
 struct TlsOptions {
-  std::string ca_file;
+  std::string ca_file = {};
   std::chrono::seconds timeout{15};
+  int stop_fd = -1;  ///< readable: give up with ECANCELED
 };
 
 /// What a non-blocking operation came to.
@@ -30,7 +31,7 @@ struct Transfer {
 class TlsConnection {
  public:
   /// Errors: those of connect(2), ENOENT "no such host", EPROTO when no TLS server answers,
-  /// EACCES when the CA file does not vouch for it, ETIMEDOUT.
+  /// EACCES when the CA file does not vouch for it, ETIMEDOUT, ECANCELED.
   [[nodiscard]] static Result<std::unique_ptr<TlsConnection>> connect(const std::string& host,
                                                                       std::uint16_t port,
                                                                       const TlsOptions& options);

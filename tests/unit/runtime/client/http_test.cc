@@ -7,7 +7,8 @@ namespace {
 
 TEST(ResponseHead, IsTakenOffTheFrontAndLeavesTheRest) {
   std::string buffer =
-      "HTTP/1.1 101 Switching Protocols\r\nX-QVD-Slave-Key: abc\r\nx-panal-cookie:  00ff \r\n\r\nNX";
+      "HTTP/1.1 101 Switching Protocols\r\nX-QVD-Slave-Key: abc\r\nx-panal-cookie:  00ff "
+      "\r\n\r\nNX";
   const auto head = take_head(buffer);
   ASSERT_TRUE(head && *head);
   EXPECT_EQ((*head)->status, 101);
