@@ -1,0 +1,79 @@
+#include "runtime/cli/shell.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/base/log.h"
+#include "runtime/control/control.h"
+#include "runtime/control/message.h"
+
+namespace panal::cli {
+namespace {
+
+class RealBackends final : public Backends {
+ public:
+  Result<std::unique_ptr<store::Store>> store(const config::Config& c) override {
+    return store::Store::connect(c.database_conninfo(store::kAdminRole));
+  }
+
+  Result<nlohmann::json> ask_node(
+      const config::Config& c, const nlohmann::json& request, std::chrono::milliseconds timeout,
+      const std::function<void(const std::string&)>& progress) override {
+    PANAL_ASSIGN(const auto connection, control::Connection::connect(c.node_socket()));
+    PANAL_TRY(connection.send(request));
+    while (true) {
+      PANAL_ASSIGN(const auto answer, connection.receive(timeout));
+      if (!answer.body.is_object()) return fail(EPROTO, "panald's answer");
+      if (const auto said = answer.body.find("progress"); said != answer.body.end()) {
+        if (progress && said->is_string()) progress(said->get<std::string>());
+        continue;
+      }
+      if (const auto error = answer.body.find("error"); error != answer.body.end()) {
+        const int status = answer.body.value("status", 500);
+        const int code = status == 404 ? ENOENT : status == 409 ? EBUSY : EREMOTEIO;
+        return fail(code, error->is_string() ? error->get<std::string>() : error->dump());
+      }
+      return answer.body;
+    }
+  }
+};
+
+}  // namespace
+
+ExitCode exit_code_of(int error_code) {
+  switch (error_code) {
+    case ENOTCONN:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EPIPE: return ExitCode::kNotRunning;
+    case ENOENT: return ExitCode::kNotFound;
+    case EEXIST:
+    case EBUSY: return ExitCode::kRefused;
+    case EINVAL: return ExitCode::kUsage;
+    case EPERM:
+    case EACCES: return ExitCode::kNotAllowed;
+    default: return ExitCode::kFailed;
+  }
+}
+
+ExitCode Shell::refuse(ExitCode code, const std::string& sentence) const {
+  err << "panal: " << printable(sentence, 8192) << "\n";
+  return code;
+}
+
+ExitCode Shell::told(const Error& error) const {
+  // Refusals are whole sentences already; what the kernel said needs its own words.
+  const bool sentence = error.code == EEXIST || error.code == EBUSY || error.code == EINVAL ||
+                        error.code == EREMOTEIO || error.code == EPROTO ||
+                        (error.code == ENOENT && error.context.find(' ') != std::string::npos);
+  return refuse(exit_code_of(error.code), sentence ? error.context : error.message());
+}
+
+void Shell::print(const nlohmann::json& value) const {
+  out << value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+}
+
+std::unique_ptr<Backends> make_backends() { return std::make_unique<RealBackends>(); }
+
+}  // namespace panal::cli

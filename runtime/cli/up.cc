@@ -1,0 +1,145 @@
+#include "runtime/cli/up.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "runtime/cli/desktop_logs.h"
+#include "runtime/cli/desktops.h"
+#include "runtime/cli/host_setup.h"
+#include "runtime/cli/node_state.h"
+#include "runtime/cli/supervisor/services.h"
+
+namespace panal::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds kPatience{90};
+constexpr std::uint32_t kLogLines = 12;
+
+void say(Shell& shell, const std::string& text) {
+  shell.out << "panal: " << text << "\n" << std::flush;
+}
+
+ExitCode with_log(Shell& shell, ExitCode code, const std::string& sentence,
+                  const std::string& log) {
+  (void)shell.refuse(code, sentence);
+  if (const auto tail = tail_of(log, kLogLines); tail && !tail->empty()) {
+    shell.err << fmt::format("the last lines of {}:\n", log);
+    print_lines(shell.err, *tail);
+  }
+  return code;
+}
+
+/// Waits for a service to answer; ends early when it, or the supervisor, keeps dying.
+ExitCode await_service(Shell& shell, const std::string& name,
+                       const std::function<Result<void>()>& probe) {
+  const auto deadline = Clock::now() + kPatience;
+  const std::string log = supervisor::log_file(shell.config, name);
+  while (true) {
+    const auto answer = probe();
+    if (answer) {
+      say(shell, name + " answers");
+      return ExitCode::kOk;
+    }
+    const std::string trouble = service_trouble(shell.config, name);
+    if (std::atoi(trouble.c_str()) >= 3) {
+      return with_log(
+          shell, ExitCode::kFailed,
+          fmt::format("{} keeps ending ({})", name, trouble.substr(trouble.find(' ') + 1)), log);
+    }
+    if (!service_process(shell.config, "supervisor")) {
+      return with_log(shell, ExitCode::kFailed, "the supervisor has ended",
+                      supervisor::log_file(shell.config, "supervisor"));
+    }
+    if (Clock::now() >= deadline) {
+      return with_log(shell, ExitCode::kFailed,
+                      fmt::format("{} did not answer within {} s: {}", name, kPatience.count(),
+                                  answer.error().message()),
+                      log);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
+/// Supervisors are found by their pid file; one that is just starting has none yet.
+ExitCode ensure_supervisor(Shell& shell) {
+  if (service_process(shell.config, "supervisor")) {
+    say(shell, "supervisor runs already");
+    return ExitCode::kOk;
+  }
+  say(shell, "starting the supervisor");
+  PANAL_CLI_TRY(shell, supervisor::start_detached(shell.config, shell.config_file));
+  const auto deadline = Clock::now() + std::chrono::seconds(10);
+  while (!service_process(shell.config, "supervisor")) {
+    if (Clock::now() >= deadline) {
+      return with_log(shell, ExitCode::kFailed, "the supervisor did not start",
+                      supervisor::log_file(shell.config, "supervisor"));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return ExitCode::kOk;
+}
+
+ExitCode await_desktops(Shell& shell) {
+  PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+  PANAL_CLI_ASSIGN(shell, auto desktops, store->desktops());
+  std::erase_if(desktops, [&](const store::Desktop& desktop) {
+    return desktop.desired != store::Desired::kRunning || desktop.node != shell.config.node_name;
+  });
+  return wait_for_desktops(shell, *store, desktops, store::Desired::kRunning,
+                           std::chrono::seconds(shell.config.start_timeout_seconds + 30));
+}
+
+}  // namespace
+
+ExitCode up(Shell& shell, const UpOptions& options) {
+  if (options.dry_run) {
+    const std::string plan = describe_host_plan(shell.config);
+    shell.out << plan;
+    if (!service_process(shell.config, "supervisor")) {
+      shell.out << "would start the supervisor, and it the database, panald and the broker\n";
+    } else if (plan.empty()) {
+      shell.out << "all is there already\n";
+    }
+    return ExitCode::kOk;
+  }
+  if (geteuid() != 0) {
+    return shell.refuse(ExitCode::kNotAllowed, "panal up needs root: run it with sudo");
+  }
+  const auto prepared =
+      prepare_host(shell.config, [&shell](const std::string& text) { say(shell, text); });
+  if (!prepared) {
+    return shell.refuse(ExitCode::kFailed,
+                        fmt::format("this host could not be prepared: {}; panal doctor says more",
+                                    prepared.error().message()));
+  }
+  if (const auto code = ensure_supervisor(shell); code != ExitCode::kOk) return code;
+  const bool private_database = shell.config.database_url.empty();
+  ExitCode code = await_service(shell, private_database ? supervisor::kPostgres : "database",
+                                [&shell]() -> Result<void> {
+                                  PANAL_TRY(shell.backends.store(shell.config));
+                                  return {};
+                                });
+  if (code != ExitCode::kOk) return code;
+  code = await_service(shell, supervisor::kPanald, [&shell]() -> Result<void> {
+    PANAL_TRY(shell.backends.ask_node(shell.config, {{"op", "status"}}, std::chrono::seconds(5)));
+    return {};
+  });
+  if (code != ExitCode::kOk) return code;
+  code =
+      await_service(shell, supervisor::kBroker, [&shell] { return broker_accepts(shell.config); });
+  if (code != ExitCode::kOk) return code;
+  if (options.wait) code = await_desktops(shell);
+  if (code == ExitCode::kOk && options.first_desktop) return first_desktop(shell, options.image);
+  if (code == ExitCode::kOk) {
+    say(shell, fmt::format("up; clients connect to {}:{}", broker_address(shell.config),
+                           shell.config.port));
+  }
+  return code;
+}
+
+}  // namespace panal::cli
