@@ -6,6 +6,7 @@ namespace {
 // One connection a worker: a burst of a few hundred short queries is served in well under a second.
 constexpr std::size_t kQueued = 512;
 constexpr std::chrono::seconds kRetry{1};
+constexpr std::chrono::seconds kComplain{60};
 
 }  // namespace
 
@@ -20,10 +21,14 @@ Result<store::Store*> Directory::connected() {
   if (!made) {
     last_error_ = made.error();
     next_try_ = std::chrono::steady_clock::now() + kRetry;
-    log_->warning("database_unreachable", {{"reason", last_error_.message()}});
+    if (now >= next_complaint_) {
+      log_->warning("database_unreachable", {{"reason", last_error_.message()}});
+      next_complaint_ = now + kComplain;
+    }
     return tl::make_unexpected(last_error_);
   }
   store_ = std::move(*made);
+  next_complaint_ = {};
   return store_.get();
 }
 

@@ -45,9 +45,10 @@ class Directory {
   Loop& loop_;
   StoreFactory factory_;
   LoggerPtr log_;
-  // The three below belong to the store's thread.
+  // What follows, up to the threads, belongs to the store's thread.
   std::unique_ptr<store::Store> store_;
   std::chrono::steady_clock::time_point next_try_{};
+  std::chrono::steady_clock::time_point next_complaint_{};
   Error last_error_;
   WorkThreads threads_;  ///< last: it ends before what it uses
 };
