@@ -134,8 +134,10 @@ NxOptions render_nx_options(const AttachRequest& request, const NxPlaces& places
   if (!request.keyboard.empty()) add("keyboard", request.keyboard);
   if (!history.running) add("fullscreen", request.fullscreen && !request.warm ? "1" : "0");
   if (request.warm) {
-    // No geometry: the one that counts is its user's.
+    // No geometry: the one that counts is its user's. A pre-warmer's screen has a size of its
+    // own, and without resize=1 full screen ends on a screen of another size.
     add("resize", "0");
+    options.history.fullscreen = false;
   } else if (request.fullscreen) {
     add("geometry", "fullscreen");
     add("resize", "1");

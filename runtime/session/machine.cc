@@ -138,7 +138,6 @@ void Machine::connected(Moment now, Steps& steps) {
     programs_started_ = now;
     steps.push_back({.action = Action::kStartPrograms});
   }
-  if (pending_ == 0) steps.push_back({.action = Action::kAdjustScreen, .attach = current_});
   drive(now, steps);
 }
 

@@ -25,7 +25,6 @@ enum class Action {
   kKillNx,         ///< SIGKILL
   kStartPrograms,  ///< the session's programs: X answers now
   kStopPrograms,   ///< nxagent has gone: they cannot live on
-  kAdjustScreen,   ///< what nxagent does not do itself at a resume (size)
   kListening,      ///< tell the host: attach `attach` may connect
   kRefused,        ///< tell the host: attach `attach` cannot be, `reason`
   kReport,         ///< tell the host: the state is `state`, `reason`
