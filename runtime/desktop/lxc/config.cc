@@ -152,6 +152,9 @@ void add_groups(Text& text, const ContainerSpec& spec, const ConfigSite& site) {
   text.line("lxc.cgroup.relative", "1");
   text.line("lxc.cgroup.dir.container", site.cgroup_parent + "/" + name);
   text.line("lxc.cgroup.dir.monitor", monitor_parent(site.cgroup_parent) + "/" + name);
+  // liblxc's monitor makes "lxc.pivot" there when it removes its group; without a place of its own
+  // it would do so at each hierarchy's root.
+  text.line("lxc.cgroup.dir.monitor.pivot", monitor_parent(site.cgroup_parent));
   const Limits& limits = spec.desktop.limits;
   if (limits.memory_bytes) {
     text.line("lxc.cgroup.memory.limit_in_bytes", std::to_string(*limits.memory_bytes));

@@ -1,0 +1,242 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "sandbox.h"
+
+namespace panal::desktop {
+namespace {
+
+using testing::FileGate;
+using testing::Sandbox;
+using testing::value_of;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using std::chrono::milliseconds;
+namespace fs = std::filesystem;
+
+TEST(Start, BringsADesktopUpAndStopLeavesNothing) {
+  Sandbox sandbox;
+  std::vector<std::string> steps;
+  const auto running = sandbox.life().start(
+      sandbox.spec(7), [&](std::string_view step) { steps.emplace_back(step); });
+  ASSERT_TRUE(running) << running.error().reason() << "\n" << running.error().evidence;
+  EXPECT_EQ(steps, (std::vector<std::string>{"compose", "home", "shared", "cgroup", "container",
+                                             "network", "agent"}));
+  const auto report = sandbox.report(7);
+  EXPECT_EQ(value_of(report, "pid"), "1");
+  EXPECT_EQ(value_of(report, "host"), "alice-s-desk");
+
+  const auto traces = sandbox.life().find();
+  ASSERT_TRUE(traces);
+  ASSERT_EQ(traces->size(), 1U);
+  EXPECT_EQ(traces->front().id, 7);
+  EXPECT_TRUE(traces->front().running);
+
+  const auto again = sandbox.life().start(sandbox.spec(7));
+  ASSERT_FALSE(again) << "a second start of a running desktop";
+  EXPECT_EQ(again.error().cause.code, EBUSY);
+
+  const auto stopped = sandbox.life().stop(sandbox.spec(7), milliseconds{5000});
+  ASSERT_TRUE(stopped) << stopped.error().message();
+  EXPECT_THAT(sandbox.traces(7), IsEmpty());
+  EXPECT_TRUE(*running->init.wait_exit(milliseconds{0}));
+  EXPECT_TRUE(fs::exists(sandbox.config.homes_dir + "/acme/alice7/was-here")) << "the home stays";
+  EXPECT_FALSE(fs::exists(sandbox.config.desktop_state_dir(7) + "/upper/volatile"))
+      << "a volatile upper goes";
+  EXPECT_TRUE(sandbox.life().stop(sandbox.spec(7), milliseconds{0})) << "once more";
+}
+
+TEST(Start, AnInitThatIsDeafToTermIsKilled) {
+  Sandbox sandbox("deaf");
+  const auto running = sandbox.life().start(sandbox.spec(7));
+  ASSERT_TRUE(running) << running.error().reason() << "\n" << running.error().evidence;
+  const auto stopped = sandbox.life().stop(sandbox.spec(7), milliseconds{300});
+  ASSERT_TRUE(stopped) << stopped.error().message();
+  EXPECT_THAT(sandbox.traces(7), IsEmpty());
+}
+
+TEST(Start, AnInitThatEndsAtOnceIsAFailureWithItsLastWords) {
+  Sandbox sandbox("exit");
+  const auto running = sandbox.life().start(sandbox.spec(7));
+  ASSERT_FALSE(running);
+  EXPECT_THAT(running.error().step, ::testing::AnyOf("container", "network", "agent"));
+  EXPECT_THAT(running.error().evidence, HasSubstr("this image wants me to end"));
+  EXPECT_THAT(sandbox.traces(7), IsEmpty());
+}
+
+TEST(Start, ThePersistentUpperIsKeptAndTheNextStartSeesIt) {
+  Sandbox sandbox;
+  DesktopSpec spec = sandbox.spec(7);
+  spec.persistent = true;
+  for (int round = 0; round < 2; ++round) {
+    const auto running = sandbox.life().start(spec);
+    ASSERT_TRUE(running) << running.error().reason() << "\n" << running.error().evidence;
+    ASSERT_TRUE(sandbox.life().stop(spec, milliseconds{5000}));
+  }
+  struct stat info {};
+  ASSERT_EQ(::stat((sandbox.config.desktop_state_dir(7) + "/upper/persistent/upper/in-the-root")
+                       .c_str(),
+                   &info),
+            0);
+  EXPECT_EQ(info.st_uid, 0U) << "ids on disk are canonical";
+}
+
+struct Failure {
+  const char* step;
+  std::function<void(Sandbox&, DesktopSpec&)> arrange;
+};
+
+TEST(Start, AFailureOfAnyStepLeavesNothing) {
+  const Failure failures[] = {
+      {"compose", [](Sandbox&, DesktopSpec& spec) { spec.version_root += "/absent"; }},
+      {"home",
+       [](Sandbox& sandbox, DesktopSpec& spec) {
+         ASSERT_TRUE(sandbox.life().start(sandbox.spec(8)));
+         spec.home = "alice8";
+       }},
+      {"container", [](Sandbox&, DesktopSpec& spec) { spec.user.home_path = "/no/../way"; }},
+      {"container", [](Sandbox&, DesktopSpec& spec) { spec.user.home_path = "/etc/mode/home"; }},
+      {"network",
+       [](Sandbox& sandbox, DesktopSpec&) {
+         // The name is taken by another link.
+         ASSERT_EQ(std::system("ip link add pnl7 type dummy"), 0);
+         (void)sandbox;
+       }},
+      {"agent",
+       [](Sandbox& sandbox, DesktopSpec&) {
+         sandbox.gate.never_ready = true;
+         sandbox.config.start_timeout_seconds = 1;
+       }},
+  };
+  for (const Failure& failure : failures) {
+    SCOPED_TRACE(failure.step);
+    Sandbox sandbox;
+    DesktopSpec spec = sandbox.spec(7);
+    failure.arrange(sandbox, spec);
+    const auto running = sandbox.life().start(spec);
+    EXPECT_FALSE(running);
+    if (!running) {
+      EXPECT_EQ(running.error().step, failure.step) << running.error().reason();
+      if (running.error().step == "container" && running.error().cause.code != EINVAL) {
+        EXPECT_THAT(running.error().evidence, ::testing::Not(IsEmpty()));
+      }
+      std::printf("  %s\n", running.error().reason().c_str());
+    }
+    (void)!std::system("ip link del pnl7 2>/dev/null");
+    EXPECT_THAT(sandbox.traces(7), IsEmpty());
+    sandbox.gate.never_ready = false;
+    sandbox.config.start_timeout_seconds = 20;
+    const auto after = sandbox.life().start(sandbox.spec(7));
+    EXPECT_TRUE(after) << "the next start: " << after.error().reason();
+  }
+}
+
+TEST(Start, ADesktopOutlivesTheSpawnersAndIsAdopted) {
+  Sandbox sandbox;
+  ASSERT_TRUE(sandbox.life().start(sandbox.spec(7)));
+  for (const pid_t pid : sandbox.pool->pids()) ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  sandbox.gate.listening.clear();
+  sandbox.open_pool();
+  const auto adopted = sandbox.life().adopt(sandbox.spec(7));
+  ASSERT_TRUE(adopted) << adopted.error().message();
+  EXPECT_FALSE(*adopted->init.wait_exit(milliseconds{50}));
+  EXPECT_EQ(sandbox.gate.listening.count(7), 1U);
+  ASSERT_TRUE(sandbox.life().start(sandbox.spec(8))) << "new spawners work";
+  EXPECT_TRUE(sandbox.life().recover({8}));
+  EXPECT_THAT(sandbox.traces(7), IsEmpty()) << "not in the live set";
+  EXPECT_TRUE(sandbox.life().adopt(sandbox.spec(8)));
+  EXPECT_FALSE(sandbox.life().adopt(sandbox.spec(9)));
+}
+
+TEST(Start, ADiedSpawnerIsReplaced) {
+  Sandbox sandbox;
+  for (const pid_t pid : sandbox.pool->pids()) ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  DesktopId id = 7;
+  for (int round = 0; round < 2; ++round) {
+    const auto running = sandbox.life().start(sandbox.spec(id++));
+    ASSERT_TRUE(running) << running.error().reason();
+  }
+  EXPECT_EQ(sandbox.pool->pids().size(), 2U);
+}
+
+TEST(Start, ASpawnerThatDiesInAStartFailsThatStartAndLeavesNothing) {
+  Sandbox sandbox;
+  int failed = 0;
+  for (int round = 0; round < 20; ++round) {
+    std::thread killer([&] {
+      std::this_thread::sleep_for(milliseconds{3 * round});
+      for (const pid_t pid : sandbox.pool->pids()) ::kill(pid, SIGKILL);
+    });
+    const auto running = sandbox.life().start(sandbox.spec(7));
+    killer.join();
+    if (!running) {
+      ++failed;
+      EXPECT_EQ(running.error().step, "container") << running.error().reason();
+    } else {
+      ASSERT_TRUE(sandbox.life().stop(sandbox.spec(7), milliseconds{2000}));
+    }
+    EXPECT_THAT(sandbox.traces(7), IsEmpty()) << "round " << round;
+  }
+  std::printf("  %d of 20 starts lost their spawner\n", failed);
+}
+
+TEST(Start, FourAtOnce) {
+  Sandbox sandbox;
+  std::vector<std::thread> threads;
+  std::atomic<int> up{0};
+  for (DesktopId id = 10; id < 14; ++id) {
+    threads.emplace_back([&sandbox, &up, id] {
+      const auto running = sandbox.life().start(sandbox.spec(id));
+      if (running) ++up;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(up, 4);
+  for (DesktopId id = 10; id < 14; ++id) {
+    EXPECT_TRUE(sandbox.life().stop(sandbox.spec(id), milliseconds{3000}));
+    EXPECT_THAT(sandbox.traces(id), IsEmpty());
+  }
+}
+
+TEST(NxSocket, IsConnectedOnlyWhereItIsTheUsersSocket) {
+  Sandbox sandbox;
+  const DesktopSpec spec = sandbox.spec(7);
+  ASSERT_TRUE(sandbox.life().start(spec));
+  const std::uint32_t owner = spec.ids.first + spec.user.uid;
+  {
+    const auto link = sandbox.life().open_nx_socket(7, owner);
+    ASSERT_TRUE(link) << link.error().message();
+    char text[6] = {};
+    ASSERT_EQ(::fcntl(link->get(), F_SETFL, 0), 0);
+    EXPECT_EQ(::recv(link->get(), text, 5, MSG_WAITALL), 5);
+    EXPECT_STREQ(text, "hello");
+  }
+  EXPECT_EQ(sandbox.life().open_nx_socket(7, owner + 1).error().code, EPERM);
+  const std::string nx = sandbox.life().shared_dir(7) + "/nx";
+  fs::rename(nx + "/nx.sock", nx + "/real.sock");
+  EXPECT_EQ(sandbox.life().open_nx_socket(7, owner).error().code, ENOENT);
+  for (const char* target : {"real.sock", "/run/panal/nx/real.sock", "../nx/real.sock"}) {
+    fs::create_symlink(target, nx + "/nx.sock");
+    EXPECT_EQ(sandbox.life().open_nx_socket(7, owner).error().code, EPERM) << target;
+    fs::remove(nx + "/nx.sock");
+  }
+  std::ofstream(nx + "/nx.sock") << "x";
+  ASSERT_EQ(::chown((nx + "/nx.sock").c_str(), owner, owner), 0);
+  EXPECT_EQ(sandbox.life().open_nx_socket(7, owner).error().code, EPERM);
+  fs::remove(nx + "/nx.sock");
+  ASSERT_EQ(::mkfifo((nx + "/nx.sock").c_str(), 0600), 0);
+  EXPECT_EQ(sandbox.life().open_nx_socket(7, owner).error().code, EPERM);
+}
+
+}  // namespace
+}  // namespace panal::desktop
