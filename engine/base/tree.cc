@@ -92,8 +92,8 @@ Result<Tree> Tree::open_system() {
 
 Result<Tree> Tree::open_below(const std::string& root) {
   Tree tree;
-  PANAL_ASSIGN(tree.proc, Dir::open(root + "/proc"));
-  PANAL_ASSIGN(tree.sys, Dir::open(root + "/sys"));
+  PANAL_ASSIGN(tree.proc, Dir::open(root + kernel_paths::kProc));
+  PANAL_ASSIGN(tree.sys, Dir::open(root + kernel_paths::kSys));
   PANAL_ASSIGN(tree.cgroup, Dir::open(root + "/cgroup"));
   return tree;
 }

@@ -39,7 +39,9 @@ Result<Ack> parse_ack(std::span<const std::byte> message, const nlmsghdr& header
   constexpr std::size_t kFixed = sizeof(nlmsghdr) + sizeof(nlmsgerr);
   if (message.size() < kFixed) return fail(EPROTO, "netlink: an answer without its error code");
   const auto error = load<nlmsgerr>(message, sizeof(nlmsghdr));
-  if (error.error > 0) return fail(EPROTO, "netlink: an answer with a positive error code");
+  constexpr int kMaxErrno = 4095;  // the kernel's own bound
+  if (error.error > 0 || error.error < -kMaxErrno)
+    return fail(EPROTO, "netlink: an answer with an impossible error code");
   Ack ack{.sequence = header.nlmsg_seq, .code = -error.error, .text = {}};
   if ((header.nlmsg_flags & NLM_F_ACK_TLVS) != 0) {
     std::size_t skip = kFixed;
