@@ -75,7 +75,7 @@ void Authenticator::look_up(const Credentials& credentials, const std::string& a
       [this, credentials, address, done](Result<std::optional<store::User>> user) {
         if (!user) {
           log_->warning("login_impossible", {{"reason", user.error().message()}});
-          return done(user.error().code == EBUSY ? Outcome::kBusy : Outcome::kUnavailable, {});
+          return done(user.error().code == EAGAIN ? Outcome::kBusy : Outcome::kUnavailable, {});
         }
         verify(credentials, address, std::move(*user), done);
       });

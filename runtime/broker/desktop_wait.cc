@@ -6,7 +6,11 @@ using store::Desired;
 using store::Observed;
 
 Refusal store_refusal(const Error& error) {
-  if (error.code == EBUSY) return {503, "Too many requests wait. Try again in a few seconds."};
+  if (error.code == EAGAIN) return {503, "Too many requests wait. Try again in a few seconds."};
+  // Its own words: no node yet, the home in use by another desktop, a user just blocked.
+  if (error.code == ENOENT || error.code == EBUSY || error.code == EACCES) {
+    return {503, "Not possible now: " + printable(error.context, 512) + "."};
+  }
   return {503,
           "The database does not answer. Try again in a minute; the administrator can look with: "
           "panal doctor."};
@@ -30,7 +34,6 @@ struct DesktopWait::State : std::enable_shared_from_this<State> {
   const std::string actor;
   Hooks hooks;
   Timer poll, chatter, deadline;
-  std::string before;  ///< Desktop::changed when the wish was written: older states prove nothing
   std::string last_text;
   std::uint64_t watch_key = 0;
   bool reading = false;
@@ -57,7 +60,6 @@ struct DesktopWait::State : std::enable_shared_from_this<State> {
   }
 
   void start() {
-    before = desktop.changed;
     const bool rests =
         desktop.observed == Observed::kStopped || desktop.observed == Observed::kFailed;
     // A start that is under way must not be asked for again: each wish is a new attempt.
@@ -71,7 +73,7 @@ struct DesktopWait::State : std::enable_shared_from_this<State> {
                    std::string(to_string(self->desktop.observed)) +
                    " after minutes. The administrator can look with: panal desktop logs."}));
     });
-    if (!wish) return services.loop.post([self = shared_from_this()] { self->look(true); });
+    if (!wish) return services.loop.post([self = shared_from_this()] { self->look(); });
     say(running() ? "Starting desktop " + desktop.name : "Stopping desktop " + desktop.name);
     services.directory.call<void>(
         [id = desktop.id, goal = goal, actor = actor](store::Store& store) {
@@ -99,7 +101,7 @@ struct DesktopWait::State : std::enable_shared_from_this<State> {
           if (self->over) return;
           if (row) {
             self->desktop = std::move(*row);
-            return self->look(false);
+            return self->look();
           }
           if (row.error().is_gone()) {
             return self->finish(tl::make_unexpected(Refusal{404, "The desktop has been removed."}));
@@ -110,10 +112,10 @@ struct DesktopWait::State : std::enable_shared_from_this<State> {
         });
   }
 
-  /// Judges the row. `first`: the one the caller had, with no wish written since.
-  void look(bool first) {
+  void look() {
     if (over) return;
-    const bool moved = first || desktop.changed != before;
+    // A state from before the wish was taken up proves nothing.
+    const bool claimed = desktop.claimed_generation >= desktop.generation;
     const std::string name = "Desktop " + desktop.name;
     switch (desktop.observed) {
       case Observed::kRunning:
@@ -121,13 +123,17 @@ struct DesktopWait::State : std::enable_shared_from_this<State> {
         break;
       case Observed::kFailed:
         if (!running()) return finish({});
-        if (moved) {
+        if (claimed) {
           return finish(tl::make_unexpected(
               Refusal{503, name + " did not start: " + printable(desktop.reason, 512)}));
         }
         break;
       case Observed::kStopped:
         if (!running()) return finish({});
+        if (claimed && desktop.desired == goal) {
+          return finish(tl::make_unexpected(
+              Refusal{503, name + " has ended by itself: " + printable(desktop.reason, 512)}));
+        }
         break;
       default: break;
     }

@@ -16,7 +16,7 @@ using StoreFactory = std::function<Result<std::unique_ptr<store::Store>>()>;
 /// The store as the event loop may use it: each call runs on a thread that owns the connection,
 /// the answer comes back on the loop. The connection is made at the first call, and anew at most
 /// once a second while the database is down; calls meanwhile fail at once with ENOTCONN. A full
-/// queue fails with EBUSY.
+/// queue fails with EAGAIN.
 class Directory {
  public:
   Directory(Loop& loop, StoreFactory factory, LoggerPtr log);
@@ -31,7 +31,7 @@ class Directory {
       loop_.post([result, done] { done(std::move(*result)); });
     });
     if (!queued) {
-      loop_.post([done] { done(fail(EBUSY, "too many requests wait for the database")); });
+      loop_.post([done] { done(fail(EAGAIN, "too many requests wait for the database")); });
     }
   }
 

@@ -222,7 +222,6 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
     const auto id = read_id(*query);
     if (!id) return refuse(id.error());
     own_desktop(*id, [this](store::Desktop desktop) {
-      services_.directory.audit(user_name(), "desktop.stop", desktop.name, "from " + address_);
       wait_for(std::move(desktop), store::Desired::kStopped,
                [this] { answer(text(200, "Machine stopped")); });
     });
