@@ -111,8 +111,8 @@ Result<void> NxProxy::spawn(const Options& options) {
   ::posix_spawnattr_setsigdefault(&attributes, &ignored);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = -1;
-  const int code = ::posix_spawnp(&pid, options.program.c_str(), &actions, &attributes,
-                                  argv.data(), envp.data());
+  const int code = ::posix_spawnp(&pid, options.program.c_str(), &actions, &attributes, argv.data(),
+                                  envp.data());
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (code != 0)
@@ -138,8 +138,12 @@ Result<NxProxy> NxProxy::start(const Options& options, std::chrono::milliseconds
   if (ready == 0) return fail(ETIMEDOUT, "nxproxy did not connect");
   if ((entries[0].revents & POLLIN) == 0)
     return fail(ECHILD, "nxproxy ended at once: " + proxy.last_words());
-  proxy.stream_ = UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  proxy.stream_ =
+      UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!proxy.stream_) return fail_errno("accept nxproxy");
+  // It has read its options and connected: even a client that is killed leaves no cookie behind.
+  ::unlink((proxy.directory_.path() + "/options").c_str());
+  ::unlink((proxy.directory_.path() + "/nx.sock").c_str());
   return proxy;
 }
 
@@ -154,10 +158,12 @@ std::optional<int> NxProxy::wait(std::chrono::milliseconds timeout) {
 
 std::string NxProxy::last_words() const {
   std::ifstream in(directory_.path() + "/nxproxy.log");
-  std::string line, last;
-  while (std::getline(in, line))
+  std::string line, last, last_error;
+  while (std::getline(in, line)) {
     if (!line.empty()) last = line;
-  return printable(last, 300);
+    if (line.starts_with("Error")) last_error = line;
+  }
+  return printable(last_error.empty() ? last : last_error, 300);
 }
 
 NxProxy::~NxProxy() {

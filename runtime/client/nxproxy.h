@@ -56,7 +56,7 @@ class NxProxy {
   void close_stream() { stream_.reset(); }
   /// Waits for its end; nullopt when it still runs. The value is a wait(2) status.
   [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds timeout);
-  /// Its last words, printable.
+  /// The last error in its log, else its last line; printable.
   [[nodiscard]] std::string last_words() const;
 
  private:
