@@ -86,32 +86,37 @@ int main(int argc, char** argv) {
   app.add_option("--ca", target.ca_file, "trust the server by this CA file, not by its pin");
   app.add_option("--known-servers", target.pin_file, "where certificates are pinned");
 
+  // Options stand before or after the command, as one likes: CLI11 takes them at the top, and
+  // commands fall through to it.
   bool as_json = false;
-  auto* list_command = app.add_subcommand("list", "lists your desktops");
-  list_command->add_flag("--json", as_json, "as JSON");
-
+  app.add_flag("--json", as_json, "list: as JSON");
   panal::client::ConnectOptions options;
   bool no_cookie = false;
   int retries = 0;
-  auto* connect_command = app.add_subcommand("connect", "opens a desktop, starting it if need be");
-  connect_command->add_option("desktop", options.desktop,
-                              "name or number; may be left out if you have one");
-  connect_command->add_option("--geometry", options.geometry, "WIDTHxHEIGHT")
+  const auto connect_option = [&](const char* name, auto& value, const char* text) {
+    return app.add_option(name, value, text)->group("Options of connect");
+  };
+  connect_option("--geometry", options.geometry, "WIDTHxHEIGHT")
       ->check([](const std::string& text) {
         const bool good = text.find_first_not_of("0123456789x") == std::string::npos &&
                           std::count(text.begin(), text.end(), 'x') == 1 && text.front() != 'x' &&
                           text.back() != 'x';
         return good ? std::string() : "say the geometry as 1024x768";
       });
-  connect_command->add_flag("--fullscreen", options.fullscreen, "fill the screen");
-  connect_command->add_option("--keyboard", options.keyboard, "model/layout, e.g. pc105/es");
-  connect_command->add_option("--link", options.link, "kind of network")
+  app.add_flag("--fullscreen", options.fullscreen, "fill the screen")->group("Options of connect");
+  connect_option("--keyboard", options.keyboard, "model/layout, e.g. pc105/es (default: yours)");
+  connect_option("--link", options.link, "kind of network, default lan")
       ->check(CLI::IsMember({"modem", "isdn", "adsl", "wan", "lan"}));
-  connect_command->add_option("--nxproxy", options.nxproxy, "the nxproxy program");
-  connect_command->add_option("--retry", retries, "tries again after what may pass (default 0)")
+  connect_option("--retry", retries, "tries again after what may pass (default 0 times)")
       ->check(CLI::Range(0, 1000));
-  connect_command->add_flag("--no-cookie", no_cookie,
-                            "greet without a cookie, as QVD's clients do");
+  connect_option("--nxproxy", options.nxproxy, "the nxproxy program");
+  app.add_flag("--no-cookie", no_cookie, "greet without a cookie, as QVD's clients do")
+      ->group("Options of connect");
+
+  auto* list_command = app.add_subcommand("list", "lists your desktops");
+  auto* connect_command = app.add_subcommand("connect", "opens a desktop, starting it if need be");
+  connect_command->add_option("desktop", options.desktop,
+                              "name or number; may be left out if you have one");
 
   std::string stop_desktop;
   auto* stop_command = app.add_subcommand("stop", "stops a desktop");

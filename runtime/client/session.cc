@@ -155,8 +155,6 @@ Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int sto
   const auto broken = [](std::string sentence) {
     return tl::make_unexpected(ClientError{Exit::kSession, std::move(sentence), true});
   };
-  if (const char* display = std::getenv("DISPLAY"); display == nullptr || *display == '\0')
-    return failed(Exit::kUsage, "DISPLAY is not set: start this inside a graphical session");
   auto desktops = broker.list();
   if (!desktops) return tl::make_unexpected(desktops.error());
   auto desktop = choose(*desktops, options.desktop);
@@ -193,6 +191,10 @@ Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int sto
 
 Outcome<void> run_with_retries(const Target& target, const ConnectOptions& options, int retries,
                                int stop_fd, const Tell& tell) {
+  if (const char* display = std::getenv("DISPLAY"); display == nullptr || *display == '\0') {
+    return tl::make_unexpected(
+        ClientError{Exit::kUsage, "DISPLAY is not set: start this inside a graphical session"});
+  }
   constexpr int kLongestPauseMs = 30'000;
   for (int pause_ms = 1000;; pause_ms = std::min(2 * pause_ms, kLongestPauseMs)) {
     Outcome<void> ended;
