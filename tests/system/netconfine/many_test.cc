@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "netconfine/firewall/firewall.h"
 #include "netconfine/netlink/enter.h"
@@ -49,6 +50,30 @@ TEST(Many, RulesDoNotGrowWithDesktops) {
   EXPECT_EQ((*network)->links()->size(), 30U);
   ASSERT_TRUE((*network)->recover({}));
   EXPECT_TRUE((*network)->links()->empty());
+}
+
+TEST(Many, ThreadsMayAttachAndDetachAtOnce) {
+  const auto panal = new_network_namespace();
+  auto network = Network::open(*panal.duplicate(), kPlan, Logger::silent());
+  ASSERT_TRUE(network) << network.error().message();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (DesktopId id = 1 + t * 100; id <= 6 + t * 100; ++id) {
+        const auto desktop = new_network_namespace();
+        const auto link = (*network)->attach(id, desktop);
+        EXPECT_TRUE(link) << link.error().message();
+        EXPECT_TRUE((*network)->links());
+        if (id % 2 == 0) {
+          EXPECT_TRUE((*network)->detach(id));
+        }
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  ASSERT_TRUE((*network)->recover({}));
+  EXPECT_TRUE((*network)->links()->empty());
+  EXPECT_EQ(output_inside(panal, "nft list ruleset | grep -c pnl.*:"), "0\n");
 }
 
 TEST(Many, AReloadWithMoreElementsThanFitOneMessage) {
