@@ -28,6 +28,8 @@ function(panal_program name source)
   target_link_libraries(${name} PRIVATE panal_options ${ARGN})
 endfunction()
 
+add_custom_target(unit_tests)  # every unit test program: all that presets asan and tsan need
+
 # panal_unit_tests(FOLDER DEPS...): tests/unit/FOLDER/*.cc, registered in ctest under label unit.
 function(panal_unit_tests folder)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${folder}/*.cc)
@@ -36,6 +38,7 @@ function(panal_unit_tests folder)
   endif()
   string(REPLACE "/" "_" name "unit_${folder}")
   add_executable(${name} ${sources})
+  add_dependencies(unit_tests ${name})
   target_link_libraries(${name} PRIVATE panal_options ${ARGN} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE PANAL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   gtest_discover_tests(${name} PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60
