@@ -35,12 +35,12 @@ void end_service(Shell& shell, const std::string& name, int signal, seconds grac
 /// panald stops the desktops and ends itself; where it cannot, the desktops are ended without it.
 void end_panald(Shell& shell, bool keep_desktops) {
   const auto process = service_process(shell.config, supervisor::kPanald);
+  if (!process) return;
   if (!keep_desktops) say(shell, "stopping desktops");
   const nlohmann::json request = {{"op", "shutdown"}, {"stop_desktops", !keep_desktops}};
   const auto answer =
       shell.backends.ask_node(shell.config, request, seconds(shell.config.stop_grace_seconds + 60),
                               [&shell](const std::string& text) { say(shell, text); });
-  if (!process) return;
   if (!answer) {
     say(shell,
         fmt::format("panald did not answer ({}); it is ended as it is", answer.error().message()));

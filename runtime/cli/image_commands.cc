@@ -162,7 +162,7 @@ ExitCode build_and_register(Shell& shell, const std::string& word, bool force, s
   if (!manifest) {
     return shell.refuse(exit_code_of(manifest.error().code),
                         fmt::format("image {} was not built: {}; all that was said is in {}",
-                                    recipe.name, manifest.error().message(), build.log_file));
+                                    recipe.name, sentence_of(manifest.error()), build.log_file));
   }
   // A new connection: a build may take longer than an idle one is allowed to.
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));

@@ -62,12 +62,19 @@ ExitCode Shell::refuse(ExitCode code, const std::string& sentence) const {
   return code;
 }
 
+std::string sentence_of(const Error& error) {
+  // ENOENT is both: the store's "there is no user x" and a file's name.
+  const auto& text = error.context;
+  const bool missing =
+      error.code == ENOENT && (text.find(" no ") != std::string::npos ||
+                               text.find(" not ") != std::string::npos || text.starts_with("no "));
+  const bool whole = missing || error.code == EEXIST || error.code == EBUSY ||
+                     error.code == EINVAL || error.code == EREMOTEIO || error.code == EPROTO;
+  return whole ? error.context : error.message();
+}
+
 ExitCode Shell::told(const Error& error) const {
-  // Refusals are whole sentences already; what the kernel said needs its own words.
-  const bool sentence = error.code == EEXIST || error.code == EBUSY || error.code == EINVAL ||
-                        error.code == EREMOTEIO || error.code == EPROTO ||
-                        (error.code == ENOENT && error.context.find(' ') != std::string::npos);
-  return refuse(exit_code_of(error.code), sentence ? error.context : error.message());
+  return refuse(exit_code_of(error.code), sentence_of(error));
 }
 
 void Shell::print(const nlohmann::json& value) const {

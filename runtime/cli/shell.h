@@ -48,6 +48,9 @@ struct Shell {
 /// What a command line means: run it once with a shell.
 using Action = std::function<ExitCode(Shell&)>;
 
+/// The error in words: refusals are whole sentences already, what the kernel said needs its own.
+[[nodiscard]] std::string sentence_of(const Error& error);
+
 /// The exit code that an errno value stands for.
 [[nodiscard]] ExitCode exit_code_of(int error_code);
 

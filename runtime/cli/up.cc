@@ -115,7 +115,7 @@ ExitCode up(Shell& shell, const UpOptions& options) {
   if (!prepared) {
     return shell.refuse(ExitCode::kFailed,
                         fmt::format("this host could not be prepared: {}; panal doctor says more",
-                                    prepared.error().message()));
+                                    sentence_of(prepared.error())));
   }
   if (const auto code = ensure_supervisor(shell); code != ExitCode::kOk) return code;
   const bool private_database = shell.config.database_url.empty();

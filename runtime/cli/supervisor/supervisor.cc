@@ -76,6 +76,9 @@ std::string Supervisor::file(const Kept& kept, const char* ending) const {
 
 Result<Pidfd> Supervisor::launch(const Kept& kept) const {
   PANAL_ASSIGN(const auto program, kept.service.program());
+  if (access(program.argv.front().c_str(), X_OK) != 0) {
+    return fail_errno("start", program.argv.front());
+  }
   PANAL_TRY(rotate_log(program.log_file, kLogBytes));
   const UniqueFd log(
       ::open(program.log_file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));

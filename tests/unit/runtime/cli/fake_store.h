@@ -1,0 +1,183 @@
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "runtime/cli/cli.h"
+
+namespace panal::cli {
+
+/// What the database and panald hold, shared by all connections.
+struct FakeFarm {
+  std::vector<store::User> users;
+  std::vector<store::Image> images;
+  std::vector<store::Version> versions;
+  std::map<DesktopId, store::Desktop> desktops;
+  std::set<DesktopId> cannot_start;  ///< panald fails these, with evidence
+  bool node_answers = true, database_answers = true;
+  nlohmann::json node_answer = {{"ok", true}};
+  std::vector<nlohmann::json> requests;
+
+  /// One step of panald's reconcile loop.
+  void step() {
+    for (auto& [id, d] : desktops) {
+      if (!node_answers) return;
+      if (d.desired == store::Desired::kRunning && d.observed != store::Observed::kRunning &&
+          d.claimed_generation < d.generation) {
+        if (d.observed == store::Observed::kComposing) {
+          d.claimed_generation = d.generation;
+          const bool bad = cannot_start.contains(id);
+          d.observed = bad ? store::Observed::kFailed : store::Observed::kRunning;
+          d.reason = bad ? "compose: no space left\nlog: mount: ENOSPC \x1b[31m" : "";
+        } else {
+          d.observed = store::Observed::kComposing;
+        }
+      }
+      if (d.desired == store::Desired::kStopped) d.observed = store::Observed::kStopped;
+    }
+  }
+};
+
+/// A store in memory that keeps the promises of store.h that the commands rely on.
+class FakeStore final : public store::Store {
+ public:
+  explicit FakeStore(FakeFarm& farm) : farm_(farm) {}
+
+  Result<store::User> add_user(store::User user) override {
+    user.id = static_cast<std::int64_t>(farm_.users.size()) + 1;
+    farm_.users.push_back(user);
+    return user;
+  }
+  Result<void> set_password(const std::string&, const std::string& login,
+                            const std::string& hash) override {
+    for (auto& user : farm_.users) {
+      if (user.login == login) user.password_hash = hash;
+    }
+    return {};
+  }
+  Result<void> set_blocked(const std::string&, const std::string&, bool) override { return {}; }
+  Result<void> remove_user(const std::string& tenant, const std::string& login) override {
+    std::erase_if(farm_.users,
+                  [&](const auto& u) { return u.tenant == tenant && u.login == login; });
+    return {};
+  }
+  Result<std::vector<store::User>> users() override { return farm_.users; }
+  Result<std::optional<store::User>> find_user(const std::string& tenant,
+                                               const std::string& login) override {
+    for (const auto& user : farm_.users) {
+      if (user.tenant == tenant && user.login == login) return user;
+    }
+    return std::nullopt;
+  }
+  Result<void> add_version(const store::Version& version, const std::string& text) override {
+    farm_.versions.push_back(version);
+    farm_.images.push_back({version.image, text, version.version});
+    return {};
+  }
+  Result<std::vector<store::Image>> images() override { return farm_.images; }
+  Result<std::vector<store::Version>> versions() override { return farm_.versions; }
+  Result<void> remove_version(const std::string& image, const std::string& version) override {
+    for (const auto& [id, d] : farm_.desktops) {
+      if (d.image == image) return fail(EBUSY, image + " is used by desktop " + d.name);
+    }
+    std::erase_if(farm_.versions,
+                  [&](const auto& v) { return v.image == image && v.version == version; });
+    return {};
+  }
+  Result<store::Desktop> add_desktop(const store::Desktop& desktop) override {
+    store::Desktop added = desktop;
+    added.id = farm_.desktops.empty() ? 1 : farm_.desktops.rbegin()->first + 1;
+    farm_.desktops[added.id] = added;
+    return added;
+  }
+  Result<void> remove_desktop(DesktopId id) override {
+    farm_.desktops.erase(id);
+    return {};
+  }
+  Result<std::vector<store::Desktop>> desktops() override {
+    std::vector<store::Desktop> out;
+    for (const auto& [id, desktop] : farm_.desktops) out.push_back(desktop);
+    return out;
+  }
+  Result<std::vector<store::Desktop>> desktops_of(const std::string& tenant,
+                                                  const std::string& login) override {
+    std::vector<store::Desktop> out;
+    for (const auto& [id, d] : farm_.desktops) {
+      if (d.tenant == tenant && d.login == login) out.push_back(d);
+    }
+    return out;
+  }
+  Result<store::Desktop> desktop(DesktopId id) override {
+    const auto it = farm_.desktops.find(id);
+    if (it == farm_.desktops.end()) return fail(ENOENT, "there is no such desktop");
+    return it->second;
+  }
+  Result<void> set_desired(DesktopId id, store::Desired desired, const std::string&) override {
+    auto& d = farm_.desktops.at(id);
+    d.desired = desired;
+    if (desired == store::Desired::kRunning) ++d.generation;
+    return {};
+  }
+  Result<void> listen(const std::string&) override { return {}; }
+  Result<std::vector<std::string>> wait_notifications(std::chrono::milliseconds) override {
+    farm_.step();
+    return std::vector<std::string>{};
+  }
+
+  // A node's and a broker's part: the commands never call it.
+  Result<void> register_node(const std::string&, const std::string&, std::int64_t) override {
+    return fail(EACCES, "not the CLI's");
+  }
+  Result<std::vector<store::Desktop>> desktops_on(const std::string&) override {
+    return fail(EACCES, "not the CLI's");
+  }
+  Result<std::optional<store::Desktop>> claim_start(DesktopId, const std::string&,
+                                                    std::uint32_t) override {
+    return fail(EACCES, "not the CLI's");
+  }
+  Result<void> observe(DesktopId, store::Observed, const std::string&) override {
+    return fail(EACCES, "not the CLI's");
+  }
+  Result<void> observe_session(DesktopId, const std::string&, std::uint64_t) override {
+    return fail(EACCES, "not the CLI's");
+  }
+  Result<std::int64_t> begin_session(DesktopId, const std::string&, const std::string&) override {
+    return fail(EACCES, "not the CLI's");
+  }
+  Result<void> end_session(std::int64_t, std::uint64_t, std::uint64_t,
+                           const std::string&) override {
+    return fail(EACCES, "not the CLI's");
+  }
+  Result<void> audit(const std::string&, const std::string&, const std::string&,
+                     const std::string&) override {
+    return {};
+  }
+  Result<std::vector<store::AuditRow>> audit_rows(std::uint32_t) override {
+    return std::vector<store::AuditRow>{};
+  }
+
+ private:
+  FakeFarm& farm_;
+};
+
+class FakeBackends final : public Backends {
+ public:
+  Result<std::unique_ptr<store::Store>> store(const config::Config&) override {
+    if (!farm.database_answers) return fail(ENOTCONN, "connect to PostgreSQL");
+    return std::make_unique<FakeStore>(farm);
+  }
+  Result<nlohmann::json> ask_node(const config::Config&, const nlohmann::json& request,
+                                  std::chrono::milliseconds,
+                                  const std::function<void(const std::string&)>&) override {
+    if (!farm.node_answers) return fail(ECONNREFUSED, "connect to panald");
+    farm.requests.push_back(request);
+    return farm.node_answer;
+  }
+  FakeFarm farm;
+};
+
+}  // namespace panal::cli

@@ -1,0 +1,165 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "runtime/cli/names.h"
+#include "runtime/cli/password_input.h"
+#include "runtime/cli/progress.h"
+#include "runtime/cli/table.h"
+#include "runtime/cli/top_view.h"
+
+namespace panal::cli {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Names, Logins) {
+  for (const char* good : {"a", "_x", "alice", "a-b_c9", "abcdefghijklmnopqrstuvwxyzabcdef"}) {
+    EXPECT_TRUE(check_login(good)) << good;
+  }
+  for (const char* bad : {"", "A", "9a", "-a", "a b", "a.b", "a/b", "año", "a\n", "a:b",
+                          "abcdefghijklmnopqrstuvwxyzabcdefg"}) {
+    EXPECT_FALSE(check_login(bad)) << bad;
+  }
+}
+
+TEST(Names, Desktops) {
+  for (const char* good : {"a", "alice-desk", "d-1", "1a"}) {
+    EXPECT_TRUE(check_desktop_name(good)) << good;
+  }
+  for (const char* bad : {"", "12", "-a", "a-", "A", "a_b", "a.b", "a b", "../x"}) {
+    EXPECT_FALSE(check_desktop_name(bad)) << bad;
+  }
+  EXPECT_FALSE(check_desktop_name(std::string(64, 'a')));
+}
+
+TEST(Names, Numbering) {
+  EXPECT_EQ(*expand_names("d-%d", 3), (std::vector<std::string>{"d-1", "d-2", "d-3"}));
+  EXPECT_EQ(*expand_names("x", 1), std::vector<std::string>{"x"});
+  EXPECT_EQ(*expand_names("x%dy", 1), std::vector<std::string>{"x1y"});
+  for (const char* bad : {"%s", "%d%d", "x%", "100%", "%n%d"}) {
+    EXPECT_FALSE(expand_names(bad, 2)) << bad;
+  }
+  EXPECT_FALSE(expand_names("x", 2));
+  EXPECT_FALSE(expand_names("%d", 2));
+}
+
+TEST(Names, Groups) {
+  EXPECT_EQ(parse_group("audio:29")->second, 29U);
+  for (const char* bad :
+       {"audio", ":29", "audio:", "audio:0", "audio:65534", "audio:29x", "audio:-1", "a b:29"}) {
+    EXPECT_FALSE(parse_group(bad)) << bad;
+  }
+}
+
+TEST(Table, AlignsUtf8AndEscapes) {
+  Table table({"NAME", ">N"});
+  table.add_row({"año", "5"});
+  table.add_row({"b\x1b", "1234", "surplus"});
+  table.add_row({"short"});
+  std::ostringstream out;
+  table.print(out);
+  EXPECT_EQ(out.str(),
+            "NAME      N\n"
+            "año       5\n"
+            "b\\x1b  1234\n"
+            "short\n");
+}
+
+TEST(Table, HumanFigures) {
+  EXPECT_EQ(human_bytes(0), "0 B");
+  EXPECT_EQ(human_bytes(1023), "1023 B");
+  EXPECT_EQ(human_bytes(1024), "1.0 KiB");
+  EXPECT_EQ(human_bytes((std::uint64_t{1} << 20U) - 1), "1.0 MiB");
+  EXPECT_EQ(human_bytes(~std::uint64_t{0}), "16384.0 PiB");
+  EXPECT_EQ(human_duration(0), "0 s");
+  EXPECT_EQ(human_duration(61'000), "1 min");
+  EXPECT_EQ(human_duration(3'700'000), "1 h 1 min");
+  EXPECT_EQ(human_duration(200'000'000), "2 d 7 h");
+}
+
+TEST(Progress, PlainLinesForStepsAndTenths) {
+  std::ostringstream out;
+  Progress bar(out, false);
+  for (int i = 0; i <= 100; ++i) bar.update(i / 100.0, i < 50 ? "first" : "second\n");
+  const std::string text = out.str();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 11);
+  EXPECT_THAT(out.str(), HasSubstr("  0 %  first\n"));
+  EXPECT_THAT(out.str(), HasSubstr("100 %  second\\x0a\n"));
+  EXPECT_EQ(out.str().find('\r'), std::string::npos);
+}
+
+TEST(Progress, BarStaysOnOneLineOfTheTerminalAndGoesAway) {
+  std::ostringstream out;
+  {
+    Progress bar(out, true, 50);
+    bar.update(0.5, "ñandú " + std::string(100, 'x'));
+    const std::string line = out.str().substr(1, out.str().find("\x1b[K") - 1);
+    EXPECT_EQ(display_width(line), 49U);
+    EXPECT_THAT(line, HasSubstr("[############............]  50 %"));
+    const auto before = out.str().size();
+    bar.update(0.5, "ñandú " + std::string(100, 'x'));
+    EXPECT_EQ(out.str().size(), before) << "nothing changed, nothing drawn";
+    bar.say("a line");
+    EXPECT_THAT(out.str(), HasSubstr("a line\n"));
+  }
+  EXPECT_TRUE(out.str().ends_with("\r\x1b[K"));
+}
+
+TEST(Progress, NonsenseFractionsAreClamped) {
+  std::ostringstream out;
+  Progress bar(out, false);
+  bar.update(std::nan(""), "nan");
+  bar.update(-3, "below");
+  bar.update(7, "above");
+  bar.update(HUGE_VAL, "infinite");
+  EXPECT_EQ(out.str(), "  0 %  nan\n  0 %  below\n100 %  above\n100 %  infinite\n");
+}
+
+TEST(Password, GeneratedOnesDifferAndAreTyped) {
+  const auto one = generate_password();
+  const auto two = generate_password();
+  ASSERT_TRUE(one && two);
+  EXPECT_NE(*one, *two);
+  EXPECT_EQ(one->size(), 19U);
+  EXPECT_EQ(one->find_first_not_of("abcdefghijkmnpqrstuvwxyz23456789-"), std::string::npos);
+}
+
+nlohmann::json stats(std::uint64_t cpu_ns) {
+  return {{"desktops",
+           {{{"id", 1}, {"memory_bytes", 10}, {"cpu_ns", cpu_ns}, {"session", "connected"}},
+            {{"id", 2}, {"memory_bytes", 20}, {"cpu_ns", 0}}}},
+          {"host", {{"mem_available_bytes", 1024}, {"psi_memory_some_avg10", 1.5}}}};
+}
+
+TEST(Top, CpuIsTheDifferenceOfTwoLooksAndMemorySorts) {
+  TopView view;
+  std::map<DesktopId, store::Desktop> names;
+  names[1].name = "alice\x1b-desk";
+  auto first = view.digest(stats(1'000'000'000), 1'000'000'000, names);
+  EXPECT_EQ(first["desktops"][0]["id"], 2);
+  EXPECT_EQ(first["desktops"][1]["cpu_percent"], 0.0);
+  auto second = view.digest(stats(1'500'000'000), 2'000'000'000, names);
+  EXPECT_DOUBLE_EQ(second["desktops"][1]["cpu_percent"].get<double>(), 50.0);
+  const std::string text = render_top(second, 10);
+  EXPECT_THAT(text, HasSubstr("alice\\x1b-desk"));
+  EXPECT_THAT(text, HasSubstr("available 1.0 KiB"));
+  EXPECT_THAT(text, HasSubstr("psi_memory_some_avg10 1.50"));
+  EXPECT_EQ(view.digest(stats(5), 3'000'000'000, names)["desktops"][1]["cpu_percent"], 0.0)
+      << "a restarted desktop counts from nothing";
+}
+
+TEST(Top, AnswersOfAnyShapeAreSurvived) {
+  for (const char* text :
+       {"{}", R"({"desktops":7})", R"({"desktops":[1,null,{"id":"x","memory_bytes":-5}]})",
+        R"({"host":[],"desktops":[{"id":1.5,"memory_bytes":"many","session":3,"cpu_ns":-1}]})"}) {
+    TopView view;
+    EXPECT_NE(render_top(view.digest(nlohmann::json::parse(text), 1, {}), 5), "") << text;
+  }
+}
+
+}  // namespace
+}  // namespace panal::cli
