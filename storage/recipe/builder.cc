@@ -17,6 +17,7 @@
 #include "engine/base/user_namespace.h"
 #include "storage/recipe/build_process.h"
 #include "storage/recipe/finalise.h"
+#include "storage/recipe/host_sources.h"
 #include "storage/recipe/mmdebstrap.h"
 
 namespace panal::storage {
@@ -168,7 +169,7 @@ Result<void> debootstrap(const Recipe& recipe, const std::string& staging,
   PANAL_ASSIGN(const UniqueFd cache_tree,
                idmapped(cache_dir, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, names.fd()));
   BuildCommand command;
-  mmdebstrap::Sources sources;
+  mmdebstrap::Sources sources = host_sources(recipe.suite);
   if (!options.mirror.empty()) sources.mirror = options.mirror;
   if (!options.security_mirror.empty()) sources.security_mirror = options.security_mirror;
   command.argv = mmdebstrap::arguments(recipe, sources);

@@ -77,6 +77,8 @@ std::vector<std::string> arguments(const Recipe& recipe, const Sources& sources)
     for (const auto& name : {language, territory})
       all.push_back("--dpkgopt=path-include=/usr/share/locale/" + name + "/*");
   }
+  if (!sources.proxy.empty())
+    all.push_back("--aptopt=Acquire::http::Proxy \"" + sources.proxy + "\"");
   const std::vector<std::string> operands = {
       recipe.suite,
       kRootDir,

@@ -20,12 +20,14 @@ inline constexpr const char* kDebsDir = "var/cache/apt/archives";  ///< below kR
 /// Packages to ask for: the recipe's, and those its locales need. Sorted.
 [[nodiscard]] std::vector<std::string> packages(const Recipe& recipe);
 
-/// The command line. `mirror` and `security_mirror` are archive URLs; `apt_options` lines of
-/// apt.conf(5) that only the build uses (a proxy).
+/// Where packages come from.
 struct Sources {
   std::string mirror = "http://deb.debian.org/debian";
   std::string security_mirror = "http://deb.debian.org/debian-security";
+  std::string proxy;  ///< for the build only; not left in the image
 };
+
+/// The command line.
 [[nodiscard]] std::vector<std::string> arguments(const Recipe& recipe, const Sources& sources);
 
 /// The shell script that mmdebstrap runs, with the image's directory as $1, once all packages are
