@@ -1,11 +1,9 @@
+#include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstring>
 #include <string>
-
-#include <fcntl.h>
 
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"

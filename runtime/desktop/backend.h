@@ -28,7 +28,8 @@ class ContainerBackend {
   virtual ~ContainerBackend() = default;
 
   /// Starts the container, its limits set and its cgroup made before any code inside runs.
-  /// On error no process of it is left (its cgroup may be). Errors: ECHILD when init ended at
+  /// On error its cgroup may be left, with processes in it:
+  /// the caller destroys the group. Errors: ECHILD when init ended at
   /// once, ETIMEDOUT, EBUSY while one of the name runs.
   [[nodiscard]] virtual Result<Pidfd> start(const ContainerSpec& spec) = 0;
   /// The last lines of the container's logs, printable; empty when there are none.

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
+#include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
 #include "engine/base/tree.h"
 #include "runtime/desktop/lxc/config.h"
@@ -34,6 +36,19 @@ Result<void> make_dir(const std::string& path, mode_t mode) {
   return {};
 }
 
+/// Lines of liblxc's log that tell of an error; what comes after those is its tidying up.
+std::string errors_of(std::string_view text) {
+  std::string errors;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    if (line.find(" ERROR ") != std::string_view::npos) errors.append(line).append("\n");
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return errors;
+}
+
 std::string tail_of(const Dir& dir, const char* name) {
   const auto fd = dir.open_file(name, O_RDONLY | O_NOFOLLOW);
   if (!fd) return {};
@@ -42,7 +57,31 @@ std::string tail_of(const Dir& dir, const char* name) {
   std::string text(kTailBytes, '\0');
   const ssize_t got = ::pread(fd->get(), text.data(), text.size(), from);
   text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, got)));
+  if (const std::string errors = errors_of(text); !errors.empty()) text = errors;
   return last_lines(text, kEvidenceLines);
+}
+
+/// How many seccomp filters a process has (proc(5), since Linux 5.9).
+Result<int> filters_of(const std::string& pid) {
+  PANAL_ASSIGN(const Dir proc, Dir::open(kernel_paths::kProc));
+  PANAL_ASSIGN(const std::string status, proc.read(pid + "/status"));
+  const std::size_t at = status.find("\nSeccomp_filters:");
+  if (at == std::string::npos) return fail(EPROTO, "no Seccomp_filters in the status of " + pid);
+  return std::atoi(status.c_str() + at + 17);
+}
+
+/// liblxc loads no seccomp list, and calls that success, where the caller has a filter already (in
+/// a Docker container, say) or the kernel none.
+Result<void> check_confined(const Pidfd& init) {
+  PANAL_ASSIGN(const int own, filters_of("self"));
+  const auto count = filters_of(std::to_string(init.pid()));
+  if (!count) {
+    if (count.error().is_gone()) return fail(ECHILD, "init has ended");
+    return tl::make_unexpected(count.error());
+  }
+  if (*count <= own)
+    return fail(EPERM, "liblxc did not load the seccomp list; is Panal itself run under seccomp?");
+  return {};
 }
 
 }  // namespace
@@ -72,18 +111,23 @@ Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
   const std::string name = kernel_name(spec.desktop.id);
   const std::string seccomp = spec.run_dir + "/seccomp.list";
   const std::string config = spec.run_dir + "/lxc.conf";
+  const std::string empty = options_.lxc_path + "/empty";
   PANAL_ASSIGN(const std::string text,
                render_config(spec, ConfigSite{options_.agent_program, options_.cgroup_parent,
-                                              seccomp}));
+                                              seccomp, empty}));
   PANAL_TRY(make_dir(options_.lxc_path, 0755));
+  PANAL_TRY(make_dir(empty, 0555));
   PANAL_ASSIGN(const Dir dir, Dir::open(spec.run_dir));
   PANAL_TRY(write_file(dir, "seccomp.list", render_seccomp_list(spec.desktop.browser_sandbox)));
   PANAL_TRY(write_file(dir, "lxc.conf", text));
   // The evidence of a failed start is this start's.
   for (const char* log : {kLxcLog, kConsoleLog})
     (void)::unlink((spec.log_dir + "/" + log).c_str());
-  return spawners_.start(StartRequest{name, config, options_.lxc_path,
-                                      spec.log_dir + "/" + kLxcLog, spec.desktop.ids});
+  PANAL_ASSIGN(Pidfd init,
+               spawners_.start(StartRequest{name, config, options_.lxc_path,
+                                            spec.log_dir + "/" + kLxcLog, spec.desktop.ids}));
+  PANAL_TRY(check_confined(init));
+  return init;
 }
 
 std::string LxcBackend::evidence(const ContainerSpec& spec) {

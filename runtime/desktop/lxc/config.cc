@@ -142,7 +142,7 @@ void add_mounts(Text& text, const ContainerSpec& spec, const ConfigSite& site,
   for (const char* file : kMaskedFiles)
     text.mount(kernel_paths::kDevNull, file, "none", "bind,optional");
   for (const char* dir : kMaskedDirs)
-    text.mount("tmpfs", dir, "tmpfs", "ro,nosuid,nodev,noexec,size=4k,nr_inodes=2,optional");
+    text.mount(site.empty_dir, dir, "none", "bind,ro,nosuid,nodev,noexec,optional");
 }
 
 void add_groups(Text& text, const ContainerSpec& spec, const ConfigSite& site) {
@@ -212,7 +212,8 @@ Result<std::string> render_config(const ContainerSpec& spec, const ConfigSite& s
         {"log directory", spec.log_dir},
         {"agent program", site.agent_program},
         {"cgroup parent", site.cgroup_parent},
-        {"seccomp profile", site.seccomp_profile}})
+        {"seccomp profile", site.seccomp_profile},
+        {"empty directory", site.empty_dir}})
     PANAL_TRY(check_line(what, value));
   PANAL_ASSIGN(const std::string home, inside_path(spec.desktop.user.home_path));
   if (spec.desktop.ids.count == 0 || spec.desktop.ids.first == 0)

@@ -13,6 +13,8 @@ struct ConfigSite {
   std::string agent_program;    ///< the static panal-agent on the host; becomes init
   std::string cgroup_parent;    ///< path below each hierarchy's root, without slashes at its ends
   std::string seccomp_profile;  ///< file with render_seccomp_list()'s text
+  std::string empty_dir;        ///< stands over what is masked; one for all desktops, so that a
+                                ///< mask costs no file system of its own
 };
 
 /// Names of the logs in ContainerSpec::log_dir.

@@ -17,7 +17,6 @@
 #include "engine/base/tree.h"
 #include "runtime/agent/protocol.h"
 #include "runtime/desktop/lxc/fd_message.h"
-#include "runtime/desktop/lxc/seccomp_list.h"
 #include "runtime/desktop/lxc/user_namespace.h"
 #include "runtime/desktop/pidfd_info.h"
 
@@ -67,7 +66,6 @@ Result<StartRequest> parse_request(std::string_view text) {
 /// Starts the container in this (forked) process. liblxc forks its monitor off and returns when
 /// init runs.
 Result<UniqueFd> start_here(const StartRequest& request, const std::string& user_namespace) {
-  PANAL_TRY(install_abi_filter());
   const std::unique_ptr<lxc_container, int (*)(lxc_container*)> container(
       lxc_container_new(request.name.c_str(), request.lxc_path.c_str()), lxc_container_put);
   const std::string lock = kLxcLocks + request.lxc_path + "/." + request.name;
@@ -157,9 +155,9 @@ Result<Pidfd> request_start(const UniqueFd& socket, const StartRequest& request,
       .add("ids_count", std::to_string(request.ids.count));
   PANAL_ASSIGN(const std::string text, agent::encode(frame));
   if (const auto sent = send_message(socket, text); !sent)
-    return fail(ECHILD, "the spawner is gone");
+    return fail(EPIPE, "the spawner is gone");
   PANAL_ASSIGN(FdMessage answer, receive_message(socket, timeout_ms));
-  if (answer.text.empty()) return fail(ECHILD, "the spawner died while it started " + request.name);
+  if (answer.text.empty()) return fail(EPIPE, "the spawner died while it started " + request.name);
   PANAL_ASSIGN(const agent::Frame reply, agent::decode(answer.text));
   if (reply.verb == "failed") {
     PANAL_ASSIGN(const std::uint64_t code, reply.number("code", 4095));

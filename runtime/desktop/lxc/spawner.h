@@ -27,7 +27,8 @@ struct StartRequest {
 /// a time, returns when the other side has closed it. Single-threaded.
 [[nodiscard]] Result<void> serve(const UniqueFd& socket);
 
-/// panald's side of one request. Errors: what the spawner says; ECHILD when it died, ETIMEDOUT.
+/// panald's side of one request. Errors: what the spawner says (ECHILD when
+/// the container did not start); EPIPE when the spawner died, ETIMEDOUT.
 [[nodiscard]] Result<Pidfd> request_start(const UniqueFd& socket, const StartRequest& request,
                                           int timeout_ms);
 

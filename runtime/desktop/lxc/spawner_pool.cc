@@ -95,7 +95,7 @@ Result<Pidfd> SpawnerPool::start(const StartRequest& request) {
   }();
   const std::lock_guard lock(mutex_);
   // A late answer must not be taken for the next request's.
-  if (!answer && (answer.error().code == ETIMEDOUT || answer.error().code == ECHILD ||
+  if (!answer && (answer.error().code == ETIMEDOUT || answer.error().code == EPIPE ||
                   answer.error().code == EPROTO || answer.error().code == EMSGSIZE)) {
     log_->warning("spawner_ended", {{"pid", std::to_string(mine->pid)},
                                     {"why", answer.error().message()}});

@@ -109,7 +109,7 @@ TEST(Start, AFailureOfAnyStepLeavesNothing) {
       {"network",
        [](Sandbox& sandbox, DesktopSpec&) {
          // The name is taken by another link.
-         ASSERT_EQ(std::system("ip link add pnl7 type dummy"), 0);
+         ASSERT_EQ(std::system("ip link add pnl7 type veth peer name other7"), 0);
          (void)sandbox;
        }},
       {"agent",

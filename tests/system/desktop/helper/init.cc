@@ -26,6 +26,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/agent/abi_filter.h"
+
 namespace {
 
 std::string report;
@@ -229,6 +231,7 @@ int main() {
     std::fprintf(stderr, "helper: this image wants me to end\n");
     return 3;
   }
+  if (!panal::agent::install_abi_filter()) return 5;
   sigset_t term;
   sigemptyset(&term);
   sigaddset(&term, SIGTERM);
