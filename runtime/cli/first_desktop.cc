@@ -113,8 +113,14 @@ ExitCode first_desktop(Shell& shell, const std::string& image) {
   ExitCode code = ExitCode::kOk;
   if (!found) {
     code = shell.told(found.error());
-  } else if (found->observed != store::Observed::kRunning ||
-             found->desired != store::Desired::kRunning) {
+  } else if (found->desired == store::Desired::kRunning &&
+             found->observed != store::Observed::kFailed) {
+    // Wanted already: panald is at it, a second request would only hide that.
+    if (found->observed != store::Observed::kRunning) {
+      code = wait_for_desktops(shell, *store, {*found}, store::Desired::kRunning,
+                               std::chrono::seconds(shell.config.start_timeout_seconds + 30));
+    }
+  } else {
     code = drive_desktops(shell, {*found}, store::Desired::kRunning, true,
                           std::chrono::seconds(shell.config.start_timeout_seconds + 30));
   }

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -22,6 +24,29 @@ namespace {
 struct ImageOptions {
   std::string word;
   bool force = false, dry_run = false, json = false;
+};
+
+std::atomic<bool> interrupted{false};
+
+/// While it lives Ctrl-C ends the build in an orderly way instead of this program.
+class Interruptible {
+ public:
+  Interruptible() {
+    struct sigaction action{};
+    action.sa_handler = [](int) { interrupted = true; };
+    sigaction(SIGINT, &action, &interrupt_);
+    sigaction(SIGTERM, &action, &terminate_);
+  }
+  ~Interruptible() {
+    sigaction(SIGINT, &interrupt_, nullptr);
+    sigaction(SIGTERM, &terminate_, nullptr);
+  }
+  Interruptible(const Interruptible&) = delete;
+  Interruptible& operator=(const Interruptible&) = delete;
+
+ private:
+  struct sigaction interrupt_{};
+  struct sigaction terminate_{};
 };
 
 std::size_t terminal_columns() {
@@ -154,6 +179,8 @@ ExitCode build_and_register(Shell& shell, const std::string& word, bool force, s
   build.cache_dir = shell.config.state_dir + "/cache";
   build.log_file = fmt::format("{}/log/build-{}.log", shell.config.state_dir, recipe.name);
   build.force = force;
+  const Interruptible interruptible;
+  build.cancelled = &interrupted;
   Progress bar(shell.out, shell.tty, terminal_columns());
   const auto manifest = storage::build_image(
       recipe, images, build,
