@@ -123,7 +123,11 @@ void Agent::on_timers() {
     advance_poweroff();
     return;
   }
-  if (machine_.deadline() && *machine_.deadline() <= at) run_steps(machine_.tick(at));
+  if (machine_.deadline() && *machine_.deadline() <= at) {
+    // What nxagent has said by now comes first: a HUP it has already obeyed must not be repeated.
+    for (const auto event : nx_.read_log()) run_steps(machine_.nx_event(event, at));
+    run_steps(machine_.tick(at));
+  }
   if (settle_at_ && *settle_at_ <= at) check_settled();
   if (idle_at_ && *idle_at_ <= at) check_idle();
 }

@@ -33,7 +33,7 @@ void Agent::advance_poweroff() {
     const bool alone = ::getpid() != 1 || count_processes() <= 1;
     if (!alone && spent < off_grace_) return;
     if (::getpid() == 1) ::kill(-1, SIGKILL);
-    nx_.signal(SIGKILL);
+    nx_.kill();
     link_.send(Frame("bye").add("reason", off_reason_));
     off_ = Off::kDone;
   }

@@ -28,10 +28,10 @@ void Agent::run_step(const session::Step& step) {
   switch (step.action) {
     case Action::kStartNx: start_nx(step, false); break;
     case Action::kResumeNx: start_nx(step, true); break;
-    case Action::kSuspendNx: nx_.signal(SIGHUP); break;
+    case Action::kHup: nx_.signal(SIGHUP); break;
     case Action::kBurn: nx_.burn(); break;
     case Action::kTermNx: nx_.signal(SIGTERM); break;
-    case Action::kKillNx: nx_.signal(SIGKILL); break;
+    case Action::kKillNx: nx_.kill(); break;
     case Action::kStartPrograms: start_programs(); break;
     case Action::kStopPrograms:
       if (programs_.running()) ::kill(-programs_.pid, SIGTERM);

@@ -74,6 +74,10 @@ void NxControl::signal(int number) const {
   if (child_.running()) ::kill(child_.pid, number);
 }
 
+void NxControl::kill() const {
+  if (child_.running()) ::kill(-child_.pid, SIGKILL);
+}
+
 void NxControl::burn() const {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -102,6 +106,8 @@ std::vector<session::NxEvent> NxControl::read_log() {
 }
 
 std::string NxControl::ended(int wait_status) {
+  // A helper that outlived it would keep the display's socket from the next one.
+  kill();
   child_ = {};
   std::string reason = "nxagent ended with " + describe_exit(wait_status);
   const std::string words = tail_.last_lines(3);

@@ -26,6 +26,8 @@ class NxControl {
   [[nodiscard]] Result<void> resume(const AttachRequest& request, const User& user);
   /// HUP: a connected one suspends itself.
   void signal(int number) const;
+  /// SIGKILL, its helper processes included: they hold its sockets.
+  void kill() const;
   /// Opens and closes nx.sock: nxagent takes that for a failed resume and suspends again.
   void burn() const;
 

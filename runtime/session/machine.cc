@@ -24,14 +24,30 @@ std::optional<Moment> Machine::deadline() const { return deadline_; }
 
 void Machine::enter(Phase phase, Moment now) {
   phase_ = phase;
+  insisted_.reset();
   switch (phase) {
     case Phase::kStarting:
-    case Phase::kResuming: deadline_ = now + kListenLimit; break;
+    case Phase::kResuming: limit_ = now + kListenLimit; break;
     case Phase::kSuspending:
-    case Phase::kBurning: deadline_ = now + kSuspendLimit; break;
-    case Phase::kStopping: deadline_ = now + kStopLimit; break;
-    default: deadline_.reset();
+    case Phase::kBurning: limit_ = now + kSuspendLimit; break;
+    case Phase::kStopping: limit_ = now + kStopLimit; break;
+    default: deadline_.reset(); return;
   }
+  deadline_ = limit_;
+}
+
+void Machine::insist(Action action, Moment earliest, Moment now, Steps& steps) {
+  insisted_ = action;
+  deadline_ = earliest;
+  if (earliest > now) return;
+  steps.push_back({.action = action});
+  deadline_ = now + kHupAgain;
+}
+
+void Machine::confirmed() {
+  if (!insisted_) return;
+  insisted_.reset();
+  deadline_ = limit_;
 }
 
 void Machine::report(Steps& steps, std::string reason) {
@@ -75,19 +91,21 @@ void Machine::drive(Moment now, Steps& steps) {
       break;
     case Phase::kConnected:
       enter(Phase::kSuspending, now);
-      steps.push_back({.action = Action::kSuspendNx});
+      insist(Action::kHup, connected_at_ + kHupAgain, now, steps);
       report(steps);
       break;
     case Phase::kSuspended:
       current_ = pending_;
       enter(Phase::kResuming, now);
       steps.push_back({.action = Action::kResumeNx, .attach = current_});
+      // kResumeNx was the first HUP.
+      insist(Action::kHup, now + kHupAgain, now, steps);
       report(steps);
       break;
     case Phase::kListening:
       if (current_ == pending_) break;
       enter(Phase::kBurning, now);
-      steps.push_back({.action = Action::kBurn});
+      insist(Action::kBurn, now, now, steps);
       report(steps);
       break;
     case Phase::kResuming:
@@ -103,11 +121,11 @@ Steps Machine::suspend(Moment now) {
   switch (phase_) {
     case Phase::kConnected:
       enter(Phase::kSuspending, now);
-      steps.push_back({.action = Action::kSuspendNx});
+      insist(Action::kHup, connected_at_ + kHupAgain, now, steps);
       break;
     case Phase::kListening:
       enter(Phase::kBurning, now);
-      steps.push_back({.action = Action::kBurn});
+      insist(Action::kBurn, now, now, steps);
       break;
     case Phase::kStarting:
     case Phase::kFirstListening:
@@ -131,6 +149,7 @@ void Machine::answer_listening(Moment now, Steps& steps) {
 
 void Machine::connected(Moment now, Steps& steps) {
   enter(Phase::kConnected, now);
+  connected_at_ = now;
   if (pending_ == current_) pending_ = 0;
   report(steps);
   if (!programs_running_) {
@@ -156,6 +175,7 @@ Steps Machine::nx_event(NxEvent event, Moment now) {
     case NxEvent::kResumed: connected(now, steps); break;
     case NxEvent::kSuspending:
       if (phase_ == Phase::kConnected) enter(Phase::kSuspending, now);
+      else confirmed();
       report(steps);
       break;
     case NxEvent::kSuspended:
@@ -167,6 +187,7 @@ Steps Machine::nx_event(NxEvent event, Moment now) {
       break;
     case NxEvent::kResuming:
       if (phase_ == Phase::kSuspended) enter(Phase::kResuming, now);
+      else confirmed();
       report(steps);
       break;
     case NxEvent::kTerminating:
@@ -216,6 +237,11 @@ Steps Machine::programs_exited(const std::string& reason, Moment now) {
 Steps Machine::tick(Moment now) {
   Steps steps;
   if (!deadline_ || now < *deadline_) return steps;
+  if (insisted_ && now < limit_) {
+    insist(*insisted_, now, now, steps);
+    return steps;
+  }
+  insisted_.reset();
   deadline_.reset();
   switch (phase_) {
     case Phase::kStarting:

@@ -19,7 +19,7 @@ using Moment = std::chrono::milliseconds;
 enum class Action {
   kStartNx,        ///< write options and cookie of `attach`, start nxagent
   kResumeNx,       ///< write options and cookie of `attach`, HUP nxagent
-  kSuspendNx,      ///< HUP nxagent, which has a live link
+  kHup,            ///< HUP nxagent: a live link suspends, a suspended one resumes
   kBurn,           ///< connect to nx.sock and close: ends a resume window whose cookie is stale
   kTermNx,         ///< SIGTERM
   kKillNx,         ///< SIGKILL
@@ -51,6 +51,9 @@ class Machine {
   static constexpr Moment kListenLimit{20000};
   static constexpr Moment kSuspendLimit{20000};
   static constexpr Moment kStopLimit{5000};
+  /// nxagent says "started", "resumed" and "suspended" a little before it is: a HUP in between is
+  /// ignored, or ends it. So the HUP waits a little, and comes again until nxagent says it has it.
+  static constexpr Moment kHupAgain{250};
   /// Programs that end sooner did not end because their user logged out.
   static constexpr Moment kQuickEnd{5000};
 
@@ -85,6 +88,9 @@ class Machine {
   };
 
   void enter(Phase phase, Moment now);
+  /// Orders `action` at `earliest` and again until nxagent confirms it or limit_ is over.
+  void insist(Action action, Moment earliest, Moment now, Steps& steps);
+  void confirmed();
   /// Takes the next step towards the attach that waits.
   void drive(Moment now, Steps& steps);
   void report(Steps& steps, std::string reason = {});
@@ -96,6 +102,9 @@ class Machine {
   std::uint64_t current_ = 0;
   std::uint64_t pending_ = 0;  ///< asked for and neither listening nor refused
   std::optional<Moment> deadline_;
+  std::optional<Action> insisted_;  ///< ordered and not confirmed yet
+  Moment limit_{0};                 ///< when insisting, and waiting after it, is given up
+  Moment connected_at_{0};
   bool programs_running_ = false;
   bool ended_ = false;  ///< the user logged out: say so until nxagent has gone
   Moment programs_started_{0};

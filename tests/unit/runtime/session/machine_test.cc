@@ -8,6 +8,7 @@ namespace panal::session {
 namespace {
 
 constexpr Moment kNow{1000};
+constexpr Moment kLater = kNow + Machine::kHupAgain;  // HUPs are obeyed by then
 
 /// Steps as one line of words, so that a test reads like a script.
 std::string words(const Steps& steps) {
@@ -18,7 +19,7 @@ std::string words(const Steps& steps) {
     switch (step.action) {
       case Action::kStartNx: out += "start " + attach; break;
       case Action::kResumeNx: out += "resume " + attach; break;
-      case Action::kSuspendNx: out += "hup"; break;
+      case Action::kHup: out += "hup"; break;
       case Action::kBurn: out += "burn"; break;
       case Action::kTermNx: out += "term"; break;
       case Action::kKillNx: out += "kill"; break;
@@ -34,14 +35,15 @@ std::string words(const Steps& steps) {
 }
 
 struct Fixture : testing::Test {
-  std::string listen(std::uint64_t attach) { return words(machine.listen(attach, kNow)); }
-  std::string event(NxEvent what) { return words(machine.nx_event(what, kNow)); }
+  std::string listen(std::uint64_t attach) { return words(machine.listen(attach, now)); }
+  std::string event(NxEvent what) { return words(machine.nx_event(what, now)); }
   /// nxagent runs, programs run, a link is up.
   void connect() {
     listen(1);
     event(NxEvent::kWaiting);
     event(NxEvent::kStarted);
     ASSERT_EQ(machine.state(), SessionState::kConnected);
+    now = kLater;
   }
   void suspend() {
     connect();
@@ -50,6 +52,7 @@ struct Fixture : testing::Test {
     ASSERT_EQ(machine.state(), SessionState::kSuspended);
   }
   Machine machine;
+  Moment now = kNow;
 };
 
 using Session = Fixture;
@@ -171,22 +174,43 @@ TEST_F(Session, NxagentCrashTakesTheProgramsAlong) {
 
 TEST_F(Session, SuspendOnRequest) {
   connect();
-  EXPECT_EQ(words(machine.suspend(kNow)), "hup, suspending");
-  EXPECT_EQ(words(machine.suspend(kNow)), "");
+  EXPECT_EQ(words(machine.suspend(now)), "hup, suspending");
+  EXPECT_EQ(words(machine.suspend(now)), "");
   EXPECT_EQ(event(NxEvent::kSuspended), "suspended");
-  EXPECT_EQ(words(machine.suspend(kNow)), "");
+  EXPECT_EQ(words(machine.suspend(now)), "");
 }
 
 TEST_F(Session, SuspendCancelsATakeOver) {
   connect();
   listen(2);
-  EXPECT_EQ(words(machine.suspend(kNow)), "refused 2");
+  EXPECT_EQ(words(machine.suspend(now)), "refused 2");
   EXPECT_EQ(event(NxEvent::kSuspended), "suspended");
+}
+
+TEST_F(Session, HupsAreRepeatedUntilConfirmed) {
+  connect();
+  EXPECT_EQ(listen(2), "hup, suspending");
+  EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain - Moment{1})), "");
+  EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain)), "hup");
+  EXPECT_EQ(event(NxEvent::kSuspending), "");
+  EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain * 4)), "") << "one more would resume it";
+  EXPECT_EQ(event(NxEvent::kSuspended), "suspended, resume 2, resuming");
+  EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain)), "hup");
+  EXPECT_EQ(event(NxEvent::kResuming), "");
+  EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain * 4)), "");
+}
+
+TEST_F(Session, AHupRightAfterTheStartWaits) {
+  connect();
+  now = kNow;
+  EXPECT_EQ(listen(2), "suspending") << "it would end an nxagent that has just said 'started'";
+  EXPECT_EQ(words(machine.tick(*machine.deadline())), "hup");
 }
 
 TEST_F(Session, Deadlines) {
   connect();
   listen(2);
+  event(NxEvent::kSuspending);
   ASSERT_TRUE(machine.deadline());
   EXPECT_EQ(words(machine.tick(*machine.deadline() - Moment{1})), "");
   EXPECT_EQ(words(machine.tick(*machine.deadline())), "refused 2");
