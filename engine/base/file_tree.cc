@@ -68,8 +68,8 @@ Result<void> empty_directory(int dir_fd, const std::string& path, int depth, Rem
       removal.moved_up.push_back(std::move(aside));
       continue;
     }
-    const UniqueFd child(::openat(dir_fd, name.text.c_str(),
-                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    const UniqueFd child(
+        ::openat(dir_fd, name.text.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!child) return fail_errno("open", below);
     PANAL_TRY(empty_directory(child.get(), below, depth + 1, removal));
     if (::unlinkat(dir_fd, name.text.c_str(), AT_REMOVEDIR) != 0)
@@ -93,8 +93,8 @@ Result<void> walk_below(int dir_fd, const std::string& path, dev_t device, int d
     PANAL_TRY(visit(entry));
     if (!S_ISDIR(entry.info.st_mode) || entry.info.st_dev != device) continue;
     if (depth >= kDeepest) return fail(EOVERFLOW, "walk " + entry.path + ": too deep");
-    const UniqueFd child(::openat(dir_fd, name.text.c_str(),
-                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    const UniqueFd child(
+        ::openat(dir_fd, name.text.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!child) {
       if (errno == ENOENT) continue;
       return fail_errno("open", entry.path);
@@ -140,7 +140,7 @@ Result<void> walk_tree(const std::string& root,
                        const std::function<Result<void>(const TreeEntry&)>& visit) {
   const UniqueFd top(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!top) return fail_errno("open", root);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(top.get(), &info) != 0) return fail_errno("stat", root);
   return walk_below(top.get(), "", info.st_dev, 0, visit);
 }

@@ -22,12 +22,12 @@ struct TreeEntry {
   int directory = -1;
   std::string name;
   std::string path;  ///< relative to the root of the walk
-  struct stat info {};
+  struct stat info{};
 };
 
 /// Visits everything below `root` (not `root` itself), parents first, without following links and
 /// without leaving the file system. Directories deeper than 64 levels are not entered: EOVERFLOW.
-[[nodiscard]] Result<void> walk_tree(
-    const std::string& root, const std::function<Result<void>(const TreeEntry&)>& visit);
+[[nodiscard]] Result<void> walk_tree(const std::string& root,
+                                     const std::function<Result<void>(const TreeEntry&)>& visit);
 
 }  // namespace panal

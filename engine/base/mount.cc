@@ -13,8 +13,8 @@ extern "C" int umount2(const char* target, int flags) noexcept;
 namespace panal::mount {
 namespace {
 
-constexpr int kDetach = 2;        // MNT_DETACH
-constexpr int kNoFollow = 8;      // UMOUNT_NOFOLLOW
+constexpr int kDetach = 2;    // MNT_DETACH
+constexpr int kNoFollow = 8;  // UMOUNT_NOFOLLOW
 
 /// The file system context collects messages of the kernel ("e overlay: ..."), one a read.
 std::string kernel_words(int context) {
@@ -23,7 +23,8 @@ std::string kernel_words(int context) {
   for (;;) {
     const ssize_t got = ::read(context, line, sizeof line);
     if (got <= 2) return words;
-    words += (words.empty() ? " (" : "; ") + std::string(line + 2, static_cast<std::size_t>(got) - 2);
+    words +=
+        (words.empty() ? " (" : "; ") + std::string(line + 2, static_cast<std::size_t>(got) - 2);
     while (!words.empty() && words.back() == '\n') words.pop_back();
   }
 }
@@ -62,23 +63,24 @@ Result<UniqueFd> create(const std::string& type,
   const UniqueFd context(static_cast<int>(::syscall(SYS_fsopen, type.c_str(), FSOPEN_CLOEXEC)));
   if (!context) return fail_errno("fsopen", type);
   for (const auto& [key, value] : options) {
-    const long set =
-        value.empty()
-            ? ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0)
-            : ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, key.c_str(),
-                        value.c_str(), 0);
-    if (set != 0) return context_failure(context.get(), "mount " + type + ": option " + key + "=" + value);
+    const long set = value.empty() ? ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_FLAG,
+                                               key.c_str(), nullptr, 0)
+                                   : ::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING,
+                                               key.c_str(), value.c_str(), 0);
+    if (set != 0)
+      return context_failure(context.get(), "mount " + type + ": option " + key + "=" + value);
   }
   if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
     return context_failure(context.get(), "mount " + type);
-  UniqueFd fd(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC,
-                                         static_cast<unsigned>(attributes))));
+  UniqueFd fd(static_cast<int>(
+      ::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes))));
   if (!fd) return context_failure(context.get(), "fsmount " + type);
   return fd;
 }
 
 Result<void> attach(int mount_fd, const std::string& target) {
-  if (::syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
+  if (::syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) !=
+      0)
     return fail_errno("move_mount", target);
   return {};
 }
@@ -90,8 +92,9 @@ Result<void> detach(const std::string& target) {
 }
 
 Result<bool> is_mount_point(const std::string& path) {
-  struct statx info {};
-  if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &info) != 0)
+  struct statx info{};
+  if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &info) !=
+      0)
     return fail_errno("statx", path);
   return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <cstdint>
+
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
-
-#include <cstdint>
 
 namespace panal {
 

@@ -17,7 +17,7 @@ struct RootSpec {
   std::string upper_dir;     ///< the desktop's writable layer lives below it; made if absent
   std::string mount_point;   ///< where the composed root appears; an existing directory
   IdRange ids;
-  bool persistent = false;   ///< keep the upper at destroy()
+  bool persistent = false;  ///< keep the upper at destroy()
 };
 
 /// Bytes and inodes a desktop's writable layer takes on disk.

@@ -64,8 +64,12 @@ Result<Layer> open_layer(const std::string& path) {
 Result<UniqueFd> create_overlay(const RootSpec& spec, const Layer& lower, const Layer& upper,
                                 const Layer& work) {
   std::vector<std::pair<std::string, std::string>> options = {
-      {"source", "panal"},         {"lowerdir", lower.path()}, {"upperdir", upper.path()},
-      {"workdir", work.path()},    {"redirect_dir", "on"},     {"index", "off"},
+      {"source", "panal"},
+      {"lowerdir", lower.path()},
+      {"upperdir", upper.path()},
+      {"workdir", work.path()},
+      {"redirect_dir", "on"},
+      {"index", "off"},
       {"metacopy", spec.persistent ? "off" : "on"},
   };
   if (!spec.persistent) options.emplace_back("volatile", "");
@@ -84,7 +88,7 @@ Result<UniqueFd> create_overlay(const RootSpec& spec, const Layer& lower, const 
 }
 
 Result<void> expect_writable(int mount_fd) {
-  struct statvfs info {};
+  struct statvfs info{};
   if (::fstatvfs(mount_fd, &info) != 0) return fail_errno("statvfs");
   if ((info.f_flag & ST_RDONLY) != 0)
     return fail(EROFS, "the kernel gave a read-only overlay; see the kernel log");
@@ -122,8 +126,8 @@ Result<void> OverlayBackend::provision(const RootSpec& spec) {
   const std::string layer_dir = spec.upper_dir + "/" + layer_name(spec);
   const std::string& lower_at = spec.mount_point;
   Cleanup helpers;
-  PANAL_TRY(mount::bind_idmapped(spec.version_root, lower_at,
-                                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, names.fd()));
+  PANAL_TRY(mount::bind_idmapped(spec.version_root, lower_at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV,
+                                 names.fd()));
   helpers.push([&lower_at] { (void)mount::detach(lower_at); });
   PANAL_TRY(mount::bind_idmapped(layer_dir, layer_dir, MOUNT_ATTR_NODEV, names.fd()));
   helpers.push([&layer_dir] { (void)mount::detach(layer_dir); });
@@ -150,7 +154,7 @@ Result<void> OverlayBackend::destroy(const RootSpec& spec) {
 }
 
 Result<void> OverlayBackend::recover(const std::string& upper_dir) {
-  struct stat info {};
+  struct stat info{};
   if (::lstat((upper_dir + "/volatile").c_str(), &info) == 0) {
     // What a killed provision() left mounted over itself.
     PANAL_TRY(mount::detach(upper_dir + "/volatile"));
@@ -177,7 +181,7 @@ Result<void> OverlayBackend::erase(const std::string& upper_dir) {
 Result<RootUsage> OverlayBackend::usage(const RootSpec& spec) {
   RootUsage usage;
   const std::string upper = spec.upper_dir + "/" + layer_name(spec) + "/upper";
-  struct stat info {};
+  struct stat info{};
   if (::lstat(upper.c_str(), &info) != 0 && errno == ENOENT) return usage;
   PANAL_TRY(walk_tree(upper, [&usage](const TreeEntry& entry) -> Result<void> {
     constexpr std::uint64_t kBlock = 512;  // st_blocks' unit whatever the file system's

@@ -28,8 +28,7 @@ bool is_plain_name(const std::string& name) {
 Result<void> check_names(const std::string& tenant, const std::string& home) {
   if (!is_plain_name(tenant))
     return fail(EINVAL, "home: \"" + tenant + "\" is no name for a tenant's directory");
-  if (!is_plain_name(home))
-    return fail(EINVAL, "home: \"" + home + "\" is no name for a home");
+  if (!is_plain_name(home)) return fail(EINVAL, "home: \"" + home + "\" is no name for a home");
   return {};
 }
 
@@ -79,7 +78,7 @@ Result<void> drop_lock(const std::string& tenant_dir, const std::string& home,
 /// The home's directory, made with its owner before it has its name: nobody sees it half made.
 Result<void> make_home(const std::string& tenant_dir, const std::string& path, std::uint32_t uid,
                        std::uint32_t gid) {
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) == 0) {
     if (S_ISDIR(info.st_mode)) return {};
     return fail(ENOTDIR, "home " + path);
@@ -157,7 +156,7 @@ Result<void> HomeStore::recover(const std::set<std::string>& live) {
 Result<void> HomeStore::remove(const std::string& tenant, const std::string& home) {
   PANAL_TRY(check_names(tenant, home));
   const std::string tenant_dir = homes_dir_ + "/" + tenant;
-  struct stat info {};
+  struct stat info{};
   if (::lstat((tenant_dir + "/" + home).c_str(), &info) != 0)
     return fail_errno("delete home", tenant + "/" + home);
   // The lock is taken in the deletion's own name, so that no desktop opens it meanwhile.

@@ -12,9 +12,9 @@ namespace panal::storage {
 /// A persistent home and who opens it.
 struct HomeSpec {
   std::string tenant;
-  std::string home;         ///< name of the home, usually the login
-  std::string desktop;      ///< kernel name of the desktop that opens it, e.g. "d7"
-  std::uint32_t uid = 0;    ///< canonical owner ids (as inside the desktop)
+  std::string home;       ///< name of the home, usually the login
+  std::string desktop;    ///< kernel name of the desktop that opens it, e.g. "d7"
+  std::uint32_t uid = 0;  ///< canonical owner ids (as inside the desktop)
   std::uint32_t gid = 0;
   IdRange ids;              ///< the desktop's host ids
   std::string mount_point;  ///< where it appears, inside Panal's mount namespace

@@ -155,7 +155,7 @@ Result<std::string> ImageStore::new_staging(const std::string& image) {
 Result<VersionManifest> ImageStore::commit(const std::string& staging, VersionManifest manifest) {
   if (!is_plain_name(manifest.image))
     return fail(EINVAL, "commit: \"" + manifest.image + "\" is no image name");
-  struct stat info {};
+  struct stat info{};
   if (::lstat((staging + "/root").c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
     return fail(ENOENT, "commit: no tree " + staging + "/root");
   const std::string image_dir = images_dir_ + "/" + manifest.image;

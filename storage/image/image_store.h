@@ -18,9 +18,9 @@ struct VersionManifest {
   std::string version;        ///< "2026.11.23-1": date of the build and a counter
   std::string recipe_digest;  ///< SHA-256 hex of the normalised recipe
   std::int64_t created_unix_s = 0;
-  std::uint64_t size_bytes = 0;           ///< sum of file sizes
-  std::vector<std::string> session;       ///< argv of the X session
-  bool browser_sandbox = false;           ///< nested user namespaces allowed inside
+  std::uint64_t size_bytes = 0;      ///< sum of file sizes
+  std::vector<std::string> session;  ///< argv of the X session
+  bool browser_sandbox = false;      ///< nested user namespaces allowed inside
   std::vector<std::pair<std::string, std::string>> packages;  ///< name, version; sorted
 };
 
@@ -51,7 +51,8 @@ class ImageStore {
   [[nodiscard]] Result<std::string> new_staging(const std::string& image);
   /// Makes the tree `staging`/root a version: numbers it, writes the manifest, syncs, renames.
   /// Errors: ENOENT without a tree there, EINVAL for a manifest without image name.
-  [[nodiscard]] Result<VersionManifest> commit(const std::string& staging, VersionManifest manifest);
+  [[nodiscard]] Result<VersionManifest> commit(const std::string& staging,
+                                               VersionManifest manifest);
   /// Deletes a version. The caller made sure nobody uses it. Errors: ENOENT.
   [[nodiscard]] Result<void> remove(const std::string& image, const std::string& version);
   /// Deletes what crashed builds left in staging (of processes that no longer live).

@@ -54,7 +54,8 @@ void make_parents(const std::string& path) {
 
 void enter_mounts(const BuildCommand& command) {
   if (::unshare(CLONE_NEWNS) != 0) give_up("unshare the mount namespace");
-  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) give_up("make mounts private");
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    give_up("make mounts private");
   // The bare root mount only: a proc that is somewhere read-only could not be mounted anew inside.
   (void)::mount("none", "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr);
   if (::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=1g") != 0)
@@ -113,9 +114,13 @@ Result<BuildProcess> BuildProcess::start(const BuildCommand& command) {
   UniqueFd read_end(pipe_fds[0]);
   const UniqueFd write_end(pipe_fds[1]);
 
-  std::vector<std::string> variables = {
-      "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "HOME=/tmp",
-      "TMPDIR=/tmp", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive"};
+  std::vector<std::string> variables = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                                        "LANG=C.UTF-8",
+                                        "LC_ALL=C.UTF-8",
+                                        "HOME=/tmp",
+                                        "TMPDIR=/tmp",
+                                        "TERM=dumb",
+                                        "DEBIAN_FRONTEND=noninteractive"};
   for (const char* name : {"http_proxy", "https_proxy", "no_proxy"})
     if (const char* value = std::getenv(name); value != nullptr)
       variables.push_back(std::string(name) + "=" + value);

@@ -41,7 +41,8 @@ class BuildProcess {
   [[nodiscard]] Result<int> wait();
 
  private:
-  BuildProcess(Pidfd child, UniqueFd output) : child_(std::move(child)), output_(std::move(output)) {}
+  BuildProcess(Pidfd child, UniqueFd output)
+      : child_(std::move(child)), output_(std::move(output)) {}
   Pidfd child_;
   UniqueFd output_;
 };

@@ -103,7 +103,8 @@ Result<void> run(const BuildCommand& command, const BuildOptions& options,
                  const BuildProgress& progress) {
   UniqueFd log;
   if (!options.log_file.empty()) {
-    log = UniqueFd(::open(options.log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    log =
+        UniqueFd(::open(options.log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (!log) return fail_errno("create", options.log_file);
   }
   Output output(std::move(log), progress);
@@ -155,7 +156,8 @@ Result<void> debootstrap(const Recipe& recipe, const std::string& staging,
   PANAL_ASSIGN(const SubidLine ids, ensure_subid_lines());
   if (ids.count < kIds)
     return fail(ENOSPC, "root has fewer than 65536 ids in /etc/subuid; a build needs that many");
-  PANAL_ASSIGN(const UserNamespace names, UserNamespace::create(ids.first + ids.count - kIds, kIds));
+  PANAL_ASSIGN(const UserNamespace names,
+               UserNamespace::create(ids.first + ids.count - kIds, kIds));
 
   const std::string root = staging + "/root";
   const std::string input = staging + "/input";

@@ -11,9 +11,9 @@
 namespace panal::storage {
 
 struct BuildOptions {
-  std::string cache_dir;   ///< downloaded .deb files are kept here between builds; may be empty
-  std::string log_file;    ///< everything mmdebstrap says
-  bool force = false;      ///< build even if a version with this digest exists
+  std::string cache_dir;  ///< downloaded .deb files are kept here between builds; may be empty
+  std::string log_file;   ///< everything mmdebstrap says
+  bool force = false;     ///< build even if a version with this digest exists
   /// Set by a signal handler: the build is ended and undone within half a second, ECANCELED.
   const std::atomic<bool>* cancelled = nullptr;
   /// Archive URLs; empty: what the host itself uses for Debian, else deb.debian.org.

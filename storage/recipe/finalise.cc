@@ -79,9 +79,8 @@ Result<TreeFacts> finalise_tree(const std::string& root) {
     }
     ++facts.files;
     // A file with several names counts once.
-    const bool seen =
-        entry.info.st_nlink > 1 && !S_ISDIR(entry.info.st_mode) &&
-        !linked.insert(entry.info.st_ino).second;
+    const bool seen = entry.info.st_nlink > 1 && !S_ISDIR(entry.info.st_mode) &&
+                      !linked.insert(entry.info.st_ino).second;
     if (S_ISREG(entry.info.st_mode) && !seen)
       facts.size_bytes += static_cast<std::uint64_t>(entry.info.st_size);
     return drop_attributes(entry);

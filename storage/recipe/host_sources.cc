@@ -83,9 +83,8 @@ void take_sources(std::string_view text, const std::string& suite, mmdebstrap::S
       while (at < words.size() && !words[at].ends_with("]")) ++at;
       ++at;
     }
-    if (at + 2 < words.size() &&
-        std::find(words.begin() + static_cast<std::ptrdiff_t>(at) + 2, words.end(), "main") !=
-            words.end())
+    if (at + 2 < words.size() && std::find(words.begin() + static_cast<std::ptrdiff_t>(at) + 2,
+                                           words.end(), "main") != words.end())
       take(words[at], words[at + 1], suite, sources);
   });
   stanza.apply(suite, sources);

@@ -15,7 +15,8 @@ void take_sources(std::string_view text, const std::string& suite, mmdebstrap::S
 /// The proxy apt is told of in one apt.conf(5) file (`Acquire::http::Proxy "...";`), or empty.
 [[nodiscard]] std::string find_proxy(std::string_view text);
 
-/// Mirrors and proxy as the host's apt has them below `etc_apt`; Debian's own where it says nothing.
+/// Mirrors and proxy as the host's apt has them below `etc_apt`; Debian's own where it says
+/// nothing.
 [[nodiscard]] mmdebstrap::Sources host_sources(const std::string& suite,
                                                const std::string& etc_apt = "/etc/apt");
 

@@ -128,7 +128,9 @@ bool Progress::step(double begin, double end, unsigned done, unsigned total, std
 }
 
 bool Progress::feed(std::string_view line) {
-  const auto begins = [&line](std::string_view prefix) { return line.substr(0, prefix.size()) == prefix; };
+  const auto begins = [&line](std::string_view prefix) {
+    return line.substr(0, prefix.size()) == prefix;
+  };
   const auto word = [&line](std::size_t from) {
     const auto rest = line.substr(std::min(from, line.size()));
     return std::string(rest.substr(0, rest.find_first_of(" :")));
@@ -146,13 +148,17 @@ bool Progress::feed(std::string_view line) {
   }
   const bool first = round_ <= 1;
   if (begins("Get:") && round_ > 0)
-    return step(first ? 0.02 : 0.20, first ? 0.08 : 0.45, ++fetched_, total_, "downloading packages");
+    return step(first ? 0.02 : 0.20, first ? 0.08 : 0.45, ++fetched_, total_,
+                "downloading packages");
   if (begins("I: extracting archives")) return step(0.08, 0.08, 0, 0, "extracting the base system");
-  if (begins("I: installing essential")) return step(0.10, 0.10, 0, 0, "installing the base system");
+  if (begins("I: installing essential"))
+    return step(0.10, 0.10, 0, 0, "installing the base system");
   if (begins("Unpacking "))
-    return step(first ? 0.10 : 0.45, first ? 0.14 : 0.75, ++unpacked_, total_, "unpacking " + word(10));
+    return step(first ? 0.10 : 0.45, first ? 0.14 : 0.75, ++unpacked_, total_,
+                "unpacking " + word(10));
   if (begins("Setting up "))
-    return step(first ? 0.14 : 0.75, first ? 0.20 : 0.93, ++configured_, total_, "setting up " + word(11));
+    return step(first ? 0.14 : 0.75, first ? 0.20 : 0.93, ++configured_, total_,
+                "setting up " + word(11));
   if (begins("Generating locales")) return step(0.93, 0.93, 0, 0, "generating locales");
   if (begins("Generation complete")) return step(0.97, 0.97, 0, 0, "cleaning up");
   if (begins("I: cleaning package lists")) return step(0.98, 0.98, 0, 0, "cleaning up");

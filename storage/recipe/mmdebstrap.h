@@ -13,8 +13,8 @@ namespace panal::storage::mmdebstrap {
 inline constexpr const char* kBuildDir = "/tmp/build";
 inline constexpr const char* kRootDir = "/tmp/build/root";
 inline constexpr const char* kInputDir = "/tmp/build/input";
-inline constexpr const char* kScript = "finalise.sh";  ///< below kInputDir
-inline constexpr const char* kFilesDir = "files";      ///< below kInputDir
+inline constexpr const char* kScript = "finalise.sh";              ///< below kInputDir
+inline constexpr const char* kFilesDir = "files";                  ///< below kInputDir
 inline constexpr const char* kDebsDir = "var/cache/apt/archives";  ///< below kRootDir
 
 /// Packages to ask for: the recipe's, and those its locales need. Sorted.

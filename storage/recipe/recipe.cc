@@ -1,12 +1,12 @@
 #include "storage/recipe/recipe.h"
 
 #include <openssl/evp.h>
+#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
-#include <toml++/toml.h>
 
 namespace panal::storage {
 namespace {
@@ -22,8 +22,8 @@ class Reader {
     for (const auto& [key, node] : table) {
       const auto found = keys().find(std::string(key.str()));
       if (found == keys().end())
-        return error(key.source(), "unknown key \"" + std::string(key.str()) +
-                                       "\"; known keys: " + known_keys());
+        return error(key.source(),
+                     "unknown key \"" + std::string(key.str()) + "\"; known keys: " + known_keys());
       PANAL_TRY(found->second(*this, node, found->first));
     }
     return {};
@@ -68,25 +68,25 @@ class Reader {
     return table;
   }
 
-  static Take text_key(std::string Recipe::*member) {
+  static Take text_key(std::string Recipe::* member) {
     return [member](Reader& reader, const toml::node& node, const std::string& key) {
       return reader.text(node, key, reader.recipe_.*member);
     };
   }
 
-  static Take list_key(std::vector<std::string> Recipe::*member) {
-    return [member](Reader& reader, const toml::node& node,
-                    const std::string& key) -> Result<void> {
-      if (!node.is_array())
-        return reader.error(node.source(), key + " must be a list of strings");
-      for (const auto& item : *node.as_array()) {
-        std::string value;
-        PANAL_TRY(reader.text(item, key, value));
-        if (value.empty()) return reader.error(item.source(), key + ": an empty string");
-        (reader.recipe_.*member).push_back(std::move(value));
-      }
-      return {};
-    };
+  static Take list_key(std::vector<std::string> Recipe::* member) {
+    return
+        [member](Reader& reader, const toml::node& node, const std::string& key) -> Result<void> {
+          if (!node.is_array())
+            return reader.error(node.source(), key + " must be a list of strings");
+          for (const auto& item : *node.as_array()) {
+            std::string value;
+            PANAL_TRY(reader.text(item, key, value));
+            if (value.empty()) return reader.error(item.source(), key + ": an empty string");
+            (reader.recipe_.*member).push_back(std::move(value));
+          }
+          return {};
+        };
   }
 
   Result<void> text(const toml::node& node, const std::string& key, std::string& value) const {
@@ -118,10 +118,10 @@ class Reader {
     if ((path + "/").find("/./") != std::string::npos) return false;
     // These texts reach a shell inside the image: only what cannot mean anything else there.
     return std::all_of(path.begin(), path.end(), [globs](unsigned char c) {
-      return std::isalnum(c) != 0 || std::string_view("/._+-@").find(static_cast<char>(c)) !=
-                                         std::string_view::npos ||
-             (globs && std::string_view("*?[]").find(static_cast<char>(c)) !=
-                           std::string_view::npos);
+      return std::isalnum(c) != 0 ||
+             std::string_view("/._+-@").find(static_cast<char>(c)) != std::string_view::npos ||
+             (globs &&
+              std::string_view("*?[]").find(static_cast<char>(c)) != std::string_view::npos);
     });
   }
 
@@ -139,7 +139,8 @@ bool matches(const std::string& text, std::string_view more, bool lower_only) {
 }
 
 /// What no single key can tell.
-Result<void> check(const Recipe& recipe, const std::function<Failure(const char*, std::string)>& at) {
+Result<void> check(const Recipe& recipe,
+                   const std::function<Failure(const char*, std::string)>& at) {
   if (!matches(recipe.name, "-", true) || recipe.name.size() > 64 || recipe.name.front() == '-')
     return at("name", "name must be 1 to 64 of a-z, 0-9 and -, beginning with a letter or digit");
   if (!matches(recipe.suite, "-.", true) || recipe.suite.front() == '-')

@@ -9,7 +9,7 @@ namespace panal::storage {
 
 /// How an image is made: TOML, see recipes/*.toml and docs/images.md.
 struct Recipe {
-  std::string name;                   ///< image name, [a-z0-9-]
+  std::string name;  ///< image name, [a-z0-9-]
   std::string description;
   std::string suite = "bookworm";
   std::vector<std::string> packages;  ///< sorted, without duplicates
@@ -17,7 +17,7 @@ struct Recipe {
   std::string locale = "C.UTF-8";     ///< generated locales, first = default
   std::vector<std::string> locales;
   std::vector<std::pair<std::string, std::string>> files;  ///< path in the image -> text
-  std::vector<std::string> remove;    ///< globs deleted at the end
+  std::vector<std::string> remove;                         ///< globs deleted at the end
   bool browser_sandbox = false;
 };
 

@@ -96,11 +96,11 @@ TEST_F(BuildTest, AFailedBuildSaysWhyAndLeavesTheLogOnly) {
   options.log_file = dir_ + "/build.log";
   options.mirror = options.security_mirror = "http://127.0.0.1:9/debian";  // nobody listens
   std::string last;
-  const auto built = build_image(recipe(), store, options,
-                                 [&last](double fraction, const std::string& what) {
-                                   EXPECT_TRUE(fraction >= 0 && fraction <= 1) << what;
-                                   last = what;
-                                 });
+  const auto built =
+      build_image(recipe(), store, options, [&last](double fraction, const std::string& what) {
+        EXPECT_TRUE(fraction >= 0 && fraction <= 1) << what;
+        last = what;
+      });
   ASSERT_FALSE(built);
   EXPECT_EQ(built.error().code, EPROTO);
   EXPECT_THAT(built.error().context, StartsWith("build image tiny: mmdebstrap ended with status"));

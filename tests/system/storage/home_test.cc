@@ -1,9 +1,8 @@
-#include "storage/home/home_store.h"
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "storage/home/home_store.h"
 #include "tests/system/storage/storage_fixture.h"
 
 namespace panal::storage {
@@ -42,7 +41,7 @@ TEST_F(HomeTest, OutlivesDesktopsAndIdRanges) {
   EXPECT_EQ(stat_of(first.mount_point).st_mode & 07777U, 0700U);
   ASSERT_EQ(inside(first.ids, 1000, [&] { return save(first.mount_point + "/letter"); }), 0);
   EXPECT_EQ(stat_of(dir_ + "/homes/acme/alice/letter").st_uid, 1000U) << "not canonical on disk";
-  struct statvfs info {};
+  struct statvfs info{};
   ASSERT_EQ(::statvfs(first.mount_point.c_str(), &info), 0);
   EXPECT_TRUE((info.f_flag & ST_NOSUID) != 0 && (info.f_flag & ST_NODEV) != 0);
   ASSERT_TRUE(homes.detach(first));

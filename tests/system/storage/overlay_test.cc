@@ -74,8 +74,8 @@ TEST_F(OverlayTest, MappedRootWritesCanonicalIds) {
   // A copy up of a file only user 1000 may read: the overlay's own credentials must suffice.
   EXPECT_EQ(inside(desktop.ids, 1000,
                    [&] {
-                     const int fd =
-                         ::open((desktop.mount_point + "/etc/private").c_str(), O_WRONLY | O_APPEND);
+                     const int fd = ::open((desktop.mount_point + "/etc/private").c_str(),
+                                           O_WRONLY | O_APPEND);
                      return fd < 0 ? errno : (::write(fd, "!", 1) == 1 ? 0 : errno);
                    }),
             0);
@@ -186,7 +186,7 @@ TEST_F(OverlayTest, RefusesWhatCannotBe) {
 /// Pages of `path` that are in the page cache, or -1.
 long cached_pages(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat info {};
+  struct stat info{};
   if (!fd || ::fstat(fd.get(), &info) != 0) return -1;
   const auto size = static_cast<std::size_t>(info.st_size);
   void* map = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
@@ -224,16 +224,16 @@ TEST_F(OverlayTest, TwoDesktopsShareThePageCache) {
 TEST_F(OverlayTest, DiscardsATreeDeeperThanAnyPath) {
   const RootSpec desktop = spec(1);
   ASSERT_TRUE(backend_.provision(desktop));
-  ASSERT_EQ(inside(desktop.ids, 0,
-                   [&] {
-                     if (::chdir(desktop.mount_point.c_str()) != 0) return 1;
-                     for (int i = 0; i < 600; ++i)
-                       if (::mkdir("deeper-and-deeper", 0700) != 0 ||
-                           ::chdir("deeper-and-deeper") != 0)
-                         return 2;
-                     return create("bottom");
-                   }),
-            0);
+  ASSERT_EQ(
+      inside(desktop.ids, 0,
+             [&] {
+               if (::chdir(desktop.mount_point.c_str()) != 0) return 1;
+               for (int i = 0; i < 600; ++i)
+                 if (::mkdir("deeper-and-deeper", 0700) != 0 || ::chdir("deeper-and-deeper") != 0)
+                   return 2;
+               return create("bottom");
+             }),
+      0);
   const auto destroyed = backend_.destroy(desktop);
   ASSERT_TRUE(destroyed) << destroyed.error().message();
   EXPECT_TRUE(std::filesystem::is_empty(desktop.upper_dir));

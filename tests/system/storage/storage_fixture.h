@@ -64,7 +64,7 @@ class StorageTest : public ::testing::Test {
   }
 
   static struct stat stat_of(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     EXPECT_EQ(::lstat(path.c_str(), &info), 0) << path;
     return info;
   }

@@ -15,12 +15,12 @@ Sources of(const char* text) {
 }
 
 TEST(HostSources, OneLineFormat) {
-  const Sources sources = of(
-      "# deb http://no.example/debian bookworm main\n"
-      "deb [arch=amd64 signed-by=/x.gpg] http://near.example/debian/ bookworm main contrib\n"
-      "deb http://near.example/updates bookworm-updates main\n"
-      "deb http://safe.example/debian-security bookworm-security main\n"
-      "deb-src http://src.example/debian bookworm main\n");
+  const Sources sources =
+      of("# deb http://no.example/debian bookworm main\n"
+         "deb [arch=amd64 signed-by=/x.gpg] http://near.example/debian/ bookworm main contrib\n"
+         "deb http://near.example/updates bookworm-updates main\n"
+         "deb http://safe.example/debian-security bookworm-security main\n"
+         "deb-src http://src.example/debian bookworm main\n");
   EXPECT_EQ(sources.mirror, "http://near.example/debian");
   EXPECT_EQ(sources.security_mirror, "http://safe.example/debian-security");
 }

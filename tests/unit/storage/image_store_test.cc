@@ -81,7 +81,7 @@ TEST_F(ImageStoreTest, CommitsNumberedVersions) {
   EXPECT_EQ(store.find_by_digest("icewm", "aaaa")->version, first->version);
   EXPECT_EQ(store.find_by_digest("xfce", "aaaa").error().code, ENOENT);
 
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat(images().c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0700U) << "set-uid files inside carry canonical ids";
 }

@@ -31,11 +31,11 @@ TEST(Arguments, AreTheRecipeAndNothingOfTheHost) {
   // suite, target, mirrors: positional, in this order, at the end
   const std::vector<std::string> last(words.end() - 5, words.end());
   const std::string keyring = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ";
-  EXPECT_THAT(last,
-              ElementsAre("bookworm", "/tmp/build/root",
-                          keyring + "http://deb.debian.org/debian bookworm main",
-                          keyring + "http://deb.debian.org/debian bookworm-updates main",
-                          keyring + "http://deb.debian.org/debian-security bookworm-security main"));
+  EXPECT_THAT(
+      last, ElementsAre("bookworm", "/tmp/build/root",
+                        keyring + "http://deb.debian.org/debian bookworm main",
+                        keyring + "http://deb.debian.org/debian bookworm-updates main",
+                        keyring + "http://deb.debian.org/debian-security bookworm-security main"));
 }
 
 TEST(Arguments, KeepMessagesOfTheRecipesLanguagesOnly) {
@@ -97,9 +97,9 @@ TEST(BuildProgress, RisesToTheEndAndNeverFalls) {
 
 TEST(BuildProgress, TakesAnyLine) {
   Progress progress;
-  for (const char* line : {"", " ", "Get:", "Unpacking ", "Setting up ", " upgraded, ",
-                           "0 upgraded, 99999999999999999999 newly", "0 upgraded, -1 newly",
-                           "Unpacking \x01\xff"})
+  for (const char* line :
+       {"", " ", "Get:", "Unpacking ", "Setting up ", " upgraded, ",
+        "0 upgraded, 99999999999999999999 newly", "0 upgraded, -1 newly", "Unpacking \x01\xff"})
     progress.feed(line);
   EXPECT_LE(progress.fraction(), 1.0);
 }
@@ -112,8 +112,8 @@ TEST(DpkgStatus, ListsWhatIsInstalled) {
 }
 
 TEST(DpkgStatus, TakesAnyText) {
-  for (const char* text : {"", "\n", "\n\n\n", "Package: ", "Package: x", "Version: 1\n\nStatus:",
-                           "Status: install ok installed\n\n"})
+  for (const char* text : {"", "\n", "\n\n\n", "Package: ", "Package: x",
+                           "Version: 1\n\nStatus:", "Status: install ok installed\n\n"})
     EXPECT_TRUE(parse_dpkg_status(text).empty()) << text;
 }
 

@@ -56,11 +56,11 @@ TEST_P(MalformedRecipe, IsRefusedWithItsPlace) {
 INSTANTIATE_TEST_SUITE_P(
     Table, MalformedRecipe,
     ::testing::Values(
-        Malformed{"", "bad.toml:"},
-        Malformed{"name = ", "bad.toml:1: "},
+        Malformed{"", "bad.toml:"}, Malformed{"name = ", "bad.toml:1: "},
         Malformed{"name = \"a\"\nnmae = \"b\"\n", "bad.toml:2: unknown key \"nmae\"; known keys: "},
         Malformed{"\nname = 7\n", "bad.toml:2: name must be a string"},
-        Malformed{"name = \"Not Good\"\nsession=[\"x\"]\npackages=[\"x\"]", "bad.toml:1: name must"},
+        Malformed{"name = \"Not Good\"\nsession=[\"x\"]\npackages=[\"x\"]",
+                  "bad.toml:1: name must"},
         Malformed{"name = \"../x\"\nsession=[\"x\"]\npackages=[\"x\"]", "bad.toml:1: name must"},
         Malformed{"name = \"-x\"\nsession=[\"x\"]\npackages=[\"x\"]", "bad.toml:1: name must"},
         Malformed{"name = \"a\"\npackages = [\"x\"]\n", "bad.toml:1: session is missing"},
@@ -111,8 +111,8 @@ TEST(Recipe, TooLongIsRefused) {
 
 TEST(RecipeDigest, IsOfTheMeaningNotOfTheText) {
   const auto one = parse_recipe(kSmall, "a");
-  const auto same = parse_recipe(
-      "# a comment\nsession=['xterm']\npackages=['xterm','dbus']\nname='tiny'\n", "b");
+  const auto same =
+      parse_recipe("# a comment\nsession=['xterm']\npackages=['xterm','dbus']\nname='tiny'\n", "b");
   ASSERT_TRUE(one && same);
   EXPECT_EQ(digest(*one), digest(*same)) << "order, comments and description do not matter";
   EXPECT_EQ(digest(*one).size(), 64U);

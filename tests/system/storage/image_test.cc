@@ -1,0 +1,136 @@
+/// The shipped images as scripts/test-image has built them, composed into a root: what a desktop
+/// relies on is there and works, for a user that the image does not know.
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "storage/compose/overlay.h"
+#include "storage/image/image_store.h"
+#include "storage/recipe/recipe.h"
+#include "tests/system/storage/storage_fixture.h"
+
+namespace panal::storage {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::Pair;
+
+class ImageTest : public StorageTest, public ::testing::WithParamInterface<std::string> {
+ protected:
+  void SetUp() override {
+    StorageTest::SetUp();
+    const char* cache = std::getenv("PANAL_TEST_CACHE");
+    const ImageStore store(std::string(cache != nullptr ? cache : "/var/cache/panal") + "/images");
+    const std::string file = std::string(PANAL_SOURCE_DIR) + "/recipes/" + GetParam() + ".toml";
+    const auto recipe = parse_recipe(read(file), file);
+    ASSERT_TRUE(recipe) << recipe.error().message();
+    const auto found = store.find_by_digest(GetParam(), digest(*recipe));
+    if (!found) GTEST_SKIP() << found.error().message() << "; run scripts/test-image";
+    manifest_ = *found;
+    spec_.version_root = store.root_of(manifest_.image, manifest_.version);
+    spec_.upper_dir = make_dir("d1") + "/upper";
+    spec_.mount_point = make_mount_point("root");
+    spec_.ids = {80'000'000, 65536};
+    const auto made = backend_.provision(spec_);
+    ASSERT_TRUE(made) << made.error().message();
+  }
+
+  void TearDown() override {
+    if (!spec_.mount_point.empty()) (void)backend_.destroy(spec_);
+    StorageTest::TearDown();
+  }
+
+  /// What a command says, run as user 1000 in the desktop's root.
+  std::string run(const std::string& command) {
+    const std::string out = dir_ + "/out";
+    const UniqueFd fd(::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    status_ = inside(spec_.ids, 0, [&] {
+      if (::chroot(spec_.mount_point.c_str()) != 0 || ::chdir("/") != 0) return 252;
+      if (::setresgid(1000, 1000, 1000) != 0 || ::setresuid(1000, 1000, 1000) != 0) return 253;
+      if (::dup2(fd.get(), 1) < 0 || ::dup2(fd.get(), 2) < 0) return 254;
+      ::execle("/bin/sh", "sh", "-c", command.c_str(), nullptr, environment_);
+      return 255;
+    });
+    return read(out);
+  }
+
+  VersionManifest manifest_;
+  RootSpec spec_;
+  OverlayBackend backend_;
+  int status_ = -1;
+  const char* environment_[3] = {"PATH=/usr/bin:/bin", "HOME=/tmp", nullptr};
+};
+
+TEST_P(ImageTest, HoldsWhatADesktopNeeds) {
+  EXPECT_THAT(manifest_.packages, Contains(Pair("nxagent", ::testing::_)));
+  for (const char* unwanted : {"systemd", "cron", "at-spi2-core", "policykit-1", "xscreensaver",
+                               "xfce4-power-manager", "light-locker", "linux-image-amd64"})
+    EXPECT_THAT(manifest_.packages, Not(Contains(Pair(unwanted, ::testing::_))));
+
+  EXPECT_THAT(run("nxagent -version"), HasSubstr("NXAGENT"));
+  const std::string found = run("command -v xkbcomp setxkbmap xrdb xterm dbus-run-session");
+  EXPECT_THAT(found, HasSubstr("/usr/bin/xkbcomp"));
+  EXPECT_EQ(status_, 0) << found;
+  const std::string locales = run("locale -a");
+  for (const char* locale : {"C.utf8", "en_US.utf8", "es_ES.utf8", "de_DE.utf8", "fr_FR.utf8"})
+    EXPECT_THAT(locales, HasSubstr(locale));
+  EXPECT_THAT(run("fc-list"), HasSubstr("DejaVuSans.ttf"));
+  EXPECT_THAT(run("LANG=es_ES.UTF-8 TZ=Europe/Madrid date -d '2026-07-01 10:00 UTC' '+%A %H'"),
+              HasSubstr("12"));
+  // The command of the session is there.
+  const std::string& program =
+      manifest_.session.at(GetParam() == "xfce" ? manifest_.session.size() - 1 : 2);
+  EXPECT_THAT(run("command -v " + program), HasSubstr("/usr/bin/" + program));
+}
+
+TEST_P(ImageTest, IsCleanAndCanonical) {
+  const std::string& root = spec_.version_root;
+  EXPECT_EQ(read(root + "/etc/machine-id"), "");
+  EXPECT_EQ(read(root + "/etc/resolv.conf"), "");
+  EXPECT_TRUE(std::filesystem::is_empty(root + "/dev"));
+  EXPECT_TRUE(std::filesystem::is_empty(root + "/var/log"));
+  EXPECT_TRUE(std::filesystem::exists(root + "/.panal/panal-agent"));
+  EXPECT_FALSE(std::filesystem::exists(root + "/usr/share/man"));
+  EXPECT_EQ(stat_of(root + "/usr/bin/su").st_uid, 0U);
+  EXPECT_EQ(stat_of(root + "/usr/bin/su").st_mode & 07777U, 04755U);
+  EXPECT_EQ(stat_of(spec_.mount_point + "/usr/bin/su").st_uid, spec_.ids.first);
+  ASSERT_TRUE(walk_tree(root, [](const TreeEntry& entry) -> Result<void> {
+    EXPECT_TRUE(S_ISREG(entry.info.st_mode) || S_ISDIR(entry.info.st_mode) ||
+                S_ISLNK(entry.info.st_mode))
+        << entry.path;
+    EXPECT_LT(entry.info.st_uid, 65536U) << entry.path;
+    return {};
+  }));
+}
+
+TEST_P(ImageTest, DoesNotWorkWhileNobodyDoes) {
+  const std::string etc = spec_.version_root + "/etc";
+  if (GetParam() == "xfce") {
+    const std::string dir = etc + "/xdg/xfce4/xfconf/xfce-perchannel-xml/";
+    EXPECT_THAT(read(dir + "xfwm4.xml"),
+                HasSubstr("name=\"use_compositing\" type=\"bool\" value=\"false\""));
+    EXPECT_THAT(read(dir + "xfce4-panel.xml"), HasSubstr("\"configver\""));
+    EXPECT_THAT(read(dir + "xfce4-panel.xml"), Not(HasSubstr("%S")));
+    for (const auto& entry : std::filesystem::directory_iterator(etc + "/xdg/autostart"))
+      EXPECT_THAT(entry.path().filename().string(),
+                  Not(::testing::ContainsRegex("locker|power|polkit|at-spi|update")));
+  } else {
+    const std::string preferences = read(etc + "/X11/icewm/preferences");
+    for (const char* line : {"TaskBarShowWindows=0\n", "TaskBarShowCPUStatus=0\n",
+                             "TaskBarShowNetStatus=0\n", "TaskBarShowClock=0\n"})
+      EXPECT_THAT(preferences, HasSubstr(line));
+  }
+  EXPECT_TRUE(!std::filesystem::exists(etc + "/cron.daily") ||
+              std::filesystem::is_empty(etc + "/cron.daily"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Shipped, ImageTest, ::testing::Values("icewm", "xfce"),
+                         [](const auto& one) { return one.param; });
+
+}  // namespace
+}  // namespace panal::storage
