@@ -187,7 +187,9 @@ Result<void> Lifecycle::stop(const DesktopSpec& spec, milliseconds grace) {
     // An agent that does not talk to us may still hear a signal.
     if (!asked) asked = init->send_signal(SIGTERM);
     if (asked) {
-      if (const auto ended = init->wait_exit(grace); ended && !*ended)
+      // The agent takes `grace` for its session and a little for itself.
+      const milliseconds patience = grace.count() > 0 ? grace + milliseconds{500} : grace;
+      if (const auto ended = init->wait_exit(patience); ended && !*ended)
         parts_.log->info("stop_by_kill", {{"desktop", kernel_name(spec.id)}});
     }
   }

@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -210,6 +212,44 @@ TEST(ConfinementOnce, ThePidsLimitHolds) {
   EXPECT_LE(std::stoi(forks), 40);
   EXPECT_GE(std::stoi(forks), 30);
   EXPECT_THAT(forks, HasSubstr("errno 11"));
+}
+
+// A user namespace made by host root would charge all desktops' instances to host root.
+TEST(ConfinementOnce, InotifyInstancesAreEachDesktopsOwn) {
+  Sandbox sandbox("inotify");
+  for (const DesktopId id : {7, 8}) {
+    const auto running = sandbox.life().start(sandbox.spec(id));
+    ASSERT_TRUE(running) << running.error().reason() << "\n" << running.error().evidence;
+    const std::string made = value_of(sandbox.report(id), "inotify");
+    EXPECT_GE(std::stoi(made), 100) << made;
+    EXPECT_THAT(made, HasSubstr("errno 24"));
+  }
+  const UniqueFd ours(::inotify_init1(IN_CLOEXEC));
+  EXPECT_TRUE(ours.valid()) << "host root has its own";
+}
+
+TEST(ConfinementOnce, TheRealAgentRunsUnderBothFilters) {
+  Sandbox sandbox;
+  // The image cache of scripts/test-image.
+  std::filesystem::path newest;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator("/var/cache/panal/images/icewm", none))
+    newest = std::max(newest, entry.path());
+  if (newest.empty() || !std::filesystem::exists(newest / "root/usr"))
+    GTEST_SKIP() << "no icewm image in /var/cache/panal/images; scripts/test-image makes one";
+  sandbox.image = newest / "root";
+  sandbox.open_pool(PANAL_BIN_DIR "/panal-agent");
+  DesktopSpec spec = sandbox.spec(7);
+  const auto running = sandbox.life().start(spec);
+  ASSERT_TRUE(running) << running.error().reason() << "\n" << running.error().evidence;
+  EXPECT_THAT(sandbox.gate.hello, ::testing::StartsWith("hello "));
+  std::ifstream in("/proc/" + std::to_string(running->init.pid()) + "/status");
+  std::stringstream status;
+  status << in.rdbuf();
+  EXPECT_THAT(status.str(), HasSubstr("Seccomp_filters:\t2"));
+  const auto stopped = sandbox.life().stop(spec, milliseconds{2000});
+  EXPECT_TRUE(stopped) << stopped.error().message();
+  EXPECT_THAT(sandbox.traces(7), IsEmpty());
 }
 
 TEST(ConfinementOnce, ABrowserSandboxMayMakeUserNamespaces) {

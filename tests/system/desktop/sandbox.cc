@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -17,6 +20,16 @@ namespace fs = std::filesystem;
 Result<void> FileGate::listen(const DesktopSpec& spec, const std::string& shared_dir) {
   listening.insert(spec.id);
   dirs_[spec.id] = shared_dir;
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = shared_dir + "/agent.sock";
+  std::snprintf(address.sun_path, sizeof address.sun_path, "%s", path.c_str());
+  ::unlink(path.c_str());
+  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::chown(path.c_str(), spec.ids.first, spec.ids.first) != 0 || ::listen(socket.get(), 1) != 0)
+    return fail_errno("listen at", path);
+  sockets_[spec.id] = std::move(socket);
   return {};
 }
 
@@ -24,6 +37,13 @@ Result<void> FileGate::wait_ready(DesktopId id, const Pidfd& init,
                                   std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (never_ready || ::access((dirs_[id] + "/nx/ready").c_str(), F_OK) != 0) {
+    const UniqueFd agent(::accept(sockets_[id].get(), nullptr, nullptr));
+    if (agent) {
+      char frame[1024];
+      const ssize_t got = ::recv(agent.get(), frame, sizeof frame, 0);
+      hello.assign(frame, static_cast<std::size_t>(std::max<ssize_t>(0, got)));
+      return {};
+    }
     const auto ended = init.wait_exit(std::chrono::milliseconds{5});
     if (ended && *ended) return fail(ECHILD, "the agent ended before it said hello");
     if (std::chrono::steady_clock::now() > deadline) return fail(ETIMEDOUT, "wait for the agent");
@@ -35,7 +55,10 @@ Result<void> FileGate::poweroff(DesktopId, std::chrono::milliseconds) {
   return fail(ENOTCONN, "no agent");
 }
 
-void FileGate::close(DesktopId id) { listening.erase(id); }
+void FileGate::close(DesktopId id) {
+  listening.erase(id);
+  sockets_.erase(id);
+}
 
 Sandbox::Sandbox(const std::string& mode) {
   const char* group = std::getenv("PANAL_LAB_CGROUP");
@@ -72,7 +95,7 @@ Sandbox::Sandbox(const std::string& mode) {
   open_pool();
 }
 
-void Sandbox::open_pool() {
+void Sandbox::open_pool(const std::string& init) {
   lifecycle.reset();
   containers.reset();
   pool.reset();
@@ -83,8 +106,7 @@ void Sandbox::open_pool() {
   if (!opened) throw std::runtime_error(opened.error().message());
   pool = std::move(*opened);
   containers = std::make_unique<lxc::LxcBackend>(
-      *pool, lxc::LxcOptions{PANAL_BIN_DIR "/desktop-test-init", config.cgroup_parent,
-                             config.run_dir + "/lxc"});
+      *pool, lxc::LxcOptions{init, config.cgroup_parent, config.run_dir + "/lxc"});
   lifecycle = std::make_unique<Lifecycle>(
       Parts{compose, *homes, *network, *containers, *groups, shared, gate,
             Logger::to_stderr("life", LogLevel::kWarning)},

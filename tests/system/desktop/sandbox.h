@@ -30,10 +30,12 @@ class FileGate final : public AgentGate {
   void close(DesktopId id) override;
 
   std::set<DesktopId> listening;
+  std::string hello;  ///< the first frame of a real agent, where one runs
   bool never_ready = false;
 
  private:
   std::map<DesktopId, std::string> dirs_;
+  std::map<DesktopId, UniqueFd> sockets_;
 };
 
 /// Everything real but the agent, in the lab's namespaces.
@@ -49,8 +51,8 @@ struct Sandbox {
   [[nodiscard]] std::vector<std::string> report(DesktopId id) const;
   /// All that a desktop leaves while it lives, named; empty when it is gone.
   [[nodiscard]] std::vector<std::string> traces(DesktopId id) const;
-  /// A new spawner pool, as after a restart of panald.
-  void open_pool();
+  /// A new spawner pool, as after a restart of panald. `init`: the program in the agent's place.
+  void open_pool(const std::string& init = PANAL_BIN_DIR "/desktop-test-init");
 
   std::filesystem::path dir;
   std::filesystem::path image;

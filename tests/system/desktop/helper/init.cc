@@ -1,13 +1,14 @@
 // Stands in for panal-agent as a desktop's init: tries what a desktop must not be able to do and
 // writes what came of it to /run/panal/nx/report; then lives until SIGTERM. Static, like the agent.
 // The word in /etc/mode of the image changes it: "deaf" (to SIGTERM), "exit" (at once), "forks"
-// (until the kernel refuses), "browser" (nothing different).
+// (until the kernel refuses), "inotify" (instances until the kernel refuses).
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -200,6 +201,12 @@ void fork_until_refused() {
   for (const pid_t child : children) waitpid(child, nullptr, 0);
 }
 
+void take_all_inotify() {
+  int made = 0;
+  while (inotify_init1(IN_CLOEXEC) >= 0) ++made;
+  say("inotify " + std::to_string(made) + " errno " + std::to_string(errno));
+}
+
 /// The session's user listens where nxagent would.
 void serve_nx() {
   if (fork() != 0) return;
@@ -237,7 +244,9 @@ int main() {
   sigaddset(&term, SIGTERM);
   sigprocmask(SIG_BLOCK, &term, nullptr);
   list_world();
-  if (mode == "forks")
+  if (mode == "inotify")
+    take_all_inotify();
+  else if (mode == "forks")
     fork_until_refused();
   else
     try_calls();
