@@ -185,6 +185,28 @@ TEST_F(BrokerProcess, SixtyFourMiBBothWaysThroughASlowReader) {
   std::printf("worker: %ld KiB before, %ld KiB at most\n", before, status_kib(pid, "VmHWM:"));
 }
 
+TEST_F(BrokerProcess, IdleTunnelsCostLittle) {
+  make_running();
+  constexpr int kTunnels = 40;
+  const pid_t pid = worker();
+  std::vector<std::unique_ptr<TestClient>> clients;
+  std::vector<UniqueFd> agents;
+  long before = 0;
+  for (int i = 0; i <= kTunnels; ++i) {
+    clients.push_back(attached());
+    ASSERT_TRUE(clients.back()->send(kGreeting));
+    agents.push_back(agent());
+    ASSERT_EQ(read_exactly(agents.back().get(), kAdmitted.size()), kAdmitted);
+    if (i == 0) before = status_kib(pid, "VmRSS:");
+  }
+  // One more round trip: what the worker does after the greeting is done by then.
+  ASSERT_EQ(::write(agents.back().get(), "x", 1), 1);
+  ASSERT_TRUE(clients.back()->read_until("x"));
+  const long each = (status_kib(pid, "VmRSS:") - before) / kTunnels;
+  std::printf("an idle tunnel costs %ld KiB of the worker's memory\n", each);
+  EXPECT_LE(each, 40);
+}
+
 TEST_F(BrokerProcess, TunnelSurvivesReloadAndParentsDeath) {
   make_running();
   const auto client = attached();
