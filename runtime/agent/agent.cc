@@ -1,6 +1,7 @@
 #include "runtime/agent/agent.h"
 
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,24 @@
 namespace panal::agent {
 
 using session::Moment;
+
+// The linker's names for where the program's code is.
+extern "C" const char __executable_start;  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char etext;
+
+namespace {
+
+/// Most of the program is start-up and seldom needed, and the kernel maps 64 KiB around whatever
+/// is touched once. Before a long sleep all of it is given back: what the next wake-up needs is
+/// in the page cache, and the rest is nobody's memory.
+void release_code() {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(&__executable_start) / page * page;
+  const auto end = reinterpret_cast<std::uintptr_t>(&etext) / page * page;
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+}  // namespace
 
 Moment now() {
   return std::chrono::duration_cast<Moment>(std::chrono::steady_clock::now().time_since_epoch());
@@ -63,9 +82,10 @@ void Agent::wait_and_dispatch() {
   entries[3] = {.fd = programs_.output.get(), .events = POLLIN, .revents = 0};
   int timeout = -1;
   if (const auto deadline = next_deadline()) {
-    timeout = static_cast<int>(std::clamp((*deadline - now()).count(), std::int64_t{0},
-                                          std::int64_t{3600000}));
+    timeout = static_cast<int>(
+        std::clamp((*deadline - now()).count(), std::int64_t{0}, std::int64_t{3600000}));
   }
+  if (timeout < 0 || timeout > 5000) release_code();
   if (::poll(entries.data(), entries.size(), timeout) < 0) return;
   if (entries[1].revents != 0) {
     if (const auto frame = link_.receive()) on_frame(*frame);
@@ -101,9 +121,9 @@ void Agent::reap() {
       programs_ = {};
       programs_log_.close();
       const std::string words = programs_log_.tail.last_lines(5);
-      run_steps(machine_.programs_exited("the session ended with " + describe_exit(status) +
-                                             (words.empty() ? "" : ": " + words),
-                                         now()));
+      run_steps(machine_.programs_exited(
+          "the session ended with " + describe_exit(status) + (words.empty() ? "" : ": " + words),
+          now()));
       if (user_) signal_all_of(*user_, SIGTERM);
     }
   }

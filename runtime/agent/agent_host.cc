@@ -40,8 +40,9 @@ void Agent::on_welcome(const Frame& frame) {
     return;
   }
   if (user_ && (user_->login != user->login || user_->uid != user->uid)) {
-    link_.send(Frame("failed").add("step", "user").add(
-        "reason", "this desktop is " + user_->login + "'s until it stops"));
+    link_.send(Frame("failed")
+                   .add("step", "user")
+                   .add("reason", "this desktop is " + user_->login + "'s until it stops"));
     return;
   }
   user_ = std::move(*user);

@@ -12,7 +12,7 @@ namespace {
 using session::Moment;
 
 constexpr Moment kIdleMinute{60000};
-constexpr Moment kReturnPoll{15000};   // how soon a return to the keyboard is noticed
+constexpr Moment kReturnPoll{15000};  // how soon a return to the keyboard is noticed
 constexpr Moment kSettlePoll{250};
 constexpr Moment kSettleQuiet{1500};
 constexpr Moment kSettleMost{20000};
@@ -40,17 +40,15 @@ void Agent::run_step(const session::Step& step) {
       link_.send(Frame("listening").add("attach", std::to_string(step.attach)));
       break;
     case Action::kRefused:
-      link_.send(Frame("refused")
-                     .add("attach", std::to_string(step.attach))
-                     .add("reason", step.reason));
+      link_.send(
+          Frame("refused").add("attach", std::to_string(step.attach)).add("reason", step.reason));
       break;
     case Action::kFailed:
       log_line("failed", {{"step", step.step}, {"reason", step.reason}});
       link_.send(Frame("failed").add("step", step.step).add("reason", step.reason));
       break;
     case Action::kReport:
-      log_line("session", {{"state", std::string(to_string(step.state))},
-                           {"reason", step.reason}});
+      log_line("session", {{"state", std::string(to_string(step.state))}, {"reason", step.reason}});
       link_.send(Frame("session")
                      .add("state", std::string(to_string(step.state)))
                      .add("attach", std::to_string(step.attach))
@@ -96,10 +94,9 @@ void Agent::start_nx(const session::Step& step, bool resume) {
 void Agent::start_programs() {
   programs_log_.tail.clear();
   programs_log_.open(*user_);
-  auto child = spawn_as(*user_, user_->session,
-                        session_environment(*user_, kDisplay, nx_.xauthority(),
-                                            nx_.request().media),
-                        user_->home);
+  auto child = spawn_as(
+      *user_, user_->session,
+      session_environment(*user_, kDisplay, nx_.xauthority(), nx_.request().media), user_->home);
   if (!child) {
     run_steps(machine_.programs_exited(child.error().message(), now()));
     return;

@@ -19,8 +19,8 @@ bool HostLink::try_connect() {
   if (path_.size() >= sizeof(address.sun_path)) return false;
   std::memcpy(address.sun_path, path_.c_str(), path_.size() + 1);
   UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address),
-                           sizeof(address)) != 0) {
+  if (!socket ||
+      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     pause_ = std::min(pause_ * 2, milliseconds{1000});
     return false;
   }

@@ -51,8 +51,7 @@ Result<void> NxControl::start(const AttachRequest& request, const User& user) {
   ::unlink(x_socket().c_str());
   ::unlink(("/tmp/.X" + display + "-lock").c_str());
   auto environment = session_environment(user, kDisplay, xauthority(), false);
-  environment[0] =
-      "DISPLAY=nx/nx,options=" + std::string(kSessionDir) + "/options:" + display;
+  environment[0] = "DISPLAY=nx/nx,options=" + std::string(kSessionDir) + "/options:" + display;
   environment.push_back("NX_TEMP=/tmp");
   environment.push_back("NX_ROOT=" + runtime_dir(user) + "/nx");
   // Asked what to do when its window is closed: see dialog_answer().
@@ -83,8 +82,8 @@ void NxControl::burn() const {
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, kNxSocket, sizeof(address.sun_path) - 1);
   const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address),
-                          sizeof(address)) == 0) {
+  if (socket &&
+      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
     [[maybe_unused]] const auto sent = ::send(socket.get(), "no\n", 3, MSG_NOSIGNAL);
   }
 }

@@ -12,8 +12,7 @@ std::string url_encoded(std::string_view value) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out;
   for (const char c : value) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       (c >= '0' && c <= '9') ||
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        std::string_view("-._/+()").find(c) != std::string_view::npos;
     if (plain) {
       out.push_back(c);
@@ -94,8 +93,8 @@ Result<AttachRequest> parse_attach(const Frame& frame) {
     return fail(EINVAL, "keyboard must be MODEL/LAYOUT, like pc105/es");
   }
   request.link = one_of(frame.get("link"), kLinks, "wan");
-  request.client = frame.get("client") == "darwin" ? "macosx"
-                                                   : one_of(frame.get("client"), kClients, "linux");
+  request.client =
+      frame.get("client") == "darwin" ? "macosx" : one_of(frame.get("client"), kClients, "linux");
   request.fullscreen = flag(frame, "fullscreen");
   request.media = flag(frame, "media");
   request.slave = flag(frame, "slave");

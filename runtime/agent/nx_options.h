@@ -11,15 +11,15 @@ namespace panal::agent {
 /// One attach as the host asked for it, checked.
 struct AttachRequest {
   std::uint64_t number = 0;
-  std::string cookie;      ///< 32 lower-case hex digits
-  std::string geometry;    ///< "1024x768" or "1024x768+10+20"; empty: the default
-  std::string keyboard;    ///< "pc105/es", layouts as XKB writes them; empty: the user's
-  std::string link;        ///< modem isdn adsl wan lan local
-  std::string client;      ///< linux windows macosx solaris
+  std::string cookie;    ///< 32 lower-case hex digits
+  std::string geometry;  ///< "1024x768" or "1024x768+10+20"; empty: the default
+  std::string keyboard;  ///< "pc105/es", layouts as XKB writes them; empty: the user's
+  std::string link;      ///< modem isdn adsl wan lan local
+  std::string client;    ///< linux windows macosx solaris
   bool fullscreen = false;
   bool media = false;
   bool slave = false;
-  bool warm = false;       ///< a pre-warmer's: neither geometry nor full screen may be used up
+  bool warm = false;  ///< a pre-warmer's: neither geometry nor full screen may be used up
 };
 
 /// Unknown link and client fall back to wan and linux: QVD's clients send what they like.

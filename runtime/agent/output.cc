@@ -44,8 +44,8 @@ void SessionLog::rotate() {
   if (user_ == nullptr) return;
   const AsUser as_user(*user_);
   ::rename(path_.c_str(), (path_ + ".old").c_str());
-  file_ = UniqueFd(
-      ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  file_ =
+      UniqueFd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   bytes_ = 0;
 }
 

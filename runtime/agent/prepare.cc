@@ -23,7 +23,8 @@ using DirStream = std::unique_ptr<DIR, CloseDir>;
 /// A step the session can do without.
 void attempt(std::string_view what, const Result<void>& result) {
   if (!result) {
-    log_line("prepare_skipped", {{"what", std::string(what)}, {"reason", result.error().message()}});
+    log_line("prepare_skipped",
+             {{"what", std::string(what)}, {"reason", result.error().message()}});
   }
 }
 
@@ -73,7 +74,7 @@ Result<void> copy_tree(int from_dir, int to_dir, int depth) {
   const DirStream stream(::fdopendir(listing));
   while (const dirent* entry = ::readdir(stream.get())) {
     const std::string name = entry->d_name;
-    struct stat info {};
+    struct stat info{};
     if (name == "." || name == ".." ||
         ::fstatat(from_dir, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
       continue;
@@ -114,14 +115,13 @@ bool is_empty(const std::string& path) {
 Result<void> prepare_home(const User& user, const std::string& root) {
   const std::string home = root + user.home;
   PANAL_TRY(make_directories(home));
-  struct stat info {};
+  struct stat info{};
   if (::lstat(home.c_str(), &info) != 0) return fail_errno("look at", home);
   if (!S_ISDIR(info.st_mode)) return fail(ENOTDIR, "home " + home);
   const bool first_login = is_empty(home);
   if (info.st_uid != user.uid && first_login) PANAL_TRY(own_directory(home, 0700, user));
   if (!first_login) return {};
-  const UniqueFd skeleton(
-      ::open((root + "/etc/skel").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd skeleton(::open((root + "/etc/skel").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!skeleton) return {};
   const AsUser as_user(user);
   const UniqueFd to(::open(home.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -176,8 +176,8 @@ Result<void> replace_file(const std::string& path, std::string_view text, unsign
                           std::uint32_t uid, std::uint32_t gid) {
   const std::string temporary = path + ".panal";
   ::unlink(temporary.c_str());
-  const UniqueFd file(::open(temporary.c_str(),
-                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const UniqueFd file(
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) return fail_errno("make", temporary);
   if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
     auto failure = fail_errno("write", temporary);

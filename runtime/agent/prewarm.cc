@@ -69,18 +69,27 @@ Result<Prewarm> Prewarm::start(Spec spec) {
   actions.give(nx, 3);
   actions.give(secret, 4);
   const std::vector<std::string> words = {
-      spec.program, "--uid", std::to_string(spec.uid), "--gid", std::to_string(spec.gid),
-      "--nx-fd", "3", "--cookie-fd", "4", "--geometry",
+      spec.program,
+      "--uid",
+      std::to_string(spec.uid),
+      "--gid",
+      std::to_string(spec.gid),
+      "--nx-fd",
+      "3",
+      "--cookie-fd",
+      "4",
+      "--geometry",
       std::to_string(spec.geometry.width) + "x" + std::to_string(spec.geometry.height),
-      "--timeout-s", std::to_string(spec.timeout.count())};
+      "--timeout-s",
+      std::to_string(spec.timeout.count())};
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   char path[] = "PATH=/usr/bin:/bin";
   char* environment[] = {path, nullptr};
   pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, spec.program.c_str(), actions.get(), nullptr, argv.data(),
-                                  environment);
+  const int error =
+      ::posix_spawn(&pid, spec.program.c_str(), actions.get(), nullptr, argv.data(), environment);
   if (error != 0) return fail(error, "start " + spec.program);
   Prewarm prewarm;
   PANAL_ASSIGN(prewarm.process_, Pidfd::open(pid));
@@ -123,7 +132,8 @@ void Prewarm::stop(std::chrono::milliseconds patience) {
   if (!process_.valid()) return;
   input_.reset();
   const auto gone = process_.wait_exit(patience);
-  if (!gone || !*gone) [[maybe_unused]] const auto sent = process_.send_signal(SIGKILL);
+  if (!gone || !*gone) [[maybe_unused]]
+    const auto sent = process_.send_signal(SIGKILL);
   siginfo_t info{};
   ::waitid(P_PIDFD, static_cast<id_t>(process_.fd()), &info, WEXITED);
   process_ = {};

@@ -21,11 +21,11 @@ namespace panal::agent {
 class Prewarm {
  public:
   struct Spec {
-    std::string program;   ///< path of panal-prewarm
-    uid_t uid = 0;         ///< not root, nobody else's
+    std::string program;  ///< path of panal-prewarm
+    uid_t uid = 0;        ///< not root, nobody else's
     gid_t gid = 0;
-    UniqueFd nx;           ///< connected to the desktop's nx.sock
-    std::string cookie;    ///< the one given to the agent's `listen`
+    UniqueFd nx;         ///< connected to the desktop's nx.sock
+    std::string cookie;  ///< the one given to the agent's `listen`
     Size geometry{1280, 800};
     std::chrono::seconds timeout{60};
   };

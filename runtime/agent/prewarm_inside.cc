@@ -58,8 +58,9 @@ Result<std::string> random_cookie() {
 
 Result<pid_t> run(const std::vector<std::string>& argv) {
   const std::vector<std::string> variables = {
-      "PATH=/usr/bin:/bin", "HOME=/tmp", "NX_ROOT=/tmp", "NX_TEMP=/tmp", "DISPLAY=:1",
-      std::string("XAUTHORITY=") + kAuthority, "NX_CLIENT=/bin/true"};
+      "PATH=/usr/bin:/bin", "HOME=/tmp",  "NX_ROOT=/tmp",
+      "NX_TEMP=/tmp",       "DISPLAY=:1", std::string("XAUTHORITY=") + kAuthority,
+      "NX_CLIENT=/bin/true"};
   std::vector<char*> arguments;
   for (const auto& word : argv) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -146,11 +147,11 @@ Result<void> run_inside(Options options) {
   PANAL_ASSIGN(const x11::Client x, connect_x(x_cookie));
   PANAL_TRY(x.send(x11::select_input(x.root(), x11::kSubstructureRedirect)));
   PANAL_ASSIGN(const UniqueFd listener, listen_private());
-  PANAL_TRY(write_secret(kOptions, "nx/nx,retry=1,root=/tmp,link=local,connect=unix:" +
-                                       std::string(kSocket) + ",cookie=" + options.cookie +
-                                       ":100\n"));
-  PANAL_ASSIGN(const pid_t proxy, run({"nxproxy", "-S", std::string("nx/nx,options=") + kOptions +
-                                                            ":100"}));
+  PANAL_TRY(write_secret(kOptions,
+                         "nx/nx,retry=1,root=/tmp,link=local,connect=unix:" + std::string(kSocket) +
+                             ",cookie=" + options.cookie + ":100\n"));
+  PANAL_ASSIGN(const pid_t proxy,
+               run({"nxproxy", "-S", std::string("nx/nx,options=") + kOptions + ":100"}));
   UniqueFd link;
   ::fcntl(options.nx.get(), F_SETFL, O_NONBLOCK);
   Pump up(-1, options.nx.get());
@@ -160,7 +161,10 @@ Result<void> run_inside(Options options) {
     std::array<pollfd, 6> entries = {
         pollfd{.fd = x.fd(), .events = POLLIN, .revents = 0},
         pollfd{.fd = link ? -1 : listener.get(), .events = POLLIN, .revents = 0},
-        up.source(), up.sink(), down.source(), down.sink()};
+        up.source(),
+        up.sink(),
+        down.source(),
+        down.sink()};
     if (!link) entries[4].fd = -1;  // the desktop speaks only after its greeting
     // A second is how late the end of a child may be seen.
     if (::poll(entries.data(), entries.size(), 1000) < 0 && errno != EINTR) {

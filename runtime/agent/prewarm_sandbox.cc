@@ -1,5 +1,6 @@
 // Where Xvfb and nxproxy live while they talk to a hostile desktop.
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mount.h>
@@ -10,7 +11,6 @@
 
 #include <array>
 #include <csignal>
-#include <grp.h>
 
 #include "engine/base/kernel_paths.h"
 #include "runtime/agent/prewarm_inside.h"
@@ -71,16 +71,37 @@ Result<void> confine(uid_t uid, gid_t gid) {
 Result<void> forbid_calls() {
   const scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ALLOW);
   if (filter == nullptr) return fail(ENOMEM, "make system call filter");
-  constexpr std::array kForbidden = {
-      SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot),
-      SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(open_tree), SCMP_SYS(move_mount),
-      SCMP_SYS(fsopen), SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(mount_setattr),
-      SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-      SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd),
-      SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
-      SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key),
-      SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at), SCMP_SYS(kexec_load),
-      SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(swapon), SCMP_SYS(reboot)};
+  constexpr std::array kForbidden = {SCMP_SYS(mount),
+                                     SCMP_SYS(umount2),
+                                     SCMP_SYS(pivot_root),
+                                     SCMP_SYS(chroot),
+                                     SCMP_SYS(unshare),
+                                     SCMP_SYS(setns),
+                                     SCMP_SYS(open_tree),
+                                     SCMP_SYS(move_mount),
+                                     SCMP_SYS(fsopen),
+                                     SCMP_SYS(fsconfig),
+                                     SCMP_SYS(fsmount),
+                                     SCMP_SYS(mount_setattr),
+                                     SCMP_SYS(ptrace),
+                                     SCMP_SYS(process_vm_readv),
+                                     SCMP_SYS(process_vm_writev),
+                                     SCMP_SYS(bpf),
+                                     SCMP_SYS(perf_event_open),
+                                     SCMP_SYS(userfaultfd),
+                                     SCMP_SYS(io_uring_setup),
+                                     SCMP_SYS(io_uring_enter),
+                                     SCMP_SYS(io_uring_register),
+                                     SCMP_SYS(keyctl),
+                                     SCMP_SYS(add_key),
+                                     SCMP_SYS(request_key),
+                                     SCMP_SYS(open_by_handle_at),
+                                     SCMP_SYS(name_to_handle_at),
+                                     SCMP_SYS(kexec_load),
+                                     SCMP_SYS(init_module),
+                                     SCMP_SYS(finit_module),
+                                     SCMP_SYS(swapon),
+                                     SCMP_SYS(reboot)};
   int result = 0;
   for (const int call : kForbidden) {
     if (result == 0) result = ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0);

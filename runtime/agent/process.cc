@@ -39,7 +39,7 @@ bool become(const User& user) {
                             int output, int failure) {
   ::setsid();
   ::umask(022);
-  struct sigaction plain {};
+  struct sigaction plain{};
   plain.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) ::sigaction(number, &plain, nullptr);
   sigset_t none;
@@ -68,8 +68,7 @@ Result<std::pair<UniqueFd, UniqueFd>> make_pipe() {
 }  // namespace
 
 Result<Child> spawn_as(const User& user, const std::vector<std::string>& argv,
-                       const std::vector<std::string>& environment,
-                       const std::string& directory) {
+                       const std::vector<std::string>& environment, const std::string& directory) {
   if (argv.empty()) return fail(EINVAL, "start a program without a name");
   PANAL_ASSIGN(auto output, make_pipe());
   PANAL_ASSIGN(auto failure, make_pipe());

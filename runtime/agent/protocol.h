@@ -36,21 +36,32 @@ namespace panal::agent {
 ///   settled windows                            the programs have been started and their windows
 ///                                              have not changed for a while (or 20 s went by)
 ///   status session idle_ms processes           answer to query; no idle_ms: X does not answer
-///   idle ms                                    input idle time crossed a minute (or came back to 0)
-///   failed step reason                         something the desktop needs did not work
-///   bye reason                                 last frame before init exits
+///   idle ms                                    input idle time crossed a minute (or came back to
+///   0) failed step reason                         something the desktop needs did not work bye
+///   reason                                 last frame before init exits
 inline constexpr int kProtocol = 1;
 inline constexpr int kMinProtocol = 1;
 inline constexpr std::size_t kFrameBytes = 8192;
 
 /// Where things are, seen from inside the desktop.
-inline constexpr const char* kSharedDir = "/run/panal";               ///< the per-desktop tmpfs
-inline constexpr const char* kAgentSocket = "/run/panal/agent.sock";  ///< panald listens (0600 root)
-inline constexpr const char* kNxSocket = "/run/panal/nx/nx.sock";     ///< nxagent listens; nx/ is the user's
-inline constexpr const char* kAgentProgram = "/.panal/panal-agent";   ///< bind-mounted, init
+inline constexpr const char* kSharedDir = "/run/panal";  ///< the per-desktop tmpfs
+inline constexpr const char* kAgentSocket =
+    "/run/panal/agent.sock";  ///< panald listens (0600 root)
+inline constexpr const char* kNxSocket =
+    "/run/panal/nx/nx.sock";  ///< nxagent listens; nx/ is the user's
+inline constexpr const char* kAgentProgram = "/.panal/panal-agent";  ///< bind-mounted, init
 
 /// Session states. `none`: nxagent does not run.
-enum class SessionState { kNone, kStarting, kListening, kConnected, kSuspending, kSuspended, kResuming, kEnded };
+enum class SessionState {
+  kNone,
+  kStarting,
+  kListening,
+  kConnected,
+  kSuspending,
+  kSuspended,
+  kResuming,
+  kEnded
+};
 
 [[nodiscard]] std::string_view to_string(SessionState state);
 /// Errors: EPROTO.

@@ -32,8 +32,7 @@ void Pump::move() {
     }
   }
   while (!buffer_.empty() && !failed_) {
-    const ssize_t count =
-        ::send(to_, buffer_.data(), buffer_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t count = ::send(to_, buffer_.data(), buffer_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (count < 0) {
       failed_ = errno != EAGAIN && errno != EINTR;
       break;

@@ -30,10 +30,9 @@ bool is_path(std::string_view text) {
 
 bool is_zone(std::string_view text) {
   if (text.empty() || text.size() > 64 || text[0] == '/' || text[0] == '.') return false;
-  const bool plain =
-      text.find_first_not_of(
-          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/") ==
-      std::string_view::npos;
+  const bool plain = text.find_first_not_of(
+                         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/") ==
+                     std::string_view::npos;
   return plain;
 }
 
@@ -76,8 +75,8 @@ Result<std::vector<std::pair<std::string, std::uint32_t>>> parse_groups(const Fr
     const char* const begin = text.data() + (colon == std::string::npos ? 0 : colon + 1);
     const char* const end = text.data() + text.size();
     const auto parsed = std::from_chars(begin, end, gid);
-    if (colon == std::string::npos || !is_name(text.substr(0, colon)) ||
-        parsed.ec != std::errc{} || parsed.ptr != end || gid == 0 || gid > kMostId) {
+    if (colon == std::string::npos || !is_name(text.substr(0, colon)) || parsed.ec != std::errc{} ||
+        parsed.ptr != end || gid == 0 || gid > kMostId) {
       return fail(EINVAL, "agent frame welcome: group must be NAME:GID");
     }
     groups.emplace_back(text.substr(0, colon), gid);
@@ -105,7 +104,8 @@ Result<User> parse_user(const Frame& welcome) {
     return fail(EINVAL, "agent frame welcome: home and shell must be absolute paths");
   }
   user.lang = welcome.get("lang").empty() ? "C.UTF-8" : std::string(welcome.get("lang"));
-  user.timezone = welcome.get("timezone").empty() ? "Etc/UTC" : std::string(welcome.get("timezone"));
+  user.timezone =
+      welcome.get("timezone").empty() ? "Etc/UTC" : std::string(welcome.get("timezone"));
   if (has_control(user.lang) || !is_zone(user.timezone)) {
     return fail(EINVAL, "agent frame welcome: bad lang or timezone");
   }

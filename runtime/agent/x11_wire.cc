@@ -141,7 +141,9 @@ Result<bool> parse_viewable(std::string_view reply) {
   return at<std::uint8_t>(reply, 26) == 2;
 }
 
-std::string randr_version(std::uint8_t opcode) { return request(opcode, 0).u32(1).u32(2).request(); }
+std::string randr_version(std::uint8_t opcode) {
+  return request(opcode, 0).u32(1).u32(2).request();
+}
 
 std::string randr_resources(std::uint8_t opcode, std::uint32_t root) {
   return request(opcode, 8).u32(root).request();
@@ -163,15 +165,28 @@ Result<Resources> parse_resources(std::string_view reply) {
 std::string randr_disable_crtc(std::uint8_t opcode, std::uint32_t crtc,
                                std::uint32_t config_timestamp) {
   // CurrentTime, place 0,0, mode None, rotation 0 degrees, no outputs.
-  return request(opcode, 21).u32(crtc).u32(0).u32(config_timestamp).u16(0).u16(0).u32(0).u16(1)
-      .u16(0).request();
+  return request(opcode, 21)
+      .u32(crtc)
+      .u32(0)
+      .u32(config_timestamp)
+      .u16(0)
+      .u16(0)
+      .u32(0)
+      .u16(1)
+      .u16(0)
+      .request();
 }
 
 std::string randr_set_size(std::uint8_t opcode, std::uint32_t root, Area area) {
   // Millimetres for 96 dots an inch, which is what toolkits assume.
   const auto millimetres = [](std::uint16_t dots) { return std::uint32_t{dots} * 254 / 960; };
-  return request(opcode, 7).u32(root).u16(area.width).u16(area.height)
-      .u32(millimetres(area.width)).u32(millimetres(area.height)).request();
+  return request(opcode, 7)
+      .u32(root)
+      .u16(area.width)
+      .u16(area.height)
+      .u32(millimetres(area.width))
+      .u32(millimetres(area.height))
+      .request();
 }
 
 std::string select_input(std::uint32_t window, std::uint32_t event_mask) {
@@ -184,10 +199,9 @@ std::string configure_window(const Configure& configure) {
   Out out = request(12);
   const unsigned mask = configure.mask & 0x1fU;
   out.u32(configure.window).u16(mask).u16(0);
-  const std::uint32_t values[] = {
-      static_cast<std::uint32_t>(std::int32_t{configure.x}),
-      static_cast<std::uint32_t>(std::int32_t{configure.y}), configure.width, configure.height,
-      configure.border};
+  const std::uint32_t values[] = {static_cast<std::uint32_t>(std::int32_t{configure.x}),
+                                  static_cast<std::uint32_t>(std::int32_t{configure.y}),
+                                  configure.width, configure.height, configure.border};
   for (unsigned bit = 0; bit < 5; ++bit) {
     if ((mask >> bit) & 1U) out.u32(values[bit]);
   }

@@ -37,8 +37,8 @@ Result<std::string> read_cookie(int fd) {
   const UniqueFd source(fd);
   char text[33];
   const ssize_t count = ::read(source.get(), text, sizeof(text));
-  if (count != 32 || std::string_view(text, 32).find_first_not_of("0123456789abcdef") !=
-                         std::string_view::npos) {
+  if (count != 32 ||
+      std::string_view(text, 32).find_first_not_of("0123456789abcdef") != std::string_view::npos) {
     return fail(EINVAL, "--cookie-fd must give 32 hex digits");
   }
   return std::string(text, 32);

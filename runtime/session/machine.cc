@@ -166,16 +166,21 @@ Steps Machine::nx_event(NxEvent event, Moment now) {
   if (phase_ == Phase::kNone || phase_ == Phase::kStopping) return steps;
   switch (event) {
     case NxEvent::kWaiting:
-      if (phase_ == Phase::kStarting) enter(Phase::kFirstListening, now);
-      else if (phase_ == Phase::kResuming) enter(Phase::kListening, now);
-      else break;
+      if (phase_ == Phase::kStarting)
+        enter(Phase::kFirstListening, now);
+      else if (phase_ == Phase::kResuming)
+        enter(Phase::kListening, now);
+      else
+        break;
       answer_listening(now, steps);
       break;
     case NxEvent::kStarted:
     case NxEvent::kResumed: connected(now, steps); break;
     case NxEvent::kSuspending:
-      if (phase_ == Phase::kConnected) enter(Phase::kSuspending, now);
-      else confirmed();
+      if (phase_ == Phase::kConnected)
+        enter(Phase::kSuspending, now);
+      else
+        confirmed();
       report(steps);
       break;
     case NxEvent::kSuspended:
@@ -186,8 +191,10 @@ Steps Machine::nx_event(NxEvent event, Moment now) {
       drive(now, steps);
       break;
     case NxEvent::kResuming:
-      if (phase_ == Phase::kSuspended) enter(Phase::kResuming, now);
-      else confirmed();
+      if (phase_ == Phase::kSuspended)
+        enter(Phase::kResuming, now);
+      else
+        confirmed();
       report(steps);
       break;
     case NxEvent::kTerminating:
@@ -252,9 +259,7 @@ Steps Machine::tick(Moment now) {
     case Phase::kResuming: refuse_pending(steps, "nxagent did not resume in time"); break;
     case Phase::kSuspending:
     case Phase::kBurning: refuse_pending(steps, "nxagent did not suspend in time"); break;
-    case Phase::kStopping:
-      steps.push_back({.action = Action::kKillNx});
-      break;
+    case Phase::kStopping: steps.push_back({.action = Action::kKillNx}); break;
     default: break;
   }
   return steps;

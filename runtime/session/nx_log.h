@@ -7,12 +7,12 @@ namespace panal::session {
 
 /// What a line of nxagent's log (3.5.99) tells about its session.
 enum class NxEvent {
-  kWaiting,      ///< the NX socket is there and nxagent waits for a proxy
-  kStarted,      ///< first attach done: RUNNING
+  kWaiting,  ///< the NX socket is there and nxagent waits for a proxy
+  kStarted,  ///< first attach done: RUNNING
   kSuspending,
   kSuspended,
-  kResuming,     ///< after HUP; the socket is not there yet
-  kResumed,      ///< RUNNING again
+  kResuming,  ///< after HUP; the socket is not there yet
+  kResumed,   ///< RUNNING again
   kTerminating,
 };
 

@@ -166,7 +166,8 @@ TEST_F(AgentSystem, APrewarmedDesktopLooksRight) {
     const std::string out = directory + "/keys";
     Program({"nsenter", "-t", std::to_string(desktop->init()), "-m", "-r", "-w", "env",
              "DISPLAY=:100", "XAUTHORITY=/run/panal-session/Xauthority", "xmodmap", "-pke"},
-            {"PATH=/usr/bin:/bin"}, out).wait();
+            {"PATH=/usr/bin:/bin"}, out)
+        .wait();
     return slurp(out);
   };
   EXPECT_TRUE(eventually([&] {
@@ -264,8 +265,8 @@ TEST_F(AgentSystem, LoggingOutEndsTheSession) {
   ASSERT_TRUE(desktop->listen(Frame("")));
   const Program proxy = computer.attach(*desktop);
   ASSERT_TRUE(connected());
-  ASSERT_TRUE(eventually(
-      [&] { return ::access(desktop->inside("/home/alice/up").c_str(), F_OK) == 0; }));
+  ASSERT_TRUE(
+      eventually([&] { return ::access(desktop->inside("/home/alice/up").c_str(), F_OK) == 0; }));
   std::filesystem::create_directory(desktop->inside("/home/alice/out"));
   EXPECT_EQ(desktop->until("session", "state", "ended").verb, "session");
   EXPECT_EQ(desktop->until("session", "state", "none").verb, "session");
@@ -292,10 +293,11 @@ TEST_F(AgentSystem, PrewarmSaysWhatFailed) {
   EXPECT_THAT(ended.error().context, testing::HasSubstr("did not come together"));
   warm->stop();
 
-  EXPECT_EQ(Prewarm::start({.program = "/nowhere", .uid = 1, .gid = 1, .nx = {},
-                            .cookie = std::string(32, 'a')})
-                .has_value(),
-            false);
+  EXPECT_EQ(
+      Prewarm::start(
+          {.program = "/nowhere", .uid = 1, .gid = 1, .nx = {}, .cookie = std::string(32, 'a')})
+          .has_value(),
+      false);
 }
 
 }  // namespace

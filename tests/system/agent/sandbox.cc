@@ -171,9 +171,17 @@ Frame Sandbox::until(const std::string& verb, const std::string& key, const std:
 
 void Sandbox::welcome(const std::vector<std::string>& session, const std::string& keyboard) {
   Frame frame("welcome");
-  frame.add("protocol", "1").add("desktop", "7").add("hostname", "desk").add("login", "alice")
-      .add("uid", "1000").add("gid", "1000").add("group", "audio:29").add("home", "/home/alice")
-      .add("shell", "/bin/bash").add("timezone", "Europe/Madrid").add("keyboard", keyboard);
+  frame.add("protocol", "1")
+      .add("desktop", "7")
+      .add("hostname", "desk")
+      .add("login", "alice")
+      .add("uid", "1000")
+      .add("gid", "1000")
+      .add("group", "audio:29")
+      .add("home", "/home/alice")
+      .add("shell", "/bin/bash")
+      .add("timezone", "Europe/Madrid")
+      .add("keyboard", keyboard);
   for (const auto& word : session) frame.add("arg", word);
   send(frame);
 }
@@ -201,27 +209,31 @@ Computer::Computer(const std::string& directory, int display, const std::string&
   x_ = Program({"Xvfb", name, "-screen", "0", geometry + "x24", "-nolisten", "tcp", "-noreset",
                 "-auth", authority},
                environment(), directory_ + "/x.log");
-  eventually([&] {
-    return Program({"xdpyinfo"}, environment(), directory_ + "/x.log").wait() == 0;
-  });
+  eventually(
+      [&] { return Program({"xdpyinfo"}, environment(), directory_ + "/x.log").wait() == 0; });
   manager_ = Program({"openbox"}, environment(), directory_ + "/x.log");
   eventually([&] {
     return Program({"sh", "-c", "xprop -root _NET_SUPPORTING_WM_CHECK | grep -q 'window id'"},
-                   environment(), directory_ + "/x.log").wait() == 0;
+                   environment(), directory_ + "/x.log")
+               .wait() == 0;
   });
 }
 
 std::vector<std::string> Computer::environment() const {
-  return {"PATH=/usr/bin:/bin", "DISPLAY=:" + std::to_string(display_),
-          "XAUTHORITY=" + directory_ + "/Xauthority", "HOME=" + directory_,
-          "NX_ROOT=" + directory_, "NX_CLIENT=/bin/true"};
+  return {"PATH=/usr/bin:/bin",
+          "DISPLAY=:" + std::to_string(display_),
+          "XAUTHORITY=" + directory_ + "/Xauthority",
+          "HOME=" + directory_,
+          "NX_ROOT=" + directory_,
+          "NX_CLIENT=/bin/true"};
 }
 
 Program Computer::attach(const Sandbox& desktop) const {
   return {{"nxproxy", "-S",
            "nx/nx,retry=5,link=local,root=" + directory_ + ",connect=unix:" + desktop.nx_socket() +
                ",cookie=" + desktop.cookie() + ":100"},
-          environment(), directory_ + "/nxproxy.log"};
+          environment(),
+          directory_ + "/nxproxy.log"};
 }
 
 }  // namespace panal::agent::test

@@ -32,7 +32,8 @@ TEST(NxOptions, OneLineThatEndsWithTheDisplay) {
 }
 
 TEST(NxOptions, ValuesAreUrlEncoded) {
-  const auto options = render(listen().add("keyboard", "pc105/us,es").add("geometry", "800x600+1+2"));
+  const auto options =
+      render(listen().add("keyboard", "pc105/us,es").add("geometry", "800x600+1+2"));
   EXPECT_THAT(options.line, HasSubstr(",keyboard=pc105/us%2Ces,"));
   EXPECT_THAT(options.line, HasSubstr(",geometry=800x600+1+2,"));
 }
@@ -48,26 +49,62 @@ TEST(NxOptions, GeometryAndFullScreen) {
     bool fullscreen_after;
   };
   const Case cases[] = {
-      {"first, window", listen().add("geometry", "900x700"), {},
-       {",fullscreen=0,", ",geometry=900x700,", ",resize=1,"}, {}, false, false},
+      {"first, window",
+       listen().add("geometry", "900x700"),
+       {},
+       {",fullscreen=0,", ",geometry=900x700,", ",resize=1,"},
+       {},
+       false,
+       false},
       {"first, nothing said", listen(), {}, {",geometry=1024x768,"}, {}, false, false},
-      {"first, full screen", listen().add("fullscreen", "1").add("geometry", "900x700"), {},
-       {",fullscreen=1,", ",geometry=fullscreen,", ",resize=1,"}, {"900x700"}, false, true},
-      {"warm", listen().add("warm", "1").add("geometry", "900x700"), {},
-       {",fullscreen=0,", ",resize=0,"}, {"geometry"}, false, false},
-      {"resumed window", listen().add("geometry", "900x700"), {.running = true},
-       {",resize=0,"}, {"geometry", "fullscreen"}, true, false},
-      {"resumed full screen", listen().add("fullscreen", "1"), {.running = true},
-       {",geometry=fullscreen,", ",resize=1,"}, {",fullscreen="}, false, true},
-      {"window after full screen", listen().add("geometry", "900x700"),
-       {.running = true, .fullscreen = true}, {",resize=0,"}, {"geometry"}, false, false},
-      {"warm after full screen", listen().add("warm", "1"),
-       {.running = true, .fullscreen = true}, {",resize=0,"}, {"geometry"}, false, false},
+      {"first, full screen",
+       listen().add("fullscreen", "1").add("geometry", "900x700"),
+       {},
+       {",fullscreen=1,", ",geometry=fullscreen,", ",resize=1,"},
+       {"900x700"},
+       false,
+       true},
+      {"warm",
+       listen().add("warm", "1").add("geometry", "900x700"),
+       {},
+       {",fullscreen=0,", ",resize=0,"},
+       {"geometry"},
+       false,
+       false},
+      {"resumed window",
+       listen().add("geometry", "900x700"),
+       {.running = true},
+       {",resize=0,"},
+       {"geometry", "fullscreen"},
+       true,
+       false},
+      {"resumed full screen",
+       listen().add("fullscreen", "1"),
+       {.running = true},
+       {",geometry=fullscreen,", ",resize=1,"},
+       {",fullscreen="},
+       false,
+       true},
+      {"window after full screen",
+       listen().add("geometry", "900x700"),
+       {.running = true, .fullscreen = true},
+       {",resize=0,"},
+       {"geometry"},
+       false,
+       false},
+      {"warm after full screen",
+       listen().add("warm", "1"),
+       {.running = true, .fullscreen = true},
+       {",resize=0,"},
+       {"geometry"},
+       false,
+       false},
   };
   for (const auto& test : cases) {
     const auto options = render(test.frame, test.history);
     for (const char* text : test.has) EXPECT_THAT(options.line, HasSubstr(text)) << test.what;
-    for (const char* text : test.lacks) EXPECT_THAT(options.line, Not(HasSubstr(text))) << test.what;
+    for (const char* text : test.lacks)
+      EXPECT_THAT(options.line, Not(HasSubstr(text))) << test.what;
     EXPECT_EQ(options.adjust_size, test.adjust) << test.what;
     EXPECT_EQ(options.history.fullscreen, test.fullscreen_after) << test.what;
     EXPECT_TRUE(options.history.running) << test.what;
@@ -107,9 +144,9 @@ TEST(NxOptions, BadRequests) {
 TEST(Geometry, Table) {
   EXPECT_EQ(parse_geometry("1024x768").value(), (Size{1024, 768}));
   EXPECT_EQ(parse_geometry("64x64+0+0").value(), (Size{64, 64}));
-  for (const char* text : {"", "x", "1024", "1024x", "x768", "1024x768+", "1024x768+1", "1024x768-1-1",
-                           "63x64", "99999x768", "1024x768 ", "1024x768+1+2+3", "-1x768",
-                           "1024x768+99999+0", "99999999999999999999x1"}) {
+  for (const char* text : {"", "x", "1024", "1024x", "x768", "1024x768+", "1024x768+1",
+                           "1024x768-1-1", "63x64", "99999x768", "1024x768 ", "1024x768+1+2+3",
+                           "-1x768", "1024x768+99999+0", "99999999999999999999x1"}) {
     const bool place_missing = std::string_view(text) == "1024x768+1";
     // A lone +X is harmless and X servers take it.
     EXPECT_EQ(parse_geometry(text).has_value(), place_missing) << text;

@@ -1,7 +1,7 @@
 #include "runtime/agent/output.h"
 
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 namespace panal::agent {

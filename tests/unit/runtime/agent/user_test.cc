@@ -42,14 +42,29 @@ TEST(AgentUser, BadRecords) {
     std::string value;
   };
   const Case cases[] = {
-      {"login", "root"},         {"login", ""},           {"login", "a:b"},
-      {"login", "Alice"},        {"login", "a\nb"},       {"uid", "0"},
-      {"uid", "65535"},          {"gid", "0"},            {"uid", "-1"},
-      {"group", "audio"},        {"group", "audio:0"},    {"group", "root:x"},
-      {"home", "home"},          {"home", "/home/../x"},  {"home", "/"},
-      {"home", "/a:b"},          {"shell", "bash"},       {"shell", "/bin/sh\n"},
-      {"timezone", "../passwd"}, {"timezone", "/etc/x"},  {"hostname", ""},
-      {"hostname", "a b"},       {"hostname", std::string(64, 'a')},
+      {"login", "root"},
+      {"login", ""},
+      {"login", "a:b"},
+      {"login", "Alice"},
+      {"login", "a\nb"},
+      {"uid", "0"},
+      {"uid", "65535"},
+      {"gid", "0"},
+      {"uid", "-1"},
+      {"group", "audio"},
+      {"group", "audio:0"},
+      {"group", "root:x"},
+      {"home", "home"},
+      {"home", "/home/../x"},
+      {"home", "/"},
+      {"home", "/a:b"},
+      {"shell", "bash"},
+      {"shell", "/bin/sh\n"},
+      {"timezone", "../passwd"},
+      {"timezone", "/etc/x"},
+      {"hostname", ""},
+      {"hostname", "a b"},
+      {"hostname", std::string(64, 'a')},
   };
   for (const auto& test : cases) {
     EXPECT_FALSE(parse_user(with(test.key, test.value))) << test.key << "=" << test.value;
@@ -60,9 +75,10 @@ TEST(AgentUser, BadRecords) {
 }
 
 TEST(Passwd, ReplacesNameAndUid) {
-  EXPECT_EQ(passwd_with("root:x:0:0:root:/root:/bin/bash\nalice:x:7:7::/a:/b\nbob:x:1000:5::/c:/d\n",
-                        alice()),
-            "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/bash\n");
+  EXPECT_EQ(
+      passwd_with("root:x:0:0:root:/root:/bin/bash\nalice:x:7:7::/a:/b\nbob:x:1000:5::/c:/d\n",
+                  alice()),
+      "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/bash\n");
   EXPECT_EQ(passwd_with("", alice()), "alice:x:1000:1000::/home/alice:/bin/bash\n");
   EXPECT_EQ(passwd_with("nobody:x:65534", alice()),
             "nobody:x:65534\nalice:x:1000:1000::/home/alice:/bin/bash\n");
@@ -92,10 +108,10 @@ TEST(Hosts, KeepsOtherLines) {
 
 TEST(Environment, NoAccessibilityBusAndItsOwnCookie) {
   const auto environment = session_environment(alice(), 100, "/run/x", false);
-  EXPECT_THAT(environment, testing::IsSupersetOf({"DISPLAY=:100", "XAUTHORITY=/run/x",
-                                                  "HOME=/home/alice", "USER=alice",
-                                                  "TZ=Europe/Madrid", "NO_AT_BRIDGE=1",
-                                                  "XDG_RUNTIME_DIR=/run/user/1000"}));
+  EXPECT_THAT(environment,
+              testing::IsSupersetOf({"DISPLAY=:100", "XAUTHORITY=/run/x", "HOME=/home/alice",
+                                     "USER=alice", "TZ=Europe/Madrid", "NO_AT_BRIDGE=1",
+                                     "XDG_RUNTIME_DIR=/run/user/1000"}));
   EXPECT_THAT(session_environment(alice(), 100, "/x", true),
               testing::Contains("PULSE_SERVER=tcp:127.0.0.1:7100"));
 }

@@ -58,8 +58,8 @@ TEST(X11Wire, RequestsAreWholeWordsWithTheirLength) {
         query_tree(7), get_attributes(7), randr_version(1), randr_resources(1, 7),
         randr_disable_crtc(1, 2, 3), randr_set_size(1, 7, {.width = 800, .height = 600}),
         select_input(7, 1), map_window(7),
-        configure_window({.window = 7, .mask = 0x7f, .x = -1, .y = 2, .width = 3, .height = 4,
-                          .border = 0})}) {
+        configure_window(
+            {.window = 7, .mask = 0x7f, .x = -1, .y = 2, .width = 3, .height = 4, .border = 0})}) {
     std::uint16_t words = 0;
     std::memcpy(&words, request.data() + 2, sizeof(words));
     EXPECT_EQ(request.size(), words * 4U);
@@ -102,9 +102,8 @@ TEST(X11Wire, MalformedReplies) {
     const char* what;
     std::string bytes;
   };
-  const Case cases[] = {{"empty", ""},          {"one byte", "\x01"},
-                        {"cut", reply().substr(0, 23)}, {"error", error},
-                        {"event", event},       {"count past the end", lying}};
+  const Case cases[] = {{"empty", ""},    {"one byte", "\x01"}, {"cut", reply().substr(0, 23)},
+                        {"error", error}, {"event", event},     {"count past the end", lying}};
   for (const auto& test : cases) {
     if (std::string_view(test.what) != "count past the end") {
       EXPECT_FALSE(parse_idle(test.bytes)) << test.what;

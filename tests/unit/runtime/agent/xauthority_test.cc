@@ -22,8 +22,15 @@ TEST(Xauthority, Bytes) {
   const auto cookie = "\x00\x10\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\xff"sv;
   const auto name = "\x00\x12MIT-MAGIC-COOKIE-1"sv;
   EXPECT_EQ(xauthority_bytes("desk", 100, kCookie).value(),
-            bytes_of({"\x01\x00"sv, "\x00\x04" "desk"sv, "\x00\x03" "100"sv, name, cookie,
-                      "\xff\xff"sv, "\x00\x00"sv, "\x00\x03" "100"sv, name, cookie}));
+            bytes_of({"\x01\x00"sv,
+                      "\x00\x04"
+                      "desk"sv,
+                      "\x00\x03"
+                      "100"sv,
+                      name, cookie, "\xff\xff"sv, "\x00\x00"sv,
+                      "\x00\x03"
+                      "100"sv,
+                      name, cookie}));
 }
 
 TEST(Xauthority, IsWhatXauthReads) {
@@ -43,8 +50,8 @@ TEST(Xauthority, IsWhatXauthReads) {
 }
 
 TEST(Xauthority, RefusesWhatIsNoCookie) {
-  for (const char* text : {"", "00", "zz0102030405060708090a0b0c0d0eff",
-                           "000102030405060708090a0b0c0d0eff00"}) {
+  for (const char* text :
+       {"", "00", "zz0102030405060708090a0b0c0d0eff", "000102030405060708090a0b0c0d0eff00"}) {
     EXPECT_EQ(xauthority_bytes("h", 1, text).error().code, EINVAL) << text;
   }
 }
