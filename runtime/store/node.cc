@@ -108,7 +108,9 @@ Result<void> PgStore::observe(DesktopId id, Observed observed, const std::string
 Result<void> PgStore::observe_session(DesktopId id, const std::string& state,
                                       std::uint64_t idle_ms) {
   return change("observe session", "desktop " + std::to_string(id),
-                "UPDATE desktops SET session_state = $2, idle_ms = $3 WHERE id = $1",
+                // An agent's last words may arrive after the desktop's end.
+                "UPDATE desktops SET session_state = CASE WHEN observed IN ('stopped', 'failed')"
+                " THEN 'none' ELSE $2 END, idle_ms = $3 WHERE id = $1",
                 {parameter(id), state, std::to_string(idle_ms)});
 }
 

@@ -1,0 +1,3 @@
+#include "runtime/node/panald.h"
+
+int main(int argc, char** argv) { return panal::node::panald_main(argc, argv); }

@@ -1,0 +1,163 @@
+#include "runtime/node/host_operations.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace panal::node {
+
+using desktop::DesktopSpec;
+using store::Observed;
+
+std::uint32_t HostOperations::desktop_slots() const {
+  return parts_.slots.count() > 1 ? parts_.slots.count() - 1 : parts_.slots.count();
+}
+
+Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::Desktop& row) const {
+  PANAL_ASSIGN(const auto user, store.find_user(row.tenant, row.login));
+  if (!user) return fail(ENOENT, "user " + row.login + " is gone");
+  PANAL_ASSIGN(const auto versions, store.versions());
+  const auto version =
+      std::find_if(versions.begin(), versions.end(), [&row](const store::Version& one) {
+        return one.image == row.image && one.version == row.running_version;
+      });
+  if (version == versions.end())
+    return fail(ENOENT, "image " + row.image + " has no version " + row.running_version);
+  if (!row.id_slot) return fail(EINVAL, kernel_name(row.id) + " has no id range");
+
+  DesktopSpec spec;
+  spec.id = row.id;
+  spec.name = row.name;
+  spec.version_root = parts_.images.root_of(row.image, row.running_version);
+  spec.session = version->session;
+  spec.browser_sandbox = version->browser_sandbox;
+  spec.persistent = row.persistent;
+  spec.home = row.home;
+  spec.user = {user->tenant, user->login,           user->uid,  user->gid,      user->groups,
+               "/home/" + user->login, user->shell, user->lang, user->timezone, user->keyboard};
+  PANAL_ASSIGN(spec.ids, parts_.slots.range(*row.id_slot));
+  spec.limits.memory_bytes = config_.desktop_memory_bytes;
+  spec.limits.pids = config_.desktop_pids;
+  return spec;
+}
+
+Result<std::optional<Started>> HostOperations::start(store::Store& store, DesktopId id) {
+  auto claimed = store.claim_start(id, config_.node_name, desktop_slots());
+  if (!claimed) {
+    // What the store does not allow is the request's fault; a lost database is not.
+    const int code = claimed.error().code;
+    if (code != ENOTCONN && code != EAGAIN && code != EIO)
+      PANAL_TRY(store.observe(id, Observed::kFailed, claimed.error().context));
+    return tl::make_unexpected(std::move(claimed.error()));
+  }
+  if (!*claimed) return std::optional<Started>();
+  const store::Desktop& row = **claimed;
+  auto spec = spec_of(store, row);
+  if (!spec) {
+    PANAL_TRY(store.observe(id, Observed::kFailed, "prepare: " + spec.error().message()));
+    return tl::make_unexpected(std::move(spec.error()));
+  }
+  const auto progress = [&store, &log = parts_.log, id](std::string_view step) {
+    const bool inside = step == "container" || step == "network" || step == "agent";
+    // Only for people who watch: a start does not fail because nobody could be told.
+    const auto told = store.observe(id, inside ? Observed::kStarting : Observed::kComposing,
+                                    std::string(step));
+    if (!told) log->warning("observe", {{"why", told.error().message()}});
+  };
+  auto running = parts_.lifecycle.start(*spec, progress);
+  if (!running) {
+    std::string reason = running.error().reason();
+    if (!running.error().evidence.empty()) reason += "\n" + running.error().evidence;
+    PANAL_TRY(store.observe(id, Observed::kFailed, reason));
+    return fail(running.error().cause.code, running.error().reason());
+  }
+  Started started{std::move(*spec), std::move(running->init)};
+  // It runs even if nobody could be told: reconciling says it again.
+  if (auto told = store.observe(id, Observed::kRunning, ""); !told)
+    parts_.log->warning("observe", {{"why", told.error().message()}});
+  return std::optional<Started>(std::move(started));
+}
+
+Result<void> HostOperations::stop(store::Store& store, const DesktopSpec& spec,
+                                  const std::string& reason) {
+  if (auto told = store.observe(spec.id, Observed::kStopping, reason); !told)
+    parts_.log->warning("observe", {{"why", told.error().message()}});
+  const std::chrono::seconds grace{config_.stop_grace_seconds};
+  if (auto stopped = parts_.lifecycle.stop(spec, grace); !stopped) {
+    // Still "stopping": the loop comes back to it.
+    (void)store.observe(spec.id, Observed::kStopping, stopped.error().message());
+    return stopped;
+  }
+  return store.observe(spec.id, Observed::kStopped, reason);
+}
+
+Result<void> HostOperations::clear(store::Store& store, DesktopId id, const DesktopSpec* spec,
+                                   Observed observed, const std::string& reason) {
+  if (spec != nullptr)
+    PANAL_TRY(parts_.lifecycle.stop(*spec, std::chrono::milliseconds(0)));
+  else
+    PANAL_TRY(parts_.lifecycle.discard_leftovers(id));
+  return store.observe(id, observed, reason);
+}
+
+std::string HostOperations::why_ended(DesktopId id) {
+  const auto group =
+      kernel::Cgroup::open(parts_.cgroups, config_.cgroup_parent + "/" + kernel_name(id));
+  if (group) {
+    const auto statistics = group->statistics();
+    if (statistics && statistics->oom_kills.value_or(0) > 0)
+      return fmt::format("its init ended; {} of its processes were killed for want of memory "
+                         "(its limit is {} MiB)",
+                         *statistics->oom_kills, config_.desktop_memory_bytes >> 20U);
+  }
+  return "its init ended";
+}
+
+Result<void> HostOperations::remove(const DesktopSpec& spec) {
+  return parts_.lifecycle.stop(spec, std::chrono::seconds(config_.stop_grace_seconds));
+}
+
+Result<Started> HostOperations::adopt(store::Store& store, const store::Desktop& row) {
+  PANAL_ASSIGN(auto spec, spec_of(store, row));
+  PANAL_ASSIGN(auto running, parts_.lifecycle.adopt(spec));
+  parts_.hub.admit(row.id);
+  return Started{std::move(spec), std::move(running.init)};
+}
+
+Result<std::vector<Started>> HostOperations::take_over(store::Store& store) {
+  PANAL_ASSIGN(const auto rows, store.desktops_on(config_.node_name));
+  PANAL_ASSIGN(const auto traces, parts_.lifecycle.find());
+  std::set<DesktopId> alive;
+  for (const desktop::Trace& trace : traces)
+    if (trace.running) alive.insert(trace.id);
+
+  std::vector<Started> adopted;
+  std::set<DesktopId> live;
+  for (const store::Desktop& row : rows) {
+    // A start that panald's end cut short may lack any of its later steps: it is made again.
+    const bool complete =
+        row.observed == Observed::kRunning || row.observed == Observed::kStopping;
+    if (!complete || alive.count(row.id) == 0) continue;
+    auto one = adopt(store, row);
+    if (!one) {
+      parts_.log->warning("adopt_failed", {{"desktop", kernel_name(row.id)},
+                                           {"why", one.error().message()}});
+      continue;
+    }
+    parts_.log->info("adopted", {{"desktop", kernel_name(row.id)}});
+    live.insert(row.id);
+    adopted.push_back(std::move(*one));
+  }
+  // What cannot be removed now is tried again when the name is next used.
+  if (auto cleared = parts_.lifecycle.recover(live); !cleared)
+    parts_.log->warning("recover", {{"why", cleared.error().message()}});
+  for (const store::Desktop& row : rows) {
+    const bool at_rest = row.observed == Observed::kStopped || row.observed == Observed::kFailed;
+    if (!at_rest && live.count(row.id) == 0)
+      PANAL_TRY(store.observe(row.id, Observed::kStopped, "node restarted"));
+  }
+  return adopted;
+}
+
+}  // namespace panal::node

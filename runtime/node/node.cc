@@ -1,0 +1,286 @@
+#include "runtime/node/node.h"
+
+#include <pwd.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <future>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "runtime/node/agent_hub.h"
+#include "runtime/node/attach_desk.h"
+#include "runtime/node/control_server.h"
+#include "runtime/node/host_operations.h"
+#include "runtime/node/notify_thread.h"
+#include "runtime/node/prewarm_flow.h"
+#include "runtime/node/prewarm_process.h"
+#include "runtime/node/reconciler.h"
+#include "runtime/node/requests.h"
+#include "runtime/node/session_writer.h"
+#include "runtime/node/statistics.h"
+#include "runtime/node/version.h"
+#include "runtime/node/worker_pool.h"
+
+namespace panal::node {
+
+using std::chrono::seconds;
+
+namespace {
+
+constexpr seconds kScanEvery{30};
+constexpr seconds kLimitEvery{1};
+
+Result<std::unique_ptr<store::Store>> connect_within(const std::string& conninfo, seconds limit,
+                                                     Logger& log) {
+  const auto until = std::chrono::steady_clock::now() + limit;
+  for (bool told = false;; told = true) {
+    auto store = store::Store::connect(conninfo);
+    if (store || store.error().code != ENOTCONN || std::chrono::steady_clock::now() >= until)
+      return store;
+    if (!told) log.info("wait_for_database", {{"why", store.error().message()}});
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  }
+}
+
+}  // namespace
+
+struct Node::Impl {
+  Impl(const config::Config& settings, Programs beside, LoggerPtr logger)
+      : config(settings), programs(std::move(beside)), log(std::move(logger)), hub(loop, log) {}
+  ~Impl() {
+    // Who may still call into the others first. The workers need the loop (the hub answers them
+    // there), so it runs until they are done.
+    notify.reset();
+    if (control) {
+      std::promise<void> gone;
+      loop.post([this, &gone] {
+        control.reset();
+        gone.set_value();
+      });
+      if (thread.joinable()) gone.get_future().wait();
+    }
+    workers.reset();
+    clerk.reset();
+    loop.stop();
+    if (thread.joinable()) thread.join();
+  }
+
+  Result<void> open(seconds database_limit);
+  Result<void> open_control();
+  void wire();
+  void begin(std::vector<Started> adopted);
+  void tick_scan();
+  void tick_limit();
+  void on_session(DesktopId id, const AgentState& state);
+  void prewarm_if_ready(DesktopId id);
+  std::optional<Refusal> refusal(DesktopId id) const;
+  Result<UniqueFd> open_nx(DesktopId id) const;
+  nlohmann::json status() const;
+
+  config::Config config;
+  Programs programs;
+  LoggerPtr log;
+  std::unique_ptr<Host> host;
+  loop::Loop loop;
+  std::thread thread;
+  AgentHub hub;
+  std::optional<desktop::Lifecycle> lifecycle;
+  std::optional<HostOperations> operations;
+  std::unique_ptr<WorkerPool> clerk;
+  std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<NotifyThread> notify;
+  std::optional<Reconciler> reconciler;
+  std::optional<PrewarmFlow> prewarm;
+  std::set<DesktopId> prewarm_wanted;
+  std::optional<AttachDesk> attaches;
+  std::optional<SessionWriter> sessions;
+  std::optional<Requests> requests;
+  std::unique_ptr<ControlServer> control;
+  std::optional<loop::Timer> scan_timer, limit_timer;
+  std::optional<loop::Signals> signals;
+  std::promise<void> stopped;
+  bool stopping = false;
+};
+
+Result<void> Node::Impl::open(seconds database_limit) {
+  PANAL_ASSIGN(host, Host::open(config, programs, log));
+  lifecycle.emplace(host->parts(hub), config);
+  operations.emplace(HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(),
+                                           host->cgroups(), log},
+                     config);
+  const std::string conninfo = config.database_conninfo(store::kNodeRole);
+  PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));
+  PANAL_TRY(store->register_node(config.node_name, kVersion, ::getpid()));
+  const auto connect = [&conninfo] { return store::Store::connect(conninfo); };
+  PANAL_ASSIGN(clerk, WorkerPool::open(1, connect));
+  PANAL_ASSIGN(workers, WorkerPool::open(std::max(1U, config.parallel_starts), connect));
+
+  thread = std::thread([this] { loop.run(); });
+  wire();
+  PANAL_ASSIGN(auto adopted, operations->take_over(*store));
+  log->info("taken_over", {{"desktops", std::to_string(adopted.size())}});
+  std::promise<Result<void>> begun;
+  loop.post([this, &begun, &adopted] {
+    begin(std::move(adopted));
+    begun.set_value(open_control());
+  });
+  PANAL_TRY(begun.get_future().get());
+  PANAL_ASSIGN(notify, NotifyThread::open(
+                           std::move(store), "panal_node_" + config.node_name,
+                           [this](const std::string& payload) {
+                             loop.post([this, payload] { reconciler->wake(payload); });
+                           },
+                           log));
+  // What was asked for before we listened.
+  loop.post([this] { reconciler->scan(); });
+  return {};
+}
+
+void Node::Impl::wire() {
+  reconciler.emplace(
+      Reconciler::Parts{loop, *operations, *workers, *clerk, config.node_name, log},
+      Reconciler::Events{[this](DesktopId id) {
+                           prewarm_wanted.insert(id);
+                           prewarm_if_ready(id);
+                         },
+                         [this](DesktopId id) {
+                           prewarm_wanted.erase(id);
+                           prewarm->cancel(id);
+                           attaches->forget(id);
+                           sessions->forget(id);
+                         }});
+  prewarm.emplace(
+      PrewarmFlow::Parts{loop, hub, [this](DesktopId id) { return open_nx(id); },
+                         [this](DesktopId id, UniqueFd nx, const std::string& cookie)
+                             -> Result<std::unique_ptr<PrewarmRun>> {
+                           PANAL_ASSIGN(const IdRange range,
+                                        host->slots().range(operations->desktop_slots()));
+                           // A user of its own for each, from a range that no desktop has.
+                           const auto offset = static_cast<std::uint32_t>(id) % (range.count - 1);
+                           return launch_prewarm(programs.prewarm, range.first + 1 + offset,
+                                                 std::move(nx), cookie);
+                         },
+                         log},
+      std::max(1U, config.parallel_starts));
+  attaches.emplace(AttachDesk::Parts{loop, hub, [this](DesktopId id) { return refusal(id); },
+                                     [this](DesktopId id) { return open_nx(id); },
+                                     [this](DesktopId id) {
+                                       prewarm_wanted.erase(id);
+                                       prewarm->cancel(id);
+                                     }});
+  sessions.emplace(loop, *clerk, log);
+  requests.emplace(Requests::Parts{
+      *reconciler, *attaches, [this] { return status(); },
+      [this](DesktopId only) {
+        return statistics(*host, config.cgroup_parent, *reconciler, hub, only);
+      },
+      [this](DesktopId id) { return hub.suspend(id); },
+      [this] {
+        if (!std::exchange(stopping, true)) stopped.set_value();
+      }});
+  hub.set_events({[this](DesktopId id, const AgentState& state) { on_session(id, state); },
+                  [this](DesktopId id) { prewarm->on_settled(id); }});
+}
+
+void Node::Impl::begin(std::vector<Started> adopted) {
+  for (Started& one : adopted) reconciler->hold(std::move(one));
+  scan_timer.emplace(loop);
+  limit_timer.emplace(loop);
+  tick_scan();
+  tick_limit();
+  signals.emplace(loop, std::vector<int>{SIGTERM, SIGINT}, [this](int) {
+    if (!std::exchange(stopping, true)) stopped.set_value();
+  });
+}
+
+Result<void> Node::Impl::open_control() {
+  ControlServer::Options options;
+  options.path = config.node_socket();
+  if (const passwd* broker = ::getpwnam(config.broker_user.c_str())) {
+    options.group = broker->pw_gid;
+    options.peers.insert(broker->pw_uid);
+  } else {
+    log->warning("no_broker_user", {{"user", config.broker_user}});
+  }
+  PANAL_ASSIGN(control, ControlServer::open(
+                            loop, std::move(options),
+                            [this](const CallerPtr& caller, const nlohmann::json& request) {
+                              requests->handle(caller, request);
+                            },
+                            log));
+  return {};
+}
+
+void Node::Impl::tick_scan() {
+  clerk->submit([this](store::Store& store) {
+    if (auto told = store.register_node(config.node_name, kVersion, ::getpid()); !told)
+      log->warning("heartbeat", {{"why", told.error().message()}});
+  });
+  reconciler->scan();
+  scan_timer->start(kScanEvery, [this] { tick_scan(); });
+}
+
+void Node::Impl::tick_limit() {
+  // EBUSY: more is in use than the new limit allows; it is tried again.
+  if (const auto limit = host->limit().update(); !limit && limit.error().code != EBUSY)
+    log->warning("parent_limit", {{"why", limit.error().message()}});
+  limit_timer->start(kLimitEvery, [this] { tick_limit(); });
+}
+
+void Node::Impl::on_session(DesktopId id, const AgentState& state) {
+  sessions->note(id, state);
+  prewarm->on_session(id, state);
+  prewarm_if_ready(id);
+}
+
+void Node::Impl::prewarm_if_ready(DesktopId id) {
+  if (!config.prewarm || prewarm_wanted.count(id) == 0 || reconciler->running(id) == nullptr)
+    return;
+  const auto state = hub.state(id);
+  if (!state || !state->connected) return;  // an adopted one's agent is on its way
+  prewarm_wanted.erase(id);
+  prewarm->begin(id);
+}
+
+std::optional<Refusal> Node::Impl::refusal(DesktopId id) const {
+  if (reconciler->running(id) != nullptr) return std::nullopt;
+  if (reconciler->busy(id))
+    return Refusal{503, "Desktop " + std::to_string(id) + " is starting or stopping."};
+  return Refusal{503, "Desktop " + std::to_string(id) + " does not run on this node."};
+}
+
+Result<UniqueFd> Node::Impl::open_nx(DesktopId id) const {
+  const desktop::DesktopSpec* spec = reconciler->running(id);
+  if (spec == nullptr) return fail(ENOENT, kernel_name(id) + " does not run");
+  return lifecycle->open_nx_socket(id, spec->ids.first + spec->user.uid);
+}
+
+nlohmann::json Node::Impl::status() const {
+  return {{"node", config.node_name},
+          {"pid", ::getpid()},
+          {"version", kVersion},
+          {"running", reconciler->running_ids().size()},
+          {"desktops", reconciler->states()}};
+}
+
+Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Node::~Node() = default;
+
+Result<std::unique_ptr<Node>> Node::open(const config::Config& config, const Programs& programs,
+                                         LoggerPtr log, seconds database_limit) {
+  auto impl = std::make_unique<Impl>(config, programs, std::move(log));
+  PANAL_TRY(impl->open(database_limit));
+  return std::unique_ptr<Node>(new Node(std::move(impl)));
+}
+
+void Node::run() { impl_->stopped.get_future().wait(); }
+
+void Node::stop() {
+  impl_->loop.post([impl = impl_.get()] {
+    if (!std::exchange(impl->stopping, true)) impl->stopped.set_value();
+  });
+}
+
+}  // namespace panal::node

@@ -1,0 +1,305 @@
+#include "runtime/node/reconciler.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+namespace panal::node {
+
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+using store::Observed;
+using store::Store;
+
+namespace {
+constexpr seconds kFirstPause{1};
+constexpr seconds kLongestPause{60};
+}  // namespace
+
+Reconciler::Reconciler(Parts parts, Events events)
+    : parts_(std::move(parts)), events_(std::move(events)), retry_(parts_.loop) {}
+
+void Reconciler::hold(Started started) {
+  const DesktopId id = started.spec.id;
+  Entry& entry = entries_[id];
+  entry.held.emplace();
+  entry.held->started = std::move(started);
+  UniqueFd watched(::fcntl(entry.held->started.init.fd(), F_DUPFD_CLOEXEC, 0));
+  if (watched) {
+    entry.held->watch = std::make_unique<loop::Descriptor>(parts_.loop, std::move(watched));
+    entry.held->watch->wait(loop::Ready::kReadable, [this, id] { on_exit(id); });
+  } else {
+    parts_.log->error("watch", {{"why", fail_errno("duplicate pidfd").value().message()}});
+  }
+  if (events_.started) events_.started(id);
+}
+
+void Reconciler::scan() {
+  if (scanning_) {
+    scan_again_ = true;
+    return;
+  }
+  scanning_ = true;
+  parts_.clerk.submit([this, begun = finished_](Store& store) {
+    auto rows = std::make_shared<Result<std::vector<store::Desktop>>>(
+        store.desktops_on(parts_.node));
+    parts_.loop.post([this, rows, begun] {
+      scanning_ = false;
+      if (*rows)
+        on_rows(**rows, begun);
+      else
+        parts_.log->warning("scan", {{"why", rows->error().message()}});
+      if (std::exchange(scan_again_, false)) scan();
+    });
+  });
+}
+
+void Reconciler::wake(const std::string& payload) {
+  DesktopId id = 0;
+  const auto parsed = std::from_chars(payload.data(), payload.data() + payload.size(), id);
+  if (payload.empty() || parsed.ec != std::errc() || parsed.ptr != payload.data() + payload.size())
+    return scan();
+  parts_.clerk.submit([this, id, begun = finished_](Store& store) {
+    auto row = std::make_shared<Result<store::Desktop>>(store.desktop(id));
+    parts_.loop.post([this, id, row, begun] {
+      if (!*row || (*row)->node != parts_.node) return scan();
+      take_row(**row, begun);
+      consider(id);
+    });
+  });
+}
+
+void Reconciler::take_row(const store::Desktop& row, std::uint64_t begun) {
+  Entry& entry = entries_[row.id];
+  entry.known = true;
+  // Read before an operation ended: older than what that operation has read.
+  if (entry.busy || entry.finished > begun) return;
+  // A new request is not bound by the pause that an earlier one has earned.
+  if (row.generation > entry.row.generation) entry.not_before = {};
+  entry.row = row;
+}
+
+void Reconciler::on_rows(const std::vector<store::Desktop>& rows, std::uint64_t begun) {
+  std::set<DesktopId> seen;
+  for (const store::Desktop& row : rows) {
+    seen.insert(row.id);
+    take_row(row, begun);
+  }
+  std::vector<DesktopId> ids;
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    entry->second.known = seen.count(entry->first) > 0;
+    const bool forget = !entry->second.known && !entry->second.busy && !entry->second.held;
+    if (!forget) ids.push_back(entry->first);
+    entry = forget ? entries_.erase(entry) : std::next(entry);
+  }
+  for (const DesktopId id : ids) consider(id);
+}
+
+void Reconciler::consider(DesktopId id) {
+  Entry& entry = entries_[id];
+  if (entry.busy) return;
+  if (going_down_) {
+    if (stop_all_ && entry.held) return stop(id, entry, "the node was stopped");
+    return check_shut_down();
+  }
+  if (!entry.known) {
+    if (!entry.held) return;
+    // Its row was taken away under it.
+    parts_.log->warning("unknown_desktop", {{"desktop", kernel_name(id)}});
+    auto spec = std::make_shared<desktop::DesktopSpec>(entry.held->started.spec);
+    entry.held.reset();
+    if (events_.ended) events_.ended(id);
+    return run(id, [this, spec](Store&) -> Outcome {
+      auto removed = parts_.operations.remove(*spec);
+      return [this, removed = std::move(removed)](Entry&) {
+        if (!removed) parts_.log->error("remove", {{"why", removed.error().message()}});
+      };
+    });
+  }
+  const Action action = decide(entry.row, entry.held.has_value());
+  if (action == Action::kNone) return;
+  if (steady_clock::now() < entry.not_before) {
+    retry_.start(entry.pause, [this] { scan(); });
+    return;
+  }
+  act(id, entry, action);
+}
+
+void Reconciler::act(DesktopId id, Entry& entry, Action action) {
+  parts_.log->info("reconcile", {{"desktop", kernel_name(id)},
+                                 {"action", std::string(to_string(action))}});
+  switch (action) {
+    case Action::kNone: return;
+    case Action::kStart: return start(id);
+    case Action::kStop: return stop(id, entry, "");
+    case Action::kObserveRunning:
+      return run(id, [id](Store& store) -> Outcome {
+        const bool told = store.observe(id, Observed::kRunning, "").has_value();
+        return [told](Entry& done) {
+          if (told) done.pause = seconds(0);
+        };
+      });
+    case Action::kMarkStopped:
+      return run(id, [this, id](Store& store) -> Outcome {
+        auto cleared = parts_.operations.clear(store, id, nullptr, Observed::kStopped,
+                                               "it was found to have ended");
+        return [this, cleared = std::move(cleared)](Entry& done) {
+          if (cleared) return;
+          parts_.log->warning("clear", {{"why", cleared.error().message()}});
+          postpone(done);
+        };
+      });
+  }
+}
+
+void Reconciler::start(DesktopId id) {
+  run(id, [this, id](Store& store) -> Outcome {
+    auto result = std::make_shared<Result<std::optional<Started>>>(
+        parts_.operations.start(store, id));
+    return [this, id, result](Entry& entry) {
+      if (*result && **result) {
+        entry.pause = seconds(0);
+        return hold(std::move(***result));
+      }
+      if (!*result)
+        parts_.log->warning("start", {{"desktop", kernel_name(id)},
+                                      {"why", result->error().message()}});
+      // Also when somebody else had it: never ask in a circle.
+      postpone(entry);
+    };
+  });
+}
+
+void Reconciler::stop(DesktopId id, Entry& entry, const std::string& reason) {
+  auto spec = std::make_shared<desktop::DesktopSpec>(entry.held->started.spec);
+  entry.held.reset();
+  entry.crashes.forget();
+  if (events_.ended) events_.ended(id);
+  run(id, [this, spec, reason](Store& store) -> Outcome {
+    auto stopped = parts_.operations.stop(store, *spec, reason);
+    return [this, spec, stopped = std::move(stopped)](Entry& done) {
+      if (stopped) return;
+      parts_.log->error("stop", {{"desktop", kernel_name(spec->id)},
+                                 {"why", stopped.error().message()}});
+      postpone(done);
+    };
+  });
+}
+
+void Reconciler::on_exit(DesktopId id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end() || !found->second.held) return;
+  Entry& entry = found->second;
+  auto spec = std::make_shared<desktop::DesktopSpec>(entry.held->started.spec);
+  entry.held.reset();
+  if (events_.ended) events_.ended(id);
+  const bool wanted = entry.row.desired == store::Desired::kRunning;
+  const bool give_up = wanted && !entry.crashes.may_restart(steady_clock::now());
+  const std::size_t ends = entry.crashes.ends();
+  run(id, [this, id, spec, give_up, ends](Store& store) -> Outcome {
+    std::string reason = parts_.operations.why_ended(id);
+    parts_.log->warning("ended", {{"desktop", kernel_name(id)}, {"why", reason}});
+    if (give_up) reason += "; that was the time number " + std::to_string(ends) +
+                           " within 5 minutes, so it is not started again by itself";
+    auto cleared = parts_.operations.clear(
+        store, id, spec.get(), give_up ? Observed::kFailed : Observed::kStopped, reason);
+    return [this, cleared = std::move(cleared)](Entry& done) {
+      if (cleared) return;
+      parts_.log->error("clear", {{"why", cleared.error().message()}});
+      postpone(done);
+    };
+  });
+}
+
+void Reconciler::run(DesktopId id, std::function<Outcome(Store&)> work) {
+  entries_[id].busy = true;
+  parts_.workers.submit([this, id, work = std::move(work)](Store& store) {
+    Outcome outcome = work(store);
+    // What was asked for meanwhile: its notification came while we were busy.
+    auto fresh = store.desktop(id);
+    parts_.loop.post([this, id, outcome = std::move(outcome), fresh = std::move(fresh)] {
+      finish(id, outcome, fresh);
+    });
+  });
+}
+
+void Reconciler::finish(DesktopId id, const Outcome& outcome, const Result<store::Desktop>& fresh) {
+  Entry& entry = entries_[id];
+  entry.busy = false;
+  if (outcome) outcome(entry);
+  if (fresh) {
+    take_row(*fresh, finished_);
+    entry.finished = ++finished_;
+    consider(id);
+  } else if (fresh.error().code == ENOENT) {
+    entry.known = false;
+    consider(id);
+  } else {
+    postpone(entry);
+    retry_.start(entry.pause, [this] { scan(); });
+  }
+  check_shut_down();
+}
+
+void Reconciler::postpone(Entry& entry) {
+  entry.pause = std::clamp(entry.pause * 2, kFirstPause, kLongestPause);
+  entry.not_before = steady_clock::now() + entry.pause;
+}
+
+const desktop::DesktopSpec* Reconciler::running(DesktopId id) const {
+  const auto found = entries_.find(id);
+  return found != entries_.end() && found->second.held ? &found->second.held->started.spec
+                                                       : nullptr;
+}
+
+pid_t Reconciler::init_pid(DesktopId id) const {
+  const auto found = entries_.find(id);
+  return found != entries_.end() && found->second.held ? found->second.held->started.init.pid()
+                                                       : -1;
+}
+
+std::vector<DesktopId> Reconciler::running_ids() const {
+  std::vector<DesktopId> ids;
+  for (const auto& [id, entry] : entries_)
+    if (entry.held) ids.push_back(id);
+  return ids;
+}
+
+bool Reconciler::busy(DesktopId id) const {
+  const auto found = entries_.find(id);
+  return found != entries_.end() && found->second.busy;
+}
+
+std::map<std::string, std::size_t> Reconciler::states() const {
+  std::map<std::string, std::size_t> counts;
+  for (const auto& [id, entry] : entries_)
+    if (entry.known) ++counts[std::string(store::to_string(entry.row.observed))];
+  return counts;
+}
+
+void Reconciler::shut_down(bool stop_desktops, std::function<void(std::size_t)> progress,
+                           std::function<void()> done) {
+  going_down_ = true;
+  stop_all_ = stop_all_ || stop_desktops;
+  down_progress_ = std::move(progress);
+  down_done_ = std::move(done);
+  std::vector<DesktopId> ids;
+  for (const auto& [id, entry] : entries_) ids.push_back(id);
+  for (const DesktopId id : ids) consider(id);
+  check_shut_down();
+}
+
+void Reconciler::check_shut_down() {
+  if (!going_down_ || !down_done_) return;
+  const auto left = std::count_if(entries_.begin(), entries_.end(), [this](const auto& item) {
+    return item.second.busy || (stop_all_ && item.second.held);
+  });
+  if (down_progress_) down_progress_(static_cast<std::size_t>(left));
+  if (left > 0) return;
+  const auto done = std::exchange(down_done_, nullptr);
+  done();
+}
+
+}  // namespace panal::node

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/log.h"
+#include "runtime/loop/loop.h"
+#include "runtime/node/decide.h"
+#include "runtime/node/operations.h"
+#include "runtime/node/worker_pool.h"
+
+namespace panal::node {
+
+/// Makes what is match what the store wants, desktop by desktop, at most one operation each at a time.
+/// On the loop's thread but for the operations, which workers run.
+class Reconciler {
+ public:
+  struct Events {
+    std::function<void(DesktopId)> started;  ///< also after a take-over
+    std::function<void(DesktopId)> ended;    ///< or is being stopped
+  };
+  struct Parts {
+    loop::Loop& loop;
+    Operations& operations;
+    WorkerPool& workers;  ///< starts and stops
+    WorkerPool& clerk;    ///< short database work
+    std::string node;
+    LoggerPtr log;
+  };
+
+  Reconciler(Parts parts, Events events);
+
+  /// Desktops that ran before panald did.
+  void hold(Started adopted);
+  /// Reads all rows and acts on each; calls while one is under way run it once more afterwards.
+  void scan();
+  /// Reads one row and acts on it; for a notification's payload (empty: all).
+  void wake(const std::string& payload);
+
+  /// What it was started with; null when it does not run.
+  [[nodiscard]] const desktop::DesktopSpec* running(DesktopId id) const;
+  [[nodiscard]] std::vector<DesktopId> running_ids() const;
+  /// Of its init; -1 when it does not run.
+  [[nodiscard]] pid_t init_pid(DesktopId id) const;
+  /// True while an operation for it is under way.
+  [[nodiscard]] bool busy(DesktopId id) const;
+  /// Desktops by observed state, as last read.
+  [[nodiscard]] std::map<std::string, std::size_t> states() const;
+
+  /// Starts nothing any more, and stops what runs where `stop_desktops`; `done` once nothing is
+  /// under way.
+  void shut_down(bool stop_desktops, std::function<void(std::size_t left)> progress,
+                 std::function<void()> done);
+
+ private:
+  struct Held {
+    Started started;
+    std::unique_ptr<loop::Descriptor> watch;
+  };
+  struct Entry {
+    store::Desktop row;
+    bool known = false;  ///< the store has a row
+    bool busy = false;
+    std::uint64_t finished = 0;  ///< number of its last operation that ended
+    std::optional<Held> held;
+    CrashLimit crashes;
+    std::chrono::steady_clock::time_point not_before{};
+    std::chrono::seconds pause{0};
+  };
+  using Outcome = std::function<void(Entry&)>;
+
+  void on_rows(const std::vector<store::Desktop>& rows, std::uint64_t begun);
+  /// `begun`: finished_ when the row's reading began.
+  void take_row(const store::Desktop& row, std::uint64_t begun);
+  void consider(DesktopId id);
+  void act(DesktopId id, Entry& entry, Action action);
+  void start(DesktopId id);
+  void stop(DesktopId id, Entry& entry, const std::string& reason);
+  void on_exit(DesktopId id);
+  /// Runs `work` on a worker, then on the loop what it returned, then looks at the fresh row.
+  void run(DesktopId id, std::function<Outcome(store::Store&)> work);
+  void finish(DesktopId id, const Outcome& outcome, const Result<store::Desktop>& fresh);
+  void postpone(Entry& entry);
+  void check_shut_down();
+
+  Parts parts_;
+  Events events_;
+  std::map<DesktopId, Entry> entries_;
+  loop::Timer retry_;
+  std::uint64_t finished_ = 0;  ///< operations that have ended, of all desktops
+  bool scanning_ = false;
+  bool scan_again_ = false;
+  bool going_down_ = false;
+  bool stop_all_ = false;
+  std::function<void(std::size_t)> down_progress_;
+  std::function<void()> down_done_;
+};
+
+}  // namespace panal::node

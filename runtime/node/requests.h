@@ -1,0 +1,42 @@
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "runtime/node/attach_desk.h"
+#include "runtime/node/control_server.h"
+#include "runtime/node/reconciler.h"
+
+namespace panal::node {
+
+/// What panald's socket can be asked (runtime/control/control.h), by whom.
+class Requests {
+ public:
+  struct Parts {
+    Reconciler& reconciler;
+    AttachDesk& attaches;
+    std::function<nlohmann::json()> status;
+    std::function<nlohmann::json(DesktopId only)> statistics;
+    std::function<Result<void>(DesktopId)> suspend;
+    std::function<void()> exit;  ///< soon: panald ends
+  };
+  explicit Requests(Parts parts) : parts_(std::move(parts)) {}
+
+  void handle(const CallerPtr& caller, const nlohmann::json& request);
+
+ private:
+  void attach(const CallerPtr& caller, const nlohmann::json& request);
+  void open(const CallerPtr& caller, const nlohmann::json& request);
+  void suspend(const CallerPtr& caller, const nlohmann::json& request);
+  void shut_down(const CallerPtr& caller, const nlohmann::json& request);
+
+  Parts parts_;
+};
+
+/// Fields of a request, with the default where the field is absent or of another type.
+[[nodiscard]] std::string text_of(const nlohmann::json& request, const char* key);
+[[nodiscard]] bool flag_of(const nlohmann::json& request, const char* key, bool otherwise);
+[[nodiscard]] std::int64_t number_of(const nlohmann::json& request, const char* key);
+
+}  // namespace panal::node
