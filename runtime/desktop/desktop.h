@@ -19,7 +19,7 @@ struct UserRecord {
   std::uint32_t uid = 1000;
   std::uint32_t gid = 1000;
   std::vector<std::pair<std::string, std::uint32_t>> groups;  ///< supplementary
-  std::string home_path;                                       ///< inside, e.g. /home/alice
+  std::string home_path;                                      ///< inside, e.g. /home/alice
   std::string shell = "/bin/bash";
   std::string lang = "C.UTF-8";
   std::string timezone = "Etc/UTC";
@@ -33,8 +33,8 @@ struct DesktopSpec {
   std::string version_root;  ///< the image version's tree
   std::vector<std::string> session;
   bool browser_sandbox = false;
-  bool persistent = false;   ///< keep the upper
-  std::string home;          ///< name of the home in the home store
+  bool persistent = false;  ///< keep the upper
+  std::string home;         ///< name of the home in the home store
   UserRecord user;
   IdRange ids;
   Limits limits;

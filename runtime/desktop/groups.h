@@ -37,7 +37,8 @@ class KernelGroups final : public DesktopGroups {
   std::string parent_;
 };
 
-/// Whether /proc/PID/status (proc(5)) is that of a pid 1 one pid namespace below the reader's, alive.
+/// Whether /proc/PID/status (proc(5)) is that of a pid 1 one pid namespace below the reader's,
+/// alive.
 [[nodiscard]] bool is_container_init(std::string_view status);
 
 }  // namespace panal::desktop

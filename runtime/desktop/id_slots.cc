@@ -32,8 +32,8 @@ IdRange largest_common(const std::vector<IdRange>& users, const std::vector<IdRa
   for (const IdRange& u : users) {
     for (const IdRange& g : groups) {
       const std::uint32_t first = std::max(u.first, g.first);
-      const std::uint64_t end = std::min(std::uint64_t{u.first} + u.count,
-                                         std::uint64_t{g.first} + g.count);
+      const std::uint64_t end =
+          std::min(std::uint64_t{u.first} + u.count, std::uint64_t{g.first} + g.count);
       if (end > first && end - first > best.count)
         best = IdRange{first, static_cast<std::uint32_t>(end - first)};
     }
@@ -89,8 +89,9 @@ Result<IdSlots> IdSlots::make(IdRange configured, std::string_view subuid,
     range = largest_common(*users, *groups);
     where = "root's lines in /etc/subuid and /etc/subgid";
     if (range.count == 0)
-      return fail(ENOENT, "no ids for desktops: root has no common range in /etc/subuid and "
-                          "/etc/subgid; add the line root:1000000:65536000 to both");
+      return fail(ENOENT,
+                  "no ids for desktops: root has no common range in /etc/subuid and "
+                  "/etc/subgid; add the line root:1000000:65536000 to both");
   }
   if (range.first < kLeastId)
     return fail(EINVAL, where + " give " + describe(range) +

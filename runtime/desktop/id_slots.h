@@ -16,8 +16,8 @@ inline constexpr std::uint32_t kIdsPerDesktop = 65536;
 /// The ranges /etc/subuid (subuid(5)) gives `user`, in file order. Comments and empty lines are
 /// skipped, a name is also matched by `uid`. Errors: EPROTO "line n: ..." for a line of the user
 /// that does not parse; other users' lines are not our business.
-[[nodiscard]] Result<std::vector<IdRange>> parse_subid(std::string_view text,
-                                                       std::string_view user, std::uint32_t uid);
+[[nodiscard]] Result<std::vector<IdRange>> parse_subid(std::string_view text, std::string_view user,
+                                                       std::uint32_t uid);
 
 /// The node's host ids, cut into slots of kIdsPerDesktop, one a desktop.
 class IdSlots {

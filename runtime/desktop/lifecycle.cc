@@ -21,8 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 
 storage::RootSpec root_spec(const DesktopSpec& spec, const Places& places) {
-  return storage::RootSpec{spec.version_root, places.upper, places.root, spec.ids,
-                           spec.persistent};
+  return storage::RootSpec{spec.version_root, places.upper, places.root, spec.ids, spec.persistent};
 }
 
 storage::HomeSpec home_spec(const DesktopSpec& spec, const Places& places) {
@@ -33,8 +32,8 @@ storage::HomeSpec home_spec(const DesktopSpec& spec, const Places& places) {
 /// The network namespace of a process that is held by descriptor: the second look makes sure that
 /// the pid was still its own when the name was looked up.
 Result<UniqueFd> net_namespace_of(const Pidfd& init) {
-  PANAL_ASSIGN(const Dir process, Dir::open(std::string(kernel_paths::kProc) + "/" +
-                                            std::to_string(init.pid())));
+  PANAL_ASSIGN(const Dir process,
+               Dir::open(std::string(kernel_paths::kProc) + "/" + std::to_string(init.pid())));
   PANAL_ASSIGN(UniqueFd ns, process.open_file("ns/net", O_RDONLY));
   PANAL_ASSIGN(const bool ended, init.wait_exit(milliseconds{0}));
   if (ended) return fail(ESRCH, "the desktop's init has ended");
@@ -87,9 +86,9 @@ tl::expected<RunningDesktop, StepError> Lifecycle::start(const DesktopSpec& spec
   const auto push = [&](const char* what, std::function<Result<void>()> action) {
     undo.push([this, what, id = spec.id, action = std::move(action)] {
       if (const auto done = action(); !done)
-        parts_.log->warning("undo_failed", {{"desktop", kernel_name(id)},
-                                            {"step", what},
-                                            {"why", done.error().message()}});
+        parts_.log->warning(
+            "undo_failed",
+            {{"desktop", kernel_name(id)}, {"step", what}, {"why", done.error().message()}});
     });
   };
   const auto failed = [&](Error cause) {
@@ -157,8 +156,8 @@ tl::expected<RunningDesktop, StepError> Lifecycle::start(const DesktopSpec& spec
     return failed(done.error());
 
   undo.release();
-  parts_.log->info("desktop_started", {{"desktop", kernel_name(spec.id)},
-                                       {"init", std::to_string(init->pid())}});
+  parts_.log->info("desktop_started",
+                   {{"desktop", kernel_name(spec.id)}, {"init", std::to_string(init->pid())}});
   return RunningDesktop{spec.id, std::move(*init)};
 }
 
@@ -171,8 +170,8 @@ Result<void> Lifecycle::remove_all(const DesktopSpec& spec, bool has_home) {
   errors.note(parts_.shared.remove(places.host));
   if (has_home) {
     errors.note(parts_.homes.detach(home_spec(spec, places)));
-  } else if (::umount2(places.home.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 &&
-             errno != EINVAL && errno != ENOENT && errno != EPERM) {
+  } else if (::umount2(places.home.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL &&
+             errno != ENOENT && errno != EPERM) {
     errors.note(fail_errno("unmount", places.home));
   }
   errors.note(parts_.compose.destroy(root_spec(spec, places)));

@@ -49,6 +49,7 @@ struct Trace {
 /// calls for one desktop must not.
 class Lifecycle {
  public:
+  /// All that `parts` names, and `config`, must outlive it.
   Lifecycle(Parts parts, const config::Config& config);
 
   /// Runs every step: blocks for up to config.start_timeout_seconds plus the mounts.
@@ -78,9 +79,10 @@ class Lifecycle {
   [[nodiscard]] Result<void> recover(const std::set<DesktopId>& live);
 
   /// Connects the socket its nxagent listens on. `owner` is the session user's uid on the host
-  /// (ids.first + uid). The path is the desktop's to write, so nothing in it is followed or trusted:
-  /// opened O_PATH beneath the tmpfs without links, type and owner checked, connected through
-  /// the descriptor; non-blocking. Errors: ENOENT, ECONNREFUSED, EPERM with what was found there.
+  /// (ids.first + uid). The path is the desktop's to write, so nothing in it is followed or
+  /// trusted: opened O_PATH beneath the tmpfs without links, type and owner checked, connected
+  /// through the descriptor; non-blocking. Errors: ENOENT, ECONNREFUSED, EPERM with what was found
+  /// there.
   [[nodiscard]] Result<UniqueFd> open_nx_socket(DesktopId id, std::uint32_t owner) const;
 
   /// Where the shared tmpfs of a desktop is: desktop_run_dir(id)/host.

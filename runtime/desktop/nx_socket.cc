@@ -23,8 +23,8 @@ Result<UniqueFd> connect_beneath(const std::string& shared_dir, const std::strin
   open_how how{};
   how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  const UniqueFd object(static_cast<int>(
-      ::syscall(SYS_openat2, dir.get(), relative.c_str(), &how, sizeof how)));
+  const UniqueFd object(
+      static_cast<int>(::syscall(SYS_openat2, dir.get(), relative.c_str(), &how, sizeof how)));
   if (!object) {
     if (errno == ELOOP || errno == EXDEV)
       return fail(EPERM, path + " is behind a link, which a desktop may not put there");

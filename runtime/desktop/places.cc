@@ -70,8 +70,7 @@ Result<void> remove_run_dir(const Places& places) {
 }
 
 std::optional<DesktopId> parse_kernel_name(std::string_view name) {
-  if (name.size() < 2 || name.front() != 'd' || name[1] < '1' || name[1] > '9')
-    return std::nullopt;
+  if (name.size() < 2 || name.front() != 'd' || name[1] < '1' || name[1] > '9') return std::nullopt;
   DesktopId id = 0;
   const char* end = name.data() + name.size();
   const auto [at, error] = std::from_chars(name.data() + 1, end, id);

@@ -21,8 +21,7 @@ constexpr int kEvidenceLines = 12;
 constexpr std::size_t kTailBytes = 16384;
 
 Result<void> write_file(const Dir& dir, const std::string& name, const std::string& text) {
-  PANAL_ASSIGN(const UniqueFd fd,
-               dir.open_file(name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
+  PANAL_ASSIGN(const UniqueFd fd, dir.open_file(name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   const ssize_t put = ::write(fd.get(), text.data(), text.size());
   if (put < 0) return fail_errno("write", dir.path() + "/" + name);
   if (static_cast<std::size_t>(put) != text.size())
@@ -121,8 +120,7 @@ Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
   PANAL_TRY(write_file(dir, "seccomp.list", render_seccomp_list(spec.desktop.browser_sandbox)));
   PANAL_TRY(write_file(dir, "lxc.conf", text));
   // The evidence of a failed start is this start's.
-  for (const char* log : {kLxcLog, kConsoleLog})
-    (void)::unlink((spec.log_dir + "/" + log).c_str());
+  for (const char* log : {kLxcLog, kConsoleLog}) (void)::unlink((spec.log_dir + "/" + log).c_str());
   PANAL_ASSIGN(Pidfd init,
                spawners_.start(StartRequest{name, config, options_.lxc_path,
                                             spec.log_dir + "/" + kLxcLog, spec.desktop.ids}));

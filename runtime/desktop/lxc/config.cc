@@ -29,15 +29,17 @@ constexpr const char* kCapabilities =
 
 /// Files and directories that tell about the host or let one reach it. With no leading slash: they
 /// are taken below the new root.
-constexpr std::array kMaskedFiles = {"proc/kcore",       "proc/keys",       "proc/key-users",
+constexpr std::array kMaskedFiles = {"proc/kcore",       "proc/keys",        "proc/key-users",
                                      "proc/timer_list",  "proc/sched_debug", "proc/latency_stats",
-                                     "proc/kallsyms",    "proc/kmsg",       "proc/slabinfo",
-                                     "proc/vmallocinfo", "proc/zoneinfo",   "proc/pagetypeinfo",
-                                     "proc/buddyinfo",   "proc/interrupts", "proc/sysrq-trigger"};
-constexpr std::array kMaskedDirs = {"proc/acpi",        "proc/scsi",     "proc/pressure",
-                                    "sys/kernel/mm",    "sys/kernel/debug", "sys/kernel/tracing",
-                                    "sys/kernel/slab",  "sys/firmware",  "sys/fs/cgroup",
-                                    "sys/devices/virtual/powercap", "sys/block", "sys/module"};
+                                     "proc/kallsyms",    "proc/kmsg",        "proc/slabinfo",
+                                     "proc/vmallocinfo", "proc/zoneinfo",    "proc/pagetypeinfo",
+                                     "proc/buddyinfo",   "proc/interrupts",  "proc/sysrq-trigger"};
+constexpr std::array kMaskedDirs = {"proc/acpi",        "proc/scsi",
+                                    "proc/pressure",    "sys/kernel/mm",
+                                    "sys/kernel/debug", "sys/kernel/tracing",
+                                    "sys/kernel/slab",  "sys/firmware",
+                                    "sys/fs/cgroup",    "sys/devices/virtual/powercap",
+                                    "sys/block",        "sys/module"};
 
 /// liblxc ends a value at the line's end and takes what is behind a " #" as it is; there is no
 /// escape for a newline.
@@ -66,8 +68,8 @@ std::string fstab_field(std::string_view text) {
 /// A path inside the desktop that comes from the store: absolute, plain, no way upwards.
 Result<std::string> inside_path(std::string_view path) {
   const bool plain = std::all_of(path.begin(), path.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '/' || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+           c == '.' || c == '_' || c == '-';
   });
   const std::string closed = std::string(path) + "/";
   if (!plain || path.size() < 2 || path.front() != '/' || path.size() > 200 ||
@@ -86,8 +88,8 @@ class Text {
   }
   void mount(std::string_view source, std::string_view target, std::string_view type,
              std::string_view options) {
-    line("lxc.mount.entry", fmt::format("{} {} {} {} 0 0", fstab_field(source),
-                                        fstab_field(target), type, options));
+    line("lxc.mount.entry",
+         fmt::format("{} {} {} {} 0 0", fstab_field(source), fstab_field(target), type, options));
   }
   [[nodiscard]] std::string take() { return std::move(text_); }
 
@@ -126,14 +128,13 @@ void add_mounts(Text& text, const ContainerSpec& spec, const ConfigSite& site,
   text.line("lxc.rootfs.path", "dir:" + spec.root);
   text.line("lxc.autodev", "1");
   text.line("lxc.mount.auto", "proc:mixed sys:ro");
-  text.mount("tmpfs", "tmp", "tmpfs",
-             fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=65536,create=dir",
-                         scratch_mib));
-  text.mount("tmpfs", "run", "tmpfs",
-             "nosuid,nodev,mode=755,size=16m,nr_inodes=8192,create=dir");
-  text.mount("tmpfs", "dev/shm", "tmpfs",
-             fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=16384,create=dir",
-                         scratch_mib));
+  text.mount(
+      "tmpfs", "tmp", "tmpfs",
+      fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=65536,create=dir", scratch_mib));
+  text.mount("tmpfs", "run", "tmpfs", "nosuid,nodev,mode=755,size=16m,nr_inodes=8192,create=dir");
+  text.mount(
+      "tmpfs", "dev/shm", "tmpfs",
+      fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=16384,create=dir", scratch_mib));
   text.mount(spec.shared_dir, std::string(agent::kSharedDir).substr(1), "none",
              "bind,nosuid,nodev,noexec,create=dir");
   text.mount(site.agent_program, std::string(agent::kAgentProgram).substr(1), "none",
@@ -205,15 +206,14 @@ std::string host_name(std::string_view name, DesktopId id) {
 }
 
 Result<std::string> render_config(const ContainerSpec& spec, const ConfigSite& site) {
-  for (const auto& [what, value] :
-       {std::pair<const char*, const std::string&>{"root", spec.root},
-        {"home", spec.home},
-        {"shared directory", spec.shared_dir},
-        {"log directory", spec.log_dir},
-        {"agent program", site.agent_program},
-        {"cgroup parent", site.cgroup_parent},
-        {"seccomp profile", site.seccomp_profile},
-        {"empty directory", site.empty_dir}})
+  for (const auto& [what, value] : {std::pair<const char*, const std::string&>{"root", spec.root},
+                                    {"home", spec.home},
+                                    {"shared directory", spec.shared_dir},
+                                    {"log directory", spec.log_dir},
+                                    {"agent program", site.agent_program},
+                                    {"cgroup parent", site.cgroup_parent},
+                                    {"seccomp profile", site.seccomp_profile},
+                                    {"empty directory", site.empty_dir}})
     PANAL_TRY(check_line(what, value));
   PANAL_ASSIGN(const std::string home, inside_path(spec.desktop.user.home_path));
   if (spec.desktop.ids.count == 0 || spec.desktop.ids.first == 0)

@@ -28,10 +28,10 @@ inline constexpr const char* kConsoleLog = "console.log";
 /// A desktop's user-chosen name as a host name: [a-z0-9-], at most 63 characters, never empty.
 [[nodiscard]] std::string host_name(std::string_view name, DesktopId id);
 
-/// The liblxc configuration (lxc.container.conf(5)). It has no lxc.namespace.share.user: the spawner
-/// adds the user namespace it has made. Both cgroup versions' keys are there: liblxc ignores those
-/// of the version that is not in use.
-/// Errors: EINVAL for a value that would change the file's meaning.
+/// The liblxc configuration (lxc.container.conf(5)). It has no lxc.namespace.share.user: the
+/// spawner adds the user namespace it has made. Both cgroup versions' keys are there: liblxc
+/// ignores those of the version that is not in use. Errors: EINVAL for a value that would change
+/// the file's meaning.
 [[nodiscard]] Result<std::string> render_config(const ContainerSpec& spec, const ConfigSite& site);
 
 }  // namespace panal::desktop::lxc

@@ -5,6 +5,7 @@
 #include <lxc/lxccontainer.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,9 +28,8 @@ namespace {
 constexpr const char* kLxcLocks = "/run/lxc/lock";
 
 std::string failed(const Error& error) {
-  auto text = agent::encode(agent::Frame("failed")
-                                .add("code", std::to_string(error.code))
-                                .add("reason", error.context));
+  auto text = agent::encode(
+      agent::Frame("failed").add("code", std::to_string(error.code)).add("reason", error.context));
   return text.value_or("failed code=5 reason=unknown");
 }
 
@@ -105,8 +105,8 @@ struct Started {
 Result<Started> start(const StartRequest& request) {
   PANAL_ASSIGN(const UniqueFd user_namespace, make_user_namespace(request.ids));
   // The monitor closes what it inherits, so it opens the namespace through us.
-  const std::string path = fmt::format("{}/{}/fd/{}", kernel_paths::kProc, ::getpid(),
-                                       user_namespace.get());
+  const std::string path =
+      fmt::format("{}/{}/fd/{}", kernel_paths::kProc, ::getpid(), user_namespace.get());
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return fail_errno("socketpair");
@@ -133,11 +133,16 @@ Result<void> serve(const UniqueFd& socket) {
   // to cover what the configuration says.
   if (::clearenv() != 0 || ::setenv("PATH", "/nonexistent", 1) != 0)
     return fail_errno("clear the environment");
+  // Inherited by every container: a core file may be as large as the desktop. (liblxc's own
+  // lxc.prlimit wants CAP_SYS_RESOURCE even to lower a limit.)
+  const rlimit none{0, 0};
+  if (::setrlimit(RLIMIT_CORE, &none) != 0) return fail_errno("limit core files");
   for (;;) {
     PANAL_ASSIGN(const FdMessage message, receive_message(socket, -1));
     if (message.text.empty()) return {};
     const auto request = parse_request(message.text);
-    auto started = request ? start(*request) : Result<Started>(tl::make_unexpected(request.error()));
+    auto started =
+        request ? start(*request) : Result<Started>(tl::make_unexpected(request.error()));
     if (started)
       PANAL_TRY(send_message(socket, started->text, started->init.get()));
     else

@@ -23,8 +23,8 @@ struct StartRequest {
   IdRange ids;
 };
 
-/// A spawner's life: moves to the root of every cgroup hierarchy, serves requests on `socket` one at
-/// a time, returns when the other side has closed it. Single-threaded.
+/// A spawner's life: moves to the root of every cgroup hierarchy, serves requests on `socket` one
+/// at a time, returns when the other side has closed it. Single-threaded.
 [[nodiscard]] Result<void> serve(const UniqueFd& socket);
 
 /// panald's side of one request. Errors: what the spawner says (ECHILD when

@@ -97,8 +97,8 @@ Result<Pidfd> SpawnerPool::start(const StartRequest& request) {
   // A late answer must not be taken for the next request's.
   if (!answer && (answer.error().code == ETIMEDOUT || answer.error().code == EPIPE ||
                   answer.error().code == EPROTO || answer.error().code == EMSGSIZE)) {
-    log_->warning("spawner_ended", {{"pid", std::to_string(mine->pid)},
-                                    {"why", answer.error().message()}});
+    log_->warning("spawner_ended",
+                  {{"pid", std::to_string(mine->pid)}, {"why", answer.error().message()}});
     end(*mine);
   }
   mine->busy = false;

@@ -12,8 +12,8 @@
 #include <string>
 
 #include "engine/base/cleanup.h"
-#include "engine/base/tree.h"
 #include "engine/base/kernel_paths.h"
+#include "engine/base/tree.h"
 
 namespace panal::desktop::lxc {
 namespace {
@@ -55,8 +55,7 @@ Result<UniqueFd> make_user_namespace(IdRange ids) {
 
   PANAL_ASSIGN(const Dir process,
                Dir::open(std::string(kernel_paths::kProc) + "/" + std::to_string(child)));
-  const std::string map =
-      "0 " + std::to_string(ids.first) + " " + std::to_string(ids.count) + "\n";
+  const std::string map = "0 " + std::to_string(ids.first) + " " + std::to_string(ids.count) + "\n";
   PANAL_TRY(process.write("uid_map", map));
   PANAL_TRY(process.write("gid_map", map));
   return process.open_file("ns/user", O_RDONLY);

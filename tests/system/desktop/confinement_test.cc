@@ -12,14 +12,14 @@
 namespace panal::desktop {
 namespace {
 
-using testing::errno_of;
-using testing::Sandbox;
-using testing::value_of;
+using std::chrono::milliseconds;
 using ::testing::Each;
+using testing::errno_of;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using std::chrono::milliseconds;
+using testing::Sandbox;
+using testing::value_of;
 
 /// One desktop for all the looks from inside.
 class Confinement : public ::testing::Test {
@@ -58,26 +58,70 @@ TEST_F(Confinement, RefusedCallsAreRefusedFromInside) {
     int error;
   };
   const Case cases[] = {
-      {"bpf", EPERM}, {"perf_event_open", EPERM}, {"userfaultfd", EPERM}, {"keyctl", EPERM},
-      {"add_key", EPERM}, {"request_key", EPERM}, {"io_uring_setup", ENOSYS},
-      {"open_by_handle_at", EPERM}, {"name_to_handle_at", EOPNOTSUPP}, {"fanotify_init", EPERM},
-      {"mount", EPERM}, {"umount2", EPERM}, {"move_mount", ENOSYS}, {"fsopen", ENOSYS},
-      {"fsmount", ENOSYS}, {"open_tree", ENOSYS}, {"mount_setattr", ENOSYS},
-      {"pivot_root", EPERM}, {"setns", EPERM}, {"unshare_newuser", EPERM},
-      {"clone_newuser", EPERM}, {"clone3", ENOSYS}, {"ptrace", EPERM},
-      {"process_vm_readv", EPERM}, {"process_madvise", EPERM}, {"kexec_load", EPERM},
-      {"init_module", EPERM}, {"reboot", EPERM}, {"swapon", EPERM}, {"syslog", EPERM},
-      {"quotactl", EPERM}, {"memfd_secret", ENOSYS}, {"modify_ldt", EPERM},
-      {"x32_getpid", ENOSYS}, {"int80_getpid", ENOSYS}, {"newer_451", ENOSYS},
-      {"newer_457", ENOSYS}, {"newer_467", ENOSYS}, {"newer_500", ENOSYS},
-      {"madvise_mergeable", EINVAL}, {"prctl_memory_merge", EINVAL}, {"tiocsti", EPERM},
-      {"socket_40", EAFNOSUPPORT}, {"socket_38", EAFNOSUPPORT}, {"socket_17", EAFNOSUPPORT},
-      {"socket_29", EAFNOSUPPORT}, {"socket_30", EAFNOSUPPORT}, {"socket_21", EAFNOSUPPORT},
-      {"socket_15", EAFNOSUPPORT}, {"raw_socket", EPERM}, {"mknod_null", EPERM},
-      {"mknod_disk", EPERM}, {"sethostname", EPERM}, {"write_sysctl", EACCES},
-      {"good_socket_1", 0}, {"good_socket_2", 0}, {"good_socket_10", 0}, {"good_socket_16", 0},
-      {"good_madvise", 0}, {"good_open_tmp", 0}, {"good_chown", 0}, {"good_openpty", 0},
-      {"good_become_user", 0}, {"write_root", 0},
+      {"bpf", EPERM},
+      {"perf_event_open", EPERM},
+      {"userfaultfd", EPERM},
+      {"keyctl", EPERM},
+      {"add_key", EPERM},
+      {"request_key", EPERM},
+      {"io_uring_setup", ENOSYS},
+      {"open_by_handle_at", EPERM},
+      {"name_to_handle_at", EOPNOTSUPP},
+      {"fanotify_init", EPERM},
+      {"mount", EPERM},
+      {"umount2", EPERM},
+      {"move_mount", ENOSYS},
+      {"fsopen", ENOSYS},
+      {"fsmount", ENOSYS},
+      {"open_tree", ENOSYS},
+      {"mount_setattr", ENOSYS},
+      {"pivot_root", EPERM},
+      {"setns", EPERM},
+      {"unshare_newuser", EPERM},
+      {"clone_newuser", EPERM},
+      {"clone3", ENOSYS},
+      {"ptrace", EPERM},
+      {"process_vm_readv", EPERM},
+      {"process_madvise", EPERM},
+      {"kexec_load", EPERM},
+      {"init_module", EPERM},
+      {"reboot", EPERM},
+      {"swapon", EPERM},
+      {"syslog", EPERM},
+      {"quotactl", EPERM},
+      {"memfd_secret", ENOSYS},
+      {"modify_ldt", EPERM},
+      {"x32_getpid", ENOSYS},
+      {"int80_getpid", ENOSYS},
+      {"newer_451", ENOSYS},
+      {"newer_457", ENOSYS},
+      {"newer_467", ENOSYS},
+      {"newer_500", ENOSYS},
+      {"madvise_mergeable", EINVAL},
+      {"prctl_memory_merge", EINVAL},
+      {"tiocsti", EPERM},
+      {"socket_40", EAFNOSUPPORT},
+      {"socket_38", EAFNOSUPPORT},
+      {"socket_17", EAFNOSUPPORT},
+      {"socket_29", EAFNOSUPPORT},
+      {"socket_30", EAFNOSUPPORT},
+      {"socket_21", EAFNOSUPPORT},
+      {"socket_15", EAFNOSUPPORT},
+      {"raw_socket", EPERM},
+      {"mknod_null", EPERM},
+      {"mknod_disk", EPERM},
+      {"sethostname", EPERM},
+      {"write_sysctl", EACCES},
+      {"good_socket_1", 0},
+      {"good_socket_2", 0},
+      {"good_socket_10", 0},
+      {"good_socket_16", 0},
+      {"good_madvise", 0},
+      {"good_open_tmp", 0},
+      {"good_chown", 0},
+      {"good_openpty", 0},
+      {"good_become_user", 0},
+      {"write_root", 0},
   };
   for (const Case& c : cases) EXPECT_EQ(errno_of(report_, c.name), c.error) << c.name;
   EXPECT_NE(value_of(report_, "call write_sysrq"), "0");
@@ -114,11 +158,10 @@ TEST_F(Confinement, TheDeviceDirectoryIsMinimal) {
     devices.push_back(name);
   }
   std::sort(devices.begin(), devices.end());
-  const std::vector<std::string> known = {".lxc-boot-id", "console", "core", "fd", "full", "initctl", "mqueue",
-                                          "null", "ptmx", "pts", "random", "shm", "stderr",
-                                          "stdin", "stdout", "tty", "urandom", "zero"};
-  for (const std::string& name : devices)
-    EXPECT_THAT(known, ::testing::Contains(name));
+  const std::vector<std::string> known = {
+      ".lxc-boot-id", "console", "core", "fd",     "full",  "initctl", "mqueue", "null",    "ptmx",
+      "pts",          "random",  "shm",  "stderr", "stdin", "stdout",  "tty",    "urandom", "zero"};
+  for (const std::string& name : devices) EXPECT_THAT(known, ::testing::Contains(name));
   for (const char* name : {"null", "zero", "random", "urandom", "ptmx", "pts", "shm", "tty"})
     EXPECT_THAT(devices, ::testing::Contains(name));
 }
@@ -128,8 +171,8 @@ TEST_F(Confinement, NoDescriptorCameFromOutside) {
   for (const std::string& line : report_)
     if (line.rfind("entry /proc/self/fd ", 0) == 0) open.push_back(line);
   EXPECT_LE(open.size(), 4U) << "0, 1, 2 and the one that lists";
-  EXPECT_THAT(open, Each(::testing::AnyOf(HasSubstr("/dev/"), HasSubstr("/proc/"),
-                                          HasSubstr("pts"))));
+  EXPECT_THAT(open,
+              Each(::testing::AnyOf(HasSubstr("/dev/"), HasSubstr("/proc/"), HasSubstr("pts"))));
 }
 
 TEST_F(Confinement, TheEnvironmentIsClean) {
@@ -194,6 +237,17 @@ TEST_F(Confinement, TheGroupHasItsLimitsAndTheMonitorIsOutside) {
   std::istringstream in(status);
   for (std::string line; std::getline(in, line);)
     EXPECT_THAT(line, HasSubstr(sandbox_->config.cgroup_parent + "/d7"));
+  std::ifstream monitors("/sys/fs/cgroup/unified/" + sandbox_->config.cgroup_parent +
+                         "-monitor/d7/cgroup.procs");
+  std::vector<pid_t> pids;
+  for (pid_t pid = 0; monitors >> pid;) pids.push_back(pid);
+  if (monitors.eof() && !pids.empty()) {
+    EXPECT_EQ(pids.size(), 1U);
+    std::ifstream rollup("/proc/" + std::to_string(pids.front()) + "/smaps_rollup");
+    for (std::string line; std::getline(rollup, line);)
+      if (line.rfind("Pss:", 0) == 0 || line.rfind("Anonymous:", 0) == 0)
+        std::printf("  monitor %s\n", line.c_str());
+  }
   std::ifstream memory("/sys/fs/cgroup/memory/" + sandbox_->config.cgroup_parent +
                        "/d7/memory.limit_in_bytes");
   std::string value;
@@ -212,6 +266,21 @@ TEST(ConfinementOnce, ThePidsLimitHolds) {
   EXPECT_LE(std::stoi(forks), 40);
   EXPECT_GE(std::stoi(forks), 30);
   EXPECT_THAT(forks, HasSubstr("errno 11"));
+}
+
+TEST(ConfinementOnce, TheConsoleLogDoesNotFillTheDisk) {
+  Sandbox sandbox("noise");
+  const auto running = sandbox.life().start(sandbox.spec(7));
+  ASSERT_TRUE(running) << running.error().reason() << "\n" << running.error().evidence;
+  EXPECT_EQ(value_of(sandbox.report(7), "shouted"), "1");
+  std::uintmax_t bytes = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(sandbox.config.desktop_state_dir(7) + "/log")) {
+    const auto name = entry.path().filename().string();
+    if (name.rfind("console", 0) == 0) bytes += entry.file_size();
+  }
+  EXPECT_GT(bytes, 1000U);
+  EXPECT_LE(bytes, 2U * 65536);
 }
 
 // A user namespace made by host root would charge all desktops' instances to host root.
@@ -233,7 +302,8 @@ TEST(ConfinementOnce, TheRealAgentRunsUnderBothFilters) {
   // The image cache of scripts/test-image.
   std::filesystem::path newest;
   std::error_code none;
-  for (const auto& entry : std::filesystem::directory_iterator("/var/cache/panal/images/icewm", none))
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/var/cache/panal/images/icewm", none))
     newest = std::max(newest, entry.path());
   if (newest.empty() || !std::filesystem::exists(newest / "root/usr"))
     GTEST_SKIP() << "no icewm image in /var/cache/panal/images; scripts/test-image makes one";

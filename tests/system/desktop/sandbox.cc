@@ -89,8 +89,8 @@ Sandbox::Sandbox(const std::string& mode) {
   tree = must(Tree::open_system());
   homes = std::make_unique<storage::HomeStore>(config.homes_dir);
   UniqueFd ns(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-  network = must(netconfine::Network::open(std::move(ns), {config.subnet4, config.subnet6},
-                                           Logger::silent()));
+  network = must(
+      netconfine::Network::open(std::move(ns), {config.subnet4, config.subnet6}, Logger::silent()));
   groups = must(KernelGroups::open(tree, config.cgroup_parent));
   open_pool();
 }
@@ -107,10 +107,10 @@ void Sandbox::open_pool(const std::string& init) {
   pool = std::move(*opened);
   containers = std::make_unique<lxc::LxcBackend>(
       *pool, lxc::LxcOptions{init, config.cgroup_parent, config.run_dir + "/lxc"});
-  lifecycle = std::make_unique<Lifecycle>(
-      Parts{compose, *homes, *network, *containers, *groups, shared, gate,
-            Logger::to_stderr("life", LogLevel::kWarning)},
-      config);
+  lifecycle =
+      std::make_unique<Lifecycle>(Parts{compose, *homes, *network, *containers, *groups, shared,
+                                        gate, Logger::to_stderr("life", LogLevel::kWarning)},
+                                  config);
 }
 
 Sandbox::~Sandbox() {
@@ -156,8 +156,7 @@ std::vector<std::string> Sandbox::traces(DesktopId id) const {
   std::vector<std::string> found;
   const std::string name = kernel_name(id);
   for (const auto& entry : fs::directory_iterator("/sys/fs/cgroup")) {
-    for (const std::string& parent :
-         {config.cgroup_parent, config.cgroup_parent + "-monitor"}) {
+    for (const std::string& parent : {config.cgroup_parent, config.cgroup_parent + "-monitor"}) {
       const fs::path group = entry.path() / parent / name;
       if (fs::exists(group)) found.push_back("cgroup " + group.string());
     }

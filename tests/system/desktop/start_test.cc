@@ -16,12 +16,12 @@
 namespace panal::desktop {
 namespace {
 
+using std::chrono::milliseconds;
 using testing::FileGate;
-using testing::Sandbox;
-using testing::value_of;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using std::chrono::milliseconds;
+using testing::Sandbox;
+using testing::value_of;
 namespace fs = std::filesystem;
 
 TEST(Start, BringsADesktopUpAndStopLeavesNothing) {
@@ -83,11 +83,11 @@ TEST(Start, ThePersistentUpperIsKeptAndTheNextStartSeesIt) {
     ASSERT_TRUE(running) << running.error().reason() << "\n" << running.error().evidence;
     ASSERT_TRUE(sandbox.life().stop(spec, milliseconds{5000}));
   }
-  struct stat info {};
-  ASSERT_EQ(::stat((sandbox.config.desktop_state_dir(7) + "/upper/persistent/upper/in-the-root")
-                       .c_str(),
-                   &info),
-            0);
+  struct stat info{};
+  ASSERT_EQ(
+      ::stat((sandbox.config.desktop_state_dir(7) + "/upper/persistent/upper/in-the-root").c_str(),
+             &info),
+      0);
   EXPECT_EQ(info.st_uid, 0U) << "ids on disk are canonical";
 }
 

@@ -1,7 +1,8 @@
 // Stands in for panal-agent as a desktop's init: tries what a desktop must not be able to do and
 // writes what came of it to /run/panal/nx/report; then lives until SIGTERM. Static, like the agent.
 // The word in /etc/mode of the image changes it: "deaf" (to SIGTERM), "exit" (at once), "forks"
-// (until the kernel refuses), "inotify" (instances until the kernel refuses).
+// (until the kernel refuses), "inotify" (instances until the kernel refuses), "noise" (1 MiB to the
+// console).
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -139,8 +140,9 @@ void try_calls() {
   call("good_open_tmp", open("/tmp/x", O_CREAT | O_RDWR, 0600));
   call("good_chown", chown("/tmp/x", 1000, 1000));
   call("good_openpty", open("/dev/ptmx", O_RDWR | O_NOCTTY));
-  call_in_child("good_become_user",
-                []() -> long { return setresgid(1000, 1000, 1000) == 0 ? setresuid(1000, 1000, 1000) : -1; });
+  call_in_child("good_become_user", []() -> long {
+    return setresgid(1000, 1000, 1000) == 0 ? setresuid(1000, 1000, 1000) : -1;
+  });
   call("mknod_null", mknod("/tmp/null", S_IFCHR | 0666, 0x103));
   call("mknod_disk", mknod("/tmp/disk", S_IFBLK | 0666, 0x801));
   call("sethostname", sethostname("x", 1));
@@ -171,7 +173,7 @@ void list_world() {
       if (name == "." || name == "..") continue;
       char target[256] = {};
       const ssize_t length = readlinkat(dirfd(dir), name.c_str(), target, sizeof target - 1);
-      struct stat info {};
+      struct stat info{};
       fstatat(dirfd(dir), name.c_str(), &info, AT_SYMLINK_NOFOLLOW);
       const char* type = S_ISCHR(info.st_mode) ? "c" : S_ISBLK(info.st_mode) ? "b" : "-";
       say(std::string("entry ") + where + " " + name + " " + type + " " +
@@ -205,6 +207,12 @@ void take_all_inotify() {
   int made = 0;
   while (inotify_init1(IN_CLOEXEC) >= 0) ++made;
   say("inotify " + std::to_string(made) + " errno " + std::to_string(errno));
+}
+
+void shout() {
+  const std::string line(1023, 'x');
+  for (int i = 0; i < 1024; ++i) std::fprintf(stderr, "%s\n", line.c_str());
+  say("shouted 1");
 }
 
 /// The session's user listens where nxagent would.
@@ -246,6 +254,8 @@ int main() {
   list_world();
   if (mode == "inotify")
     take_all_inotify();
+  else if (mode == "noise")
+    shout();
   else if (mode == "forks")
     fork_until_refused();
   else

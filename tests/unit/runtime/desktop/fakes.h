@@ -79,9 +79,7 @@ class FakeNetwork final : public netconfine::Network {
     return netconfine::Link{id, "pnl", "", "", ""};
   }
   Result<void> detach(DesktopId) override { return node_.step("-attach", "link", false); }
-  Result<std::vector<netconfine::Link>> links() override {
-    return std::vector<netconfine::Link>{};
-  }
+  Result<std::vector<netconfine::Link>> links() override { return std::vector<netconfine::Link>{}; }
   Result<void> recover(const std::set<DesktopId>& live) override {
     recovered = live;
     return {};

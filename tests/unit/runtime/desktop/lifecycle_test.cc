@@ -16,12 +16,12 @@ namespace panal::desktop {
 namespace {
 
 namespace fs = std::filesystem;
+using std::chrono::milliseconds;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using std::chrono::milliseconds;
 
 class LifecycleTest : public ::testing::Test {
  protected:
@@ -68,18 +68,17 @@ class LifecycleTest : public ::testing::Test {
   testing::FakeContainers containers_{node_, groups_};
   testing::FakeShared shared_{node_};
   testing::FakeGate gate_{node_};
-  Lifecycle life_{Parts{compose_, homes_, network_, containers_, groups_, shared_, gate_,
-                        Logger::silent()},
-                  config_};
+  Lifecycle life_{
+      Parts{compose_, homes_, network_, containers_, groups_, shared_, gate_, Logger::silent()},
+      config_};
 };
 
 TEST_F(LifecycleTest, TellsEachStepAndGivesTheInit) {
   std::vector<std::string> told;
-  const auto running =
-      life_.start(spec(), [&](std::string_view step) { told.emplace_back(step); });
+  const auto running = life_.start(spec(), [&](std::string_view step) { told.emplace_back(step); });
   ASSERT_TRUE(running) << running.error().reason();
-  EXPECT_THAT(told, ElementsAre("compose", "home", "shared", "cgroup", "container", "network",
-                                "agent"));
+  EXPECT_THAT(told,
+              ElementsAre("compose", "home", "shared", "cgroup", "container", "network", "agent"));
   EXPECT_EQ(running->init.pid(), node_.init);
   EXPECT_EQ(shared_.last_owner, 1001000U) << "nx/ is the session user's";
   EXPECT_EQ(gate_.waited, std::chrono::seconds(config_.start_timeout_seconds));
@@ -94,8 +93,7 @@ struct FailureCase {
   bool has_evidence;
 };
 
-class LifecycleFailure : public LifecycleTest,
-                         public ::testing::WithParamInterface<FailureCase> {};
+class LifecycleFailure : public LifecycleTest, public ::testing::WithParamInterface<FailureCase> {};
 
 TEST_P(LifecycleFailure, NamesTheStepAndUndoesEverything) {
   node_.fails = GetParam().at;
@@ -120,15 +118,16 @@ TEST_P(LifecycleFailure, NamesTheStepAndUndoesEverything) {
   EXPECT_TRUE(life_.start(spec()));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    EachStep, LifecycleFailure,
-    ::testing::Values(FailureCase{"compose", "compose", false}, FailureCase{"home", "home", false},
-                      FailureCase{"shared", "shared", false},
-                      FailureCase{"listen", "shared", false},
-                      FailureCase{"prepare", "cgroup", false},
-                      FailureCase{"container", "container", true},
-                      FailureCase{"attach", "network", true}, FailureCase{"ready", "agent", true}),
-    [](const auto& one) { return std::string(one.param.at); });
+INSTANTIATE_TEST_SUITE_P(EachStep, LifecycleFailure,
+                         ::testing::Values(FailureCase{"compose", "compose", false},
+                                           FailureCase{"home", "home", false},
+                                           FailureCase{"shared", "shared", false},
+                                           FailureCase{"listen", "shared", false},
+                                           FailureCase{"prepare", "cgroup", false},
+                                           FailureCase{"container", "container", true},
+                                           FailureCase{"attach", "network", true},
+                                           FailureCase{"ready", "agent", true}),
+                         [](const auto& one) { return std::string(one.param.at); });
 
 TEST_F(LifecycleTest, TheGroupIsSweptOnceMoreAfterTheMounts) {
   node_.fails = "container";

@@ -1,5 +1,3 @@
-#include "runtime/desktop/lxc/config.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +5,7 @@
 #include <sstream>
 
 #include "runtime/agent/protocol.h"
+#include "runtime/desktop/lxc/config.h"
 
 namespace panal::desktop::lxc {
 namespace {
@@ -49,17 +48,30 @@ std::vector<std::string> render(const ContainerSpec& spec) {
 TEST(LxcConfig, HasWhatConfinesTheContainer) {
   const auto lines = render(a_spec());
   for (const char* line :
-       {"lxc.uts.name = alice-s-desk", "lxc.idmap = u 0 1000000 65536",
-        "lxc.idmap = g 0 1000000 65536", "lxc.net.0.type = empty", "lxc.no_new_privs = 1",
-        "lxc.seccomp.profile = /r/d7/seccomp.list", "lxc.init.cmd = /.panal/panal-agent",
-        "lxc.rootfs.path = dir:/r/d7/root", "lxc.mount.auto = proc:mixed sys:ro",
-        "lxc.autodev = 1", "lxc.tty.max = 0", "lxc.pty.max = 64",
-        "lxc.proc.oom_score_adj = 500", "lxc.log.file = /s/d7/log/lxc.log",
-        "lxc.console.logfile = /s/d7/log/console.log", "lxc.cgroup.relative = 1",
-        "lxc.cgroup.dir.container = lab/panal/d7", "lxc.cgroup.dir.monitor = lab/panal-monitor/d7",
-        "lxc.cgroup.devices.deny = a", "lxc.cgroup2.devices.deny = a",
-        "lxc.cgroup.memory.limit_in_bytes = 2147483648", "lxc.cgroup2.memory.max = 2147483648",
-        "lxc.cgroup.pids.max = 512", "lxc.cgroup2.pids.max = 512",
+       {"lxc.uts.name = alice-s-desk",
+        "lxc.idmap = u 0 1000000 65536",
+        "lxc.idmap = g 0 1000000 65536",
+        "lxc.net.0.type = empty",
+        "lxc.no_new_privs = 1",
+        "lxc.seccomp.profile = /r/d7/seccomp.list",
+        "lxc.init.cmd = /.panal/panal-agent",
+        "lxc.rootfs.path = dir:/r/d7/root",
+        "lxc.mount.auto = proc:mixed sys:ro",
+        "lxc.autodev = 1",
+        "lxc.tty.max = 0",
+        "lxc.pty.max = 64",
+        "lxc.proc.oom_score_adj = 500",
+        "lxc.log.file = /s/d7/log/lxc.log",
+        "lxc.console.logfile = /s/d7/log/console.log",
+        "lxc.cgroup.relative = 1",
+        "lxc.cgroup.dir.container = lab/panal/d7",
+        "lxc.cgroup.dir.monitor = lab/panal-monitor/d7",
+        "lxc.cgroup.devices.deny = a",
+        "lxc.cgroup2.devices.deny = a",
+        "lxc.cgroup.memory.limit_in_bytes = 2147483648",
+        "lxc.cgroup2.memory.max = 2147483648",
+        "lxc.cgroup.pids.max = 512",
+        "lxc.cgroup2.pids.max = 512",
         "lxc.mount.entry = /opt/panal/panal-agent .panal/panal-agent none "
         "bind,ro,nosuid,nodev,create=file 0 0",
         "lxc.mount.entry = /r/d7/home home/alice none bind,nosuid,nodev,create=dir 0 0",

@@ -42,12 +42,34 @@ TEST(SeccompList, EveryRuleHasAnError) {
 TEST(SeccompList, RefusesWhatTheDesignNames) {
   std::set<std::string> names;
   for (const std::string& line : rules(false)) names.insert(line.substr(0, line.find(' ')));
-  for (const char* name :
-       {"bpf", "perf_event_open", "userfaultfd", "keyctl", "add_key", "request_key",
-        "io_uring_setup", "open_by_handle_at", "mount", "umount2", "move_mount", "fsopen",
-        "fsmount", "open_tree", "mount_setattr", "pivot_root", "setns", "ptrace",
-        "process_vm_readv", "process_madvise", "kexec_load", "init_module", "reboot", "clone3",
-        "madvise", "prctl", "clone", "unshare"})
+  for (const char* name : {"bpf",
+                           "perf_event_open",
+                           "userfaultfd",
+                           "keyctl",
+                           "add_key",
+                           "request_key",
+                           "io_uring_setup",
+                           "open_by_handle_at",
+                           "mount",
+                           "umount2",
+                           "move_mount",
+                           "fsopen",
+                           "fsmount",
+                           "open_tree",
+                           "mount_setattr",
+                           "pivot_root",
+                           "setns",
+                           "ptrace",
+                           "process_vm_readv",
+                           "process_madvise",
+                           "kexec_load",
+                           "init_module",
+                           "reboot",
+                           "clone3",
+                           "madvise",
+                           "prctl",
+                           "clone",
+                           "unshare"})
     EXPECT_EQ(names.count(name), 1U) << name;
   // A desktop without these does not live.
   for (const char* name : {"execve", "fork", "vfork", "mmap", "openat", "futex", "chroot"})
