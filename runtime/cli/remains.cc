@@ -48,7 +48,9 @@ void collect_groups(const std::string& directory, std::vector<std::string>& out)
 }  // namespace
 
 Remains::Remains(const Tree& tree, const config::Config& config)
-    : tree_(tree), parent_(config.cgroup_parent), run_dir_(config.run_dir) {
+    : tree_(tree),
+      parents_{config.cgroup_parent, config.cgroup_monitor_parent()},
+      run_dir_(config.run_dir) {
   if (auto held = kernel::open_namespace(config.mount_namespace_file())) {
     mount_namespace_ = std::move(*held);
   }
@@ -59,8 +61,10 @@ std::vector<std::string> Remains::groups() const {
   const auto layout = kernel::read_cgroup_layout(tree_);
   if (!layout) return out;
   for (const auto& mount : layout->mounts) {
-    const std::string below = mount.directory == "." ? parent_ : mount.directory + "/" + parent_;
-    if (tree_.cgroup.exists(below)) collect_groups(tree_.cgroup.path() + "/" + below, out);
+    for (const auto& parent : parents_) {
+      const std::string below = mount.directory == "." ? parent : mount.directory + "/" + parent;
+      if (tree_.cgroup.exists(below)) collect_groups(tree_.cgroup.path() + "/" + below, out);
+    }
   }
   return out;
 }

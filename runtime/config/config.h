@@ -60,6 +60,8 @@ struct Config {
   // Derived names, so that nobody spells them twice.
   [[nodiscard]] std::string mount_namespace_file() const { return run_dir + "/ns/mnt"; }
   [[nodiscard]] std::string net_namespace_file() const { return run_dir + "/ns/net"; }
+  /// Where liblxc's monitors live: beside the desktops, outside of their memory limit.
+  [[nodiscard]] std::string cgroup_monitor_parent() const { return cgroup_parent + "-monitor"; }
   [[nodiscard]] std::string node_socket() const { return run_dir + "/panald.sock"; }
   /// Per-desktop directory below run_dir: holds lxc.conf, root/ (mount point), host/ (the tmpfs
   /// shared with the desktop), prewarm/.
