@@ -96,6 +96,10 @@ void become_root_inside(int user_namespace) {
   if (init > 0) exit_as(init);
   // Pid 1 of the new namespace: when it goes, the kernel kills all others.
   die_with_parent(0);
+  // The host's proc would show, to whoever has the same host ids, processes that are not the
+  // build's.
+  if (::mount("proc", kernel_paths::kProc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
+    give_up("mount proc");
   const pid_t program = ::fork();
   if (program < 0) give_up("fork");
   if (program > 0) exit_as(program);

@@ -22,8 +22,8 @@ struct BuildCommand {
 };
 
 /// The running program: root of its user, mount, pid, ipc and uts namespaces, with the host's
-/// network (it downloads), the host's root read-only, and a /tmp of its own. It and all its
-/// children die with the process that started it, and with this object.
+/// network (it downloads), the host's root read-only, and a /tmp and /proc of its own. It and all
+/// its children die with the process that started it, and with this object.
 class BuildProcess {
  public:
   /// Errors: EPERM, EAGAIN; ENOENT without the program comes as exit status 127 with words.
