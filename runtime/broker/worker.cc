@@ -52,7 +52,9 @@ std::string address_text(const sockaddr_storage& address) {
     ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, text,
                 sizeof text);
   }
-  return text;
+  // An IPv4 client on a socket for both: one name for it, whatever it came through.
+  const std::string out = text;
+  return out.starts_with("::ffff:") ? out.substr(7) : out;
 }
 
 /// Two descriptors a tunnel, some for everything else.
