@@ -53,6 +53,7 @@ struct AgentHub::Ready {
 struct AgentHub::Desk {
   desktop::DesktopSpec spec;
   std::unique_ptr<loop::Descriptor> listener;
+  std::unique_ptr<loop::Timer> pause;  ///< of accepting
   std::unique_ptr<AgentLink> link;
   std::shared_ptr<Ready> ready = std::make_shared<Ready>();
   bool admitted = false;  ///< its network is up: it may be welcomed
@@ -136,6 +137,12 @@ void AgentHub::accept(const DeskPtr& desk) {
       log_->warning("agent_second_connection", {{"desktop", kernel_name(desk->spec.id)}});
     else
       take_connection(desk, std::move(connection));
+  } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+    // Out of descriptors or memory: it still waits, so at once would be for ever.
+    desk->pause = std::make_unique<loop::Timer>(loop_);
+    return desk->pause->start(milliseconds(200), [this, weak = std::weak_ptr(desk)] {
+      if (const auto held = weak.lock()) accept_soon(held);
+    });
   }
   accept_soon(desk);
 }

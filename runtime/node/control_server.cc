@@ -120,7 +120,8 @@ ControlServer::ControlServer(loop::Loop& loop, Options options, Handler handler,
       options_(std::move(options)),
       handler_(std::move(handler)),
       log_(std::move(log)),
-      listener_(loop, std::move(socket)) {}
+      listener_(loop, std::move(socket)),
+      pause_(loop) {}
 
 ControlServer::~ControlServer() {
   *alive_ = false;
@@ -149,6 +150,10 @@ void ControlServer::accept() {
       peers_.insert(made);
       made->wait();
     }
+  } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+    // Out of descriptors or memory: the caller still waits, so at once would be for ever.
+    log_->warning("accept", {{"why", fail_errno("accept").value().message()}});
+    return pause_.start(std::chrono::milliseconds(200), [this] { accept_soon(); });
   }
   accept_soon();
 }

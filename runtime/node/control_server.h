@@ -59,6 +59,7 @@ class ControlServer {
   Handler handler_;
   LoggerPtr log_;
   loop::Descriptor listener_;
+  loop::Timer pause_;
   std::set<std::shared_ptr<Peer>> peers_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -36,6 +36,9 @@ class Host {
   [[nodiscard]] static Result<std::unique_ptr<Host>> open(const config::Config& config,
                                                           const Programs& programs, LoggerPtr log);
 
+  /// At the node's end, when no desktop is left: takes the groups' parents away. Errors: EBUSY.
+  [[nodiscard]] Result<void> remove_groups() { return groups_->remove_parents(); }
+
   [[nodiscard]] desktop::Parts parts(desktop::AgentGate& agents);
   [[nodiscard]] const Tree& tree() const { return tree_; }
   [[nodiscard]] const kernel::CgroupRoot& cgroups() const { return *cgroups_; }

@@ -65,6 +65,9 @@ struct Node::Impl {
     clerk.reset();
     loop.stop();
     if (thread.joinable()) thread.join();
+    if (!remove_groups) return;
+    if (const auto removed = host->remove_groups(); !removed)
+      log->warning("remove_groups", {{"why", removed.error().message()}});
   }
 
   Result<void> open(seconds database_limit);
@@ -102,6 +105,7 @@ struct Node::Impl {
   std::optional<loop::Signals> signals;
   std::promise<void> stopped;
   bool stopping = false;
+  bool remove_groups = false;
 };
 
 Result<void> Node::Impl::open(seconds database_limit) {
@@ -177,7 +181,8 @@ void Node::Impl::wire() {
         return statistics(*host, config.cgroup_parent, *reconciler, hub, only);
       },
       [this](DesktopId id) { return hub.suspend(id); },
-      [this] {
+      [this](bool all_stopped) {
+        remove_groups = all_stopped;
         if (!std::exchange(stopping, true)) stopped.set_value();
       }});
   hub.set_events({[this](DesktopId id, const AgentState& state) { on_session(id, state); },

@@ -88,9 +88,9 @@ void Requests::shut_down(const CallerPtr& caller, const json& request) {
         caller->progress(std::to_string(*total - left) + " of " + std::to_string(*total) +
                          " desktops stopped");
       },
-      [caller, exit = parts_.exit] {
+      [caller, stop, exit = parts_.exit] {
         caller->answer(json::object());
-        exit();
+        exit(stop);
       });
 }
 

@@ -19,7 +19,7 @@ class Requests {
     std::function<nlohmann::json()> status;
     std::function<nlohmann::json(DesktopId only)> statistics;
     std::function<Result<void>(DesktopId)> suspend;
-    std::function<void()> exit;  ///< soon: panald ends
+    std::function<void(bool all_stopped)> exit;  ///< soon: panald ends
   };
   explicit Requests(Parts parts) : parts_(std::move(parts)) {}
 

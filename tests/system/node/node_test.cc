@@ -1,0 +1,171 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "runtime/control/control.h"
+#include "runtime/control/message.h"
+#include "tests/system/node/running_node.h"
+
+namespace panal::node {
+namespace {
+
+using nlohmann::json;
+using store::Desired;
+using store::Observed;
+using ::testing::HasSubstr;
+
+class NodeTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string why = RunningNode::why_not();
+    if (!why.empty()) GTEST_SKIP() << why;
+    node_ = std::make_unique<RunningNode>();
+  }
+
+  std::unique_ptr<RunningNode> node_;
+};
+
+TEST_F(NodeTest, TakesDesktopsThroughTheirLives) {
+  const auto desktop = node_->new_desktop();
+  node_->want(desktop.id, Desired::kRunning);
+  node_->await(desktop.id, Observed::kRunning);
+  const pid_t init = node_->init_of(desktop.id);
+  ASSERT_GT(init, 0);
+  node_->await(
+      desktop.id, [](const auto& row) { return row.session_state == "suspended"; },
+      "pre-warmed");
+
+  const json stats = node_->ask({{"op", "stats"}});
+  ASSERT_EQ(stats["desktops"].size(), 1U);
+  EXPECT_EQ(stats["desktops"][0]["class"], "disconnected");
+  EXPECT_GT(stats["desktops"][0]["memory_bytes"], 0);
+  EXPECT_GT(stats["host"]["parent_limit_bytes"], 0);
+
+  node_->want(desktop.id, Desired::kStopped);
+  const auto stopped = node_->await(desktop.id, Observed::kStopped);
+  EXPECT_FALSE(stopped.id_slot);
+  EXPECT_EQ(::kill(init, 0), -1);
+  EXPECT_FALSE(std::filesystem::exists(node_->config().desktop_run_dir(desktop.id)));
+}
+
+TEST_F(NodeTest, LetsUsersInOneAtATime) {
+  const auto desktop = node_->new_desktop();
+  const json attach = {{"op", "attach"},     {"desktop", desktop.id}, {"geometry", "1024x700"},
+                       {"link", "lan"},      {"client", "linux"},     {"takeover", true}};
+  EXPECT_EQ(node_->ask(attach).value("status", 0), 503) << "it does not run";
+  node_->want(desktop.id, Desired::kRunning);
+  node_->await(desktop.id, Observed::kRunning);
+  // In the middle of pre-warming, or before it.
+  const json granted = node_->ask(attach);
+  ASSERT_TRUE(granted.value("ok", false)) << granted.dump() << "\n" << node_->log();
+  EXPECT_EQ(granted.value("cookie", "").size(), 32U);
+  const json open = {{"op", "open"}, {"desktop", desktop.id}, {"attach", granted["attach"]}};
+
+  const json later = node_->ask(attach);
+  ASSERT_TRUE(later.value("ok", false)) << later.dump();
+  EXPECT_NE(later["cookie"], granted["cookie"]);
+  EXPECT_EQ(node_->ask(open).value("status", 0), 409) << "taken over";
+
+  auto connection = control::Connection::connect(node_->config().node_socket());
+  ASSERT_TRUE(connection);
+  ASSERT_TRUE(connection->send({{"op", "open"}, {"desktop", desktop.id},
+                                {"attach", later["attach"]}}));
+  const auto answer = connection->receive(std::chrono::seconds(30));
+  ASSERT_TRUE(answer) << answer.error().message();
+  EXPECT_TRUE(answer->body.value("ok", false)) << answer->body.dump();
+  EXPECT_TRUE(answer->descriptor);
+  EXPECT_EQ(node_->ask({{"op", "attach"}, {"desktop", desktop.id}, {"geometry", "a b"}})
+                .value("status", 0),
+            400);
+  EXPECT_EQ(node_->ask({{"op", "dance"}}).value("status", 0), 400);
+}
+
+TEST_F(NodeTest, FindsRunningDesktopsAgain) {
+  const auto first = node_->new_desktop();
+  const auto second = node_->new_desktop();
+  for (const auto& desktop : {first, second}) node_->want(desktop.id, Desired::kRunning);
+  for (const auto& desktop : {first, second}) node_->await(desktop.id, Observed::kRunning);
+  const pid_t before = node_->init_of(first.id);
+
+  node_->end_panald(SIGKILL);
+  const pid_t doomed = node_->row(second.id).id_slot ? 0 : -1;
+  ASSERT_EQ(doomed, 0);
+  node_->start_panald();
+  EXPECT_EQ(node_->init_of(first.id), before) << "nothing is started twice";
+  EXPECT_EQ(node_->row(first.id).observed, Observed::kRunning);
+  // Its agent is back: it can be attached.
+  const json granted = node_->ask({{"op", "attach"}, {"desktop", first.id}});
+  EXPECT_TRUE(granted.value("ok", false)) << granted.dump() << node_->log();
+
+  // Ended by SIGTERM, with a desktop that dies meanwhile.
+  const pid_t other = node_->init_of(second.id);
+  node_->end_panald(SIGTERM);
+  EXPECT_EQ(::kill(before, 0), 0) << "desktops outlive panald";
+  ASSERT_EQ(::kill(other, SIGKILL), 0);
+  node_->start_panald();
+  node_->await(second.id, [&](const auto& row) {
+    return row.observed == Observed::kRunning && node_->init_of(second.id) > 0;
+  }, "running again");
+  EXPECT_NE(node_->init_of(second.id), other);
+  EXPECT_EQ(node_->init_of(first.id), before);
+}
+
+TEST_F(NodeTest, StartsACrashedDesktopAgainButNotForEver) {
+  const auto desktop = node_->new_desktop();
+  node_->want(desktop.id, Desired::kRunning);
+  node_->await(desktop.id, Observed::kRunning);
+  pid_t last = -1;
+  for (int crash = 0; crash < 2; ++crash) {
+    node_->await(desktop.id, [&](const auto& row) {
+      const pid_t now = row.observed == Observed::kRunning ? node_->init_of(desktop.id) : -1;
+      return now > 0 && now != last;
+    }, "running");
+    last = node_->init_of(desktop.id);
+    ASSERT_EQ(::kill(last, SIGKILL), 0);
+  }
+  node_->await(desktop.id, [&](const auto& row) {
+    const pid_t now = row.observed == Observed::kRunning ? node_->init_of(desktop.id) : -1;
+    return now > 0 && now != last;
+  }, "running");
+  ASSERT_EQ(::kill(node_->init_of(desktop.id), SIGKILL), 0);
+  const auto failed = node_->await(desktop.id, Observed::kFailed);
+  EXPECT_THAT(failed.reason, HasSubstr("init ended"));
+  EXPECT_THAT(failed.reason, HasSubstr("not started again"));
+  // A new request is a new chance.
+  node_->want(desktop.id, Desired::kRunning);
+  node_->await(desktop.id, Observed::kRunning);
+}
+
+TEST_F(NodeTest, SaysWhyAStartFailed) {
+  const auto desktop = node_->new_desktop();
+  // Somebody else has the home's place.
+  const std::string home = node_->config().homes_dir + "/default/" + desktop.home;
+  std::filesystem::create_directories(node_->config().homes_dir + "/default");
+  std::filesystem::create_symlink("/nonexistent", home);
+  node_->want(desktop.id, Desired::kRunning);
+  const auto failed = node_->await(desktop.id, Observed::kFailed);
+  EXPECT_THAT(failed.reason, HasSubstr("home"));
+  std::filesystem::remove(home);
+  node_->want(desktop.id, Desired::kRunning);
+  node_->await(desktop.id, Observed::kRunning);
+}
+
+TEST_F(NodeTest, StopsAllOnRequestAndWantsThemStill) {
+  const auto desktop = node_->new_desktop();
+  node_->want(desktop.id, Desired::kRunning);
+  node_->await(desktop.id, Observed::kRunning);
+  const json down = node_->ask({{"op", "shutdown"}, {"stop_desktops", true}});
+  EXPECT_TRUE(down.value("ok", false)) << down.dump();
+  node_->end_panald(0);
+  const auto row = node_->row(desktop.id);
+  EXPECT_EQ(row.observed, Observed::kStopped);
+  EXPECT_EQ(row.desired, Desired::kRunning);
+  node_->start_panald();
+  node_->await(desktop.id, Observed::kRunning);
+}
+
+}  // namespace
+}  // namespace panal::node
