@@ -107,7 +107,7 @@ Result<void> try_veth() {
   if (child < 0) return fail_errno("fork", "ip");
   if (child == 0) {
     const int null = ::open(kernel_paths::kDevNull, O_WRONLY | O_CLOEXEC);
-    (void)::dup2(null, STDERR_FILENO);
+    if (null >= 0) (void)::dup2(null, STDERR_FILENO);
     ::execlp("ip", "ip", "link", "add", "pnl1", "type", "veth", "peer", "name", "pnl2", nullptr);
     ::_exit(127);
   }
