@@ -1,0 +1,164 @@
+#include "runtime/node/agent_hub.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include "tests/unit/runtime/node/hub_fixture.h"
+
+namespace panal::node {
+namespace {
+
+using agent::Frame;
+using agent::SessionState;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+class AgentHubTest : public HubFixture {};
+
+TEST_F(AgentHubTest, GivesItsSocketToTheDesktopsRootAlone) {
+  ASSERT_TRUE(hub_.listen(spec_, directory_));
+  struct stat info {};
+  ASSERT_EQ(::lstat((directory_ + "/agent.sock").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777U, 0600U);
+  EXPECT_EQ(info.st_uid, spec_.ids.first);
+  // Again, as after a restart: the old socket's file is replaced.
+  EXPECT_TRUE(hub_.listen(spec_, directory_));
+}
+
+TEST_F(AgentHubTest, RefusesAStrangersConnection) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to chown the socket";
+  spec_.ids.first = 1234567;
+  ASSERT_TRUE(hub_.listen(spec_, directory_));
+  const FakeAgent stranger(directory_);
+  EXPECT_TRUE(stranger.ended());
+}
+
+TEST_F(AgentHubTest, WelcomesAnAgentThatSaysHello) {
+  ASSERT_TRUE(hub_.listen(spec_, directory_));
+  const FakeAgent agent(directory_);
+  ASSERT_TRUE(agent.hello());
+  auto ready = std::async(std::launch::async,
+                          [this] { return hub_.wait_ready(7, self(), seconds(10)); });
+  const auto welcome = agent.receive();
+  ASSERT_TRUE(welcome);
+  EXPECT_EQ(welcome->get("login"), "alice");
+  EXPECT_EQ(welcome->get("hostname"), "desk");
+  EXPECT_EQ(welcome->all("arg").size(), 1U);
+  agent.send(Frame("failed").add("step", "user").add("reason", "no\nhome"));
+  const auto outcome = ready.get();
+  ASSERT_FALSE(outcome);
+  EXPECT_THAT(outcome.error().context, HasSubstr("user: no\\x0ahome"));
+}
+
+TEST_F(AgentHubTest, TimesOutAndNoticesAnEndedInit) {
+  ASSERT_TRUE(hub_.listen(spec_, directory_));
+  EXPECT_EQ(hub_.wait_ready(7, self(), milliseconds(1)).error().code, ETIMEDOUT);
+  EXPECT_EQ(hub_.wait_ready(8, self(), milliseconds(1)).error().code, ENOENT);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  const auto init = Pidfd::open(child);
+  ASSERT_TRUE(init);
+  EXPECT_EQ(hub_.wait_ready(7, *init, seconds(10)).error().code, ECHILD);
+}
+
+TEST_F(AgentHubTest, RefusesASecondConnectionWhileTheFirstLives) {
+  auto first = ready_agent();
+  const FakeAgent second(directory_);
+  EXPECT_TRUE(second.ended());
+  EXPECT_TRUE(on_loop([this] { return hub_.state(7)->connected; }));
+  first.reset();
+  const FakeAgent third(directory_);
+  ASSERT_TRUE(third.hello("suspended", "41"));
+  EXPECT_EQ(third.receive()->verb, "welcome") << "it was admitted before";
+  EXPECT_EQ(on_loop([this] { return hub_.state(7)->session; }), SessionState::kSuspended);
+  EXPECT_EQ(on_loop([this] { return hub_.next_attach(7); }), 42U);
+}
+
+TEST_F(AgentHubTest, ClosesOnMalformedFrames) {
+  for (const std::string& bytes :
+       {std::string("Hello"), std::string("hello =x"), std::string("\0\0", 2), std::string("\xff"),
+        std::string("hello protocol=%zz"), std::string(agent::kFrameBytes + 1, 'a')}) {
+    ASSERT_TRUE(hub_.listen(spec_, directory_));
+    const FakeAgent agent(directory_);
+    ASSERT_TRUE(agent.hello());
+    ASSERT_TRUE(agent.send_bytes(bytes));
+    EXPECT_TRUE(agent.ended()) << bytes.substr(0, 20);
+  }
+}
+
+TEST_F(AgentHubTest, ClosesOnAFlood) {
+  const auto agent = ready_agent();
+  for (int i = 0; i < 5 * AgentLink::kFramesPerSecond; ++i)
+    if (!agent->send(Frame("idle").add("ms", "0"))) break;
+  EXPECT_TRUE(agent->ended());
+}
+
+TEST_F(AgentHubTest, OrdersListenAndPassesTheAnswerOn) {
+  const auto agent = ready_agent();
+  const auto order = [this](std::uint64_t attach, milliseconds limit) {
+    auto promise = std::make_shared<std::promise<Result<void>>>();
+    auto future = promise->get_future();
+    loop_.post([this, attach, limit, promise] {
+      ListenOrder listen;
+      listen.attach = attach;
+      listen.cookie = std::string(32, 'a');
+      listen.geometry = "800x600";
+      hub_.order_listen(7, listen, limit,
+                        [promise](const Result<void>& result) { promise->set_value(result); });
+    });
+    return future;
+  };
+  auto first = order(1, seconds(10));
+  auto frame = agent->receive();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->verb, "listen");
+  EXPECT_EQ(frame->get("geometry"), "800x600");
+  agent->send(Frame("listening").add("attach", "99"));  // not ours
+  agent->send(Frame("listening").add("attach", "1"));
+  EXPECT_TRUE(first.get());
+
+  auto second = order(2, seconds(10));
+  ASSERT_TRUE(agent->receive());
+  auto third = order(3, seconds(10));
+  EXPECT_EQ(second.get().error().code, ECANCELED) << "a later order takes over";
+  ASSERT_TRUE(agent->receive());
+  agent->send(Frame("refused").add("attach", "3").add("reason", "no nxagent"));
+  const auto refused = third.get();
+  EXPECT_EQ(refused.error().code, EBUSY);
+  EXPECT_THAT(refused.error().context, HasSubstr("no nxagent"));
+
+  EXPECT_EQ(order(4, milliseconds(1)).get().error().code, ETIMEDOUT);
+  auto lost = order(5, seconds(10));
+  hub_.close(7);
+  EXPECT_EQ(lost.get().error().code, ENOTCONN);
+  EXPECT_EQ(order(6, seconds(10)).get().error().code, ENOTCONN);
+}
+
+TEST_F(AgentHubTest, TellsOfSessionsAndCutsWhatTheAgentSays) {
+  std::promise<AgentState> told;
+  on_loop([&] {
+    hub_.set_events({[&](DesktopId, const AgentState& state) {
+                       if (state.session == SessionState::kConnected) told.set_value(state);
+                     },
+                     {}});
+    return true;
+  });
+  const auto agent = ready_agent();
+  agent->send(Frame("session").add("state", "nonsense").add("reason", "x"));
+  agent->send(Frame("session")
+                  .add("state", "connected")
+                  .add("attach", "1")
+                  .add("reason", std::string(2000, 'r') + "\x1b[2J"));
+  const AgentState state = told.get_future().get();
+  EXPECT_LE(state.reason.size(), 310U);
+  EXPECT_TRUE(hub_.poweroff(7, milliseconds(5)));
+  EXPECT_EQ(agent->receive()->verb, "poweroff");
+  on_loop([&] {
+    hub_.set_events({});
+    return true;
+  });
+}
+
+}  // namespace
+}  // namespace panal::node
