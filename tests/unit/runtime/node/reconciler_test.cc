@@ -1,0 +1,261 @@
+#include "runtime/node/reconciler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <set>
+
+#include "tests/unit/runtime/node/fake_store.h"
+
+namespace panal::node {
+namespace {
+
+using store::Desired;
+using store::Observed;
+
+/// Desktops are sleeping children; a desktop never has two.
+class FakeOperations final : public Operations {
+ public:
+  ~FakeOperations() override {
+    for (const auto& [id, pid] : pids_) end(pid);
+  }
+  Result<std::optional<Started>> start(store::Store& store, DesktopId id) override {
+    const auto claimed = store.claim_start(id, "n", 1);
+    if (!claimed) return tl::make_unexpected(claimed.error());
+    {
+      std::unique_lock lock(mutex_);
+      ++starts;
+      EXPECT_EQ(pids_.count(id), 0U) << "started twice";
+      EXPECT_TRUE(under_way_.insert(id).second) << "two operations at once";
+      gate_.wait(lock, [this] { return !hold; });
+      under_way_.erase(id);
+    }
+    if (fail_starts) {
+      (void)store.observe(id, Observed::kFailed, "compose failed: no");
+      return fail(EIO, "no");
+    }
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      for (;;) ::pause();
+    }
+    const std::lock_guard lock(mutex_);
+    pids_[id] = pid;
+    Started started;
+    started.spec.id = id;
+    started.init = *Pidfd::open(pid);
+    (void)store.observe(id, Observed::kRunning, "");
+    return std::optional<Started>(std::move(started));
+  }
+  Result<void> stop(store::Store& store, const desktop::DesktopSpec& spec,
+                    const std::string& reason) override {
+    kill_desktop(spec.id);
+    forget(spec.id);
+    return store.observe(spec.id, Observed::kStopped, reason);
+  }
+  Result<void> clear(store::Store& store, DesktopId id, const desktop::DesktopSpec*,
+                     Observed observed, const std::string& reason) override {
+    forget(id);
+    return store.observe(id, observed, reason);
+  }
+  std::string why_ended(DesktopId) override { return "its init ended"; }
+  Result<void> remove(const desktop::DesktopSpec& spec) override {
+    kill_desktop(spec.id);
+    forget(spec.id);
+    ++removes;
+    return {};
+  }
+
+  void kill_desktop(DesktopId id) {
+    const std::lock_guard lock(mutex_);
+    if (pids_.count(id) > 0) ::kill(pids_[id], SIGKILL);
+  }
+  void open_gate() {
+    {
+      const std::lock_guard lock(mutex_);
+      hold = false;
+    }
+    gate_.notify_all();
+  }
+  std::size_t alive() {
+    const std::lock_guard lock(mutex_);
+    return pids_.size();
+  }
+
+  bool hold = false;
+  std::atomic<bool> fail_starts{false};
+  std::atomic<int> starts{0}, removes{0};
+
+ private:
+  static void end(pid_t pid) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  void forget(DesktopId id) {
+    const std::lock_guard lock(mutex_);
+    if (pids_.count(id) > 0) end(pids_[id]);
+    pids_.erase(id);
+  }
+  std::mutex mutex_;
+  std::condition_variable gate_;
+  std::map<DesktopId, pid_t> pids_;
+  std::set<DesktopId> under_way_;
+};
+
+class ReconcilerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto connect = [this]() -> Result<std::unique_ptr<store::Store>> {
+      return std::make_unique<FakeStore>(rows_);
+    };
+    clerk_ = std::move(*WorkerPool::open(1, connect));
+    workers_ = std::move(*WorkerPool::open(3, connect));
+    reconciler_.emplace(
+        Reconciler::Parts{loop_, operations_, *workers_, *clerk_, "n", Logger::silent()},
+        Reconciler::Events{[this](DesktopId) { ++started_; }, [this](DesktopId) { ++ended_; }});
+  }
+  void TearDown() override {
+    operations_.open_gate();
+    workers_.reset();
+    clerk_.reset();
+  }
+
+  void want(DesktopId id, Desired desired) {
+    rows_->with([&](FakeRows& rows) {
+      store::Desktop& row = rows.desktops[id];
+      row.id = id;
+      row.node = "n";
+      row.desired = desired;
+      if (desired == Desired::kRunning) ++row.generation;
+      return 0;
+    });
+  }
+  store::Desktop row(DesktopId id) {
+    return rows_->with([&](FakeRows& rows) { return rows.desktops[id]; });
+  }
+  /// Runs the loop until it holds; false when it does not within the (generous) limit.
+  bool until(const std::function<bool()>& holds) {
+    return loop_.run_until(holds, std::chrono::seconds(20));
+  }
+
+  std::shared_ptr<FakeRows> rows_ = std::make_shared<FakeRows>();
+  FakeOperations operations_;
+  loop::Loop loop_;
+  std::unique_ptr<WorkerPool> clerk_, workers_;
+  std::optional<Reconciler> reconciler_;
+  int started_ = 0, ended_ = 0;
+};
+
+TEST_F(ReconcilerTest, StartsWhatIsWantedAndStopsWhatIsNot) {
+  for (DesktopId id = 1; id <= 5; ++id) want(id, Desired::kRunning);
+  want(6, Desired::kStopped);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running_ids().size() == 5; }));
+  EXPECT_EQ(reconciler_->states().at("stopped"), 1U);
+  for (DesktopId id = 1; id <= 5; ++id) want(id, Desired::kStopped);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return operations_.alive() == 0 && !reconciler_->busy(5); }));
+  EXPECT_EQ(started_, 5);
+  EXPECT_EQ(ended_, 5);
+}
+
+TEST_F(ReconcilerTest, SeesWhatWasAskedWhileItWasBusy) {
+  operations_.hold = true;
+  want(1, Desired::kRunning);
+  reconciler_->wake("1");
+  ASSERT_TRUE(until([&] { return operations_.starts == 1; }));
+  // Stopped in the middle of its start; the notification finds it busy.
+  want(1, Desired::kStopped);
+  reconciler_->wake("1");
+  reconciler_->scan();
+  operations_.open_gate();
+  ASSERT_TRUE(until([&] { return row(1).observed == Observed::kStopped && !reconciler_->busy(1); }));
+  EXPECT_EQ(operations_.alive(), 0U);
+  EXPECT_EQ(operations_.starts, 1);
+}
+
+TEST_F(ReconcilerTest, TriesAFailedStartOnceARequest) {
+  operations_.fail_starts = true;
+  want(1, Desired::kRunning);
+  for (int i = 0; i < 5; ++i) {
+    reconciler_->scan();
+    ASSERT_TRUE(until([&] { return row(1).observed == Observed::kFailed; }));
+  }
+  EXPECT_EQ(operations_.starts, 1);
+  operations_.fail_starts = false;
+  want(1, Desired::kRunning);
+  reconciler_->wake("1");
+  EXPECT_TRUE(until([&] { return reconciler_->running(1) != nullptr; }))
+      << "a new request does not wait for an earlier one's pause";
+}
+
+TEST_F(ReconcilerTest, StartsACrashedDesktopAgainAndGivesUpInTheEnd) {
+  want(1, Desired::kRunning);
+  reconciler_->scan();
+  for (int crash = 1; crash <= 3; ++crash) {
+    ASSERT_TRUE(until([&] { return reconciler_->running(1) != nullptr; }));
+    operations_.kill_desktop(1);
+    ASSERT_TRUE(until([&] { return ended_ == crash; }));
+  }
+  ASSERT_TRUE(until([&] { return row(1).observed == Observed::kFailed; }));
+  EXPECT_THAT(row(1).reason, ::testing::HasSubstr("not started again"));
+  EXPECT_EQ(operations_.starts, 3);
+}
+
+TEST_F(ReconcilerTest, KeepsRunningWhatRunsWhileTheDatabaseIsAway) {
+  want(1, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running(1) != nullptr && !reconciler_->busy(1); }));
+  rows_->with([](FakeRows& rows) { return rows.away = true; });
+  bool seen = false;
+  reconciler_->scan();
+  clerk_->submit([&](store::Store&) { loop_.post([&] { seen = true; }); });
+  ASSERT_TRUE(until([&] { return seen; }));
+  EXPECT_NE(reconciler_->running(1), nullptr);
+  rows_->with([](FakeRows& rows) { return rows.away = false; });
+}
+
+TEST_F(ReconcilerTest, RemovesADesktopWhoseRowIsGone) {
+  want(1, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running(1) != nullptr && !reconciler_->busy(1); }));
+  rows_->with([](FakeRows& rows) { return rows.desktops.erase(1); });
+  reconciler_->scan();
+  EXPECT_TRUE(until([&] { return operations_.removes == 1 && operations_.alive() == 0; }));
+}
+
+TEST_F(ReconcilerTest, ShutsDownWithDesktopsStillWanted) {
+  for (DesktopId id = 1; id <= 3; ++id) want(id, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running_ids().size() == 3; }));
+  std::vector<std::size_t> left;
+  bool done = false;
+  reconciler_->shut_down(true, [&](std::size_t n) { left.push_back(n); }, [&] { done = true; });
+  ASSERT_TRUE(until([&] { return done; }));
+  EXPECT_EQ(left.back(), 0U);
+  EXPECT_EQ(operations_.alive(), 0U);
+  for (DesktopId id = 1; id <= 3; ++id) EXPECT_EQ(row(id).desired, Desired::kRunning);
+  reconciler_->scan();
+  bool seen = false;
+  clerk_->submit([&](store::Store&) { loop_.post([&] { seen = true; }); });
+  ASSERT_TRUE(until([&] { return seen; }));
+  EXPECT_EQ(operations_.starts, 3) << "nothing is started any more";
+}
+
+TEST_F(ReconcilerTest, ShutsDownLeavingDesktops) {
+  want(1, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running(1) != nullptr && !reconciler_->busy(1); }));
+  bool done = false;
+  reconciler_->shut_down(false, {}, [&] { done = true; });
+  ASSERT_TRUE(until([&] { return done; }));
+  EXPECT_EQ(operations_.alive(), 1U);
+}
+
+}  // namespace
+}  // namespace panal::node
