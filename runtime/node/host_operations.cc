@@ -72,11 +72,8 @@ Result<std::optional<Started>> HostOperations::start(store::Store& store, Deskto
     PANAL_TRY(store.observe(id, Observed::kFailed, reason));
     return fail(running.error().cause.code, running.error().reason());
   }
-  Started started{std::move(*spec), std::move(running->init)};
-  // It runs even if nobody could be told: reconciling says it again.
-  if (auto told = store.observe(id, Observed::kRunning, ""); !told)
-    parts_.log->warning("observe", {{"why", told.error().message()}});
-  return std::optional<Started>(std::move(started));
+  // "running" is written by the reconcile loop, once it holds the desktop: who reads it may attach.
+  return std::optional<Started>(Started{std::move(*spec), std::move(running->init)});
 }
 
 Result<void> HostOperations::stop(store::Store& store, const DesktopSpec& spec,
