@@ -123,7 +123,7 @@ class Screen:
             check=True,
         )
         self.server = subprocess.Popen(
-            ["Xvfb", self.display, "-screen", "0", f"{size}x24", "-nolisten", "tcp",
+            ["Xvfb", self.display, "-screen", "0", f"{size}x24", "-nolisten", "tcp", "-noreset",
              "-auth", str(authority)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )

@@ -50,12 +50,25 @@ def session_is(node, name, state):
     return lambda: node.desktop(name)["session"] == state
 
 
+def wait_connected(node, name, client, seconds):
+    def probe():
+        if client.process.poll() is not None:
+            raise Failed(f"panal-client ended with {client.process.returncode}")
+        return session_is(node, name, "connected")()
+
+    try:
+        wait_for("a connected session", probe, seconds)
+    except Failed:
+        say("panal-client said:\n" + client.output())
+        raise
+
+
 def terminal_alive(node, name, login):
     inside = (node.home(login) / "terminal.pid").read_text().strip()
     return (init_root(node, name) / "proc" / inside / "stat").exists()
 
 
-def life(node, screen, image, pictures):
+def life(node, screen, image, pictures, second=("--no-cookie",)):
     login, password, name = "alice", "correct horse 7", "alice-desk"
 
     say("panal up; user; desktop")
@@ -71,11 +84,7 @@ def life(node, screen, image, pictures):
 
     say("the client lists and connects")
     client = Client(node, screen, login, password, name, "--geometry", "1000x700")
-    try:
-        wait_for("a connected session", session_is(node, name, "connected"), 120)
-    except Failed:
-        say(client.output())
-        raise
+    wait_connected(node, name, client, 120)
     shape = screen.wait_painted(pictures / f"{image}.png", 30)
     say(f"desktop window {shape[3]}x{shape[4]} at {shape[1]},{shape[2]}")
     if abs(shape[3] - 1000) > 40 or abs(shape[4] - 700) > 60:
@@ -99,8 +108,8 @@ def life(node, screen, image, pictures):
         raise Failed("the terminal did not survive the lost link")
 
     say("a second client, whose greeting has no cookie, at another size: the same programs")
-    client = Client(node, screen, login, password, name, "--geometry", "800x600", "--no-cookie")
-    wait_for("a connected session", session_is(node, name, "connected"), 60)
+    client = Client(node, screen, login, password, name, "--geometry", "800x600", *second)
+    wait_connected(node, name, client, 60)
     screen.wait_painted(pictures / f"{image}-again.png", 30)
     if not terminal_alive(node, name, login):
         raise Failed("the terminal died on reconnect")
