@@ -2,10 +2,11 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/log.h"
 #include "runtime/cli/cli.h"
+#include "runtime/cli/doctor.h"
 #include "runtime/cli/supervisor/services.h"
 #include "runtime/cli/up.h"
 
@@ -21,6 +22,34 @@ ExitCode show_config(Shell& shell, bool check, bool json) {
     shell.out << config::print(shell.config);
   }
   return ExitCode::kOk;
+}
+
+ExitCode doctor(Shell& shell, bool json) {
+  PANAL_CLI_ASSIGN(shell, const auto tree, Tree::open_system());
+  const auto checks = run_doctor(shell.config, tree);
+  const auto word = [](Check::Verdict verdict) {
+    return verdict == Check::kOk ? "ok" : verdict == Check::kWarning ? "warn" : "FAIL";
+  };
+  const bool well = healthy(checks);
+  if (json) {
+    auto list = nlohmann::json::array();
+    for (const auto& check : checks) {
+      list.push_back({{"name", check.name},
+                      {"verdict", word(check.verdict)},
+                      {"found", check.found},
+                      {"mend", check.mend}});
+    }
+    shell.print({{"healthy", well}, {"checks", list}});
+  } else {
+    for (const auto& check : checks) {
+      shell.out << fmt::format("{:4}  {:24}  {}\n", word(check.verdict), printable(check.name, 80),
+                               printable(check.found, 400));
+      if (!check.mend.empty()) {
+        shell.out << fmt::format("{:32}mend: {}\n", "", printable(check.mend, 600));
+      }
+    }
+  }
+  return well ? ExitCode::kOk : ExitCode::kFailed;
 }
 
 ExitCode supervise_here(Shell& shell) {
@@ -65,6 +94,12 @@ void add_node_commands(CLI::App& app, CommandLine& line) {
   status_command->add_flag("--json", *json, "as JSON");
   status_command->callback(
       [&action, json] { action = [json](Shell& shell) { return status(shell, *json); }; });
+
+  auto* doctor_command = app.add_subcommand(
+      "doctor", "Whether this host can run desktops, and how to mend what fails.");
+  doctor_command->add_flag("--json", *json, "as JSON");
+  doctor_command->callback(
+      [&action, json] { action = [json](Shell& shell) { return doctor(shell, *json); }; });
 
   auto* top_command = app.add_subcommand("top", "Desktops by memory, refreshed.");
   const auto top_options = std::make_shared<TopOptions>();

@@ -86,13 +86,13 @@ std::string render_top(const nlohmann::json& digest, std::size_t rows) {
                             value.get<double>());
   }
   if (!pressure.empty()) out << printable(pressure, 400) << "\n";
-  Table table(
-      {">ID", "NAME", "USER", "STATE", "SESSION", ">IDLE", ">MEMORY", ">CPU %", ">PROCS", "CLASS"});
+  Table table({">ID", "NAME", "USER", "STATE", "SESSION", ">IDLE", ">MEMORY", ">ANON", ">CPU %",
+               ">PROCS", "CLASS"});
   for (const auto& row : desktops) {
     if (table.rows() == rows) break;
     table.add_row({std::to_string(number(row, "id")), text(row, "name"), text(row, "user"),
                    text(row, "state"), text(row, "session"), human_duration(number(row, "idle_ms")),
-                   human_bytes(number(row, "memory_bytes")),
+                   human_bytes(number(row, "memory_bytes")), human_bytes(number(row, "anon_bytes")),
                    fmt::format("{:.1f}", row.value("cpu_percent", 0.0)),
                    std::to_string(number(row, "processes")), text(row, "class")});
   }
