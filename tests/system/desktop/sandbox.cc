@@ -26,7 +26,7 @@ Result<void> FileGate::listen(const DesktopSpec& spec, const std::string& shared
   const std::string path = shared_dir + "/agent.sock";
   std::snprintf(address.sun_path, sizeof address.sun_path, "%s", path.c_str());
   ::unlink(path.c_str());
-  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+  if (!socket || ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
       ::chown(path.c_str(), spec.ids.first, spec.ids.first) != 0 || ::listen(socket.get(), 1) != 0)
     return fail_errno("listen at", path);
   sockets_[spec.id] = std::move(socket);
@@ -66,7 +66,7 @@ Sandbox::Sandbox(const std::string& mode) {
   if (group == nullptr || scratch == nullptr) throw std::runtime_error("run this in scripts/lab");
   std::string pattern = std::string(scratch) + "/desktop-XXXXXX";
   dir = ::mkdtemp(pattern.data());
-  fs::permissions(dir, fs::perms{0711});
+  ::chmod(dir.c_str(), 0711);  // the container's root walks through
   // The run directory on a tmpfs of its own, as /run is.
   config.run_dir = dir / "run";
   config.state_dir = dir / "state";

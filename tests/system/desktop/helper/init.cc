@@ -225,7 +225,8 @@ void serve_nx() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strcpy(address.sun_path, "/run/panal/nx/nx.sock");
-  if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(fd, 5) != 0)
+  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      listen(fd, 5) != 0)
     std::perror("helper: nx.sock");
   const int done = open("/run/panal/nx/ready", O_CREAT | O_WRONLY, 0600);
   close(done);
