@@ -29,9 +29,10 @@ namespace {
 /// in the page cache, and the rest is nobody's memory.
 void release_code() {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(&__executable_start) / page * page;
+  const auto begin = reinterpret_cast<std::uintptr_t>(&__executable_start);
   const auto end = reinterpret_cast<std::uintptr_t>(&etext) / page * page;
-  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  // A program begins at a page.
+  ::madvise(const_cast<char*>(&__executable_start), end - begin, MADV_DONTNEED);
 }
 
 }  // namespace

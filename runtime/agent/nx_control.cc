@@ -37,7 +37,7 @@ Result<void> NxControl::write_files(const AttachRequest& request, const User& us
   const std::string options_path = std::string(kSessionDir) + "/options";
   PANAL_TRY(replace_file(options_path, options.line, 0600, user.uid, user.gid));
   PANAL_TRY(replace_file(xauthority(), authority, 0600, user.uid, user.gid));
-  history_ = std::move(options.history);
+  history_ = options.history;
   request_ = request;
   return {};
 }

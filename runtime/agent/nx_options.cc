@@ -55,7 +55,8 @@ bool flag(const Frame& frame, std::string_view key) { return frame.get(key) == "
 
 }  // namespace
 
-Result<Size> parse_geometry(std::string_view text) {
+Result<Size> parse_geometry(std::string_view given) {
+  const std::string text(given);
   Size size;
   const char* const end = text.data() + text.size();
   auto parsed = std::from_chars(text.data(), end, size.width);

@@ -83,6 +83,7 @@ Result<Prewarm> Prewarm::start(Spec spec) {
       "--timeout-s",
       std::to_string(spec.timeout.count())};
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   char path[] = "PATH=/usr/bin:/bin";

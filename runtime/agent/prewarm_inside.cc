@@ -62,9 +62,11 @@ Result<pid_t> run(const std::vector<std::string>& argv) {
       "NX_TEMP=/tmp",       "DISPLAY=:1", std::string("XAUTHORITY=") + kAuthority,
       "NX_CLIENT=/bin/true"};
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const auto& word : argv) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   std::vector<char*> environment;
+  environment.reserve(variables.size() + 1);
   for (const auto& word : variables) environment.push_back(const_cast<char*>(word.c_str()));
   environment.push_back(nullptr);
   const pid_t pid = ::fork();
@@ -72,6 +74,7 @@ Result<pid_t> run(const std::vector<std::string>& argv) {
   if (pid == 0) {
     const int null = ::open(kernel_paths::kDevNull, O_RDWR);
     const int log = ::open(kErrors, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (null < 0 || log < 0) ::_exit(126);
     ::dup2(null, 0);
     ::dup2(log, 1);
     ::dup2(log, 2);

@@ -57,7 +57,7 @@ Result<void> confine(uid_t uid, gid_t gid) {
   PANAL_TRY(limit(RLIMIT_NOFILE, 256, "open files"));
   PANAL_TRY(limit(RLIMIT_FSIZE, rlim_t{16} << 20U, "file sizes"));
   PANAL_TRY(limit(RLIMIT_AS, rlim_t{768} << 20U, "memory"));
-  PANAL_TRY(limit(RLIMIT_NPROC, 32, "processes"));
+  PANAL_TRY(limit(RLIMIT_NPROC, 64, "processes"));
   if (::setgroups(0, nullptr) != 0 || ::setresgid(gid, gid, gid) != 0 ||
       ::setresuid(uid, uid, uid) != 0) {
     return fail_errno("become the pre-warmer's user");

@@ -19,6 +19,7 @@ namespace {
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> out;
+  out.reserve(texts.size() + 1);
   for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
   out.push_back(nullptr);
   return out;
@@ -46,11 +47,10 @@ bool become(const User& user) {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   const int null = ::open(kernel_paths::kDevNull, O_RDWR | O_CLOEXEC);
-  bool good = null >= 0 && ::dup2(null, 0) >= 0 && ::dup2(output, 1) >= 0 && ::dup2(output, 2) >= 0;
+  const bool good =
+      null >= 0 && ::dup2(null, 0) >= 0 && ::dup2(output, 1) >= 0 && ::dup2(output, 2) >= 0;
   ::syscall(SYS_close_range, 3U, UINT_MAX, CLOSE_RANGE_CLOEXEC);
-  good = good && become(user);
-  if (good) {
-    if (::chdir(directory.c_str()) != 0) good = ::chdir("/") == 0;
+  if (good && become(user) && (::chdir(directory.c_str()) == 0 || ::chdir("/") == 0)) {
     ::environ = const_cast<char**>(environment.data());
     ::execvp(argv[0], argv.data());
   }

@@ -139,7 +139,9 @@ TEST_F(AgentSystem, ASessionOutlivesItsLinks) {
   EXPECT_TRUE(beats());
 
   const std::string smaps = slurp("/proc/" + std::to_string(desktop->init()) + "/smaps_rollup");
-  std::cout << smaps.substr(smaps.find("Rss:"), smaps.find("Shared") - smaps.find("Rss:"));
+  const std::size_t pss = smaps.find("\nPss:");
+  ASSERT_NE(pss, std::string::npos);
+  EXPECT_LE(std::stoi(smaps.substr(pss + 5)), 1024) << smaps;
   EXPECT_TRUE(power_off());
 }
 
