@@ -110,9 +110,12 @@ def life(node, screen, image, pictures, second=("--no-cookie",)):
     say("a second client, whose greeting has no cookie, at another size: the same programs")
     client = Client(node, screen, login, password, name, "--geometry", "800x600", *second)
     wait_connected(node, name, client, 60)
-    screen.wait_painted(pictures / f"{image}-again.png", 30)
+    shape = screen.wait_painted(pictures / f"{image}-again.png", 30)
+    if abs(shape[3] - 800) > 40 or abs(shape[4] - 600) > 60:
+        raise Failed(f"asked for 800x600, the window is {shape[3]}x{shape[4]}")
     if not terminal_alive(node, name, login):
         raise Failed("the terminal died on reconnect")
+    screen.click(shape[1] + 150, shape[2] + 110)
     screen.type_line("again")
     wait_for("the second line", lambda: "again" in typed.read_text().lower(), 30)
     if (node.home(login) / "terminal.pid").read_text() != pid:
