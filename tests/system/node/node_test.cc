@@ -17,19 +17,34 @@ using store::Desired;
 using store::Observed;
 using ::testing::HasSubstr;
 
+/// One node for all: each test makes desktops of its own and leaves panald serving.
 class NodeTest : public ::testing::Test {
  protected:
+  static void SetUpTestSuite() {
+    if (RunningNode::why_not().empty()) node_ = std::make_unique<RunningNode>();
+  }
+  static void TearDownTestSuite() { node_.reset(); }
   void SetUp() override {
-    const std::string why = RunningNode::why_not();
-    if (!why.empty()) GTEST_SKIP() << why;
-    node_ = std::make_unique<RunningNode>();
+    if (!node_) GTEST_SKIP() << RunningNode::why_not();
+  }
+  void TearDown() override {
+    for (const auto& desktop : desktops_) node_->want(desktop.id, Desired::kStopped);
+    for (const auto& desktop : desktops_)
+      node_->await(desktop.id, [](const auto& row) {
+        return row.observed == Observed::kStopped || row.observed == Observed::kFailed;
+      }, "stopped");
+  }
+  store::Desktop new_desktop() {
+    desktops_.push_back(node_->new_desktop());
+    return desktops_.back();
   }
 
-  std::unique_ptr<RunningNode> node_;
+  static inline std::unique_ptr<RunningNode> node_;
+  std::vector<store::Desktop> desktops_;
 };
 
 TEST_F(NodeTest, TakesDesktopsThroughTheirLives) {
-  const auto desktop = node_->new_desktop();
+  const auto desktop = new_desktop();
   node_->want(desktop.id, Desired::kRunning);
   node_->await(desktop.id, Observed::kRunning);
   const pid_t init = node_->init_of(desktop.id);
@@ -52,7 +67,7 @@ TEST_F(NodeTest, TakesDesktopsThroughTheirLives) {
 }
 
 TEST_F(NodeTest, LetsUsersInOneAtATime) {
-  const auto desktop = node_->new_desktop();
+  const auto desktop = new_desktop();
   const json attach = {{"op", "attach"},     {"desktop", desktop.id}, {"geometry", "1024x700"},
                        {"link", "lan"},      {"client", "linux"},     {"takeover", true}};
   EXPECT_EQ(node_->ask(attach).value("status", 0), 503) << "it does not run";
@@ -84,8 +99,8 @@ TEST_F(NodeTest, LetsUsersInOneAtATime) {
 }
 
 TEST_F(NodeTest, FindsRunningDesktopsAgain) {
-  const auto first = node_->new_desktop();
-  const auto second = node_->new_desktop();
+  const auto first = new_desktop();
+  const auto second = new_desktop();
   for (const auto& desktop : {first, second}) node_->want(desktop.id, Desired::kRunning);
   for (const auto& desktop : {first, second}) node_->await(desktop.id, Observed::kRunning);
   const pid_t before = node_->init_of(first.id);
@@ -114,7 +129,7 @@ TEST_F(NodeTest, FindsRunningDesktopsAgain) {
 }
 
 TEST_F(NodeTest, StartsACrashedDesktopAgainButNotForEver) {
-  const auto desktop = node_->new_desktop();
+  const auto desktop = new_desktop();
   node_->want(desktop.id, Desired::kRunning);
   node_->await(desktop.id, Observed::kRunning);
   pid_t last = -1;
@@ -140,7 +155,7 @@ TEST_F(NodeTest, StartsACrashedDesktopAgainButNotForEver) {
 }
 
 TEST_F(NodeTest, SaysWhyAStartFailed) {
-  const auto desktop = node_->new_desktop();
+  const auto desktop = new_desktop();
   // Somebody else has the home's place.
   const std::string home = node_->config().homes_dir + "/default/" + desktop.home;
   std::filesystem::create_directories(node_->config().homes_dir + "/default");
@@ -154,7 +169,7 @@ TEST_F(NodeTest, SaysWhyAStartFailed) {
 }
 
 TEST_F(NodeTest, StopsAllOnRequestAndWantsThemStill) {
-  const auto desktop = node_->new_desktop();
+  const auto desktop = new_desktop();
   node_->want(desktop.id, Desired::kRunning);
   node_->await(desktop.id, Observed::kRunning);
   const json down = node_->ask({{"op", "shutdown"}, {"stop_desktops", true}});

@@ -96,7 +96,8 @@ RunningNode::~RunningNode() {
     (void)ask({{"op", "shutdown"}, {"stop_desktops", true}});
     ::waitpid(panald_.pid(), nullptr, 0);
   }
-  if (::testing::Test::HasFailure()) std::fprintf(stderr, "%s\n", log().c_str());
+  if (::testing::Test::HasFailure() || std::getenv("PANAL_TEST_LOG") != nullptr)
+    std::fprintf(stderr, "%s\n", log().c_str());
   admin_.reset();
   reap(database_, SIGINT);
   EXPECT_TRUE(kernel::release_pinned_namespaces(config_.run_dir));
