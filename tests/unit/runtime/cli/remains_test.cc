@@ -61,10 +61,13 @@ TEST_F(RemainsTest, ACleanHostHasNone) {
 TEST_F(RemainsTest, GroupsDeepestFirstInEachHierarchy) {
   fs::create_directories(root_ + "/cgroup/memory/lab/panal/d1/inner");
   fs::create_directories(root_ + "/cgroup/unified/lab/panal");
+  fs::create_directories(root_ + "/cgroup/unified/lab/panal-monitor/lxc.pivot");
   EXPECT_THAT(remains().groups(),
               ElementsAre(root_ + "/cgroup/memory/lab/panal/d1/inner",
                           root_ + "/cgroup/memory/lab/panal/d1", root_ + "/cgroup/memory/lab/panal",
-                          root_ + "/cgroup/unified/lab/panal"));
+                          root_ + "/cgroup/unified/lab/panal",
+                          root_ + "/cgroup/unified/lab/panal-monitor/lxc.pivot",
+                          root_ + "/cgroup/unified/lab/panal-monitor"));
 }
 
 TEST_F(RemainsTest, ProcessesOfTheGroupsButNotThisOneAndNotOthers) {
