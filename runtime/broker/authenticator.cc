@@ -87,24 +87,26 @@ void Authenticator::verify(const Credentials& credentials, const std::string& ad
   const std::string hash = usable ? user->password_hash : options_.dummy_hash;
   const auto known = std::make_shared<store::User>(user ? std::move(*user) : store::User{});
   known->password_hash.clear();
-  const bool queued = threads_.submit([=, this] {
-    const auto verified = auth::verify_password(hash, credentials.password);
-    loop_.post([=, this] {
+  // As in Directory::call: what `done` holds is let go on the loop, never on the thread.
+  auto held = std::make_shared<Done>(done);
+  const bool queued = threads_.submit([=, this]() mutable {
+    auto verified = auth::verify_password(hash, credentials.password);
+    loop_.post([=, this, held = std::move(held)] {
       if (!verified) {
         log_->error("password_check_failed",
                     {{"user", credentials.name()}, {"reason", verified.error().message()}});
-        if (verified.error().code == ENOMEM) return done(Outcome::kBusy, {});
+        if (verified.error().code == ENOMEM) return (*held)(Outcome::kBusy, {});
       }
       if (usable && verified && *verified) {
         limit_.success(address + " " + credentials.name());
-        return done(Outcome::kWelcome, *known);
+        return (*held)(Outcome::kWelcome, *known);
       }
       log_->info("login_refused", {{"user", credentials.name()}, {"address", address}});
       directory_.audit(printable(credentials.name(), 256), "login.refused", address, "");
-      done(Outcome::kRefused, {});
+      (*held)(Outcome::kRefused, {});
     });
   });
-  if (!queued) loop_.post([done] { done(Outcome::kBusy, {}); });
+  if (!queued) loop_.post([held] { (*held)(Outcome::kBusy, {}); });
 }
 
 }  // namespace panal::broker

@@ -24,14 +24,18 @@ class Directory {
   /// Runs `work` on the store's thread and `done` with its result on the loop.
   template <typename T>
   void call(std::function<Result<T>(store::Store&)> work, std::function<void(Result<T>)> done) {
-    const bool queued = threads_.submit([this, work = std::move(work), done] {
+    // `done` may hold the last reference to a connection, which must go on the loop: the thread
+    // hands its reference back with the result and keeps none.
+    auto held = std::make_shared<std::function<void(Result<T>)>>(std::move(done));
+    const bool queued = threads_.submit([this, work = std::move(work), held]() mutable {
       Result<store::Store*> store = connected();
       auto result = std::make_shared<Result<T>>(
           store ? work(**store) : Result<T>(tl::make_unexpected(store.error())));
-      loop_.post([result, done] { done(std::move(*result)); });
+      loop_.post(
+          [result = std::move(result), held = std::move(held)] { (*held)(std::move(*result)); });
     });
     if (!queued) {
-      loop_.post([done] { done(fail(EAGAIN, "too many requests wait for the database")); });
+      loop_.post([held] { (*held)(fail(EAGAIN, "too many requests wait for the database")); });
     }
   }
 
