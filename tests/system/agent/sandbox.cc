@@ -73,12 +73,15 @@ Program::Program(const std::vector<std::string>& argv, const std::vector<std::st
   pid_ = ::fork();
   if (pid_ != 0) return;
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const auto& word : argv) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   std::vector<char*> variables;
+  variables.reserve(environment.size() + 1);
   for (const auto& word : environment) variables.push_back(const_cast<char*>(word.c_str()));
   variables.push_back(nullptr);
   const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (out < 0) ::_exit(126);
   ::dup2(out, 1);
   ::dup2(out, 2);
   ::execvpe(arguments[0], arguments.data(), variables.data());
@@ -108,12 +111,14 @@ Sandbox::Sandbox(const std::string& directory) : directory_(directory) {
   const std::string path = directory_ + "/shared/agent.sock";
   std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
   listener_ = UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
+  if (!listener_ ||
+      ::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
       ::listen(listener_.get(), 2) != 0) {
     std::abort();
   }
+  const std::string agent = std::string(PANAL_BIN_DIR) + "/panal-agent";
   program_ = Program({"unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "sh", "-c",
-                      kScript, "sandbox", directory_, PANAL_BIN_DIR "/panal-agent"},
+                      kScript, "sandbox", directory_, agent},
                      {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, directory_ + "/agent.log");
 }
 
