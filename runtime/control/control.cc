@@ -84,8 +84,7 @@ Result<Connection::Message> receive_message(int socket) {
   while (::recvmsg(socket, &header, MSG_CMSG_CLOEXEC) < 0)
     if (errno != EINTR) return fail_errno("receive a control message");
   PANAL_ASSIGN(auto descriptor, take_descriptor(header));
-  if (oversize)
-    return fail(EMSGSIZE, "control message of " + std::to_string(size) + " bytes");
+  if (oversize) return fail(EMSGSIZE, "control message of " + std::to_string(size) + " bytes");
   auto body = json::parse(text, nullptr, false);
   if (!body.is_object()) return fail(EPROTO, "control message: not a JSON object");
   return Connection::Message{std::move(body), std::move(descriptor)};

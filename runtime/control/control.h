@@ -24,9 +24,9 @@ namespace panal::control {
 ///                                {"ok": true, "attach": N, "cookie": "<32 hex>"}; one attach at a
 ///                                time per desktop: a later one takes over (status 409 refusals say
 ///                                so to the earlier)
-///   open desktop=ID attach=N     answers {"ok": true} with the connected nx socket as its descriptor
-///   suspend desktop=ID           ends the link, keeps the programs
-///   wake                         run the reconcile loop now
+///   open desktop=ID attach=N     answers {"ok": true} with the connected nx socket as its
+///   descriptor suspend desktop=ID           ends the link, keeps the programs wake run the
+///   reconcile loop now
 inline constexpr std::size_t kMessageBytes = std::size_t{256} << 10U;
 
 /// A blocking client of that socket, for the CLI and for workers' threads.

@@ -128,11 +128,10 @@ void AgentHub::accept(const DeskPtr& desk) {
   if (connection) {
     ucred peer{};
     socklen_t size = sizeof peer;
-    const bool known =
-        ::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+    const bool known = ::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
     if (!known || peer.uid != desk->spec.ids.first)
-      log_->warning("agent_refused", {{"desktop", kernel_name(desk->spec.id)},
-                                      {"uid", std::to_string(peer.uid)}});
+      log_->warning("agent_refused",
+                    {{"desktop", kernel_name(desk->spec.id)}, {"uid", std::to_string(peer.uid)}});
     else if (desk->link)
       log_->warning("agent_second_connection", {{"desktop", kernel_name(desk->spec.id)}});
     else
@@ -152,19 +151,19 @@ void AgentHub::take_connection(const DeskPtr& desk, UniqueFd connection) {
   const std::weak_ptr weak = desk;
   desk->link = std::make_unique<AgentLink>(
       loop_, std::move(connection),
-      AgentLink::Handlers{
-          [this, weak](const Frame& frame) {
-            if (const auto held = weak.lock()) on_frame(held, frame);
-          },
-          [this, weak](const std::string& reason) {
-            const auto held = weak.lock();
-            if (!held) return;
-            log_->info("agent_gone", {{"desktop", kernel_name(held->spec.id)}, {"why", reason}});
-            held->link.reset();
-            held->greeted = false;
-            held->state.connected = false;
-            answer_order(held, fail(ENOTCONN, "the desktop's agent went away"));
-          }});
+      AgentLink::Handlers{[this, weak](const Frame& frame) {
+                            if (const auto held = weak.lock()) on_frame(held, frame);
+                          },
+                          [this, weak](const std::string& reason) {
+                            const auto held = weak.lock();
+                            if (!held) return;
+                            log_->info("agent_gone",
+                                       {{"desktop", kernel_name(held->spec.id)}, {"why", reason}});
+                            held->link.reset();
+                            held->greeted = false;
+                            held->state.connected = false;
+                            answer_order(held, fail(ENOTCONN, "the desktop's agent went away"));
+                          }});
 }
 
 void AgentHub::on_frame(const DeskPtr& desk, const Frame& frame) {
@@ -238,8 +237,8 @@ void AgentHub::welcome(const DeskPtr& desk) {
   auto sent = desk->link->send(welcome_frame(desk->spec));
   if (sent) sent = desk->link->send(Frame("query"));
   if (!sent)
-    log_->warning("agent_welcome", {{"desktop", kernel_name(desk->spec.id)},
-                                    {"why", sent.error().message()}});
+    log_->warning("agent_welcome",
+                  {{"desktop", kernel_name(desk->spec.id)}, {"why", sent.error().message()}});
 }
 
 void AgentHub::changed(const DeskPtr& desk) {
@@ -257,8 +256,8 @@ Result<void> AgentHub::wait_ready(DesktopId id, const Pidfd& init, milliseconds 
   if (!ready) return fail(ENOENT, "wait for the agent of " + kernel_name(id));
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   for (;;) {
-    const auto left = std::chrono::duration_cast<milliseconds>(
-        deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd entries[] = {{ready->event.get(), POLLIN, 0}, {init.fd(), POLLIN, 0}};
     const int count = ::poll(entries, 2, left.count() > 0 ? static_cast<int>(left.count()) : 0);
     if (count < 0 && errno != EINTR) return fail_errno("poll the agent of", kernel_name(id));

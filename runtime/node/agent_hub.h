@@ -35,8 +35,8 @@ struct ListenOrder {
 
 /// The agents of all desktops of this node: one listening socket and at most one connection each.
 ///
-/// AgentGate's calls are for worker threads (they wait for the loop, which must run); everything else
-/// is for the loop's thread.
+/// AgentGate's calls are for worker threads (they wait for the loop, which must run); everything
+/// else is for the loop's thread.
 class AgentHub final : public desktop::AgentGate {
  public:
   struct Events {

@@ -12,10 +12,9 @@ AgentLink::AgentLink(loop::Loop& loop, UniqueFd connection, Handlers handlers)
 }
 
 void AgentLink::wait() {
-  descriptor_.wait(loop::Ready::kReadable,
-                   [this, alive = std::weak_ptr(alive_)] {
-                     if (!alive.expired()) receive();
-                   });
+  descriptor_.wait(loop::Ready::kReadable, [this, alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) receive();
+  });
 }
 
 bool AgentLink::within_budget() {
@@ -32,8 +31,8 @@ void AgentLink::receive() {
   const std::weak_ptr alive = alive_;
   // A few at a time: other desktops share the thread.
   for (int i = 0; i < 16; ++i) {
-    const ssize_t size = ::recv(descriptor_.fd(), buffer.data(), buffer.size(),
-                                MSG_DONTWAIT | MSG_TRUNC);
+    const ssize_t size =
+        ::recv(descriptor_.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) break;
     if (size <= 0) return finish("the connection ended");

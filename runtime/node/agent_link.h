@@ -12,9 +12,9 @@
 
 namespace panal::node {
 
-/// One agent's connection. The peer is hostile: a frame that is too long or does not parse, too many
-/// frames in a second, or a peer that does not read what it is sent end the connection.
-/// On the loop's thread only.
+/// One agent's connection. The peer is hostile: a frame that is too long or does not parse, too
+/// many frames in a second, or a peer that does not read what it is sent end the connection. On the
+/// loop's thread only.
 class AgentLink {
  public:
   struct Handlers {

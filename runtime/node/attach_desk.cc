@@ -72,9 +72,10 @@ void AttachDesk::order(const AttachRequest& request) {
   if (!state || !state->connected) {
     // After an upgrade of panald agents come back within a second.
     if (std::chrono::steady_clock::now() >= current.until || parts_.refusal(id))
-      return answer(id, tl::make_unexpected(
-                            Refusal{503, "The desktop's agent does not answer. Try again, or stop "
-                                         "and start the desktop."}));
+      return answer(
+          id, tl::make_unexpected(Refusal{503,
+                                          "The desktop's agent does not answer. Try again, or stop "
+                                          "and start the desktop."}));
     current.timer->start(kAgentPoll, [this, request] { order(request); });
     return;
   }
@@ -105,9 +106,9 @@ void AttachDesk::order(const AttachRequest& request) {
         const Error& error = result.error();
         const int status = error.code == ECANCELED ? 409 : 503;
         answer(id, tl::make_unexpected(Refusal{
-                       status, error.code == ECANCELED ? kTakenOver
-                                                       : "The desktop cannot be attached: " +
-                                                             error.context + "."}));
+                       status, error.code == ECANCELED
+                                   ? kTakenOver
+                                   : "The desktop cannot be attached: " + error.context + "."}));
       });
 }
 
@@ -118,8 +119,7 @@ void AttachDesk::answer(DesktopId desktop, Answer<Granted> answer) {
   found->second.progress = nullptr;
   auto done = std::exchange(found->second.done, nullptr);
   if (!done) return;
-  parts_.loop.post(
-      [done = std::move(done), answer = std::move(answer)] { done(answer); });
+  parts_.loop.post([done = std::move(done), answer = std::move(answer)] { done(answer); });
 }
 
 Answer<UniqueFd> AttachDesk::open(DesktopId desktop, std::uint64_t attach) {
@@ -133,8 +133,8 @@ Answer<UniqueFd> AttachDesk::open(DesktopId desktop, std::uint64_t attach) {
   if (!found->second.granted) return refuse(409, "This attach is not ready yet.");
   if (std::exchange(found->second.opened, true)) return refuse(409, "This attach is in use.");
   auto socket = parts_.open_nx(desktop);
-  if (!socket) return refuse(503, "The desktop's session does not listen: " +
-                                      socket.error().message() + ".");
+  if (!socket)
+    return refuse(503, "The desktop's session does not listen: " + socket.error().message() + ".");
   return std::move(*socket);
 }
 

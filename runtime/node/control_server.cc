@@ -134,14 +134,12 @@ void ControlServer::accept_soon() {
 }
 
 void ControlServer::accept() {
-  UniqueFd connection(
-      ::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  UniqueFd connection(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (connection) {
     ucred peer{};
     socklen_t size = sizeof peer;
-    const bool known =
-        ::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-        (peer.uid == 0 || options_.peers.count(peer.uid) > 0);
+    const bool known = ::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+                       (peer.uid == 0 || options_.peers.count(peer.uid) > 0);
     if (!known || peers_.size() >= options_.most) {
       log_->warning("control_refused", {{"uid", std::to_string(peer.uid)},
                                         {"why", known ? "too many connections" : "not known"}});

@@ -36,16 +36,16 @@ class ControlServer {
   using Handler = std::function<void(const CallerPtr&, const nlohmann::json& request)>;
   struct Options {
     std::string path;
-    gid_t group = 0;         ///< may open the socket, with root
-    std::set<uid_t> peers;   ///< whose connections are taken; root's always are
+    gid_t group = 0;          ///< may open the socket, with root
+    std::set<uid_t> peers;    ///< whose connections are taken; root's always are
     std::size_t most = 1024;  ///< connections at a time
   };
 
   /// Errors: those of bind(2); EADDRINUSE never (an old socket is replaced: the caller holds the
   /// node's lock).
   [[nodiscard]] static Result<std::unique_ptr<ControlServer>> open(loop::Loop& loop,
-                                                                   Options options,
-                                                                   Handler handler, LoggerPtr log);
+                                                                   Options options, Handler handler,
+                                                                   LoggerPtr log);
   ~ControlServer();
 
  private:

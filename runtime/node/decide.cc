@@ -24,8 +24,7 @@ Action decide(const store::Desktop& row, bool running) {
     if (running) return Action::kStop;
     return at_rest ? Action::kNone : Action::kMarkStopped;
   }
-  if (running)
-    return row.observed == Observed::kRunning ? Action::kNone : Action::kObserveRunning;
+  if (running) return row.observed == Observed::kRunning ? Action::kNone : Action::kObserveRunning;
   if (row.observed == Observed::kStopped) return Action::kStart;
   if (row.observed == Observed::kFailed)
     return row.generation > row.claimed_generation ? Action::kStart : Action::kNone;

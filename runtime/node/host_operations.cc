@@ -34,7 +34,7 @@ Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::De
   spec.browser_sandbox = version->browser_sandbox;
   spec.persistent = row.persistent;
   spec.home = row.home;
-  spec.user = {user->tenant, user->login,           user->uid,  user->gid,      user->groups,
+  spec.user = {user->tenant,           user->login, user->uid,  user->gid,      user->groups,
                "/home/" + user->login, user->shell, user->lang, user->timezone, user->keyboard};
   PANAL_ASSIGN(spec.ids, parts_.slots.range(*row.id_slot));
   spec.limits.memory_bytes = config_.desktop_memory_bytes;
@@ -61,8 +61,8 @@ Result<std::optional<Started>> HostOperations::start(store::Store& store, Deskto
   const auto progress = [&store, &log = parts_.log, id](std::string_view step) {
     const bool inside = step == "container" || step == "network" || step == "agent";
     // Only for people who watch: a start does not fail because nobody could be told.
-    const auto told = store.observe(id, inside ? Observed::kStarting : Observed::kComposing,
-                                    std::string(step));
+    const auto told =
+        store.observe(id, inside ? Observed::kStarting : Observed::kComposing, std::string(step));
     if (!told) log->warning("observe", {{"why", told.error().message()}});
   };
   auto running = parts_.lifecycle.start(*spec, progress);
@@ -104,9 +104,10 @@ std::string HostOperations::why_ended(DesktopId id) {
   if (group) {
     const auto statistics = group->statistics();
     if (statistics && statistics->oom_kills.value_or(0) > 0)
-      return fmt::format("its init ended; {} of its processes were killed for want of memory "
-                         "(its limit is {} MiB)",
-                         *statistics->oom_kills, config_.desktop_memory_bytes >> 20U);
+      return fmt::format(
+          "its init ended; {} of its processes were killed for want of memory "
+          "(its limit is {} MiB)",
+          *statistics->oom_kills, config_.desktop_memory_bytes >> 20U);
   }
   return "its init ended";
 }
@@ -133,13 +134,12 @@ Result<std::vector<Started>> HostOperations::take_over(store::Store& store) {
   std::set<DesktopId> live;
   for (const store::Desktop& row : rows) {
     // A start that panald's end cut short may lack any of its later steps: it is made again.
-    const bool complete =
-        row.observed == Observed::kRunning || row.observed == Observed::kStopping;
+    const bool complete = row.observed == Observed::kRunning || row.observed == Observed::kStopping;
     if (!complete || alive.count(row.id) == 0) continue;
     auto one = adopt(store, row);
     if (!one) {
-      parts_.log->warning("adopt_failed", {{"desktop", kernel_name(row.id)},
-                                           {"why", one.error().message()}});
+      parts_.log->warning("adopt_failed",
+                          {{"desktop", kernel_name(row.id)}, {"why", one.error().message()}});
       continue;
     }
     parts_.log->info("adopted", {{"desktop", kernel_name(row.id)}});

@@ -111,9 +111,9 @@ struct Node::Impl {
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
   lifecycle.emplace(host->parts(hub), config);
-  operations.emplace(HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(),
-                                           host->cgroups(), log},
-                     config);
+  operations.emplace(
+      HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(), host->cgroups(), log},
+      config);
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));
   PANAL_TRY(store->register_node(config.node_name, kVersion, ::getpid()));
@@ -143,22 +143,21 @@ Result<void> Node::Impl::open(seconds database_limit) {
 }
 
 void Node::Impl::wire() {
-  reconciler.emplace(
-      Reconciler::Parts{loop, *operations, *workers, *clerk, config.node_name, log},
-      Reconciler::Events{[this](DesktopId id) {
-                           prewarm_wanted.insert(id);
-                           prewarm_if_ready(id);
-                         },
-                         [this](DesktopId id) {
-                           prewarm_wanted.erase(id);
-                           prewarm->cancel(id);
-                           attaches->forget(id);
-                           sessions->forget(id);
-                         }});
+  reconciler.emplace(Reconciler::Parts{loop, *operations, *workers, *clerk, config.node_name, log},
+                     Reconciler::Events{[this](DesktopId id) {
+                                          prewarm_wanted.insert(id);
+                                          prewarm_if_ready(id);
+                                        },
+                                        [this](DesktopId id) {
+                                          prewarm_wanted.erase(id);
+                                          prewarm->cancel(id);
+                                          attaches->forget(id);
+                                          sessions->forget(id);
+                                        }});
   prewarm.emplace(
       PrewarmFlow::Parts{loop, hub, [this](DesktopId id) { return open_nx(id); },
-                         [this](DesktopId id, UniqueFd nx, const std::string& cookie)
-                             -> Result<std::unique_ptr<PrewarmRun>> {
+                         [this](DesktopId id, UniqueFd nx,
+                                const std::string& cookie) -> Result<std::unique_ptr<PrewarmRun>> {
                            PANAL_ASSIGN(const IdRange range,
                                         host->slots().range(operations->desktop_slots()));
                            // A user of its own for each, from a range that no desktop has.
@@ -175,16 +174,16 @@ void Node::Impl::wire() {
                                        prewarm->cancel(id);
                                      }});
   sessions.emplace(loop, *clerk, log);
-  requests.emplace(Requests::Parts{
-      *reconciler, *attaches, [this] { return status(); },
-      [this](DesktopId only) {
-        return statistics(*host, config.cgroup_parent, *reconciler, hub, only);
-      },
-      [this](DesktopId id) { return hub.suspend(id); },
-      [this](bool all_stopped) {
-        remove_groups = all_stopped;
-        if (!std::exchange(stopping, true)) stopped.set_value();
-      }});
+  requests.emplace(Requests::Parts{*reconciler, *attaches, [this] { return status(); },
+                                   [this](DesktopId only) {
+                                     return statistics(*host, config.cgroup_parent, *reconciler,
+                                                       hub, only);
+                                   },
+                                   [this](DesktopId id) { return hub.suspend(id); },
+                                   [this](bool all_stopped) {
+                                     remove_groups = all_stopped;
+                                     if (!std::exchange(stopping, true)) stopped.set_value();
+                                   }});
   hub.set_events({[this](DesktopId id, const AgentState& state) { on_session(id, state); },
                   [this](DesktopId id) { prewarm->on_settled(id); }});
 }

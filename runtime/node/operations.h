@@ -26,8 +26,7 @@ class Operations {
 
   /// Claims the start and runs it; nullopt when it is not (any more) ours to start. A start that
   /// fails is written as failed, with its reason; the error is for the log.
-  [[nodiscard]] virtual Result<std::optional<Started>> start(store::Store& store,
-                                                             DesktopId id) = 0;
+  [[nodiscard]] virtual Result<std::optional<Started>> start(store::Store& store, DesktopId id) = 0;
   /// Stops it and writes `reason` as why.
   [[nodiscard]] virtual Result<void> stop(store::Store& store, const desktop::DesktopSpec& spec,
                                           const std::string& reason) = 0;
@@ -35,8 +34,7 @@ class Operations {
   /// `spec`: null when not known.
   [[nodiscard]] virtual Result<void> clear(store::Store& store, DesktopId id,
                                            const desktop::DesktopSpec* spec,
-                                           store::Observed observed,
-                                           const std::string& reason) = 0;
+                                           store::Observed observed, const std::string& reason) = 0;
   /// Why it ended, as far as the kernel tells; before clear().
   [[nodiscard]] virtual std::string why_ended(DesktopId id) = 0;
   /// Stops a desktop that the store does not know any more.

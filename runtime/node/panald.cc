@@ -40,8 +40,8 @@ Result<UniqueFd> lock_node(const std::string& run_dir) {
     if (errno != EWOULDBLOCK) return fail_errno("lock", path);
     char pid[16] = {};
     const ssize_t size = ::pread(lock.get(), pid, sizeof pid - 1, 0);
-    return fail(0, "another panald (pid " + std::string(size > 0 ? pid : "unknown") +
-                       ") serves " + run_dir + " already");
+    return fail(0, "another panald (pid " + std::string(size > 0 ? pid : "unknown") + ") serves " +
+                       run_dir + " already");
   }
   const std::string pid = std::to_string(::getpid());
   if (::ftruncate(lock.get(), 0) != 0 ||
@@ -55,8 +55,7 @@ Result<void> enter_namespaces(const config::Config& config) {
   if (auto pinned = kernel::ensure_pinned_namespaces(config.run_dir);
       !pinned && pinned.error().code != EXDEV)  // inside already
     return pinned;
-  PANAL_ASSIGN(const UniqueFd mounts,
-               kernel::open_namespace(config.mount_namespace_file()));
+  PANAL_ASSIGN(const UniqueFd mounts, kernel::open_namespace(config.mount_namespace_file()));
   return kernel::enter_mount_namespace(mounts);
 }
 
@@ -64,9 +63,9 @@ Result<void> serve(const config::Config& config) {
   PANAL_ASSIGN(const Programs programs, Programs::beside(config::program_dir()));
   PANAL_TRY(enter_namespaces(config));
   const LoggerPtr log = Logger::to_stderr("panald", LogLevel::kInfo);
-  log->info("start", {{"version", kVersion},
-                      {"node", config.node_name},
-                      {"pid", std::to_string(::getpid())}});
+  log->info(
+      "start",
+      {{"version", kVersion}, {"node", config.node_name}, {"pid", std::to_string(::getpid())}});
   PANAL_ASSIGN(auto node, Node::open(config, programs, log, kDatabaseLimit));
   log->info("serving", {{"socket", config.node_socket()}});
   node->run();

@@ -40,8 +40,8 @@ void PrewarmFlow::listen(DesktopId id) {
   if (!state || state->session != SessionState::kNone) return;
   auto cookie = make_cookie();
   if (!cookie) {
-    parts_.log->warning("prewarm", {{"desktop", kernel_name(id)},
-                                    {"why", cookie.error().message()}});
+    parts_.log->warning("prewarm",
+                        {{"desktop", kernel_name(id)}, {"why", cookie.error().message()}});
     return;
   }
   Run& run = runs_[id];

@@ -43,8 +43,8 @@ void Reconciler::scan() {
   }
   scanning_ = true;
   parts_.clerk.submit([this, begun = finished_](Store& store) {
-    auto rows = std::make_shared<Result<std::vector<store::Desktop>>>(
-        store.desktops_on(parts_.node));
+    auto rows =
+        std::make_shared<Result<std::vector<store::Desktop>>>(store.desktops_on(parts_.node));
     parts_.loop.post([this, rows, begun] {
       scanning_ = false;
       if (*rows)
@@ -128,8 +128,8 @@ void Reconciler::consider(DesktopId id) {
 }
 
 void Reconciler::act(DesktopId id, Entry& entry, Action action) {
-  parts_.log->info("reconcile", {{"desktop", kernel_name(id)},
-                                 {"action", std::string(to_string(action))}});
+  parts_.log->info("reconcile",
+                   {{"desktop", kernel_name(id)}, {"action", std::string(to_string(action))}});
   switch (action) {
     case Action::kNone: return;
     case Action::kStart: return start(id);
@@ -156,16 +156,16 @@ void Reconciler::act(DesktopId id, Entry& entry, Action action) {
 
 void Reconciler::start(DesktopId id) {
   run(id, [this, id](Store& store) -> Outcome {
-    auto result = std::make_shared<Result<std::optional<Started>>>(
-        parts_.operations.start(store, id));
+    auto result =
+        std::make_shared<Result<std::optional<Started>>>(parts_.operations.start(store, id));
     return [this, id, result](Entry& entry) {
       if (*result && **result) {
         entry.pause = seconds(0);
         return hold(std::move(***result));
       }
       if (!*result)
-        parts_.log->warning("start", {{"desktop", kernel_name(id)},
-                                      {"why", result->error().message()}});
+        parts_.log->warning("start",
+                            {{"desktop", kernel_name(id)}, {"why", result->error().message()}});
       // Also when somebody else had it: never ask in a circle.
       postpone(entry);
     };
@@ -181,8 +181,8 @@ void Reconciler::stop(DesktopId id, Entry& entry, const std::string& reason) {
     auto stopped = parts_.operations.stop(store, *spec, reason);
     return [this, spec, stopped = std::move(stopped)](Entry& done) {
       if (stopped) return;
-      parts_.log->error("stop", {{"desktop", kernel_name(spec->id)},
-                                 {"why", stopped.error().message()}});
+      parts_.log->error("stop",
+                        {{"desktop", kernel_name(spec->id)}, {"why", stopped.error().message()}});
       postpone(done);
     };
   });
@@ -201,8 +201,9 @@ void Reconciler::on_exit(DesktopId id) {
   run(id, [this, id, spec, give_up, ends](Store& store) -> Outcome {
     std::string reason = parts_.operations.why_ended(id);
     parts_.log->warning("ended", {{"desktop", kernel_name(id)}, {"why", reason}});
-    if (give_up) reason += "; that was the time number " + std::to_string(ends) +
-                           " within 5 minutes, so it is not started again by itself";
+    if (give_up)
+      reason += "; that was the time number " + std::to_string(ends) +
+                " within 5 minutes, so it is not started again by itself";
     auto cleared = parts_.operations.clear(
         store, id, spec.get(), give_up ? Observed::kFailed : Observed::kStopped, reason);
     return [this, cleared = std::move(cleared)](Entry& done) {

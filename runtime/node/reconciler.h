@@ -15,8 +15,8 @@
 
 namespace panal::node {
 
-/// Makes what is match what the store wants, desktop by desktop, at most one operation each at a time.
-/// On the loop's thread but for the operations, which workers run.
+/// Makes what is match what the store wants, desktop by desktop, at most one operation each at a
+/// time. On the loop's thread but for the operations, which workers run.
 class Reconciler {
  public:
   struct Events {

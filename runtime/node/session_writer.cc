@@ -18,8 +18,8 @@ void SessionWriter::flush() {
   auto states = std::exchange(dirty_, {});
   clerk_.submit([this, states = std::move(states)](store::Store& store) {
     for (const auto& [id, state] : states) {
-      const auto written = store.observe_session(
-          id, std::string(agent::to_string(state.session)), state.idle_ms);
+      const auto written =
+          store.observe_session(id, std::string(agent::to_string(state.session)), state.idle_ms);
       if (!written && !written.error().is_gone())
         log_->warning("observe_session", {{"why", written.error().message()}});
     }

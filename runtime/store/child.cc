@@ -59,8 +59,7 @@ Result<Pidfd> spawn(const ServerProgram& program, const UniqueFd& output) {
   const std::vector<char*> environment = pointers(program.environment);
   const pid_t pid = ::fork();
   if (pid < 0) return fail_errno("fork", program.argv[0]);
-  if (pid == 0)
-    become(program, output, empty_input.get(), arguments.data(), environment.data());
+  if (pid == 0) become(program, output, empty_input.get(), arguments.data(), environment.data());
   return Pidfd::open(pid);  // our child: it cannot be gone before we reap it
 }
 

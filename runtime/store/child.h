@@ -14,7 +14,8 @@ namespace panal::store {
 /// says why on `output`.
 [[nodiscard]] Result<Pidfd> spawn(const ServerProgram& program, const UniqueFd& output);
 
-/// Runs it to its end. Errors: EPROTO with the last lines of what it said when its exit code is not 0.
+/// Runs it to its end. Errors: EPROTO with the last lines of what it said when its exit code is not
+/// 0.
 [[nodiscard]] Result<void> run_to_end(const ServerProgram& program);
 
 }  // namespace panal::store

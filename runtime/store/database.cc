@@ -142,9 +142,8 @@ Result<Rows> Database::run(std::string_view what, const char* sql,
       return fail(EINVAL, std::string(what) + ": a text holds a NUL byte");
     values.push_back(value ? value->c_str() : nullptr);
   }
-  pg_result* result =
-      PQexecParams(connection_.get(), sql, static_cast<int>(values.size()), nullptr,
-                   values.data(), nullptr, nullptr, 0);
+  pg_result* result = PQexecParams(connection_.get(), sql, static_cast<int>(values.size()), nullptr,
+                                   values.data(), nullptr, nullptr, 0);
   Rows rows(result);
   const ExecStatusType status = PQresultStatus(result);
   collect_notifications();

@@ -50,8 +50,8 @@ class Database {
  public:
   [[nodiscard]] static Result<Database> connect(const std::string& conninfo);
 
-  /// Runs one statement with $1.. parameters. Errors: as Store says; the context is `what`, and what
-  /// the server said of it.
+  /// Runs one statement with $1.. parameters. Errors: as Store says; the context is `what`, and
+  /// what the server said of it.
   [[nodiscard]] Result<Rows> run(std::string_view what, const char* sql,
                                  const std::vector<Parameter>& parameters = {});
   /// Runs a script of several statements without parameters.

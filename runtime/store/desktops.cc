@@ -87,7 +87,8 @@ Result<void> PgStore::remove_desktop(DesktopId id) {
   if (rows.empty()) return fail(ENOENT, "there is no " + number_text(id));
   const std::string observed = rows.text(0, 1);
   // A failed one may still be wanted: nothing of it runs and nobody retries it by itself.
-  const bool at_rest = observed == "failed" || (observed == "stopped" && rows.text(0, 2) == "stopped");
+  const bool at_rest =
+      observed == "failed" || (observed == "stopped" && rows.text(0, 2) == "stopped");
   if (!at_rest)
     return fail(EBUSY, "desktop " + printable(rows.text(0, 0)) + " is " +
                            (observed == "stopped" ? "about to start" : observed) +
@@ -114,10 +115,10 @@ Result<std::vector<Desktop>> PgStore::desktops_of(const std::string& tenant,
 }
 
 Result<Desktop> PgStore::desktop(DesktopId id) {
-  PANAL_ASSIGN(auto rows, database_.run("read " + number_text(id),
-                                        "SELECT " PANAL_DESKTOP_COLUMNS
-                                        " FROM desktop_records WHERE id = $1",
-                                        {parameter(id)}));
+  PANAL_ASSIGN(auto rows,
+               database_.run("read " + number_text(id),
+                             "SELECT " PANAL_DESKTOP_COLUMNS " FROM desktop_records WHERE id = $1",
+                             {parameter(id)}));
   if (rows.empty()) return fail(ENOENT, "there is no " + number_text(id));
   return desktop_of_row(rows, 0);
 }
@@ -165,10 +166,9 @@ Result<void> PgStore::set_desired(DesktopId id, Desired desired, const std::stri
                             " generation = generation + 1 WHERE id = $1",
                             {parameter(id), node}));
   }
-  PANAL_TRY(database_.run(what,
-                          "INSERT INTO audit_log (actor, action, object) VALUES ($1, $2, $3)",
-                          {actor, desired == Desired::kRunning ? "desktop.start" : "desktop.stop",
-                           rows.text(0, 0)}));
+  PANAL_TRY(database_.run(
+      what, "INSERT INTO audit_log (actor, action, object) VALUES ($1, $2, $3)",
+      {actor, desired == Desired::kRunning ? "desktop.start" : "desktop.stop", rows.text(0, 0)}));
   return transaction.commit();
 }
 

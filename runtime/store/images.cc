@@ -37,22 +37,22 @@ Result<void> PgStore::add_version(const Version& version, const std::string& des
     if (word.find(kUnitSeparator) != std::string::npos)
       return fail(EINVAL, what + ": a session's argument holds a control character");
   PANAL_ASSIGN(auto transaction, database_.begin());
-  PANAL_ASSIGN(auto image,
-               database_.run(what,
-                             "INSERT INTO images (name, description) VALUES ($1, $2)"
-                             " ON CONFLICT (name) DO UPDATE SET description = CASE"
-                             " WHEN excluded.description = '' THEN images.description"
-                             " ELSE excluded.description END RETURNING id",
-                             {version.image, description}));
+  PANAL_ASSIGN(auto image, database_.run(what,
+                                         "INSERT INTO images (name, description) VALUES ($1, $2)"
+                                         " ON CONFLICT (name) DO UPDATE SET description = CASE"
+                                         " WHEN excluded.description = '' THEN images.description"
+                                         " ELSE excluded.description END RETURNING id",
+                                         {version.image, description}));
   const Parameter image_id = image.text(0, 0);
-  PANAL_TRY(database_.run(
-      what,
-      "INSERT INTO versions (image_id, version, recipe_digest, session, browser_sandbox, size_bytes,"
-      " created) VALUES ($1, $2, $3, string_to_array($4, E'\\x1f'), $5, $6,"
-      " coalesce($7::timestamptz, now())) ON CONFLICT (image_id, version) DO NOTHING",
-      {image_id, version.version, version.recipe_digest, join_words(version.session),
-       parameter(version.browser_sandbox), std::to_string(version.size_bytes),
-       parameter_or_null(version.created)}));
+  PANAL_TRY(
+      database_.run(what,
+                    "INSERT INTO versions (image_id, version, recipe_digest, session, "
+                    "browser_sandbox, size_bytes,"
+                    " created) VALUES ($1, $2, $3, string_to_array($4, E'\\x1f'), $5, $6,"
+                    " coalesce($7::timestamptz, now())) ON CONFLICT (image_id, version) DO NOTHING",
+                    {image_id, version.version, version.recipe_digest, join_words(version.session),
+                     parameter(version.browser_sandbox), std::to_string(version.size_bytes),
+                     parameter_or_null(version.created)}));
   PANAL_TRY(database_.run(what, "UPDATE images SET default_version = $2 WHERE id = $1",
                           {image_id, version.version}));
   return transaction.commit();
@@ -69,14 +69,13 @@ Result<std::vector<Image>> PgStore::images() {
 }
 
 Result<std::vector<Version>> PgStore::versions() {
-  PANAL_ASSIGN(auto rows,
-               database_.run("list versions",
-                             "SELECT i.name, v.version, v.recipe_digest,"
-                             " array_to_string(v.session, E'\\x1f'), v.browser_sandbox,"
-                             " v.size_bytes, to_char(v.created AT TIME ZONE 'UTC',"
-                             " 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
-                             " FROM versions v JOIN images i ON i.id = v.image_id"
-                             " ORDER BY i.name, v.created DESC, v.version DESC"));
+  PANAL_ASSIGN(auto rows, database_.run("list versions",
+                                        "SELECT i.name, v.version, v.recipe_digest,"
+                                        " array_to_string(v.session, E'\\x1f'), v.browser_sandbox,"
+                                        " v.size_bytes, to_char(v.created AT TIME ZONE 'UTC',"
+                                        " 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+                                        " FROM versions v JOIN images i ON i.id = v.image_id"
+                                        " ORDER BY i.name, v.created DESC, v.version DESC"));
   std::vector<Version> versions;
   for (int row = 0; row < rows.count(); ++row)
     versions.push_back({rows.text(row, 0), rows.text(row, 1), rows.text(row, 2),
@@ -94,7 +93,8 @@ Result<void> PgStore::remove_version(const std::string& image, const std::string
                                          {image}));
   if (found.empty()) return fail(ENOENT, "there is no image " + printable(image));
   const Parameter image_id = found.text(0, 0);
-  // The default counts as used by the desktops that follow it, unless another version can take over.
+  // The default counts as used by the desktops that follow it, unless another version can take
+  // over.
   PANAL_ASSIGN(auto users,
                database_.run("find users of " + name,
                              "SELECT name FROM desktops WHERE image_id = $1 AND"

@@ -65,8 +65,9 @@ Result<std::optional<Desktop>> PgStore::claim_start(DesktopId id, const std::str
                              " (SELECT FROM desktops d WHERE d.node = $1 AND d.id_slot = s)",
                              {node, parameter(std::int64_t{slots})}));
   if (slot.is_null(0, 0))
-    return fail(ENOSPC, "all " + std::to_string(slots) + " id ranges of this node are in use; give"
-                                                         " it more in /etc/subuid and /etc/subgid");
+    return fail(ENOSPC, "all " + std::to_string(slots) +
+                            " id ranges of this node are in use; give"
+                            " it more in /etc/subuid and /etc/subgid");
   auto claimed = database_.run(what,
                                "UPDATE desktops SET observed = 'composing', reason = '',"
                                " changed = now(), id_slot = $2, running_version = $3,"
@@ -77,10 +78,10 @@ Result<std::optional<Desktop>> PgStore::claim_start(DesktopId id, const std::str
       return fail(EBUSY, "home " + printable(rows.text(0, 3)) + " is open in another desktop");
     return tl::make_unexpected(std::move(claimed.error()));
   }
-  PANAL_ASSIGN(auto desktop, database_.run(what,
-                                           "SELECT " PANAL_DESKTOP_COLUMNS
-                                           " FROM desktop_records WHERE id = $1",
-                                           {parameter(id)}));
+  PANAL_ASSIGN(
+      auto desktop,
+      database_.run(what, "SELECT " PANAL_DESKTOP_COLUMNS " FROM desktop_records WHERE id = $1",
+                    {parameter(id)}));
   PANAL_TRY(transaction.commit());
   return std::optional<Desktop>(desktop_of_row(desktop, 0));
 }

@@ -52,8 +52,8 @@ class PgStore final : public Store {
                                      const std::string& client_kind) override;
   Result<void> end_session(std::int64_t session, std::uint64_t bytes_up, std::uint64_t bytes_down,
                            const std::string& reason) override;
-  Result<void> audit(const std::string& actor, const std::string& action,
-                     const std::string& object, const std::string& detail) override;
+  Result<void> audit(const std::string& actor, const std::string& action, const std::string& object,
+                     const std::string& detail) override;
   Result<std::vector<AuditRow>> audit_rows(std::uint32_t most) override;
 
   Result<void> listen(const std::string& channel) override;
@@ -67,7 +67,7 @@ class PgStore final : public Store {
 };
 
 /// The columns of desktop_records in the order that desktop_of_row() reads.
-#define PANAL_DESKTOP_COLUMNS                                                                  \
+#define PANAL_DESKTOP_COLUMNS                                                                    \
   "id, tenant, login, name, image, version, persistent, home, node, desired, observed, reason, " \
   "running_version, id_slot, session_state, idle_ms, changed, generation, claimed_generation"
 [[nodiscard]] Desktop desktop_of_row(const Rows& rows, int row);

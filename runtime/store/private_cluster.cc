@@ -65,7 +65,7 @@ Result<void> own(const std::string& path, uid_t uid, gid_t gid, mode_t mode) {
 /// The server opens its files by absolute path as its own user.
 Result<void> check_reachable(const std::string& path, uid_t uid, const std::string& user) {
   for (fs::path at = fs::path(path).parent_path(); at.has_relative_path(); at = at.parent_path()) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(at.c_str(), &info) != 0) return fail_errno("stat", at.string());
     if (info.st_uid != uid && (info.st_mode & S_IXOTH) == 0)
       return fail(EACCES, "user " + user + " cannot reach " + path + ": run `chmod o+x " +
@@ -101,8 +101,9 @@ Result<std::string> find_programs(const std::string& data_dir) {
       if (number > newest && fs::exists(entry.path() / "bin/postgres", error)) newest = number;
     }
     if (newest == 0)
-      return fail(ENOENT, "PostgreSQL's server is not installed; `apt install postgresql` or set "
-                          "database.url to a server elsewhere");
+      return fail(ENOENT,
+                  "PostgreSQL's server is not installed; `apt install postgresql` or set "
+                  "database.url to a server elsewhere");
     major = std::to_string(newest);
   }
   std::string directory = std::string(kPostgresVersions) + "/" + major + "/bin";
@@ -121,14 +122,23 @@ std::vector<std::string> plain_environment() {
 Result<void> ensure_system_user(const std::string& name, const std::string& purpose) {
   if (find_account(name)) return {};
   ServerProgram useradd;
-  useradd.argv = {"/usr/sbin/useradd", "--system",         "--user-group", "--no-create-home",
-                  "--home-dir",        "/nonexistent",     "--shell",      "/usr/sbin/nologin",
-                  "--comment",         purpose,            name};
+  useradd.argv = {"/usr/sbin/useradd",
+                  "--system",
+                  "--user-group",
+                  "--no-create-home",
+                  "--home-dir",
+                  "/nonexistent",
+                  "--shell",
+                  "/usr/sbin/nologin",
+                  "--comment",
+                  purpose,
+                  name};
   useradd.environment = plain_environment();
   useradd.uid = ::geteuid();
   useradd.directory = "/";
   auto made = run_to_end(useradd);
-  if (!made && !find_account(name)) return prefixed("make OS user " + name, std::move(made.error()));
+  if (!made && !find_account(name))
+    return prefixed("make OS user " + name, std::move(made.error()));
   return {};
 }
 
@@ -167,9 +177,9 @@ Result<void> PrivateCluster::init_data_dir(uid_t uid, gid_t gid) const {
   PANAL_TRY(make_dirs(fresh, 0700));
   PANAL_TRY(own(fresh, uid, gid, 0700));
   ServerProgram initdb;
-  initdb.argv = {programs + "/initdb", "--pgdata=" + fresh,  "--username=" + std::string(kOwnerRole),
-                 "--locale=C",         "--encoding=UTF8",    "--auth-local=peer",
-                 "--auth-host=reject", "--no-instructions",  "--wal-segsize=4"};
+  initdb.argv = {programs + "/initdb", "--pgdata=" + fresh, "--username=" + std::string(kOwnerRole),
+                 "--locale=C",         "--encoding=UTF8",   "--auth-local=peer",
+                 "--auth-host=reject", "--no-instructions", "--wal-segsize=4"};
   initdb.environment = plain_environment();
   initdb.uid = uid;
   initdb.gid = gid;

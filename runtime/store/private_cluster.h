@@ -14,13 +14,13 @@ namespace panal::store {
 
 /// How to run the database server: what a supervisor execs.
 struct ServerProgram {
-  std::vector<std::string> argv;      ///< argv[0] is the absolute path
+  std::vector<std::string> argv;         ///< argv[0] is the absolute path
   std::vector<std::string> environment;  ///< the whole environment, NAME=value
-  uid_t uid = 0;                      ///< setgroups({gid}), setgid, setuid before exec; never root
+  uid_t uid = 0;  ///< setgroups({gid}), setgid, setuid before exec; never root
   gid_t gid = 0;
-  std::string directory;              ///< working directory
-  std::string log_file;               ///< stdout and stderr, opened for append by root
-  int stop_signal = 0;                ///< SIGINT: PostgreSQL's fast shutdown
+  std::string directory;  ///< working directory
+  std::string log_file;   ///< stdout and stderr, opened for append by root
+  int stop_signal = 0;    ///< SIGINT: PostgreSQL's fast shutdown
 };
 
 /// The PostgreSQL server that a single machine runs for itself: own OS user, own data directory
@@ -47,7 +47,8 @@ class PrivateCluster {
   /// What to exec, after ensure(). A stale postmaster.pid of a crashed server does not matter.
   [[nodiscard]] Result<ServerProgram> program() const;
 
-  /// Forks and execs program(); the caller owns (and reaps) the child. Errors: those of fork, EPROTO.
+  /// Forks and execs program(); the caller owns (and reaps) the child. Errors: those of fork,
+  /// EPROTO.
   [[nodiscard]] Result<Pidfd> start() const;
 
   /// Waits until the server answers queries. Errors: ETIMEDOUT with the log's last lines; ECHILD at

@@ -56,16 +56,16 @@ struct Desktop {
   std::string version;  ///< pinned version, or empty: the image's default at each start
   bool persistent = false;
   std::string home;
-  std::string node;      ///< where it runs or ran last
+  std::string node;  ///< where it runs or ran last
   Desired desired = Desired::kStopped;
   Observed observed = Observed::kStopped;
-  std::string reason;    ///< why it is in this state, in words; with the evidence when failed
+  std::string reason;  ///< why it is in this state, in words; with the evidence when failed
   std::string running_version;
   std::optional<std::uint32_t> id_slot;  ///< index of its id range on the node
   std::string session_state;             ///< agent's word; "none" when it does not run
   std::uint64_t idle_ms = 0;
-  std::string changed;                   ///< ISO 8601, last change of observed
-  std::uint64_t generation = 0;          ///< raised by each start request: a failed one is retried then
+  std::string changed;           ///< ISO 8601, last change of observed
+  std::uint64_t generation = 0;  ///< raised by each start request: a failed one is retried then
   std::uint64_t claimed_generation = 0;  ///< the generation the last claim_start() answered
 };
 

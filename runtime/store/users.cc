@@ -77,9 +77,9 @@ Result<User> PgStore::add_user(User user) {
   if (user.keyboard.empty()) user.keyboard = "pc105/us";
   PANAL_ASSIGN(auto transaction, database_.begin());
   // The tenant's row is the lock under which the next free uid is looked for.
-  PANAL_ASSIGN(auto tenant, database_.run("find the tenant",
-                                          "SELECT id FROM tenants WHERE name = $1 FOR UPDATE",
-                                          {user.tenant}));
+  PANAL_ASSIGN(auto tenant,
+               database_.run("find the tenant", "SELECT id FROM tenants WHERE name = $1 FOR UPDATE",
+                             {user.tenant}));
   if (tenant.empty()) return fail(ENOENT, "there is no tenant " + printable(user.tenant));
   const Parameter tenant_id = tenant.text(0, 0);
   if (user.uid == 0) {

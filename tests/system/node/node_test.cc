@@ -30,9 +30,12 @@ class NodeTest : public ::testing::Test {
   void TearDown() override {
     for (const auto& desktop : desktops_) node_->want(desktop.id, Desired::kStopped);
     for (const auto& desktop : desktops_)
-      node_->await(desktop.id, [](const auto& row) {
-        return row.observed == Observed::kStopped || row.observed == Observed::kFailed;
-      }, "stopped");
+      node_->await(
+          desktop.id,
+          [](const auto& row) {
+            return row.observed == Observed::kStopped || row.observed == Observed::kFailed;
+          },
+          "stopped");
   }
   store::Desktop new_desktop() {
     desktops_.push_back(node_->new_desktop());
@@ -50,8 +53,7 @@ TEST_F(NodeTest, TakesDesktopsThroughTheirLives) {
   const pid_t init = node_->init_of(desktop.id);
   ASSERT_GT(init, 0);
   node_->await(
-      desktop.id, [](const auto& row) { return row.session_state == "suspended"; },
-      "pre-warmed");
+      desktop.id, [](const auto& row) { return row.session_state == "suspended"; }, "pre-warmed");
 
   const json stats = node_->ask({{"op", "stats"}});
   ASSERT_EQ(stats["desktops"].size(), 1U);
@@ -68,8 +70,8 @@ TEST_F(NodeTest, TakesDesktopsThroughTheirLives) {
 
 TEST_F(NodeTest, LetsUsersInOneAtATime) {
   const auto desktop = new_desktop();
-  const json attach = {{"op", "attach"},     {"desktop", desktop.id}, {"geometry", "1024x700"},
-                       {"link", "lan"},      {"client", "linux"},     {"takeover", true}};
+  const json attach = {{"op", "attach"}, {"desktop", desktop.id}, {"geometry", "1024x700"},
+                       {"link", "lan"},  {"client", "linux"},     {"takeover", true}};
   EXPECT_EQ(node_->ask(attach).value("status", 0), 503) << "it does not run";
   node_->want(desktop.id, Desired::kRunning);
   node_->await(desktop.id, Observed::kRunning);
@@ -86,8 +88,8 @@ TEST_F(NodeTest, LetsUsersInOneAtATime) {
 
   auto connection = control::Connection::connect(node_->config().node_socket());
   ASSERT_TRUE(connection);
-  ASSERT_TRUE(connection->send({{"op", "open"}, {"desktop", desktop.id},
-                                {"attach", later["attach"]}}));
+  ASSERT_TRUE(
+      connection->send({{"op", "open"}, {"desktop", desktop.id}, {"attach", later["attach"]}}));
   const auto answer = connection->receive(std::chrono::seconds(30));
   ASSERT_TRUE(answer) << answer.error().message();
   EXPECT_TRUE(answer->body.value("ok", false)) << answer->body.dump();
@@ -121,9 +123,12 @@ TEST_F(NodeTest, FindsRunningDesktopsAgain) {
   EXPECT_EQ(::kill(before, 0), 0) << "desktops outlive panald";
   ASSERT_EQ(::kill(other, SIGKILL), 0);
   node_->start_panald();
-  node_->await(second.id, [&](const auto& row) {
-    return row.observed == Observed::kRunning && node_->init_of(second.id) > 0;
-  }, "running again");
+  node_->await(
+      second.id,
+      [&](const auto& row) {
+        return row.observed == Observed::kRunning && node_->init_of(second.id) > 0;
+      },
+      "running again");
   EXPECT_NE(node_->init_of(second.id), other);
   EXPECT_EQ(node_->init_of(first.id), before);
 }
@@ -134,17 +139,23 @@ TEST_F(NodeTest, StartsACrashedDesktopAgainButNotForEver) {
   node_->await(desktop.id, Observed::kRunning);
   pid_t last = -1;
   for (int crash = 0; crash < 2; ++crash) {
-    node_->await(desktop.id, [&](const auto& row) {
-      const pid_t now = row.observed == Observed::kRunning ? node_->init_of(desktop.id) : -1;
-      return now > 0 && now != last;
-    }, "running");
+    node_->await(
+        desktop.id,
+        [&](const auto& row) {
+          const pid_t now = row.observed == Observed::kRunning ? node_->init_of(desktop.id) : -1;
+          return now > 0 && now != last;
+        },
+        "running");
     last = node_->init_of(desktop.id);
     ASSERT_EQ(::kill(last, SIGKILL), 0);
   }
-  node_->await(desktop.id, [&](const auto& row) {
-    const pid_t now = row.observed == Observed::kRunning ? node_->init_of(desktop.id) : -1;
-    return now > 0 && now != last;
-  }, "running");
+  node_->await(
+      desktop.id,
+      [&](const auto& row) {
+        const pid_t now = row.observed == Observed::kRunning ? node_->init_of(desktop.id) : -1;
+        return now > 0 && now != last;
+      },
+      "running");
   ASSERT_EQ(::kill(node_->init_of(desktop.id), SIGKILL), 0);
   const auto failed = node_->await(desktop.id, Observed::kFailed);
   EXPECT_THAT(failed.reason, HasSubstr("init ended"));

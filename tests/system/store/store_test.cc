@@ -204,7 +204,8 @@ TEST_F(StoreTest, OpensAHomeInOneDesktopAtATime) {
   EXPECT_EQ(refused.error().code, EBUSY);
   EXPECT_THAT(refused.error().context, HasSubstr(first.name));
   ASSERT_TRUE(node_->observe(first.id, Observed::kFailed, "no"));
-  EXPECT_TRUE(broker_->set_desired(second.id, Desired::kRunning, "t")) << "a failed one holds nothing";
+  EXPECT_TRUE(broker_->set_desired(second.id, Desired::kRunning, "t"))
+      << "a failed one holds nothing";
 }
 
 TEST_F(StoreTest, RefusesABlockedUsersStart) {

@@ -18,7 +18,7 @@ class AgentHubTest : public HubFixture {};
 
 TEST_F(AgentHubTest, GivesItsSocketToTheDesktopsRootAlone) {
   ASSERT_TRUE(hub_.listen(spec_, directory_));
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::lstat((directory_ + "/agent.sock").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777U, 0600U);
   EXPECT_EQ(info.st_uid, spec_.ids.first);
@@ -38,8 +38,8 @@ TEST_F(AgentHubTest, WelcomesAnAgentThatSaysHello) {
   ASSERT_TRUE(hub_.listen(spec_, directory_));
   const FakeAgent agent(directory_);
   ASSERT_TRUE(agent.hello());
-  auto ready = std::async(std::launch::async,
-                          [this] { return hub_.wait_ready(7, self(), seconds(10)); });
+  auto ready =
+      std::async(std::launch::async, [this] { return hub_.wait_ready(7, self(), seconds(10)); });
   const auto welcome = agent.receive();
   ASSERT_TRUE(welcome);
   EXPECT_EQ(welcome->get("login"), "alice");

@@ -15,8 +15,9 @@ class AttachDeskTest : public HubFixture {
     auto promise = std::make_shared<std::promise<Answer<Granted>>>();
     auto future = promise->get_future();
     loop_.post([this, request, promise] {
-      desk_.attach(request, [](const std::string&) {},
-                   [promise](const Answer<Granted>& answer) { promise->set_value(answer); });
+      desk_.attach(
+          request, [](const std::string&) {},
+          [promise](const Answer<Granted>& answer) { promise->set_value(answer); });
     });
     return future;
   }
@@ -36,11 +37,11 @@ class AttachDeskTest : public HubFixture {
 
   int cancelled_ = 0;
   std::optional<Refusal> refusal_;
-  AttachDesk desk_{AttachDesk::Parts{
-      loop_, hub_, [this](DesktopId) { return refusal_; },
-      [](DesktopId) -> Result<UniqueFd> { return UniqueFd(::dup(0)); },
-      [this](DesktopId) { ++cancelled_; }, std::chrono::milliseconds(50),
-      std::chrono::seconds(10)}};
+  AttachDesk desk_{
+      AttachDesk::Parts{loop_, hub_, [this](DesktopId) { return refusal_; },
+                        [](DesktopId) -> Result<UniqueFd> { return UniqueFd(::dup(0)); },
+                        [this](DesktopId) { ++cancelled_; }, std::chrono::milliseconds(50),
+                        std::chrono::seconds(10)}};
 };
 
 TEST_F(AttachDeskTest, GrantsAnAttachAndOpensItOnce) {
@@ -91,7 +92,8 @@ TEST_F(AttachDeskTest, PassesTheAgentsRefusalOn) {
   auto pending = attach(request());
   const auto frame = agent->receive();
   ASSERT_TRUE(frame);
-  agent->send(Frame("refused").add("attach", std::string(frame->get("attach"))).add("reason", "why"));
+  agent->send(
+      Frame("refused").add("attach", std::string(frame->get("attach"))).add("reason", "why"));
   const auto refused = pending.get();
   EXPECT_EQ(refused.error().status, 503);
   EXPECT_THAT(refused.error().sentence, ::testing::HasSubstr("why"));

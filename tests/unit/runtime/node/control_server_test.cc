@@ -69,7 +69,7 @@ class ControlServerTest : public ::testing::Test {
 };
 
 TEST_F(ControlServerTest, AnswersOneRequestAfterTheOther) {
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat((directory_ + "/panald.sock").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0660U);
   const auto connection = connect();

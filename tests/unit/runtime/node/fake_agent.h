@@ -24,8 +24,8 @@ class FakeAgent {
     address.sun_family = AF_UNIX;
     const std::string path = directory + "/agent.sock";
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    connected_ = ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address),
-                           sizeof address) == 0;
+    connected_ =
+        ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
   [[nodiscard]] bool connected() const { return connected_; }
 

@@ -75,8 +75,7 @@ class PrewarmFlowTest : public HubFixture {
   PrewarmFlow flow_{
       PrewarmFlow::Parts{
           loop_, hub_, [](DesktopId) -> Result<UniqueFd> { return UniqueFd(::dup(0)); },
-          [this](DesktopId, UniqueFd,
-                 const std::string&) -> Result<std::unique_ptr<PrewarmRun>> {
+          [this](DesktopId, UniqueFd, const std::string&) -> Result<std::unique_ptr<PrewarmRun>> {
             if (fail_launch_) return fail(ENOENT, "run panal-prewarm");
             return std::make_unique<FakeRun>(*this);
           },

@@ -174,7 +174,8 @@ TEST_F(ReconcilerTest, SeesWhatWasAskedWhileItWasBusy) {
   reconciler_->wake("1");
   reconciler_->scan();
   operations_.open_gate();
-  ASSERT_TRUE(until([&] { return row(1).observed == Observed::kStopped && !reconciler_->busy(1); }));
+  ASSERT_TRUE(
+      until([&] { return row(1).observed == Observed::kStopped && !reconciler_->busy(1); }));
   EXPECT_EQ(operations_.alive(), 0U);
   EXPECT_EQ(operations_.starts, 1);
 }
