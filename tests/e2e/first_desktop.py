@@ -14,7 +14,9 @@ from farm import Client, Failed, Node, Screen, say, wait_for
 
 # What the session starts beside the image's own programs: one terminal that keeps what is typed.
 TYPED = "typed.txt"
+# It stands in for the image's own start-up file, so it runs that first.
 STARTUP = f"""#!/bin/sh
+[ ! -x /etc/X11/icewm/startup ] || /etc/X11/icewm/startup
 echo volatile >/var/tmp/marker
 exec xterm -geometry 60x12+40+40 -e sh -c 'echo $$ >~/terminal.pid; exec cat >~/{TYPED}'
 """
@@ -136,10 +138,54 @@ def life(node, screen, image, pictures, second=("--no-cookie",)):
     if (init_root(node, name) / "var/tmp/marker").exists():
         raise Failed("volatile data survived the stop")
 
-    say("wrong password and foreign desktops")
+    node.panal("desktop", "stop", name)
+    warm(node, screen, image, pictures, (login, password, name))
+
+    say("wrong password")
     wrong = Client(node, screen, login, "wrong", name)
     if wrong.process.wait(timeout=60) != 4:
         raise Failed(f"a wrong password ended with {wrong.process.returncode}: {wrong.output()}")
+
+
+def warm(node, screen, image, pictures, account):
+    """A desktop whose programs are up before the user comes, opened in ways they did not expect."""
+    login, password, name = account
+    typed = node.home(login) / TYPED
+    for path in (typed, node.home(login) / "terminal.pid"):
+        path.unlink()
+    plant_startup(node, login)
+    say("pre-warm: programs are up, nobody has come")
+    node.panal("desktop", "start", name)
+    wait_for("the pre-warmed terminal", lambda: (node.home(login) / "terminal.pid").exists(), 60)
+    wait_for("the end of the pre-warm", session_is(node, name, "suspended"), 60)
+    pid = (node.home(login) / "terminal.pid").read_text()
+
+    say("opened with another geometry and a Spanish keyboard")
+    client = Client(node, screen, login, password, name, "--geometry", "1100x640",
+                    "--keyboard", "pc105/es")
+    wait_connected(node, name, client, 60)
+    shape = screen.wait_painted(pictures / f"{image}-warm.png", 30)
+    if abs(shape[3] - 1100) > 40 or abs(shape[4] - 640) > 60:
+        raise Failed(f"asked for 1100x640, the window is {shape[3]}x{shape[4]}")
+    screen.click(shape[1] + 150, shape[2] + 110)
+    screen.run("xdotool", "windowactivate", "--sync", shape[0])
+    # The key right of L: a semicolon on this screen's American keyboard, an enye on the Spanish.
+    screen.run("xdotool", "key", "47")
+    screen.run("xdotool", "key", "Return")
+    wait_for("an enye", lambda: typed.read_text() == "\u00f1\n", 30)
+    screen.shot(pictures / f"{image}-warm.png")
+    client.close()
+
+    say("and full screen")
+    wait_for("a suspended session", session_is(node, name, "suspended"), 30)
+    client = Client(node, screen, login, password, name, "--fullscreen")
+    wait_connected(node, name, client, 60)
+    shape = screen.wait_painted(pictures / f"{image}-full.png", 30)
+    if shape[3:] != (1280, 800):
+        raise Failed(f"asked for full screen, the window is {shape[3]}x{shape[4]}")
+    if (node.home(login) / "terminal.pid").read_text() != pid:
+        raise Failed("another terminal was started")
+    client.close()
 
 
 def leftovers(node):
