@@ -20,14 +20,15 @@ struct Config {
   // [paths]
   std::string state_dir = "/var/lib/panal";
   std::string run_dir = "/run/panal";
-  std::string images_dir;   ///< default: state_dir/images
-  std::string homes_dir;    ///< default: state_dir/homes
-  std::string recipes_dir;  ///< default: the recipes beside the program, else /usr/share/panal/recipes
+  std::string images_dir;  ///< default: state_dir/images
+  std::string homes_dir;   ///< default: state_dir/homes
+  std::string
+      recipes_dir;  ///< default: the recipes beside the program, else /usr/share/panal/recipes
 
   // [cgroup]
-  std::string cgroup_parent = "panal";       ///< path below each hierarchy's root
-  std::uint64_t memory_reserve_bytes = 0;    ///< kept for the host; 0: max(1 GiB, 10 % of RAM)
-  std::uint64_t memory_limit_bytes = 0;      ///< the parent group's limit; 0: computed from the reserve
+  std::string cgroup_parent = "panal";     ///< path below each hierarchy's root
+  std::uint64_t memory_reserve_bytes = 0;  ///< kept for the host; 0: max(1 GiB, 10 % of RAM)
+  std::uint64_t memory_limit_bytes = 0;  ///< the parent group's limit; 0: computed from the reserve
 
   // [ids]
   IdRange ids{0, 0};  ///< host ids given to desktops; count 0: root's line in /etc/subuid
