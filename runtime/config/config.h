@@ -22,8 +22,7 @@ struct Config {
   std::string run_dir = "/run/panal";
   std::string images_dir;  ///< default: state_dir/images
   std::string homes_dir;   ///< default: state_dir/homes
-  std::string
-      recipes_dir;  ///< default: the recipes beside the program, else /usr/share/panal/recipes
+  std::string recipes_dir;  ///< default: beside the program, else /usr/share/panal/recipes
 
   // [cgroup]
   std::string cgroup_parent = "panal";     ///< path below each hierarchy's root
