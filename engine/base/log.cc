@@ -21,8 +21,7 @@ class SpdLogger final : public Logger {
     logger_->flush_on(spdlog::level::info);
   }
 
-  void write(LogLevel level, std::string_view event,
-             std::initializer_list<Field> fields) override {
+  void write(LogLevel level, std::string_view event, std::initializer_list<Field> fields) override {
     std::string line = fmt::format("event={}", event);
     for (const auto& [key, value] : fields) {
       const std::string safe = printable(value);

@@ -6,7 +6,9 @@ namespace {
 /// Length of the well-formed UTF-8 sequence at the front of `text`, 0 where there is none.
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto continues = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xc0U) == 0x80; };
+  const auto continues = [&](std::size_t i) {
+    return i < text.size() && (byte(i) & 0xc0U) == 0x80;
+  };
   const unsigned char first = byte(0);
   if (first < 0x80) return 1;
   if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
@@ -34,8 +36,9 @@ std::string printable(std::string_view text, std::size_t limit_bytes) {
     std::size_t length = utf8_length(text);
     const auto first = static_cast<unsigned char>(text.front());
     // C0 and DEL; C1 controls are the two-byte sequences c2 80 .. c2 9f.
-    const bool control = first < 0x20 || first == 0x7f ||
-                         (length == 2 && first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0);
+    const bool control =
+        first < 0x20 || first == 0x7f ||
+        (length == 2 && first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0);
     if (control && length == 0) length = 1;
     const bool escape = control || length == 0;
     if (length == 0) length = 1;

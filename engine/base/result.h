@@ -21,11 +21,10 @@ struct Error {
   [[nodiscard]] std::string message() const;
 
   /// The object is gone (ENOENT, ENODEV, ESRCH): normal life for a cgroup or a pid.
-  [[nodiscard]] bool is_gone() const {
-    return code == ENOENT || code == ENODEV || code == ESRCH;
-  }
+  [[nodiscard]] bool is_gone() const { return code == ENOENT || code == ENODEV || code == ESRCH; }
 
-  /// This kernel lacks the interface (ENOSYS, EOPNOTSUPP): the caller's policy decides what to do without it.
+  /// This kernel lacks the interface (ENOSYS, EOPNOTSUPP): the caller's policy decides what to do
+  /// without it.
   [[nodiscard]] bool is_unsupported() const { return code == ENOSYS || code == EOPNOTSUPP; }
 };
 
@@ -54,19 +53,18 @@ using Failure = tl::unexpected<Error>;
 }  // namespace panal
 
 /// Returns the error of `expr` (a Result) from the enclosing function, if it has one.
-#define PANAL_TRY(expr)                                                        \
-  do {                                                                         \
-    if (auto panal_try_result = (expr); !panal_try_result)                     \
-      return tl::make_unexpected(std::move(panal_try_result.error()));         \
+#define PANAL_TRY(expr)                                                \
+  do {                                                                 \
+    if (auto panal_try_result = (expr); !panal_try_result)             \
+      return tl::make_unexpected(std::move(panal_try_result.error())); \
   } while (false)
 
 #define PANAL_CONCAT_INNER(a, b) a##b
 #define PANAL_CONCAT(a, b) PANAL_CONCAT_INNER(a, b)
 
 /// `PANAL_ASSIGN(auto fd, open_it(path));`: declares or assigns the value, or returns the error.
-#define PANAL_ASSIGN(target, expr)                                             \
-  auto PANAL_CONCAT(panal_assign_, __LINE__) = (expr);                         \
-  if (!PANAL_CONCAT(panal_assign_, __LINE__))                                  \
-    return tl::make_unexpected(                                                \
-        std::move(PANAL_CONCAT(panal_assign_, __LINE__).error()));             \
+#define PANAL_ASSIGN(target, expr)                                                        \
+  auto PANAL_CONCAT(panal_assign_, __LINE__) = (expr);                                    \
+  if (!PANAL_CONCAT(panal_assign_, __LINE__))                                             \
+    return tl::make_unexpected(std::move(PANAL_CONCAT(panal_assign_, __LINE__).error())); \
   target = std::move(*PANAL_CONCAT(panal_assign_, __LINE__))

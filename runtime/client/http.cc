@@ -9,8 +9,8 @@ namespace {
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool same_name(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string_view trim(std::string_view text) {
@@ -112,8 +112,8 @@ std::string base64(std::string_view bytes) {
   return out;
 }
 
-std::string render_get(const std::string& target, const std::string& host,
-                       const std::string& login, const std::string& password,
+std::string render_get(const std::string& target, const std::string& host, const std::string& login,
+                       const std::string& password,
                        const std::vector<std::pair<std::string, std::string>>& extra) {
   std::string out = "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n";
   out += "Authorization: Basic " + base64(login + ":" + password) + "\r\n";
