@@ -1,6 +1,7 @@
 #include "runtime/desktop/lxc/backend.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,9 @@ namespace {
 
 constexpr int kEvidenceLines = 12;
 constexpr std::size_t kTailBytes = 16384;
+/// How long the console may take to reach its file: 0.5 s.
+constexpr int kConsoleTries = 25;
+constexpr int kConsolePauseMs = 20;
 
 Result<void> write_file(const Dir& dir, const std::string& name, const std::string& text) {
   PANAL_ASSIGN(const UniqueFd fd, dir.open_file(name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
@@ -35,13 +39,15 @@ Result<void> make_dir(const std::string& path, mode_t mode) {
   return {};
 }
 
+bool has_error(std::string_view text) { return text.find(" ERROR ") != std::string_view::npos; }
+
 /// Lines of liblxc's log that tell of an error; what comes after those is its tidying up.
 std::string errors_of(std::string_view text) {
   std::string errors;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
     const std::string_view line = text.substr(0, end);
-    if (line.find(" ERROR ") != std::string_view::npos) errors.append(line).append("\n");
+    if (has_error(line)) errors.append(line).append("\n");
     if (end == std::string_view::npos) break;
     text.remove_prefix(end + 1);
   }
@@ -131,7 +137,16 @@ Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
 std::string LxcBackend::evidence(const ContainerSpec& spec) {
   const auto dir = Dir::open(spec.log_dir);
   if (!dir) return {};
-  return tail_of(*dir, kConsoleLog) + tail_of(*dir, kLxcLog);
+  const std::string lxc = tail_of(*dir, kLxcLog);
+  std::string console = tail_of(*dir, kConsoleLog);
+  // liblxc's monitor copies the console, and may come to it only after we have seen init's end.
+  for (int tries = 0; console.empty() && !has_error(lxc) && tries < kConsoleTries; ++tries) {
+    (void)::poll(nullptr, 0, kConsolePauseMs);
+    console = tail_of(*dir, kConsoleLog);
+  }
+  // Without an error liblxc's lines say only that all went as usual.
+  if (!console.empty() && !has_error(lxc)) return console;
+  return console + lxc;
 }
 
 }  // namespace panal::desktop::lxc
