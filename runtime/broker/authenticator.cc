@@ -44,7 +44,7 @@ Result<Credentials> parse_authorization(std::string_view value) {
   return out;
 }
 
-Authenticator::Authenticator(Loop& loop, Directory& directory, LoggerPtr log, Options options)
+Authenticator::Authenticator(loop::Loop& loop, Directory& directory, LoggerPtr log, Options options)
     : loop_(loop),
       directory_(directory),
       log_(std::move(log)),
@@ -61,7 +61,7 @@ void Authenticator::check(const Credentials& credentials, const std::string& add
     return loop_.post([done] { done(Outcome::kTooMany, {}); });
   }
   if (wait->count() == 0) return look_up(credentials, address, std::move(done));
-  auto timer = std::make_shared<Timer>(loop_);
+  auto timer = std::make_shared<loop::Timer>(loop_);
   timer->start(*wait, [this, timer, credentials, address, done = std::move(done)]() mutable {
     look_up(credentials, address, std::move(done));
   });

@@ -43,7 +43,7 @@ class Authenticator {
     std::string dummy_hash;  ///< verified for unknown users; same cost as real ones
   };
 
-  Authenticator(Loop& loop, Directory& directory, LoggerPtr log, Options options);
+  Authenticator(loop::Loop& loop, Directory& directory, LoggerPtr log, Options options);
 
   /// `done` runs on the loop, never inside this call.
   void check(const Credentials& credentials, const std::string& address, Done done);
@@ -53,7 +53,7 @@ class Authenticator {
   void verify(const Credentials& credentials, const std::string& address,
               std::optional<store::User> user, const Done& done);
 
-  Loop& loop_;
+  loop::Loop& loop_;
   Directory& directory_;
   LoggerPtr log_;
   Options options_;

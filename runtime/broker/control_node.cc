@@ -47,7 +47,7 @@ Refusal refusal_of(const json& body) {
 
 class ControlCall final : public NodeCall {
  public:
-  ControlCall(Loop& loop, const std::string& path, std::chrono::milliseconds silence)
+  ControlCall(loop::Loop& loop, const std::string& path, std::chrono::milliseconds silence)
       : state_(std::make_shared<State>(loop, path, silence)) {}
   ~ControlCall() override { state_->end(); }
 
@@ -94,14 +94,14 @@ class ControlCall final : public NodeCall {
 
  private:
   struct State : std::enable_shared_from_this<State> {
-    State(Loop& loop_in, const std::string& path_in, std::chrono::milliseconds silence_in)
+    State(loop::Loop& loop_in, const std::string& path_in, std::chrono::milliseconds silence_in)
         : loop(loop_in), path(path_in), silence(silence_in), timer(loop_in) {}
 
-    Loop& loop;
+    loop::Loop& loop;
     std::string path;
     std::chrono::milliseconds silence;
-    Timer timer;
-    std::unique_ptr<Descriptor> descriptor;
+    loop::Timer timer;
+    std::unique_ptr<loop::Descriptor> descriptor;
     DesktopId desktop = 0;
     std::uint64_t attach = 0;
     std::function<void(std::string)> progress;
@@ -130,7 +130,7 @@ class ControlCall final : public NodeCall {
         if (!fd) {
           return loop.post([self = shared_from_this()] { self->lost(kNoNode); });
         }
-        descriptor = std::make_unique<Descriptor>(loop, std::move(*fd));
+        descriptor = std::make_unique<loop::Descriptor>(loop, std::move(*fd));
       }
       if (!control::send_message(descriptor->fd(), message)) {
         return loop.post([self = shared_from_this()] { self->lost(kNoNode); });
@@ -142,7 +142,7 @@ class ControlCall final : public NodeCall {
       timer.start(silence, [weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->lost("The node's daemon did not answer in time.");
       });
-      descriptor->wait(Ready::kReadable, [self = shared_from_this()] { self->receive(); });
+      descriptor->wait(loop::Ready::kReadable, [self = shared_from_this()] { self->receive(); });
     }
 
     void receive() {
@@ -171,21 +171,21 @@ class ControlCall final : public NodeCall {
 
 class ControlNode final : public NodePort {
  public:
-  ControlNode(Loop& loop, std::string path, std::chrono::milliseconds silence)
+  ControlNode(loop::Loop& loop, std::string path, std::chrono::milliseconds silence)
       : loop_(loop), path_(std::move(path)), silence_(silence) {}
   std::unique_ptr<NodeCall> begin() override {
     return std::make_unique<ControlCall>(loop_, path_, silence_);
   }
 
  private:
-  Loop& loop_;
+  loop::Loop& loop_;
   std::string path_;
   std::chrono::milliseconds silence_;
 };
 
 }  // namespace
 
-std::unique_ptr<NodePort> make_control_node(Loop& loop, std::string socket_path,
+std::unique_ptr<NodePort> make_control_node(loop::Loop& loop, std::string socket_path,
                                             std::chrono::milliseconds silence) {
   return std::make_unique<ControlNode>(loop, std::move(socket_path), silence);
 }

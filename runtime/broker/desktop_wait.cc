@@ -33,7 +33,7 @@ struct DesktopWait::State : std::enable_shared_from_this<State> {
   const Desired goal;
   const std::string actor;
   Hooks hooks;
-  Timer poll, chatter, deadline;
+  loop::Timer poll, chatter, deadline;
   std::string last_text;
   std::uint64_t watch_key = 0;
   bool reading = false;

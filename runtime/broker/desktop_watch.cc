@@ -12,7 +12,7 @@ constexpr int kRetrySteps = 4;                   // of kWait, while the database
 
 }  // namespace
 
-DesktopWatch::DesktopWatch(Loop& loop, StoreFactory factory, LoggerPtr log)
+DesktopWatch::DesktopWatch(loop::Loop& loop, StoreFactory factory, LoggerPtr log)
     : loop_(loop), factory_(std::move(factory)), log_(std::move(log)) {}
 
 DesktopWatch::~DesktopWatch() {

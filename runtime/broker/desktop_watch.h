@@ -14,7 +14,7 @@ namespace panal::broker {
 /// its own listens on "panal_desktop". It is a hint only; whoever waits also polls.
 class DesktopWatch {
  public:
-  DesktopWatch(Loop& loop, StoreFactory factory, LoggerPtr log);
+  DesktopWatch(loop::Loop& loop, StoreFactory factory, LoggerPtr log);
   ~DesktopWatch();
   DesktopWatch(const DesktopWatch&) = delete;
   DesktopWatch& operator=(const DesktopWatch&) = delete;
@@ -29,7 +29,7 @@ class DesktopWatch {
   };
   void listen();
 
-  Loop& loop_;
+  loop::Loop& loop_;
   StoreFactory factory_;
   LoggerPtr log_;
   std::shared_ptr<Waiters> waiters_ = std::make_shared<Waiters>();  ///< used on the loop only

@@ -10,7 +10,7 @@ constexpr std::chrono::seconds kComplain{60};
 
 }  // namespace
 
-Directory::Directory(Loop& loop, StoreFactory factory, LoggerPtr log)
+Directory::Directory(loop::Loop& loop, StoreFactory factory, LoggerPtr log)
     : loop_(loop), factory_(std::move(factory)), log_(std::move(log)), threads_(1, kQueued) {}
 
 Result<store::Store*> Directory::connected() {

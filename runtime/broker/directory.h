@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "engine/base/log.h"
-#include "runtime/broker/loop.h"
 #include "runtime/broker/work_threads.h"
+#include "runtime/loop/loop.h"
 #include "runtime/store/store.h"
 
 namespace panal::broker {
@@ -19,7 +19,7 @@ using StoreFactory = std::function<Result<std::unique_ptr<store::Store>>()>;
 /// queue fails with EAGAIN.
 class Directory {
  public:
-  Directory(Loop& loop, StoreFactory factory, LoggerPtr log);
+  Directory(loop::Loop& loop, StoreFactory factory, LoggerPtr log);
 
   /// Runs `work` on the store's thread and `done` with its result on the loop.
   template <typename T>
@@ -46,7 +46,7 @@ class Directory {
  private:
   [[nodiscard]] Result<store::Store*> connected();
 
-  Loop& loop_;
+  loop::Loop& loop_;
   StoreFactory factory_;
   LoggerPtr log_;
   // What follows, up to the threads, belongs to the store's thread.

@@ -154,7 +154,7 @@ class Entry final : public Connection, public std::enable_shared_from_this<Entry
   std::unique_ptr<NodeCall> node_;
   Admission admission_;
   std::string bytes_;
-  Timer timer_;
+  loop::Timer timer_;
   bool opening_ = false;
   bool over_ = false;
 };

@@ -9,7 +9,7 @@ namespace {
 
 class FdStream final : public Stream {
  public:
-  FdStream(Loop& loop, UniqueFd fd) : descriptor_(loop, std::move(fd)) {}
+  FdStream(loop::Loop& loop, UniqueFd fd) : descriptor_(loop, std::move(fd)) {}
 
   IoResult read(char* data, std::size_t size) override {
     const ssize_t got = ::recv(descriptor_.fd(), data, size, MSG_DONTWAIT);
@@ -29,7 +29,7 @@ class FdStream final : public Stream {
   }
 
   void wait(IoState want, std::function<void()> work) override {
-    descriptor_.wait(want == IoState::kWantRead ? Ready::kReadable : Ready::kWritable,
+    descriptor_.wait(want == IoState::kWantRead ? loop::Ready::kReadable : loop::Ready::kWritable,
                      std::move(work));
   }
 
@@ -41,12 +41,12 @@ class FdStream final : public Stream {
     return {later ? want : IoState::kFailed, 0};
   }
 
-  Descriptor descriptor_;
+  loop::Descriptor descriptor_;
 };
 
 }  // namespace
 
-std::unique_ptr<Stream> make_fd_stream(Loop& loop, UniqueFd fd) {
+std::unique_ptr<Stream> make_fd_stream(loop::Loop& loop, UniqueFd fd) {
   return std::make_unique<FdStream>(loop, std::move(fd));
 }
 

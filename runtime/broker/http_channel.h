@@ -51,7 +51,7 @@ class HttpChannel : public std::enable_shared_from_this<HttpChannel> {
   Services& services_;
   std::unique_ptr<Stream> stream_;
   Hooks hooks_;
-  Timer timer_;
+  loop::Timer timer_;
   http::RequestParser parser_;
   State state_ = State::kHead;
   std::string input_;   ///< beyond the current request

@@ -10,8 +10,8 @@
 #include "runtime/broker/authenticator.h"
 #include "runtime/broker/desktop_watch.h"
 #include "runtime/broker/directory.h"
-#include "runtime/broker/loop.h"
 #include "runtime/broker/node.h"
+#include "runtime/loop/loop.h"
 
 namespace panal::broker {
 
@@ -53,7 +53,7 @@ struct Timing {
 
 /// What a worker's connections share. All of it outlives them.
 struct Services {
-  Loop& loop;
+  loop::Loop& loop;
   LoggerPtr log;
   Authenticator& authenticator;
   Directory& directory;

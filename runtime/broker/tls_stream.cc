@@ -44,7 +44,7 @@ int no_passphrase(char*, int, int, void*) { return 0; }
 
 class TlsStream final : public Stream {
  public:
-  TlsStream(Loop& loop, UniqueFd fd, SslPtr ssl)
+  TlsStream(loop::Loop& loop, UniqueFd fd, SslPtr ssl)
       : descriptor_(loop, std::move(fd)), ssl_(std::move(ssl)) {}
 
   IoResult read(char* data, std::size_t size) override {
@@ -78,7 +78,7 @@ class TlsStream final : public Stream {
   }
 
   void wait(IoState want, std::function<void()> work) override {
-    descriptor_.wait(want == IoState::kWantRead ? Ready::kReadable : Ready::kWritable,
+    descriptor_.wait(want == IoState::kWantRead ? loop::Ready::kReadable : loop::Ready::kWritable,
                      std::move(work));
   }
 
@@ -109,7 +109,7 @@ class TlsStream final : public Stream {
     return {IoState::kFailed, 0};
   }
 
-  Descriptor descriptor_;
+  loop::Descriptor descriptor_;
   SslPtr ssl_;  // declared after the descriptor: it goes first
   bool failed_ = false;
 };
@@ -118,7 +118,7 @@ class Context final : public TlsContext {
  public:
   explicit Context(CtxPtr ctx) : ctx_(std::move(ctx)) {}
 
-  Result<std::unique_ptr<Stream>> accept(Loop& loop, UniqueFd fd) override {
+  Result<std::unique_ptr<Stream>> accept(loop::Loop& loop, UniqueFd fd) override {
     SslPtr ssl(SSL_new(ctx_.get()));  // counts a reference on the context
     if (!ssl || SSL_set_fd(ssl.get(), fd.get()) != 1) return tls_failure("start TLS");
     SSL_set_accept_state(ssl.get());

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "engine/base/result.h"
-#include "runtime/broker/loop.h"
 #include "runtime/broker/stream.h"
+#include "runtime/loop/loop.h"
 
 namespace panal::broker {
 
@@ -19,7 +19,7 @@ class TlsContext {
                                                                   const std::string& key);
   virtual ~TlsContext() = default;
   /// Takes a connected TCP socket; the handshake happens inside the first reads.
-  [[nodiscard]] virtual Result<std::unique_ptr<Stream>> accept(Loop& loop, UniqueFd fd) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<Stream>> accept(loop::Loop& loop, UniqueFd fd) = 0;
 };
 
 }  // namespace panal::broker

@@ -109,7 +109,7 @@ class Tunnel final : public Connection, public std::enable_shared_from_this<Tunn
 
   /// One side has ended; the other may go on as long as it moves.
   void watch_half_closed() {
-    if (!timer_) timer_ = std::make_unique<Timer>(services_.loop);
+    if (!timer_) timer_ = std::make_unique<loop::Timer>(services_.loop);
     const std::uint64_t seen = up_.bytes + down_.bytes;
     timer_->start(services_.timing.half_closed, [this, seen] {
       if (seen == up_.bytes + down_.bytes) {
@@ -138,7 +138,7 @@ class Tunnel final : public Connection, public std::enable_shared_from_this<Tunn
   Direction up_;
   Direction down_;
   std::function<void(TunnelEnd)> ended_;
-  std::unique_ptr<Timer> timer_;
+  std::unique_ptr<loop::Timer> timer_;
   std::string first_end_;
   bool over_ = false;
 };

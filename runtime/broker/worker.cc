@@ -78,8 +78,8 @@ class Worker {
         node_(make_control_node(loop_, setup.config.node_socket(), Timing{}.attach)),
         authenticator_(loop_, directory_, log_, options(std::move(dummy_hash))),
         services_{loop_, log_, authenticator_, directory_, watch_, *node_, registry_},
-        listener_(std::make_unique<Descriptor>(loop_, std::move(setup.listener))),
-        parent_(std::make_unique<Descriptor>(loop_, std::move(setup.parent))),
+        listener_(std::make_unique<loop::Descriptor>(loop_, std::move(setup.listener))),
+        parent_(std::make_unique<loop::Descriptor>(loop_, std::move(setup.parent))),
         accept_timer_(loop_),
         farewell_(loop_),
         signals_(loop_, {SIGTERM, SIGINT}, [this](int) { end(); }) {}
@@ -104,7 +104,7 @@ class Worker {
   }
 
   void wait_accept() {
-    if (listener_) listener_->wait(Ready::kReadable, [this] { accept(); });
+    if (listener_) listener_->wait(loop::Ready::kReadable, [this] { accept(); });
   }
 
   void accept() {
@@ -139,7 +139,7 @@ class Worker {
   }
 
   void wait_parent() {
-    parent_->wait(Ready::kReadable, [this] { hear_parent(); });
+    parent_->wait(loop::Ready::kReadable, [this] { hear_parent(); });
   }
 
   void hear_parent() {
@@ -182,7 +182,7 @@ class Worker {
     });
   }
 
-  Loop loop_;
+  loop::Loop loop_;
   LoggerPtr log_;
   std::shared_ptr<TlsContext> tls_;
   const std::size_t most_;
@@ -192,11 +192,11 @@ class Worker {
   std::unique_ptr<NodePort> node_;
   Authenticator authenticator_;
   Services services_;
-  std::unique_ptr<Descriptor> listener_;
-  std::unique_ptr<Descriptor> parent_;
-  Timer accept_timer_;
-  Timer farewell_;
-  Signals signals_;
+  std::unique_ptr<loop::Descriptor> listener_;
+  std::unique_ptr<loop::Descriptor> parent_;
+  loop::Timer accept_timer_;
+  loop::Timer farewell_;
+  loop::Signals signals_;
 };
 
 }  // namespace

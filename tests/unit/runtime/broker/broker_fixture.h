@@ -18,7 +18,7 @@ inline constexpr const char* kTestCookie = "0123456789abcdef0123456789abcdef";
 /// A node in memory: says what it is told to say, and hands out one end of a socket pair.
 class FakeNode final : public NodePort {
  public:
-  explicit FakeNode(Loop& loop) : loop_(loop) {}
+  explicit FakeNode(loop::Loop& loop) : loop_(loop) {}
 
   std::unique_ptr<NodeCall> begin() override { return std::make_unique<Call>(*this); }
 
@@ -56,7 +56,7 @@ class FakeNode final : public NodePort {
     FakeNode& node_;
   };
 
-  Loop& loop_;
+  loop::Loop& loop_;
 };
 
 /// A whole broker connection over a socket pair: everything but TLS, PostgreSQL and panald.
@@ -164,7 +164,7 @@ class BrokerTest : public ::testing::Test {
       "Authorization: Basic YWxpY2U6c2VjcmV0\r\nConnection: Upgrade\r\nUpgrade: QVD/1.0\r\n";
 
   FakeDatabase db;
-  Loop loop;
+  loop::Loop loop;
   LoggerPtr log = Logger::silent();
   Directory directory{loop, [this] { return make_store(); }, log};
   DesktopWatch watch{loop, [this] { return make_store(); }, log};
