@@ -1,0 +1,185 @@
+#include "bench/density/bench_node.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "bench/density/command.h"
+#include "bench/density/living.h"
+#include "bench/density/stored.h"
+#include "runtime/control/message.h"
+
+namespace panal::bench {
+namespace {
+
+using nlohmann::json;
+
+Result<void> own(const std::string& path, std::uint32_t uid, mode_t mode) {
+  if (::chown(path.c_str(), uid, uid) != 0) return fail_errno("chown", path);
+  if (::chmod(path.c_str(), mode) != 0) return fail_errno("chmod", path);
+  return {};
+}
+
+Result<void> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return fail_errno("make directory", path);
+}
+
+}  // namespace
+
+Result<BenchNode> BenchNode::up(const Options& options) {
+  const char* group = std::getenv("PANAL_LAB_CGROUP");
+  if (group == nullptr) return fail(EINVAL, "a bench node wants a lab (scripts/lab)");
+  BenchNode node;
+  const char* temporary = std::getenv("TMPDIR");
+  std::string directory = std::string(temporary == nullptr ? "/tmp" : temporary) + "/bench-XXXXXX";
+  if (::mkdtemp(directory.data()) == nullptr) return fail_errno("make directory", directory);
+  node.directory_ = directory;
+  if (::chmod(directory.c_str(), 0755) != 0) return fail_errno("chmod", directory);
+  const char* cache = std::getenv("PANAL_TEST_CACHE");
+  std::string text = fmt::format(
+      "[node]\nname = \"bench\"\n[paths]\nstate = \"{0}/state\"\nrun = \"/run/panal\"\n"
+      "images = \"{1}/images\"\n[cgroup]\nparent = \"{2}/panal\"\n[broker]\n"
+      "address = \"127.0.0.1\"\nport = 18443\n[desktop]\nprewarm = {3}\n",
+      directory, cache == nullptr ? "/var/cache/panal" : cache, group, options.prewarm);
+  if (options.parallel_starts > 0)
+    text += fmt::format("parallel_starts = {}\n", options.parallel_starts);
+  PANAL_ASSIGN(node.config_, config::parse(text, "bench"));
+  PANAL_TRY(write_file(directory + "/panal.toml", text));
+  PANAL_TRY(write_file(node.password_file(), std::string(kBenchPassword) + "\n"));
+  if (::chmod(node.password_file().c_str(), 0600) != 0)
+    return fail_errno("chmod", node.password_file());
+  PANAL_TRY(node.panal({"up"}));
+  return node;
+}
+
+Result<std::string> BenchNode::panal(const std::vector<std::string>& words) const {
+  std::vector<std::string> argv = {config::program_dir() + "/panal", "--config",
+                                   directory_ + "/panal.toml"};
+  argv.insert(argv.end(), words.begin(), words.end());
+  return output_of(argv);
+}
+
+Result<void> BenchNode::use_image(const std::string& image) {
+  PANAL_TRY(panal({"image", "build", image}));
+  return {};
+}
+
+Result<std::vector<Account>> BenchNode::make_desktops(const std::string& image, std::size_t count) {
+  std::vector<Account> accounts;
+  for (std::size_t i = 1; i <= count; ++i) {
+    Account account;
+    account.login = fmt::format("user{:03}", i);
+    account.desktop = fmt::format("desk{:03}", i);
+    PANAL_TRY(panal({"user", "add", account.login, "--password-file", password_file()}));
+    PANAL_TRY(
+        panal({"desktop", "create", account.desktop, "--user", account.login, "--image", image}));
+    accounts.push_back(std::move(account));
+  }
+  PANAL_ASSIGN(const auto users_text, panal({"user", "ls", "--json"}));
+  PANAL_ASSIGN(const auto desktops_text, panal({"desktop", "ls", "--json"}));
+  const json users = json::parse(users_text, nullptr, false);
+  const json desktops = json::parse(desktops_text, nullptr, false);
+  for (auto& account : accounts) {
+    for (const auto& user : users)
+      if (user.value("login", "") == account.login) account.uid = user.value("uid", 0U);
+    for (const auto& desktop : desktops)
+      if (desktop.value("name", "") == account.desktop) account.id = desktop.value("id", 0);
+    if (account.uid == 0 || account.id == 0)
+      return fail(EPROTO, "panal does not list " + account.desktop);
+    PANAL_TRY(plant_home(account));
+  }
+  // The certificate is pinned once, before many clients come at the same time.
+  PANAL_TRY(
+      output_of({config::program_dir() + "/panal-client", "--server",
+                 fmt::format("127.0.0.1:{}", config_.port), "--user", accounts[0].login,
+                 "--password-file", password_file(), "--known-servers", known_servers(), "list"}));
+  return accounts;
+}
+
+Result<void> BenchNode::plant_home(const Account& account) const {
+  const std::string tenant = config_.homes_dir + "/default";
+  const std::string home = tenant + "/" + account.login;
+  PANAL_TRY(make_directory(config_.homes_dir));
+  PANAL_TRY(make_directory(tenant));
+  PANAL_TRY(make_directory(home));
+  PANAL_TRY(own(home, account.uid, 0700));
+  for (const auto& file : living_session(account.login)) {
+    std::string directory = home;
+    const std::filesystem::path relative(file.path);
+    for (const auto& part : relative.parent_path()) {
+      directory += "/" + part.string();
+      PANAL_TRY(make_directory(directory));
+      PANAL_TRY(own(directory, account.uid, 0700));
+    }
+    PANAL_TRY(write_file(home + "/" + file.path, file.text));
+    PANAL_TRY(own(home + "/" + file.path, account.uid, file.executable ? 0755 : 0644));
+  }
+  return {};
+}
+
+Result<std::map<std::int64_t, LiveDesktop>> BenchNode::live() const {
+  PANAL_ASSIGN(const auto connection, control::Connection::connect(config_.node_socket()));
+  PANAL_TRY(connection.send({{"op", "stats"}}));
+  PANAL_ASSIGN(const auto answer, connection.receive(std::chrono::seconds(30)));
+  std::map<std::int64_t, LiveDesktop> out;
+  if (!answer.body.contains("desktops") || !answer.body["desktops"].is_array())
+    return fail(EPROTO, "panald's statistics: " + answer.body.dump());
+  for (const auto& one : answer.body["desktops"]) {
+    LiveDesktop desktop;
+    desktop.id = one.value("id", std::int64_t{0});
+    desktop.init_pid = one.value("pid", -1);
+    desktop.agent = one.value("agent", false);
+    desktop.session = one.value("session", "");
+    desktop.memory_bytes = one.value("memory_bytes", std::uint64_t{0});
+    desktop.anon_bytes = one.value("anon_bytes", std::uint64_t{0});
+    out[desktop.id] = desktop;
+  }
+  return out;
+}
+
+Result<void> BenchNode::wait_for(const std::vector<Account>& accounts, const std::string& what,
+                                 const std::function<bool(const LiveDesktop&)>& good,
+                                 std::chrono::seconds patience) const {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    const auto now = live();
+    std::string missing;
+    std::size_t count = 0;
+    for (const auto& account : accounts) {
+      const auto found =
+          now ? now->find(account.id) : std::map<std::int64_t, LiveDesktop>::const_iterator{};
+      if (now && found != now->end() && good(found->second)) continue;
+      ++count;
+      missing = account.desktop;
+    }
+    if (count == 0) return {};
+    if (std::chrono::steady_clock::now() > deadline) {
+      const auto shown = panal({"desktop", "show", missing});
+      return fail(ETIMEDOUT, fmt::format("waited {} s for {}: {} of {} missing, one is {}:\n{}",
+                                         patience.count(), what, count, accounts.size(), missing,
+                                         shown ? *shown : shown.error().message()));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
+Result<pid_t> BenchNode::panald_pid() const {
+  PANAL_ASSIGN(const auto connection, control::Connection::connect(config_.node_socket()));
+  PANAL_TRY(connection.send({{"op", "status"}}));
+  PANAL_ASSIGN(const auto answer, connection.receive(std::chrono::seconds(30)));
+  return answer.body.value("pid", -1);
+}
+
+Result<void> BenchNode::down() {
+  PANAL_TRY(panal({"down"}));
+  return {};
+}
+
+}  // namespace panal::bench

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "runtime/config/config.h"
+
+namespace panal::bench {
+
+/// What panald says of one desktop that runs.
+struct LiveDesktop {
+  std::int64_t id = 0;
+  pid_t init_pid = -1;
+  bool agent = false;
+  std::string session;
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t anon_bytes = 0;
+};
+
+/// One of the bench's desktops and its user.
+struct Account {
+  std::string desktop;
+  std::string login;
+  std::uint32_t uid = 0;
+  std::int64_t id = 0;
+};
+
+/// A node of its own inside the lab, with all roots in a directory that goes with the lab.
+class BenchNode {
+ public:
+  struct Options {
+    bool prewarm = false;
+    std::uint32_t parallel_starts = 0;  ///< 0: the product's default
+  };
+
+  /// `panal up`. Errors: what the command said.
+  [[nodiscard]] static Result<BenchNode> up(const Options& options);
+
+  /// Registers the image, which must be in the cache: the lab has no network.
+  [[nodiscard]] Result<void> use_image(const std::string& image);
+  /// One user and one desktop each, with a home in which a living session is planted.
+  [[nodiscard]] Result<std::vector<Account>> make_desktops(const std::string& image,
+                                                           std::size_t count);
+
+  /// Runs `panal` with these words; its output.
+  [[nodiscard]] Result<std::string> panal(const std::vector<std::string>& words) const;
+  /// What panald's statistics say, by desktop id.
+  [[nodiscard]] Result<std::map<std::int64_t, LiveDesktop>> live() const;
+  /// Waits until `good` says yes of every one of these desktops.
+  [[nodiscard]] Result<void> wait_for(const std::vector<Account>& accounts, const std::string& what,
+                                      const std::function<bool(const LiveDesktop&)>& good,
+                                      std::chrono::seconds patience) const;
+  [[nodiscard]] Result<pid_t> panald_pid() const;
+  /// `panal down`; error when anything is left.
+  [[nodiscard]] Result<void> down();
+
+  [[nodiscard]] const config::Config& config() const { return config_; }
+  [[nodiscard]] const std::string& directory() const { return directory_; }
+  [[nodiscard]] std::string password_file() const { return directory_ + "/password"; }
+  [[nodiscard]] std::string known_servers() const { return directory_ + "/known_servers"; }
+
+ private:
+  BenchNode() = default;
+  [[nodiscard]] Result<void> plant_home(const Account& account) const;
+
+  std::string directory_;
+  config::Config config_;
+};
+
+/// The password of every user of the bench; known to nobody outside of the lab.
+inline constexpr const char* kBenchPassword = "correct horse 7";
+
+}  // namespace panal::bench

@@ -1,0 +1,248 @@
+#include "bench/density/density.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "bench/density/arithmetic.h"
+#include "bench/density/sampler.h"
+#include "bench/density/say.h"
+
+namespace panal::bench {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+constexpr double kMib = 1024.0 * 1024;
+/// A desktop that has just started is settled when it uses less than this of a core.
+constexpr double kSettledCores = 0.002;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// A lot of desktops on its way from stopped to attached.
+class Lot {
+ public:
+  Lot(BenchNode& node, Load& load, std::vector<Account> accounts)
+      : node_(node), load_(load), accounts_(std::move(accounts)) {}
+
+  /// Errors: ETIMEDOUT when one of them is not attached after `patience`.
+  Result<json> bring_up(std::chrono::seconds patience) {
+    const auto begin = Clock::now();
+    std::vector<std::string> words = {"desktop", "start", "--no-wait"};
+    for (const auto& account : accounts_) words.push_back(account.desktop);
+    PANAL_TRY(node_.panal(words));
+    std::map<std::int64_t, double> running;
+    std::vector<double> connected;
+    std::vector<double> own;  // of each desktop, from its start to its client
+    std::set<std::int64_t> waiting;
+    for (const auto& account : accounts_) waiting.insert(account.id);
+    while (!waiting.empty()) {
+      PANAL_ASSIGN(const auto live, node_.live());
+      for (const auto& account : accounts_) {
+        const auto found = live.find(account.id);
+        if (found == live.end() || !found->second.agent || waiting.count(account.id) == 0) continue;
+        if (running.count(account.id) == 0) {
+          running[account.id] = seconds_since(begin);
+          PANAL_TRY(load_.connect(account));
+        }
+        if (found->second.session != "connected") continue;
+        connected.push_back(seconds_since(begin));
+        own.push_back(connected.back() - running[account.id]);
+        waiting.erase(account.id);
+      }
+      if (Clock::now() - begin > patience) {
+        return fail(ETIMEDOUT, fmt::format("{} of {} desktops have no client after {} s; {} run",
+                                           waiting.size(), accounts_.size(), patience.count(),
+                                           running.size()));
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    std::vector<double> started;
+    for (const auto& [id, seconds] : running) started.push_back(seconds);
+    return json{{"desktops", accounts_.size()},
+                {"all_running_seconds", percentile(started, 100)},
+                {"all_connected_seconds", percentile(connected, 100)},
+                {"running_to_connected_p50_seconds", median(own)},
+                {"running_to_connected_max_seconds", percentile(own, 100)}};
+  }
+
+ private:
+  BenchNode& node_;
+  Load& load_;
+  std::vector<Account> accounts_;
+};
+
+/// What was seen while N desktops were held.
+struct Held {
+  double available = 0, load = 0, lab = 0, charge = 0, anon = 0, desktop_cores = 0,
+         monitor_cores = 0;
+  Census before, after;
+  double seconds = 0;
+};
+
+Result<Held> hold(const Sampler& sampler, unsigned seconds) {
+  Held out;
+  PANAL_ASSIGN(out.before, sampler.census(false));
+  PANAL_ASSIGN(const Sample first, sampler.sample());
+  std::vector<double> available, load, lab, charge, anon;
+  Sample last = first;
+  for (unsigned i = 0; i < std::max(1U, seconds); ++i) {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    PANAL_ASSIGN(last, sampler.sample());
+    available.push_back(last.available);
+    load.push_back(last.load_charge);
+    lab.push_back(last.lab_charge);
+    charge.push_back(last.desktops_charge);
+    anon.push_back(last.desktops_anon);
+  }
+  out.seconds = last.seconds - first.seconds;
+  out.desktop_cores = (last.desktops_cpu - first.desktops_cpu) / 1e9 / out.seconds;
+  out.monitor_cores = (last.monitors_cpu - first.monitors_cpu) / 1e9 / out.seconds;
+  PANAL_ASSIGN(out.after, sampler.census(true));
+  out.available = median(available);
+  out.load = median(load);
+  out.lab = median(lab);
+  out.charge = median(charge);
+  out.anon = median(anon);
+  return out;
+}
+
+double cores_of(const Held& held, const std::string& name) {
+  const auto then = held.before.cpu.find(name);
+  const auto now = held.after.cpu.find(name);
+  if (then == held.before.cpu.end() || now == held.after.cpu.end()) return 0;
+  return (now->second - then->second) / 1e9 / held.seconds;
+}
+
+json describe(const Held& held, std::size_t count) {
+  json out = {{"count", count},
+              {"mem_available_mib", held.available / kMib},
+              {"load_mib", held.load / kMib},
+              {"lab_mib", held.lab / kMib},
+              {"desktops_charge_mib", held.charge / kMib},
+              {"desktops_anon_mib", held.anon / kMib},
+              {"held_seconds", held.seconds}};
+  const double each = 1e6 / static_cast<double>(count);
+  json cpu = {{"desktops", held.desktop_cores * each}, {"monitors", held.monitor_cores * each}};
+  for (const char* name : {"nxproxy", "panal-client", "panal-broker", "panald", "Xvfb", "postgres"})
+    cpu[name] = cores_of(held, name) * each;
+  out["cpu_ppm_per_desktop"] = cpu;
+  for (const auto& [name, bytes] : held.after.pss) {
+    out["pss_mib"][name] = bytes / kMib;
+    out["processes"][name] = held.after.processes.at(name);
+  }
+  for (const auto& [name, number] : held.after.programs)
+    if (number * 2 >= static_cast<int>(count)) out["programs"][name] = number;
+  return out;
+}
+
+/// Slopes over the steps, MiB for each further desktop.
+json slopes(const json& steps) {
+  const auto over = [&](const std::function<double(const json&)>& value) {
+    std::vector<std::pair<double, double>> points;
+    for (const auto& step : steps) points.emplace_back(step["count"].get<double>(), value(step));
+    return fit_line(points).slope;
+  };
+  const auto field = [](const char* name) {
+    return [name](const json& step) { return step[name].get<double>(); };
+  };
+  const double available = -over(field("mem_available_mib"));
+  const double load = over(field("load_mib"));
+  json helpers = json::object();
+  for (const char* name : {"panald", "panal-broker", "panal-spawner", "postgres", "monitor"})
+    helpers[name] = over([name](const json& step) {
+      return step.contains("pss_mib") ? step["pss_mib"].value(name, 0.0) : 0.0;
+    });
+  return {{"marginal_mib", available - load},
+          {"charged_marginal_mib", over(field("lab_mib")) - load},
+          {"available_mib", available},
+          {"load_mib", load},
+          {"desktops_charge_mib", over(field("desktops_charge_mib"))},
+          {"desktops_anon_mib", over(field("desktops_anon_mib"))},
+          {"helpers_pss_mib", helpers}};
+}
+
+void wait_for_interrupt() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM}) ::sigaddset(&set, number);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  int number = 0;
+  ::sigwait(&set, &number);
+}
+
+Result<json> scenario(BenchNode& node, const DensityOptions& options) {
+  PANAL_TRY(node.use_image(options.image));
+  say("{} users, desktops and homes", options.count);
+  PANAL_ASSIGN(const auto accounts, node.make_desktops(options.image, options.count));
+  PANAL_ASSIGN(const auto load, Load::make(node));
+  PANAL_ASSIGN(const auto sampler, Sampler::make(node, *load));
+  json out = {{"image", options.image},     {"count", options.count},
+              {"prewarm", options.prewarm}, {"hold_seconds", options.hold_seconds},
+              {"steps", json::array()},     {"parallel_starts", node.config().parallel_starts}};
+  const std::size_t steps = std::clamp<std::size_t>(options.steps, 1, options.count);
+  std::size_t up = 0;
+  for (std::size_t step = 1; step <= steps; ++step) {
+    const std::size_t goal = options.count * step / steps;
+    Lot lot(node, *load,
+            {accounts.begin() + static_cast<std::ptrdiff_t>(up),
+             accounts.begin() + static_cast<std::ptrdiff_t>(goal)});
+    const auto begin = Clock::now();
+    PANAL_ASSIGN(auto times, lot.bring_up(std::chrono::seconds(60 + 6 * (goal - up))));
+    up = goal;
+    say("{} desktops attached, the last {} in {:.1f} s", goal, times["desktops"].get<std::size_t>(),
+        times["all_connected_seconds"].get<double>());
+    PANAL_ASSIGN(const bool settled,
+                 sampler.settle(up, kSettledCores, std::chrono::seconds(options.settle_seconds)));
+    times["settled_seconds"] = seconds_since(begin);
+    PANAL_ASSIGN(const auto held, hold(sampler, options.hold_seconds));
+    json one = describe(held, up);
+    one["settled"] = settled;
+    one["start"] = times;
+    out["steps"].push_back(std::move(one));
+    say("held: {:.0f} MiB available, {:.1f} MiB charged each, {:.0f} ppm of CPU each",
+        held.available / kMib, held.charge / kMib / static_cast<double>(up),
+        held.desktop_cores * 1e6 / static_cast<double>(up));
+  }
+  out["slope"] = slopes(out["steps"]);
+  out["all_connected_seconds"] = out["steps"][0]["start"]["all_connected_seconds"];
+  // Everybody is looked at again: a desktop that died in silence would make the rest look cheap.
+  PANAL_TRY(node.wait_for(
+      accounts, "all desktops to be attached still",
+      [](const LiveDesktop& d) { return d.agent && d.session == "connected"; },
+      std::chrono::seconds(5)));
+  if (load->running() != accounts.size())
+    return fail(ECHILD,
+                fmt::format("only {} of {} clients still run", load->running(), accounts.size()));
+  if (options.keep) {
+    say("everything stays up until SIGINT; config {}/panal.toml", node.directory());
+    wait_for_interrupt();
+  }
+  const auto begin = Clock::now();
+  load->disconnect_all();
+  out["disconnect_seconds"] = seconds_since(begin);
+  return out;
+}
+
+}  // namespace
+
+Result<json> run_density(const DensityOptions& options) {
+  say("panal up");
+  PANAL_ASSIGN(auto node, BenchNode::up({.prewarm = options.prewarm,
+                                         .parallel_starts = options.parallel_starts}));
+  auto result = scenario(node, options);
+  if (!result) say("{}", result.error().message());
+  const auto begin = Clock::now();
+  const auto down = node.down();
+  if (!result) return result;
+  if (!down) return prefixed("afterwards", down.error());
+  (*result)["down_seconds"] = seconds_since(begin);
+  return result;
+}
+
+}  // namespace panal::bench

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "engine/base/result.h"
+
+namespace panal::bench {
+
+struct DensityOptions {
+  std::string image = "icewm";
+  std::size_t count = 5;
+  /// In how many lots they are started; the slope wants five or more.
+  std::size_t steps = 5;
+  unsigned hold_seconds = 10;    ///< after each step
+  unsigned settle_seconds = 60;  ///< at most, before each hold
+  bool prewarm = false;
+  std::uint32_t parallel_starts = 0;
+  bool keep = false;  ///< afterwards wait for SIGINT with everything up
+};
+
+/// The scenario: a node, desktops started in lots, each with a live client as soon as it runs;
+/// held, sampled, all looked at again, stopped, and nothing left. The result names:
+///   steps[]: count, start seconds (first and all connected), medians while it was held
+///   marginal_mib: MemAvailable's slope less the load generator's
+///   all_connected_seconds: from the first lot's command to its last desktop with a live client
+/// Errors: those of whatever did not work.
+[[nodiscard]] Result<nlohmann::json> run_density(const DensityOptions& options);
+
+}  // namespace panal::bench

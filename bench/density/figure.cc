@@ -1,0 +1,91 @@
+#include "bench/density/figure.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace panal::bench {
+namespace {
+
+/// What a desktop costs while nobody does anything, besides its image.
+std::vector<std::string> resting_code() {
+  return {"recipes", "runtime/agent", "runtime/session", "runtime/broker", "runtime/client"};
+}
+
+std::vector<std::string> way_to_a_session() {
+  return {"runtime/broker",  "runtime/node",    "runtime/agent", "runtime/session",
+          "runtime/desktop", "storage/compose", "netconfine"};
+}
+
+std::vector<std::string> density_code() {
+  return {"recipes",         "runtime/agent",   "runtime/session",
+          "runtime/desktop", "storage/compose", "netconfine"};
+}
+
+std::vector<Figure> make_figures() {
+  return {
+      {"up.again_seconds", "s", 20, "`panal up` when all of it runs already", {"runtime/cli"}},
+      {"connect.running_p50_ms", "ms", 150,
+       "request to 101, the desktop running and its programs up", way_to_a_session()},
+      {"connect.cold_icewm_p50_ms", "ms", 2000, "request to 101, the desktop stopped",
+       way_to_a_session()},
+      {"connect.first_pixel_p50_ms", "ms", 1000,
+       "request to the first painted frame on a pre-warmed desktop", way_to_a_session()},
+      {"agent.pss_kib",
+       "KiB",
+       1024,
+       "memory of panal-agent, attached",
+       {"engine/base", "runtime/agent", "runtime/session"}},
+      {"readopt.seconds",
+       "s",
+       2,
+       "panald killed with 10 attached desktops until a new one owns them all",
+       {"runtime/node", "runtime/cli", "runtime/desktop", "runtime/agent"}},
+      {"idle.cpu_ppm.icewm", "ppm", 500,
+       "CPU of one idle attached IceWM desktop, its agent and its link, in millionths of a core",
+       resting_code()},
+      {"idle.cpu_ppm.xfce", "ppm", 500, "the same for XFCE", resting_code()},
+      {"density.icewm.off.marginal_mib", "MiB", std::nullopt,
+       "memory of one more living IceWM desktop, no optimiser", density_code()},
+      {"density.xfce.off.marginal_mib", "MiB", std::nullopt, "the same for XFCE", density_code()},
+      {"attach.icewm_50_seconds", "s", 30,
+       "one command until 50 IceWM desktops run, each with a live client (issue 3)",
+       way_to_a_session()},
+  };
+}
+
+}  // namespace
+
+const std::vector<Figure>& figures() {
+  static const std::vector<Figure> all = make_figures();
+  return all;
+}
+
+const Figure* find_figure(std::string_view name) {
+  const auto found = std::find_if(figures().begin(), figures().end(),
+                                  [&](const Figure& figure) { return figure.name == name; });
+  return found == figures().end() ? nullptr : &*found;
+}
+
+bool passes(const Figure& figure, double value) {
+  return !figure.at_most || value <= *figure.at_most;
+}
+
+std::string number_text(double value) {
+  const double size = std::fabs(value);
+  if (size >= 100) return fmt::format("{:.0f}", value);
+  if (size >= 10) return fmt::format("{:.1f}", value);
+  return fmt::format("{:.3g}", value);
+}
+
+std::string target_text(const Figure& figure) {
+  return figure.at_most ? "<=" + number_text(*figure.at_most) : "report";
+}
+
+std::string verdict_line(const Figure& figure, double value) {
+  return fmt::format("{} {} {} {} {}", figure.name, number_text(value), figure.unit,
+                     target_text(figure), passes(figure, value) ? "pass" : "fail");
+}
+
+}  // namespace panal::bench

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "engine/base/result.h"
+
+namespace panal::bench {
+
+/// A figure's value and what it was made of (a JSON object's text).
+struct Measured {
+  double value = 0;
+  std::string details = "{}";
+};
+
+/// Measures one figure now; inside a lab. Errors: why it could not be measured.
+[[nodiscard]] Result<Measured> measure(const std::string& figure);
+
+// The figures' own ways.
+[[nodiscard]] Result<Measured> measure_up_again();
+[[nodiscard]] Result<Measured> measure_running_connect();
+[[nodiscard]] Result<Measured> measure_cold_connect();
+[[nodiscard]] Result<Measured> measure_first_pixel();
+[[nodiscard]] Result<Measured> measure_agent_pss();
+[[nodiscard]] Result<Measured> measure_readopt();
+[[nodiscard]] Result<Measured> measure_idle_cpu(const std::string& image);
+[[nodiscard]] Result<Measured> measure_density(const std::string& image, std::size_t count);
+[[nodiscard]] Result<Measured> measure_attach_50();
+
+}  // namespace panal::bench

@@ -1,0 +1,211 @@
+// panal-bench: measures Panal on this machine, in a lab of its own.
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "bench/density/density.h"
+#include "bench/density/measure.h"
+#include "bench/density/report.h"
+#include "bench/density/stored.h"
+
+namespace {
+
+using nlohmann::json;
+using namespace panal::bench;
+
+enum Exit { kPass = 0, kFail = 1, kNotMeasured = 2 };
+
+const char* source() {
+  const char* set = std::getenv("PANAL_SOURCE_DIR");
+  return set != nullptr ? set : PANAL_SOURCE_DIR;
+}
+
+int not_measured(const panal::Error& error) {
+  std::cerr << "panal-bench: " << error.message() << '\n';
+  return kNotMeasured;
+}
+
+/// Outside of a lab: becomes `scripts/lab ... this command`. Returns only when that fails.
+void enter_lab(char** argv, const std::string& memory) {
+  if (std::getenv("PANAL_LAB") != nullptr) return;
+  const std::string lab = std::string(source()) + "/scripts/lab";
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  std::vector<std::string> words = {lab};
+  if (!memory.empty()) words.insert(words.end(), {"--memory", memory});
+  words.push_back(self);
+  for (char** word = argv + 1; *word != nullptr; ++word) words.emplace_back(*word);
+  std::vector<char*> pointers;
+  for (auto& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  ::execv(lab.c_str(), pointers.data());
+  std::cerr << "panal-bench: cannot run " << lab << ": " << ::strerror(errno) << '\n';
+  std::exit(kNotMeasured);
+}
+
+std::string words_of(int argc, char** argv) {
+  std::string out = "panal-bench";
+  for (int i = 1; i < argc; ++i) out += std::string(" ") + argv[i];
+  return out;
+}
+
+int list_figures(bool as_json) {
+  auto all = json::array();
+  for (const auto& figure : figures()) {
+    json one = {{"figure", figure.name},
+                {"unit", figure.unit},
+                {"target", target_text(figure)},
+                {"meaning", figure.meaning},
+                {"last", nullptr}};
+    if (const auto stored = load_stored(source(), figure.name)) {
+      one["last"] = {{"value", stored->value},
+                     {"verdict", passes(figure, stored->value) ? "pass" : "fail"},
+                     {"measured", to_json(stored->provenance)}};
+    }
+    if (!as_json)
+      fmt::print("{:32} {:>8} {:6} {}\n", figure.name, target_text(figure), figure.unit,
+                 one["last"].is_null()
+                     ? std::string("not measured")
+                     : fmt::format("{} {} {}", number_text(one["last"]["value"].get<double>()),
+                                   one["last"]["verdict"].get<std::string>(),
+                                   one["last"]["measured"]["date"].get<std::string>()));
+    all.push_back(std::move(one));
+  }
+  if (as_json) std::cout << all.dump(2) << '\n';
+  return kPass;
+}
+
+int print_verdict(const Figure& figure, double value) {
+  std::cout << verdict_line(figure, value) << std::endl;
+  return passes(figure, value) ? kPass : kFail;
+}
+
+int stored_figure(const Figure& figure) {
+  const auto stored = load_stored(source(), figure.name);
+  if (!stored) return not_measured(stored.error());
+  const auto now = current_trees(source(), figure.code);
+  if (!now) return not_measured(now.error());
+  const auto changed = changed_since(*stored, *now);
+  if (!changed.empty()) {
+    std::string names;
+    for (const auto& path : changed) names += " " + path;
+    std::cerr << "panal-bench: the code it measures has changed since " << stored->provenance.date
+              << ":" << names << "; measure it again: panal-bench figure " << figure.name
+              << " --store\n"
+              << fmt::format("{} {} {} {} fail\n", figure.name, number_text(stored->value),
+                             figure.unit, target_text(figure));
+    return kFail;
+  }
+  std::cout << "measured " << stored->provenance.date << ", load average before "
+            << stored->provenance.load_before << '\n';
+  return print_verdict(figure, stored->value);
+}
+
+int measure_figure(const Figure& figure, bool store, const std::string& command) {
+  auto provenance = provenance_now(source(), figure.code, command);
+  if (!provenance) return not_measured(provenance.error());
+  const auto measured = measure(figure.name);
+  if (!measured) return not_measured(measured.error());
+  const Stored stored{figure.name, measured->value, std::move(*provenance), measured->details};
+  const json details = json::parse(measured->details, nullptr, false);
+  for (const auto& [key, value] : details.items())
+    if (!value.is_structured()) std::cout << key << ": " << value.dump() << '\n';
+  if (store) {
+    if (const auto saved = save_stored(source(), figure, stored); !saved)
+      return not_measured(saved.error());
+  }
+  return print_verdict(figure, measured->value);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Measures Panal on this machine, in a lab of its own"};
+  app.footer("Exit codes of figure: 0 pass, 1 fail, 2 it could not be measured.");
+  app.require_subcommand(1);
+  std::string memory;
+
+  DensityOptions density;
+  std::string json_file;
+  auto* density_command = app.add_subcommand(
+      "density", "starts desktops with live clients, holds, says what they cost");
+  density_command->add_option("--image", density.image, "icewm or xfce");
+  density_command->add_option("--count", density.count, "how many")->check(CLI::Range(1, 2000));
+  density_command->add_option("--steps", density.steps, "started in so many lots (default 5)");
+  density_command->add_option("--hold", density.hold_seconds, "seconds after each lot");
+  density_command->add_option("--settle", density.settle_seconds, "seconds to settle, at most");
+  density_command->add_option("--parallel-starts", density.parallel_starts, "panald's setting");
+  density_command->add_flag("--prewarm", density.prewarm, "with pre-warming");
+  density_command->add_flag("--keep", density.keep, "leave it up until SIGINT");
+  density_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+  density_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
+
+  std::string name;
+  bool list = false, stored = false, store = false, as_json = false;
+  auto* figure_command = app.add_subcommand("figure", "measures one figure of the design");
+  figure_command->add_option("NAME", name);
+  figure_command->add_flag("--list", list, "all figures, their targets and last results");
+  figure_command->add_flag("--json", as_json, "with --list");
+  figure_command->add_flag("--stored", stored, "answer from the last stored run");
+  figure_command->add_flag("--store", store, "keep the result in bench/results");
+  figure_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
+
+  std::string report_file;
+  auto* report_command = app.add_subcommand("report", "writes docs/results.md from stored results");
+  report_command->add_option("FILE", report_file, "default docs/results.md; - for stdout");
+  CLI11_PARSE(app, argc, argv);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  if (report_command->parsed()) {
+    const std::string text = report([](const std::string& figure) -> std::optional<Stored> {
+      auto found = load_stored(source(), figure);
+      if (!found) return std::nullopt;
+      return std::move(*found);
+    });
+    if (report_file == "-") {
+      std::cout << text;
+      return 0;
+    }
+    if (report_file.empty()) report_file = std::string(source()) + "/docs/results.md";
+    const auto written = write_file(report_file, text);
+    return written ? 0 : not_measured(written.error());
+  }
+  if (figure_command->parsed()) {
+    if (list) return list_figures(as_json);
+    const Figure* figure = find_figure(name);
+    if (figure == nullptr)
+      return not_measured(
+          {0, "there is no figure \"" + name + "\"; see panal-bench figure --list"});
+    if (stored) return stored_figure(*figure);
+    enter_lab(argv, memory);
+    return measure_figure(*figure, store, words_of(argc, argv));
+  }
+
+  if (!json_file.empty() && std::filesystem::absolute(json_file).string().starts_with("/tmp/") &&
+      std::getenv("PANAL_LAB") == nullptr)
+    return not_measured({0, "a lab does not see the host's /tmp: put --json elsewhere"});
+  enter_lab(argv, memory);
+  auto provenance =
+      provenance_now(source(),
+                     find_figure("density." + density.image + ".off.marginal_mib") != nullptr
+                         ? find_figure("density." + density.image + ".off.marginal_mib")->code
+                         : std::vector<std::string>{"recipes"},
+                     words_of(argc, argv));
+  if (!provenance) return not_measured(provenance.error());
+  auto result = run_density(density);
+  if (!result) return not_measured(result.error());
+  (*result)["measured"] = to_json(*provenance);
+  std::cout << fmt::format(
+      "{} {}: {:.1f} MiB for one more desktop, first lot attached after {:.1f} s\n", density.count,
+      density.image, (*result)["slope"]["marginal_mib"].get<double>(),
+      (*result)["all_connected_seconds"].get<double>());
+  if (json_file.empty()) return kPass;
+  const auto written = write_file(json_file, result->dump(2) + "\n");
+  return written ? kPass : not_measured(written.error());
+}

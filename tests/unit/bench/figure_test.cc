@@ -1,0 +1,117 @@
+#include "bench/density/figure.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "bench/density/living.h"
+#include "bench/density/report.h"
+#include "bench/density/sampler.h"
+#include "bench/density/stored.h"
+
+namespace panal::bench {
+namespace {
+
+TEST(Figures, HaveOneNameEachAndMeasureWhatExists) {
+  std::set<std::string> names;
+  for (const auto& figure : figures()) {
+    EXPECT_TRUE(names.insert(figure.name).second) << figure.name;
+    EXPECT_FALSE(figure.code.empty()) << figure.name;
+    for (const auto& path : figure.code)
+      EXPECT_TRUE(std::filesystem::exists(std::string(PANAL_SOURCE_DIR) + "/" + path)) << path;
+    EXPECT_EQ(find_figure(figure.name), &figure);
+  }
+  EXPECT_EQ(find_figure("no.such"), nullptr);
+}
+
+TEST(Figures, SayTheirVerdict) {
+  const Figure limited{"a.ms", "ms", 150, "", {"x"}};
+  EXPECT_EQ(verdict_line(limited, 150), "a.ms 150 ms <=150 pass");
+  EXPECT_EQ(verdict_line(limited, 151.4), "a.ms 151 ms <=150 fail");
+  const Figure report{"b.mib", "MiB", std::nullopt, "", {"x"}};
+  EXPECT_EQ(verdict_line(report, 14.26), "b.mib 14.3 MiB report pass");
+  EXPECT_EQ(verdict_line(report, 0.012345), "b.mib 0.0123 MiB report pass");
+}
+
+Stored example() {
+  Stored stored;
+  stored.name = "connect.running_p50_ms";
+  stored.value = 93.5;
+  stored.provenance.date = "2026-11-23T21:30:00Z";
+  stored.provenance.machine = "a machine";
+  stored.provenance.kernel = "6.18";
+  stored.provenance.commit = "0123456789abcdef";
+  stored.provenance.load_before = 3.5;
+  stored.provenance.command = "panal-bench figure x";
+  stored.provenance.trees = {{"netconfine", "aa"}, {"runtime/node", "bb"}};
+  stored.details = R"({"connections": 15, "steps": [1, 2]})";
+  return stored;
+}
+
+TEST(Stored, ComesBackAsItWas) {
+  const Figure& figure = *find_figure("connect.running_p50_ms");
+  const std::string text = print_stored(figure, example());
+  const auto back = parse_stored(text, "f.json");
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_EQ(print_stored(figure, *back), text);
+  EXPECT_EQ(back->provenance.trees, example().provenance.trees);
+  EXPECT_FALSE(nlohmann::json::parse(text)["measured"]["quiet"].get<bool>());
+}
+
+TEST(Stored, RefusesWhatIsNoResult) {
+  for (const char* text : {"", "[]", "{", R"({"figure": "x"})", R"({"figure": 3, "value": 1})",
+                           R"({"figure": "x", "value": "1", "measured": {"trees": {}}})",
+                           R"({"figure": "x", "value": 1, "measured": []})",
+                           R"({"figure": "x", "value": 1, "measured": {}})",
+                           R"({"figure": "x", "value": 1, "measured": {"trees": {"a": 1}}})"}) {
+    const auto parsed = parse_stored(text, "f.json");
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_EQ(parsed.error().code, EPROTO);
+    EXPECT_NE(parsed.error().context.find("f.json"), std::string::npos);
+  }
+}
+
+TEST(Stored, KnowsWhatHasChanged) {
+  const Stored stored = example();
+  EXPECT_TRUE(changed_since(stored, stored.provenance.trees).empty());
+  EXPECT_EQ(changed_since(stored, {{"netconfine", "aa"}, {"runtime/node", "cc"}}),
+            std::vector<std::string>{"runtime/node"});
+  EXPECT_EQ(changed_since(stored, {{"netconfine", "aa"}, {"storage", "dd"}}),
+            std::vector<std::string>{"storage"});
+}
+
+TEST(Report, ShowsAllFiguresAndMarksABusyMachine) {
+  const std::string text = report([](const std::string& name) -> std::optional<Stored> {
+    if (name == "connect.running_p50_ms") return example();
+    return std::nullopt;
+  });
+  EXPECT_NE(text.find("| connect.running_p50_ms | 93.5 ms (busy) | <=150 | pass |"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("| readopt.seconds | not measured |"), std::string::npos);
+  EXPECT_NE(text.find("connections: 15"), std::string::npos);
+  EXPECT_EQ(text.find("steps"), std::string::npos);
+}
+
+TEST(Rollup, FindsPss) {
+  const auto good = parse_rollup(
+      "00400000-7ff ---p [rollup]\nRss:   500 kB\nPss:   360 kB\n"
+      "Pss_Dirty: 1 kB\n",
+      "Pss:");
+  ASSERT_TRUE(good);
+  EXPECT_EQ(*good, 360 * 1024);
+  for (const char* text : {"", "Rss: 4 kB\n", "Pss: kB\n", "Pss: 4 MB\n", "Pss: -4 kB\n", "Pss:"})
+    EXPECT_FALSE(parse_rollup(text, "Pss:")) << text;
+}
+
+TEST(LivingSession, IsRelativeToTheHome) {
+  for (const auto& file : living_session("user001")) {
+    EXPECT_NE(file.path.front(), '/');
+    EXPECT_FALSE(file.text.empty());
+  }
+}
+
+}  // namespace
+}  // namespace panal::bench
