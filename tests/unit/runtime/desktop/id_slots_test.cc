@@ -6,7 +6,7 @@
 namespace panal::desktop {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 TEST(ParseSubid, FindsTheUsersRangesByNameAndUid) {
   const auto ranges = parse_subid(

@@ -10,9 +10,9 @@
 namespace panal::desktop::lxc {
 namespace {
 
-using testing::Contains;
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 ContainerSpec a_spec() {
   ContainerSpec spec;

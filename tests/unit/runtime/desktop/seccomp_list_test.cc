@@ -10,8 +10,8 @@
 namespace panal::desktop::lxc {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::vector<std::string> rules(bool browser_sandbox) {
   std::vector<std::string> lines;
