@@ -30,7 +30,7 @@ class ContainerBackend {
   /// Starts the container, its limits set and its cgroup made before any code inside runs.
   /// On error its cgroup may be left, with processes in it:
   /// the caller destroys the group. Errors: ECHILD when init ended at
-  /// once, ETIMEDOUT, EBUSY while one of the name runs.
+  /// once, ETIMEDOUT, EBUSY while one of the name runs, EPIPE when who was to start it died.
   [[nodiscard]] virtual Result<Pidfd> start(const ContainerSpec& spec) = 0;
   /// The last lines of the container's logs, printable; empty when there are none.
   [[nodiscard]] virtual std::string evidence(const ContainerSpec& spec) = 0;

@@ -73,6 +73,15 @@ std::string Lifecycle::shared_dir(DesktopId id) const { return places_of(config_
 
 tl::expected<RunningDesktop, StepError> Lifecycle::start(const DesktopSpec& spec,
                                                          const Progress& progress) {
+  auto running = start_once(spec, progress);
+  if (running || running.error().step != "container" || running.error().cause.code != EPIPE)
+    return running;
+  parts_.log->info("start_again", {{"desktop", kernel_name(spec.id)}});
+  return start_once(spec, progress);
+}
+
+tl::expected<RunningDesktop, StepError> Lifecycle::start_once(const DesktopSpec& spec,
+                                                              const Progress& progress) {
   const Places places = places_of(config_, spec.id);
   const ContainerSpec container{spec,        places.run,  places.log,
                                 places.root, places.home, places.host};

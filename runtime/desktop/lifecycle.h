@@ -53,7 +53,8 @@ class Lifecycle {
   Lifecycle(Parts parts, const config::Config& config);
 
   /// Runs every step: blocks for up to config.start_timeout_seconds plus the mounts.
-  /// On error all that was done is undone.
+  /// On error all that was done is undone. A spawner that dies over it says nothing about the
+  /// desktop: the whole start is then tried once more.
   [[nodiscard]] tl::expected<RunningDesktop, StepError> start(const DesktopSpec& spec,
                                                               const Progress& progress = {});
 
@@ -89,6 +90,8 @@ class Lifecycle {
   [[nodiscard]] std::string shared_dir(DesktopId id) const;
 
  private:
+  [[nodiscard]] tl::expected<RunningDesktop, StepError> start_once(const DesktopSpec& spec,
+                                                                   const Progress& progress);
   [[nodiscard]] Result<void> remove_all(const DesktopSpec& spec, bool has_home);
 
   Parts parts_;

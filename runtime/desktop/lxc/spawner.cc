@@ -120,8 +120,8 @@ Result<Started> start(const StartRequest& request) {
   ::waitpid(child, nullptr, 0);
   if (!answer) return tl::make_unexpected(answer.error());
   if (answer->text.empty())
-    return fail(ECHILD, fmt::format("the process that starts {} died (log: {})", request.name,
-                                    request.log));
+    return fail(
+        EPIPE, fmt::format("the process that starts {} died (log: {})", request.name, request.log));
   return Started{std::move(answer->text), std::move(answer->fd)};
 }
 

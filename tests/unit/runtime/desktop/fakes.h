@@ -118,10 +118,15 @@ class FakeContainers final : public ContainerBackend {
     last = spec;
     groups_.inits.insert(spec.desktop.id);  // a half-started one is in the group as well
     PANAL_TRY(node_.step("container", "group", true));
+    if (spawner_deaths > 0) {
+      --spawner_deaths;
+      return fail(EPIPE, "the spawner died");
+    }
     return Pidfd::open(node_.init);
   }
   std::string evidence(const ContainerSpec&) override { return "the log says why\n"; }
   ContainerSpec last;
+  int spawner_deaths = 0;
 
  private:
   FakeNode& node_;

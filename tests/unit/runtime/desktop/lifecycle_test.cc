@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -134,6 +135,19 @@ TEST_F(LifecycleTest, TheGroupIsSweptOnceMoreAfterTheMounts) {
   EXPECT_FALSE(life_.start(spec()));
   ASSERT_FALSE(node_.calls.empty());
   EXPECT_EQ(node_.calls.back(), "-container") << "a start whose spawner died may come late";
+}
+
+TEST_F(LifecycleTest, ADeadSpawnerIsNotTheDesktopsFaultOnce) {
+  containers_.spawner_deaths = 1;
+  EXPECT_TRUE(life_.start(spec()));
+  EXPECT_EQ(std::count(node_.calls.begin(), node_.calls.end(), "-compose"), 1)
+      << "the first start is undone";
+  ASSERT_TRUE(life_.stop(spec(), milliseconds{0}));
+  containers_.spawner_deaths = 2;
+  const auto running = life_.start(spec());
+  ASSERT_FALSE(running);
+  EXPECT_EQ(running.error().step, "container");
+  EXPECT_THAT(node_.standing, IsEmpty());
 }
 
 TEST_F(LifecycleTest, AnInitThatEndsBeforeTheNetworkIsAFailure) {
