@@ -81,6 +81,20 @@ Result<void> broker_accepts(const config::Config& config) {
   return {};
 }
 
+Result<void> broker_address_is_free(const config::Config& config) {
+  const Address address = to_address(config.listen_address, config.port);
+  const UniqueFd fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return fail_errno("make a socket");
+  // As the broker does: links of an earlier one that linger do not count.
+  const int on = 1;
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+    return fail_errno("set up a socket");
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
+    return fail_errno("listen on", config.listen_address + " port " + std::to_string(config.port));
+  }
+  return {};
+}
+
 std::string broker_address(const config::Config& config) {
   if (!any_address(config.listen_address)) return config.listen_address;
   // No packet is sent: connecting a datagram socket only asks the routing table (RFC 5737 address).

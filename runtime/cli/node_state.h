@@ -20,6 +20,10 @@ namespace panal::cli {
 /// Whether somebody accepts TCP connections where the broker should. Errors: those of connect(2).
 [[nodiscard]] Result<void> broker_accepts(const config::Config& config);
 
+/// Whether the broker could listen where it should. Errors: EADDRINUSE, EADDRNOTAVAIL and others of
+/// bind(2).
+[[nodiscard]] Result<void> broker_address_is_free(const config::Config& config);
+
 /// An address of this host that clients can reach the broker at: the one it listens at, else the
 /// one that packets to the outside leave from, else 127.0.0.1.
 [[nodiscard]] std::string broker_address(const config::Config& config);

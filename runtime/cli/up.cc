@@ -84,6 +84,26 @@ ExitCode ensure_supervisor(Shell& shell) {
   return ExitCode::kOk;
 }
 
+/// A stranger on the port would look like a broker that answers.
+ExitCode check_port(Shell& shell) {
+  if (service_process(shell.config, supervisor::kBroker)) return ExitCode::kOk;
+  const auto free = broker_address_is_free(shell.config);
+  if (free) return ExitCode::kOk;
+  const std::string where =
+      fmt::format("{} port {}", shell.config.listen_address, shell.config.port);
+  if (free.error().code == EADDRINUSE) {
+    return shell.refuse(
+        ExitCode::kRefused,
+        fmt::format("{} is in use by another program; stop that one (`ss -ltnp` shows it) or set "
+                    "another port under [broker]",
+                    where));
+  }
+  return shell.refuse(
+      ExitCode::kFailed,
+      fmt::format("the broker cannot listen on {}: {}; check address and port under [broker]",
+                  where, sentence_of(free.error())));
+}
+
 ExitCode await_desktops(Shell& shell) {
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
   PANAL_CLI_ASSIGN(shell, auto desktops, store->desktops());
@@ -110,6 +130,7 @@ ExitCode up(Shell& shell, const UpOptions& options) {
   if (geteuid() != 0) {
     return shell.refuse(ExitCode::kNotAllowed, "panal up needs root: run it with sudo");
   }
+  if (const auto code = check_port(shell); code != ExitCode::kOk) return code;
   const auto prepared =
       prepare_host(shell.config, [&shell](const std::string& text) { say(shell, text); });
   if (!prepared) {

@@ -30,10 +30,11 @@ int complain(const std::string& sentence, int code) {
   return code;
 }
 
-/// One panald a run directory. The lock lasts as long as the descriptor.
-Result<UniqueFd> lock_node(const std::string& run_dir) {
-  if (::mkdir(run_dir.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno("mkdir", run_dir);
-  const std::string path = run_dir + "/panald.lock";
+/// One panald a run directory, and one a state directory. The lock lasts as long as the descriptor.
+Result<UniqueFd> lock_node(const std::string& directory) {
+  if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
+    return fail_errno("mkdir", directory);
+  const std::string path = directory + "/panald.lock";
   UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock) return fail_errno("open", path);
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -41,7 +42,7 @@ Result<UniqueFd> lock_node(const std::string& run_dir) {
     char pid[16] = {};
     const ssize_t size = ::pread(lock.get(), pid, sizeof pid - 1, 0);
     return fail(0, "another panald (pid " + std::string(size > 0 ? pid : "unknown") + ") serves " +
-                       run_dir + " already");
+                       directory + " already");
   }
   const std::string pid = std::to_string(::getpid());
   if (::ftruncate(lock.get(), 0) != 0 ||
@@ -97,6 +98,8 @@ int panald_main(int argc, char** argv) {
   if (!config) return complain(config.error().message(), 2);
   const auto lock = lock_node(config->run_dir);
   if (!lock) return complain(lock.error().message(), 1);
+  const auto state_lock = lock_node(config->state_dir);
+  if (!state_lock) return complain(state_lock.error().message(), 1);
   if (const auto served = serve(*config); !served) return complain(served.error().message(), 1);
   return 0;
 }
