@@ -1,6 +1,7 @@
 // panal-client: the user's program. Logs in, lists, connects, stops.
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -145,6 +146,9 @@ int main(int argc, char** argv) {
   target.password = std::move(*password);
 
   ::signal(SIGPIPE, SIG_IGN);
+  // No core files, ours (it would hold the password) or nxproxy's (it crashes when it is refused).
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
   if (connect_command->parsed()) {
     const panal::UniqueFd stop = stop_signals();
     const auto ended = panal::client::run_with_retries(target, options, retries, stop.get(), tell);
