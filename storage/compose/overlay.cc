@@ -115,6 +115,9 @@ Result<void> OverlayBackend::provision(const RootSpec& spec) {
   if (mounted) return fail(EBUSY, "compose: " + spec.mount_point + " is mounted already");
   PANAL_TRY(recover(spec.upper_dir));
   PANAL_TRY(make_layers(spec));
+  if (::access(spec.version_root.c_str(), F_OK) != 0)
+    return fail(errno, "the image version's files at " + spec.version_root +
+                           " are gone or out of reach; build the image again");
   // A failed start leaves nothing of a volatile upper.
   Cleanup undo([this, &spec] {
     if (!spec.persistent) (void)recover(spec.upper_dir);

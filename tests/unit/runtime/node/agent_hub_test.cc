@@ -94,6 +94,26 @@ TEST_F(AgentHubTest, ClosesOnAFlood) {
   EXPECT_TRUE(agent->ended());
 }
 
+TEST_F(AgentHubTest, EndsTheLinkOfAnAgentThatDoesNotRead) {
+  const auto agent = ready_agent();
+  bool refused = false;
+  for (int i = 0; i < 100000 && !refused; ++i)
+    refused = on_loop([this] { return !hub_.suspend(7); });
+  EXPECT_TRUE(refused) << "what it does not read is kept for ever";
+  EXPECT_TRUE(agent->ended());
+  EXPECT_FALSE(on_loop([this] { return hub_.state(7)->connected; }));
+}
+
+TEST_F(AgentHubTest, AnAgentThatComesBackForEverDoesNotStopOthers) {
+  ASSERT_TRUE(hub_.listen(spec_, directory_));
+  for (int i = 0; i < 200; ++i) {
+    const FakeAgent agent(directory_);
+    ASSERT_TRUE(agent.send_bytes(std::string(100, '\n')));
+    EXPECT_EQ(on_loop([] { return 7; }), 7) << "the loop's other work goes on";
+  }
+  EXPECT_FALSE(on_loop([this] { return hub_.state(7)->connected; }));
+}
+
 TEST_F(AgentHubTest, OrdersListenAndPassesTheAnswerOn) {
   const auto agent = ready_agent();
   const auto order = [this](std::uint64_t attach, milliseconds limit) {
