@@ -129,13 +129,33 @@ class Seat:
     def session(self, *states):
         return lambda: self.facts()["session"] in states
 
-    def connect(self, seconds=90):
-        """A client, if there is none, and a picture of the terminal on the screen."""
-        if self.client is None or self.client.process.poll() is not None:
-            self.client = Client(self.node, self.screen, self.name, PASSWORD, self.name,
-                                 "--geometry", "640x460", "--retry", "30")
-        wait_for(f"{self.name}'s session and window",
-                 lambda: self.session("connected")() and self.screen.window(), seconds)
+    def ensure_client(self):
+        if self.client is not None:
+            code = self.client.process.poll()
+            if code is None:
+                return
+            words = (self.client.output().strip().splitlines() or ["nothing"])[-1]
+            if not self.client.closed:
+                say(f"note: {self.name}'s client ended by itself with {code}: {words}")
+        self.client = Client(self.node, self.screen, self.name, PASSWORD, self.name,
+                             "--geometry", "640x460", "--retry", "30")
+        self.client.closed = False
+
+    def leave(self, how):
+        """The client goes, by a kill or in good order."""
+        self.client.closed = True
+        how(self.client)
+
+    def connect(self, seconds=120):
+        """A client that gets in, like a person who tries again when one has ended."""
+        def probe():
+            self.ensure_client()
+            return self.session("connected")() and self.screen.window()
+
+        try:
+            wait_for(f"{self.name}'s session and window", probe, seconds, 0.3)
+        except Failed as error:
+            raise Failed(f"{error}; its client said: {self.client.output()}") from None
 
     def type(self, word, seconds=60):
         """Types a word and sees it arrive; a window that is just being painted may miss some."""
@@ -221,9 +241,7 @@ class Farm:
 
     def connect_all(self):
         for seat in self.seats:
-            if seat.client is None or seat.client.process.poll() is not None:
-                seat.client = Client(self.node, seat.screen, seat.name, PASSWORD, seat.name,
-                                     "--geometry", "640x460", "--retry", "30")
+            seat.ensure_client()
         for seat in self.seats:
             seat.connect()
 
@@ -432,7 +450,7 @@ def kill_broker(farm, _):
     farm.wait_well()
     farm.undisturbed("fatherless", before)
     extra = farm.seats[0]
-    extra.client.kill()  # and a new client gets in
+    extra.leave(Client.kill)  # and a new client gets in
     wait_for("its suspension", extra.session("suspended"), 30)
     extra.connect()
     everything = named("panal-broker")
@@ -478,7 +496,7 @@ def kill_postgres(farm, _):
     wait_for("a login", lambda: login_says(farm, farm.seats[0])[0] == 0, 60)
     # panald and the broker write and hear again.
     seat = farm.seats[0]
-    seat.client.kill()
+    seat.leave(Client.kill)
     wait_for("the suspension in the store", seat.session("suspended"), 60)
     seat.connect()
     farm.undisturbed("rebased", before)
@@ -505,7 +523,7 @@ def kill_agent(farm, _):
     facts = wait_for("failed", lambda: seat.facts()["state"] == "failed" and seat.facts(), 60)
     if "init ended" not in facts["reason"]:
         raise Failed(f"the reason does not say what happened: {facts['reason']}")
-    seat.client.close()
+    seat.leave(Client.close)
     farm.nothing_left()
     farm.node.panal("desktop", "start", seat.name)
     seat.connect()
@@ -524,7 +542,7 @@ def kill_nxagent(farm, _):
     kill(*victims)
     wait_for("the session's end", seat.session("ended", "none"), 60)
     if seat.client.process.poll() is None:
-        seat.client.close()
+        seat.leave(Client.close)
     seat.connect()
     seat.type("renewed")
     if seat.pid() != init:
@@ -549,7 +567,7 @@ def kill_prewarm(farm, _):
             say(f"note: the pre-warm was over before {victim} was seen")
         farm.spare.connect()
         farm.spare.type("warm")
-        farm.spare.client.close()
+        farm.spare.leave(Client.close)
         farm.node.panal("desktop", "stop", farm.spare.name)
         farm.nothing_left()
 
