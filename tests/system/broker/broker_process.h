@@ -109,6 +109,7 @@ class TestClient {
 class BrokerProcess : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
+    if (alices != 0) return;  // an earlier suite of this program has filled the database
     auto* lab = store::Cluster::instance();
     const auto admin = lab->as(store::kAdminRole);
     const auto node = lab->as(store::kNodeRole);
