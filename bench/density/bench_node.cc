@@ -162,9 +162,13 @@ Result<void> BenchNode::wait_for(const std::vector<Account>& accounts, const std
     if (count == 0) return {};
     if (std::chrono::steady_clock::now() > deadline) {
       const auto shown = panal({"desktop", "show", missing});
-      return fail(ETIMEDOUT, fmt::format("waited {} s for {}: {} of {} missing, one is {}:\n{}",
-                                         patience.count(), what, count, accounts.size(), missing,
-                                         shown ? *shown : shown.error().message()));
+      const auto log = run_command({"sh", "-c",
+                                    "tail -n 15 " + config_.state_dir + "/log/panald.log " +
+                                        config_.state_dir + "/desktops/*/log/* | tail -n 60"});
+      return fail(ETIMEDOUT,
+                  fmt::format("waited {} s for {}: {} of {} missing, one is {}:\n{}\n{}",
+                              patience.count(), what, count, accounts.size(), missing,
+                              shown ? *shown : shown.error().message(), log ? log->output : ""));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }

@@ -70,8 +70,8 @@ Result<Measured> measure_idle_cpu(const std::string& image) {
   options.image = image;
   options.count = 5;
   options.steps = 1;
-  options.settle_seconds = 120;
-  options.hold_seconds = 90;
+  options.settle_seconds = 90;
+  options.hold_seconds = 60;
   PANAL_ASSIGN(const auto result, run_density(options));
   const json& last = result["steps"].back();
   const json& cpu = last["cpu_ppm_per_desktop"];

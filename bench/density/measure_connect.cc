@@ -43,7 +43,7 @@ class Session {
           (void)client::pump(broker_.connection(), proxy_.stream(), early, stop.get());
         }) {}
   ~Session() {
-    stop_write_.reset();
+    if (::write(stop_write_.get(), "s", 1) != 1) stop_write_.reset();
     thread_.join();
   }
   Session(const Session&) = delete;
@@ -126,6 +126,8 @@ Result<Measured> measure_times(const std::function<double(const Times&)>& which,
         all.push_back(opened.times);
         say("101 after {:.0f} ms (TLS before it {:.0f} ms), first picture after {:.0f} ms",
             opened.times.accepted, opened.times.handshake, opened.times.painted);
+        // nxagent 3.5.99.26 dies of a signal when its link goes in the middle of a resume.
+        std::this_thread::sleep_for(std::chrono::seconds(2));
       }
       if (cold) {
         PANAL_TRY(node.panal({"desktop", "stop", "--all"}));
@@ -135,6 +137,9 @@ Result<Measured> measure_times(const std::function<double(const Times&)>& which,
       const auto begin = Clock::now();
       while (screen->painted() > 0.01 && ms_since(begin) < 10'000)
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      // At rest: nxagent ignores a HUP while its last link still closes, and who comes back within
+      // a blink waits for the next one.
+      std::this_thread::sleep_for(std::chrono::seconds(2));
     }
     return all;
   };
