@@ -272,7 +272,7 @@ def what_is_gone(node, full):
 
 
 def umount(path):
-    subprocess.run(["umount", "-l", path], check=False)
+    subprocess.run(["umount", "-lq", path], check=False)
 
 
 def mistakes(node, full):

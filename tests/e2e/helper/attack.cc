@@ -58,7 +58,8 @@ void say(const char* name, long value) {
 
 /// What was taken is kept until the test has looked.
 void hold() {
-  const std::string release = std::string(getenv("HOME")) + "/box/release";
+  const char* home = getenv("HOME");
+  const std::string release = std::string(home != nullptr ? home : "") + "/box/release";
   for (int i = 0; i < 1200 && access(release.c_str(), F_OK) != 0; ++i) pause_ms(100);
 }
 
