@@ -35,8 +35,10 @@ void Progress::update(double fraction, const std::string& what) {
   const int percent = static_cast<int>(part * 100);
   const std::string clean = printable(what, 300);
   if (!terminal_) {
-    if (clean == last_what_ && percent / 10 == last_tenth_) return;
-    last_what_ = clean;
+    // "unpacking X" for each of 300 packages is one step.
+    const std::string kind = clean.substr(0, clean.find(' '));
+    if (kind == last_kind_ && percent / 10 == last_tenth_) return;
+    last_kind_ = kind;
     last_tenth_ = percent / 10;
     out_ << fmt::format("{:3} %  {}\n", percent, clean) << std::flush;
     return;

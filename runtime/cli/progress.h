@@ -6,7 +6,8 @@
 namespace panal::cli {
 
 /// How far a long command is: one bar redrawn in place on a terminal; elsewhere one plain line for
-/// each new step and each further tenth, so that a log stays readable.
+/// each new step (first word of what is being done) and each further tenth, so that a log stays
+/// readable.
 class Progress {
  public:
   /// `columns`: the terminal's width; only used when `terminal`.
@@ -28,7 +29,7 @@ class Progress {
   bool terminal_;
   std::size_t columns_;
   std::string drawn_;
-  std::string last_what_;
+  std::string last_kind_;
   int last_tenth_ = -1;
 };
 

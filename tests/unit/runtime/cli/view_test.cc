@@ -92,6 +92,16 @@ TEST(Progress, PlainLinesForStepsAndTenths) {
   EXPECT_EQ(out.str().find('\r'), std::string::npos);
 }
 
+TEST(Progress, OneLineForStepsOfOneKind) {
+  std::ostringstream out;
+  Progress bar(out, false);
+  bar.update(0.11, "unpacking a");
+  bar.update(0.12, "unpacking b");
+  bar.update(0.13, "setting up a");
+  bar.update(0.21, "setting up b");
+  EXPECT_EQ(out.str(), " 11 %  unpacking a\n 13 %  setting up a\n 21 %  setting up b\n");
+}
+
 TEST(Progress, BarStaysOnOneLineOfTheTerminalAndGoesAway) {
   std::ostringstream out;
   {
