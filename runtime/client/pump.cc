@@ -42,8 +42,8 @@ class Pump {
       PANAL_TRY(move_down());
       PANAL_TRY(move_up());
       if (local_gone_ || (up_.end_passed_on && down_.end_passed_on))
-        return server_ended_first_ ? PumpEnd::kServerClosed : PumpEnd::kLocalClosed;
-      if (server_ended_first_ && down_.end_passed_on && up_.empty()) return PumpEnd::kServerClosed;
+        return server_ended_first_ ? server_end() : PumpEnd::kLocalClosed;
+      if (server_ended_first_ && down_.end_passed_on && up_.empty()) return server_end();
       PANAL_ASSIGN(const bool stopped, wait(stop_fd));
       if (stopped) return PumpEnd::kStopped;
       if (farewell_over_) return PumpEnd::kLocalClosed;
@@ -51,6 +51,10 @@ class Pump {
   }
 
  private:
+  [[nodiscard]] PumpEnd server_end() const {
+    return server_lost_ ? PumpEnd::kServerLost : PumpEnd::kServerClosed;
+  }
+
   /// Server to local, as far as it goes now.
   Result<void> move_down() {
     for (;;) {
@@ -74,9 +78,10 @@ class Pump {
       auto got = server_.read(down_.buffer);
       down_.buffer.resize(got && got->state == Io::kDone ? got->bytes : 0);
       if (!got) {
-        // A server that goes without good-bye (killed, cut) is an end like any other here.
+        // What it sent before it was lost is still passed on.
         if (got.error().code != ECONNRESET && got.error().code != EPROTO)
           return tl::make_unexpected(got.error());
+        server_lost_ = true;
         got = Transfer{Io::kClosed, 0};
       }
       if (got->state == Io::kClosed) {
@@ -96,7 +101,7 @@ class Pump {
         auto put = server_.write(std::span(up_.buffer).subspan(up_.sent));
         if (!put) {
           down_.source_ended = true;
-          server_ended_first_ = true;
+          server_ended_first_ = server_lost_ = true;
           up_.consume(up_.buffer.size() - up_.sent);
           up_.source_ended = up_.end_passed_on = true;
           return {};
@@ -148,6 +153,7 @@ class Pump {
   bool local_gone_ = false;
   bool farewell_over_ = false;
   bool server_ended_first_ = false;
+  bool server_lost_ = false;
 };
 
 }  // namespace

@@ -8,8 +8,8 @@
 
 namespace panal::client {
 
-/// Why a pump ended.
-enum class PumpEnd { kServerClosed, kLocalClosed, kStopped };
+/// Why a pump ended. Lost: the server went without a good-bye (it was killed, or the link was cut).
+enum class PumpEnd { kServerClosed, kServerLost, kLocalClosed, kStopped };
 
 /// Carries bytes both ways between the server and a local stream socket, with at most 64 KiB in
 /// flight each way; an end of one direction is passed on and the other goes on (half-close).

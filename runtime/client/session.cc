@@ -183,6 +183,7 @@ Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int sto
   const auto status = proxy->wait(std::chrono::seconds(3));
   if (std::string words = end_of_session(*end, status, *proxy); !words.empty())
     return broken(std::move(words));
+  if (*end == PumpEnd::kServerLost) return broken("the connection to the server was lost");
   tell(*end == PumpEnd::kServerClosed
            ? "the server ended the session (stopped, suspended, or taken over)"
            : "session ended");

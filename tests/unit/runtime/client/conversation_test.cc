@@ -359,6 +359,26 @@ TEST_F(Conversation, WhatMayPassIsTriedAgain) {
   EXPECT_TRUE(was_told("trying again in 1 s"));
 }
 
+TEST_F(Conversation, AServerThatWasKilledIsALostLinkAndTriedAgain) {
+  fake_nxproxy("link.recv(100)\n");
+  FakeServer server({[](FakeConnection& c) {
+                       give_list(c);
+                       c.read_head();
+                       switch_protocols(c);
+                       c.read_some();  // and gone, without a good-bye
+                     },
+                     [](FakeConnection& c) {
+                       give_list(c);
+                       c.read_head();
+                       switch_protocols(c);
+                       c.read_some();
+                       c.say_goodbye();
+                     }});
+  const auto ended = connect(server.port(), 1);
+  EXPECT_TRUE(ended) << ended.error().sentence;
+  EXPECT_TRUE(was_told("trying again in 1 s"));
+}
+
 TEST_F(Conversation, StoppedWhileWaiting) {
   const UniqueFd stop(::eventfd(0, EFD_CLOEXEC));
   FakeServer server({[&](FakeConnection& c) {
