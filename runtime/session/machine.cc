@@ -25,6 +25,7 @@ std::optional<Moment> Machine::deadline() const { return deadline_; }
 void Machine::enter(Phase phase, Moment now) {
   phase_ = phase;
   insisted_.reset();
+  hup_sent_ = false;
   switch (phase) {
     case Phase::kStarting:
     case Phase::kResuming: limit_ = now + kListenLimit; break;
@@ -41,6 +42,7 @@ void Machine::insist(Action action, Moment earliest, Moment now, Steps& steps) {
   deadline_ = earliest;
   if (earliest > now) return;
   steps.push_back({.action = action});
+  hup_sent_ = hup_sent_ || action == Action::kHup;
   deadline_ = now + kHupAgain;
 }
 
@@ -95,6 +97,7 @@ void Machine::drive(Moment now, Steps& steps) {
       report(steps);
       break;
     case Phase::kSuspended:
+      if (deadline_ && now < *deadline_) break;  // see nx_event(kSuspended)
       current_ = pending_;
       enter(Phase::kResuming, now);
       steps.push_back({.action = Action::kResumeNx, .attach = current_});
@@ -183,13 +186,18 @@ Steps Machine::nx_event(NxEvent event, Moment now) {
         confirmed();
       report(steps);
       break;
-    case NxEvent::kSuspended:
+    case NxEvent::kSuspended: {
+      // A link that is lost while our HUP is on its way suspends nxagent by itself, and the HUP then
+      // means "resume": that must show before we resume it, or its window would be taken for ours.
+      const bool may_resume_by_itself = phase_ == Phase::kSuspending && hup_sent_;
       enter(Phase::kSuspended, now);
+      if (may_resume_by_itself) deadline_ = now + kHupAgain;
       // An attach that fell back to suspended without a link: it was not to be.
       if (pending_ == current_) refuse_pending(steps, "nxagent went back to suspended");
       report(steps);
       drive(now, steps);
       break;
+    }
     case NxEvent::kResuming:
       if (phase_ == Phase::kSuspended)
         enter(Phase::kResuming, now);
@@ -260,6 +268,7 @@ Steps Machine::tick(Moment now) {
     case Phase::kSuspending:
     case Phase::kBurning: refuse_pending(steps, "nxagent did not suspend in time"); break;
     case Phase::kStopping: steps.push_back({.action = Action::kKillNx}); break;
+    case Phase::kSuspended: drive(now, steps); break;
     default: break;
   }
   return steps;

@@ -103,6 +103,7 @@ class Machine {
   std::uint64_t pending_ = 0;  ///< asked for and neither listening nor refused
   std::optional<Moment> deadline_;
   std::optional<Action> insisted_;  ///< ordered and not confirmed yet
+  bool hup_sent_ = false;           ///< a HUP of ours is out since this phase began
   Moment limit_{0};                 ///< when insisting, and waiting after it, is given up
   Moment connected_at_{0};
   bool programs_running_ = false;

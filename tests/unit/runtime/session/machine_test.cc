@@ -51,6 +51,11 @@ struct Fixture : testing::Test {
     event(NxEvent::kSuspended);
     ASSERT_EQ(machine.state(), SessionState::kSuspended);
   }
+  /// After a HUP of ours nothing more came of it.
+  std::string settle() {
+    now += Machine::kHupAgain;
+    return words(machine.tick(now));
+  }
   Machine machine;
   Moment now = kNow;
 };
@@ -81,15 +86,29 @@ TEST_F(Session, TakeOver) {
   connect();
   EXPECT_EQ(listen(2), "hup, suspending");
   EXPECT_EQ(event(NxEvent::kSuspending), "");
-  EXPECT_EQ(event(NxEvent::kSuspended), "suspended, resume 2, resuming");
+  EXPECT_EQ(event(NxEvent::kSuspended), "suspended");
+  EXPECT_EQ(settle(), "resume 2, resuming");
   EXPECT_EQ(event(NxEvent::kWaiting), "listening 2, listening");
+}
+
+TEST_F(Session, ALinkLostWhileOurHupIsOnItsWayTurnsItIntoAResume) {
+  connect();
+  EXPECT_EQ(listen(2), "hup, suspending");
+  EXPECT_EQ(event(NxEvent::kSuspended), "suspended");
+  EXPECT_EQ(listen(3), "refused 2") << "not before it is known what the HUP has done";
+  // It resumed with the old cookie: that window is burnt, the next one is the user's.
+  EXPECT_EQ(event(NxEvent::kResuming), "resuming");
+  EXPECT_EQ(event(NxEvent::kWaiting), "listening, burn, suspending");
+  EXPECT_EQ(event(NxEvent::kSuspended), "suspended, resume 3, resuming");
+  EXPECT_EQ(event(NxEvent::kWaiting), "listening 3, listening");
 }
 
 TEST_F(Session, OnlyTheNewestAttachCounts) {
   connect();
   EXPECT_EQ(listen(2), "hup, suspending");
   EXPECT_EQ(listen(3), "refused 2");
-  EXPECT_EQ(event(NxEvent::kSuspended), "suspended, resume 3, resuming");
+  EXPECT_EQ(event(NxEvent::kSuspended), "suspended");
+  EXPECT_EQ(settle(), "resume 3, resuming");
   EXPECT_EQ(listen(4), "refused 3");
   EXPECT_EQ(event(NxEvent::kWaiting), "listening, burn, suspending");
   EXPECT_EQ(event(NxEvent::kSuspended), "suspended, resume 4, resuming");
@@ -194,7 +213,8 @@ TEST_F(Session, HupsAreRepeatedUntilConfirmed) {
   EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain)), "hup");
   EXPECT_EQ(event(NxEvent::kSuspending), "");
   EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain * 4)), "") << "one more would resume it";
-  EXPECT_EQ(event(NxEvent::kSuspended), "suspended, resume 2, resuming");
+  EXPECT_EQ(event(NxEvent::kSuspended), "suspended");
+  EXPECT_EQ(settle(), "resume 2, resuming");
   EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain)), "hup");
   EXPECT_EQ(event(NxEvent::kResuming), "");
   EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain * 4)), "");
