@@ -12,7 +12,7 @@ target_compile_options(panal_options INTERFACE
 target_include_directories(panal_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_link_options(panal_options INTERFACE $<$<CONFIG:Release>:LINKER:-z,relro,-z,now>)
 
-# Presets but dev and lint compile several sources as one (CMAKE_UNITY_BUILD): headers
+# The release preset compiles several sources as one (CMAKE_UNITY_BUILD): headers
 # are most of what a compiler reads. Names of unnamed namespaces then meet those of neighbours;
 # a source for which that is right goes alone:
 # panal_alone(SOURCE...): of the current folder
