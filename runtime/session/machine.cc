@@ -102,7 +102,7 @@ void Machine::drive(Moment now, Steps& steps) {
       enter(Phase::kResuming, now);
       steps.push_back({.action = Action::kResumeNx, .attach = current_});
       // kResumeNx was the first HUP.
-      insist(Action::kHup, now + kHupAgain, now, steps);
+      insist(Action::kHup, now + kResumeAgain, now, steps);
       report(steps);
       break;
     case Phase::kListening:
@@ -187,8 +187,9 @@ Steps Machine::nx_event(NxEvent event, Moment now) {
       report(steps);
       break;
     case NxEvent::kSuspended: {
-      // A link that is lost while our HUP is on its way suspends nxagent by itself, and the HUP then
-      // means "resume": that must show before we resume it, or its window would be taken for ours.
+      // A link that is lost while our HUP is on its way suspends nxagent by itself, and the HUP
+      // then means "resume": that must show before we resume it, or its window would be taken for
+      // ours.
       const bool may_resume_by_itself = phase_ == Phase::kSuspending && hup_sent_;
       enter(Phase::kSuspended, now);
       if (may_resume_by_itself) deadline_ = now + kHupAgain;

@@ -54,6 +54,9 @@ class Machine {
   /// nxagent says "started", "resumed" and "suspended" a little before it is: a HUP in between is
   /// ignored, or ends it. So the HUP waits a little, and comes again until nxagent says it has it.
   static constexpr Moment kHupAgain{250};
+  /// A long suspended nxagent overlooks the first HUP more often than not, and the user waits: the
+  /// second one comes sooner.
+  static constexpr Moment kResumeAgain{40};
   /// Programs that end sooner did not end because their user logged out.
   static constexpr Moment kQuickEnd{5000};
 

@@ -215,7 +215,8 @@ TEST_F(Session, HupsAreRepeatedUntilConfirmed) {
   EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain * 4)), "") << "one more would resume it";
   EXPECT_EQ(event(NxEvent::kSuspended), "suspended");
   EXPECT_EQ(settle(), "resume 2, resuming");
-  EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain)), "hup");
+  EXPECT_EQ(words(machine.tick(now + Machine::kResumeAgain - Moment{1})), "");
+  EXPECT_EQ(words(machine.tick(now + Machine::kResumeAgain)), "hup") << "the user waits";
   EXPECT_EQ(event(NxEvent::kResuming), "");
   EXPECT_EQ(words(machine.tick(now + Machine::kHupAgain * 4)), "");
 }
