@@ -171,7 +171,7 @@ void Node::Impl::wire() {
                                      [this](DesktopId id) { return open_nx(id); },
                                      [this](DesktopId id) {
                                        prewarm_wanted.erase(id);
-                                       prewarm->cancel(id);
+                                       prewarm->give_way(id);
                                      }});
   sessions.emplace(loop, *clerk, log);
   requests.emplace(Requests::Parts{*reconciler, *attaches, [this] { return status(); },

@@ -14,6 +14,13 @@ namespace {
 constexpr std::chrono::seconds kListenLimit{45};  // nxagent's first start on a crowded host
 constexpr std::chrono::seconds kSettleLimit{60};
 constexpr std::chrono::seconds kSuspendLimit{30};
+constexpr std::chrono::seconds kGiveWayLimit{20};
+
+/// Whether the agent still has the pre-warmer's link, or may get it yet.
+bool has_link(SessionState state) {
+  return state == SessionState::kListening || state == SessionState::kConnected ||
+         state == SessionState::kSuspending;
+}
 }  // namespace
 
 PrewarmFlow::Run* PrewarmFlow::find(DesktopId id) {
@@ -85,6 +92,10 @@ void PrewarmFlow::on_session(DesktopId id, const AgentState& state) {
   Run* run = find(id);
   if (run == nullptr) return;
   if (!state.connected) return end(id, "the agent went away");
+  if (run->stage == Stage::kGivingWay) {
+    if (!has_link(state.session)) cancel(id);
+    return;
+  }
   switch (state.session) {
     case SessionState::kConnected:
       if (run->stage == Stage::kConnecting) run->stage = Stage::kSettling;
@@ -114,8 +125,18 @@ void PrewarmFlow::on_settled(DesktopId id) {
 void PrewarmFlow::cancel(DesktopId id) {
   waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
   if (runs_.erase(id) == 0) return;
-  parts_.log->info("prewarm_cancelled", {{"desktop", kernel_name(id)}});
+  parts_.log->debug("prewarm_cancelled", {{"desktop", kernel_name(id)}});
   parts_.loop.post([this] { next(); });
+}
+
+void PrewarmFlow::give_way(DesktopId id) {
+  Run* run = find(id);
+  if (run == nullptr || !run->process) return cancel(id);
+  if (run->stage == Stage::kGivingWay) return;
+  parts_.log->info("prewarm_gives_way", {{"desktop", kernel_name(id)}});
+  run->stage = Stage::kGivingWay;
+  run->watch.reset();
+  run->timer->start(kGiveWayLimit, [this, id] { cancel(id); });
 }
 
 void PrewarmFlow::end(DesktopId id, const std::string& failure) {

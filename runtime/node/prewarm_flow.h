@@ -42,9 +42,12 @@ class PrewarmFlow {
 
   /// Soon: at most `at_once` desktops are pre-warmed at the same time.
   void begin(DesktopId id);
-  /// A user comes, or the desktop goes: ends it at once, without a word to the agent (its next
-  /// listen suspends what lives, and nxagent suspends itself when its link is cut).
+  /// The desktop goes: ends it at once, without a word to the agent.
   void cancel(DesktopId id);
+  /// A user comes: nothing more is done, but the pre-warmer's link stays until the agent, told to
+  /// listen for the user, has ended it in order. (An nxagent whose first link is cut the moment it
+  /// is up can stay black for good.)
+  void give_way(DesktopId id);
   [[nodiscard]] bool active(DesktopId id) const { return runs_.count(id) > 0; }
 
   // What the hub says
@@ -52,7 +55,7 @@ class PrewarmFlow {
   void on_settled(DesktopId id);
 
  private:
-  enum class Stage { kListening, kConnecting, kSettling, kSuspending };
+  enum class Stage { kListening, kConnecting, kSettling, kSuspending, kGivingWay };
   struct Run {
     Stage stage = Stage::kListening;
     std::string cookie;

@@ -119,6 +119,25 @@ TEST_F(PrewarmFlowTest, GivesWayToAUser) {
   EXPECT_FALSE(active());
 }
 
+TEST_F(PrewarmFlowTest, GivesWayWithItsLinkUntilTheAgentHasEndedIt) {
+  begin();
+  let_in();
+  until([this] { return running_ == 1; });
+  say_session("connected");
+  on_loop([this] {
+    flow_.give_way(7);
+    return true;
+  });
+  EXPECT_EQ(running_, 1);
+  // It does not begin anything any more, and its end is no failure.
+  say(Frame("settled").add("windows", "1"));
+  say_session("suspending");
+  EXPECT_EQ(running_, 1);
+  say_session("suspended");
+  until([this] { return !active(); });
+  EXPECT_EQ(running_, 0);
+}
+
 TEST_F(PrewarmFlowTest, EndsWhenThePrewarmerEnds) {
   begin();
   let_in();
