@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -310,7 +311,7 @@ TEST_F(Conversation, ThePinIsKeptAndAnotherCertificateRefused) {
   const std::string changed = "localhost:" + std::to_string(first.port()) + " ";
   const std::string pins = read_file("known_servers");
   ASSERT_TRUE(pins.starts_with(changed)) << pins;
-  bool spoken = false;
+  std::atomic<bool> spoken{false};
   FakeServer second({[&](FakeConnection& c) { spoken = !c.read_head().empty(); }});
   write_file("known_servers",
              "localhost:" + std::to_string(second.port()) + " " + std::string(64, 'a') + "\n");
