@@ -14,8 +14,7 @@ import sys
 import time
 import traceback
 
-from farm import BIN, CACHE, Failed, Node, say, wait_for
-from first_desktop import leftovers
+from farm import BIN, CACHE, Failed, Node, ended_clean, say, wait_for
 
 PASSWORDS = {"alice": "correct horse 7", "bob": "battery staple 8"}
 UPGRADE = "Connection: Upgrade\r\nUpgrade: QVD/1.0\r\n"
@@ -320,12 +319,7 @@ def main():
         down = node.panal("down", check=False)
         umount(full)
         umount(version)
-    if down.returncode != 0:
-        say(f"panal down: exit {down.returncode}\n{down.stdout}\n{down.stderr}")
-        status = 1
-    rest = leftovers(node)
-    if rest:
-        say("left after panal down:\n  " + "\n  ".join(rest))
+    if not ended_clean(node, down):
         status = 1
     shutil.rmtree(node.directory, ignore_errors=True)
     print(f"e2e bad_input: {'failed' if status else 'passed'}")

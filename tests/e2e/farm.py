@@ -227,3 +227,31 @@ class Client:
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=20)
+
+
+def leftovers(node):
+    """What of ours is still there after `panal down`."""
+    parent = os.environ["PANAL_LAB_CGROUP"] + "/panal"
+    found = [str(p) for p in pathlib.Path("/sys/fs/cgroup").glob(f"*/{parent}*")]
+    mounts = pathlib.Path("/proc/self/mounts").read_text().splitlines()
+    found += [m for m in mounts if str(node.run_dir) in m or str(node.state) in m]
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(w in words[0] for w in (b"panal", b"postgres", b"nxagent", b"lxc")):
+            found.append(f"process {process.name}: {words[0].decode(errors='replace')}")
+    links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True)
+    found += [line for line in links.stdout.splitlines() if "pnl" in line]
+    return found
+
+
+def ended_clean(node, down):
+    """Whether `panal down` (its CompletedProcess) went well and left nothing; says what it did."""
+    rest = leftovers(node)
+    if down.returncode != 0:
+        say(f"panal down: exit {down.returncode}\n{down.stdout}\n{down.stderr}")
+    if rest:
+        say("left after panal down:\n  " + "\n  ".join(rest))
+    return down.returncode == 0 and not rest

@@ -6,11 +6,10 @@ usage: first_desktop.py IMAGE [--pictures DIR]
 import argparse
 import os
 import pathlib
-import subprocess
 import sys
 import traceback
 
-from farm import Client, Failed, Node, Screen, say, wait_for
+from farm import Client, Failed, Node, Screen, ended_clean, say, wait_for
 
 # What the session starts beside the image's own programs: one terminal that keeps what is typed.
 TYPED = "typed.txt"
@@ -188,24 +187,6 @@ def warm(node, screen, image, pictures, account):
     client.close()
 
 
-def leftovers(node):
-    """What of ours is still there after `panal down`."""
-    parent = os.environ["PANAL_LAB_CGROUP"] + "/panal"
-    found = [str(p) for p in pathlib.Path("/sys/fs/cgroup").glob(f"*/{parent}*")]
-    mounts = pathlib.Path("/proc/self/mounts").read_text().splitlines()
-    found += [m for m in mounts if str(node.run_dir) in m or str(node.state) in m]
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if any(w in words[0] for w in (b"panal", b"postgres", b"nxagent", b"lxc")):
-            found.append(f"process {process.name}: {words[0].decode(errors='replace')}")
-    links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True)
-    found += [line for line in links.stdout.splitlines() if "pnl" in line]
-    return found
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("image")
@@ -224,12 +205,7 @@ def main():
     finally:
         down = node.panal("down", check=False)
         screen.close()
-    if down.returncode != 0:
-        say(f"panal down: exit {down.returncode}\n{down.stdout}\n{down.stderr}")
-        status = 1
-    rest = leftovers(node)
-    if rest:
-        say("left after panal down:\n  " + "\n  ".join(rest))
+    if not ended_clean(node, down):
         status = 1
     print(f"e2e {options.image}: {'failed' if status else 'passed'}")
     return status

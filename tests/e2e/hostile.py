@@ -19,8 +19,8 @@ import threading
 import time
 import traceback
 
-from farm import BIN, Client, Failed, Node, Screen, say, wait_for
-from first_desktop import leftovers, plant_startup, session_is, wait_connected
+from farm import BIN, Client, Failed, Node, Screen, ended_clean, say, wait_for
+from first_desktop import plant_startup, session_is, wait_connected
 
 PASSWORD = "correct horse 7"
 MEMORY_MIB = 320
@@ -369,12 +369,7 @@ def main():
             process.wait()
         down = node.panal("down", check=False)
         screen.close()
-    if down.returncode != 0:
-        say(f"panal down: exit {down.returncode}\n{down.stdout}\n{down.stderr}")
-        status = 1
-    rest = leftovers(node)
-    if rest:
-        say("left after panal down:\n  " + "\n  ".join(rest))
+    if not ended_clean(node, down):
         status = 1
     print(f"e2e hostile: {'failed' if status else 'passed'}")
     return status

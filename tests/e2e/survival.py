@@ -16,8 +16,7 @@ import sys
 import time
 import traceback
 
-from farm import BIN, Client, Failed, Node, Screen, say, wait_for
-from first_desktop import leftovers
+from farm import BIN, Client, Failed, Node, Screen, ended_clean, say, wait_for
 
 PASSWORD = "correct horse 7"
 STARTUP = """#!/bin/sh
@@ -728,12 +727,8 @@ def main():
         except Exception:  # noqa: BLE001 - the node comes down whatever happened to the screens
             traceback.print_exc()
         down = farm.node.panal("down", check=False)
-    if down.returncode != 0:
-        say(f"panal down: exit {down.returncode}\n{down.stdout}\n{down.stderr}")
+    if not ended_clean(farm.node, down):
         failed.append("down")
-    if rest := leftovers(farm.node):
-        say("left after panal down:\n  " + "\n  ".join(rest))
-        failed.append("leftovers")
     print(f"e2e survival: {'failed: ' + ', '.join(failed) if failed else 'passed'}")
     return 1 if failed else 0
 
