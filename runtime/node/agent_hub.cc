@@ -179,10 +179,14 @@ void AgentHub::on_frame(const DeskPtr& desk, const Frame& frame) {
   if (frame.verb == "session" || frame.verb == "status") {
     const auto session =
         agent::parse_session_state(frame.get(frame.verb == "session" ? "state" : "session"));
+    const bool ends = session == SessionState::kEnded && state.session != SessionState::kEnded;
     if (session) state.session = *session;
     if (const auto idle = frame.number("idle_ms", kMostIdleMs)) state.idle_ms = *idle;
     if (frame.verb == "session") {
       state.reason = printable(frame.get("reason"), 300);
+      if (ends)
+        log_->info("session_ended",
+                   {{"desktop", kernel_name(desk->spec.id)}, {"why", state.reason}});
       state.idle_ms = 0;
       changed(desk);
     } else if (desk->admitted) {

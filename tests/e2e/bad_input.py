@@ -12,9 +12,8 @@ import ssl
 import subprocess
 import sys
 import time
-import traceback
 
-from farm import BIN, CACHE, Failed, Node, ended_clean, say, wait_for
+from farm import BIN, CACHE, Failed, Node, conduct, say, wait_for
 
 PASSWORDS = {"alice": "correct horse 7", "bob": "battery staple 8"}
 UPGRADE = "Connection: Upgrade\r\nUpgrade: QVD/1.0\r\n"
@@ -308,26 +307,11 @@ def main():
     subprocess.run(["mount", "--bind", CACHE / "images/icewm" / version.name, version], check=True)
     node.config.write_text(
         node.config.read_text().replace(f'"{CACHE}/images"', f'"{node.images}"'))
-    status = 0
-    try:
-        mistakes(node, full)
-    except Exception:  # noqa: BLE001 - whatever went wrong, show the node's logs
-        traceback.print_exc()
-        print(node.logs())
-        status = 1
-    finally:
-        down = node.panal("down", check=False)
-        umount(full)
-        umount(version)
-    if not ended_clean(node, down):
-        status = 1
+    status = conduct("bad_input", node, lambda: mistakes(node, full),
+                     after_down=[lambda: umount(full), lambda: umount(version)])
     shutil.rmtree(node.directory, ignore_errors=True)
-    print(f"e2e bad_input: {'failed' if status else 'passed'}")
     return status
 
 
 if __name__ == "__main__":
-    started = time.monotonic()
-    result = main()
-    say(f"bad_input: {time.monotonic() - started:.0f} s")
-    sys.exit(result)
+    sys.exit(main())
