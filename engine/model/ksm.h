@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 /// Kernel same-page merging. Kernel: Documentation/admin-guide/mm/ksm.rst; pages are 4 KiB.
 namespace panal {
@@ -38,7 +39,8 @@ struct KsmCounters {
   std::uint64_t full_scans_total = 0;  ///< passes over all enlisted memory
   std::uint64_t zero_pages = 0;        ///< mappings of the zero page made by use_zero_pages
   std::int64_t general_profit_bytes = 0;  ///< saved less KSM's own memory; may be negative
-  std::uint64_t ksmd_cpu_ns = 0;          ///< CPU time of ksmd since boot
+  /// CPU time of ksmd since boot; absent where ksmd cannot be seen (another pid namespace).
+  std::optional<std::uint64_t> ksmd_cpu_ns;
 
   [[nodiscard]] bool operator==(const KsmCounters&) const = default;
 };
