@@ -40,7 +40,7 @@ ok "has networks, processes, /run, /tmp of its own" $lab sh -ec '
   ip link show lo | grep -q UP
   test "$(ls -d /proc/[0-9]* | wc -l)" -lt 8
   test "$(find /run -type f | wc -l)" = 0
-  test -z "$(ls -A /tmp)" && test "$TMPDIR" = /tmp
+  test -z "$(find /tmp -xdev -type f)" && test "$TMPDIR" = /tmp
   test "$(stat -f -c %T /tmp)" != tmpfs'
 # shellcheck disable=SC2016
 ok "mounts in it are not seen outside" $lab sh -ec 'mkdir /tmp/m; mount -t tmpfs t /tmp/m; umount /tmp/m; rmdir /tmp/m'
@@ -64,6 +64,17 @@ ok "complains about a cgroup left behind" code_is 120 $lab sh -c \
 ok "complains about a loop device left behind" code_is 120 $lab sh -ec \
   'truncate -s 1M /tmp/disk; losetup -f /tmp/disk'
 ok "and removed that loop device" sh -c '! losetup -a | grep -q /disk'
+
+# A checkout below /tmp is seen there, and nothing else of the host's /tmp.
+below=$(mktemp -d /tmp/panal-lab-test.XXXXXX)
+mkdir -p "$below/project/scripts"
+cp scripts/lab "$below/project/scripts/"
+touch "$below/hidden"
+# shellcheck disable=SC2016
+ok "shows a checkout that lies below /tmp" env -C "$below/project" scripts/lab sh -ec '
+  test -x scripts/lab && test "$(pwd -P)" = "$PWD" && test -e "$PWD/scripts/lab" && test ! -e ../hidden'
+ok "refuses another directory below /tmp" code_is 125 env -C "$below" "$PWD/$lab" true
+rm -r "$below"
 
 # Killed in the middle: processes, cgroups and directory must go, whoever dies.
 cat >"$work/busy.sh" <<'INNER'
