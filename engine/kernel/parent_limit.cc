@@ -41,9 +41,9 @@ Result<std::uint64_t> ParentLimit::wanted() const {
   ParentLimitInput input;
   PANAL_ASSIGN(input.host, read_meminfo(tree_));
   PANAL_ASSIGN(const ZramStatistics zram, read_zram(tree_));
-  PANAL_ASSIGN(const CgroupStatistics used, parent_.statistics());
+  PANAL_ASSIGN(const GroupUsage used, parent_.statistics());
   input.zram_bytes = zram.used;
-  input.charged_kernel_bytes = used.kernel_bytes.value_or(0);
+  input.charged_kernel_bytes = used.memory ? used.memory->kernel_bytes : 0;
   input.reserve_bytes =
       reserve_bytes_ != 0 ? reserve_bytes_ : default_reserve_bytes(input.host.total);
   return parent_limit_bytes(input);

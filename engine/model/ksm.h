@@ -17,10 +17,10 @@ enum class KsmAdvisor : std::uint8_t { kNone, kScanTime };
 /// The knobs that Panal may turn. They are the machine's: whoever writes keeps the former ones.
 struct KsmSettings {
   KsmRun run = KsmRun::kStopped;
-  std::uint32_t pages_to_scan = 100;  ///< a batch; the kernel sets it itself with an advisor
-  std::uint32_t sleep_ms = 20;        ///< between batches
-  bool use_zero_pages = false;        ///< pages of zeros become the kernel's zero page
-  bool smart_scan = true;             ///< skip pages that never merged
+  std::uint32_t pages_to_scan = 100;     ///< a batch; the kernel sets it itself with an advisor
+  std::uint32_t sleep_ms = 20;           ///< between batches
+  bool use_zero_pages = false;           ///< pages of zeros become the kernel's zero page
+  bool smart_scan = true;                ///< skip pages that never merged
   std::uint32_t max_page_sharing = 256;  ///< mappings of one merged page; changed only when stopped
                                          ///< with nothing merged
   KsmAdvisor advisor = KsmAdvisor::kNone;
@@ -36,8 +36,8 @@ struct KsmCounters {
   std::uint64_t pages_volatile = 0;  ///< change too fast
   std::uint64_t pages_skipped_total = 0;  ///< by smart scan
   std::uint64_t pages_scanned_total = 0;
-  std::uint64_t full_scans_total = 0;  ///< passes over all enlisted memory
-  std::uint64_t zero_pages = 0;        ///< mappings of the zero page made by use_zero_pages
+  std::uint64_t full_scans_total = 0;     ///< passes over all enlisted memory
+  std::uint64_t zero_pages = 0;           ///< mappings of the zero page made by use_zero_pages
   std::int64_t general_profit_bytes = 0;  ///< saved less KSM's own memory; may be negative
   /// CPU time of ksmd since boot; absent where ksmd cannot be seen (another pid namespace).
   std::optional<std::uint64_t> ksmd_cpu_ns;

@@ -68,7 +68,7 @@ struct ZramStatistics {
   std::uint64_t compressed = 0;
   std::uint64_t used = 0;   ///< taken from the host, fragmentation included; in no cgroup's charge
   std::uint64_t limit = 0;  ///< of `used`; 0: none
-  std::uint64_t used_max = 0;  ///< since the last reset
+  std::uint64_t used_max = 0;    ///< since the last reset
   std::uint64_t same_pages = 0;  ///< pages of one repeated word, stored without memory
   std::uint64_t huge_pages = 0;  ///< pages that did not compress, stored as they are
 
@@ -89,8 +89,8 @@ struct MemoryStatistics {
   std::uint64_t refault_anon_pages = 0;  ///< since the group was made
   std::uint64_t refault_file_pages = 0;
   std::uint64_t major_faults = 0;
-  std::uint64_t oom_kills = 0;  ///< processes; v1: of this group alone
-  std::uint64_t ooms = 0;       ///< times reclaim gave up at the limit; v1: not counted
+  std::uint64_t oom_kills = 0;   ///< processes; v1: of this group alone
+  std::uint64_t ooms = 0;        ///< times reclaim gave up at the limit; v1: not counted
   std::uint64_t limit_hits = 0;  ///< times the charge ran into the hard limit
   std::uint64_t high_hits = 0;   ///< times it ran into the soft one (memory.high); v1: not counted
 
@@ -101,7 +101,7 @@ struct MemoryStatistics {
 /// Kernel: Documentation/ABI/testing/procfs-smaps_rollup.
 struct SmapsRollup {
   std::uint64_t rss = 0;
-  std::uint64_t pss = 0;       ///< shared pages counted by share
+  std::uint64_t pss = 0;  ///< shared pages counted by share
   std::uint64_t pss_anon = 0;
   std::uint64_t pss_file = 0;
   std::uint64_t pss_shmem = 0;

@@ -16,15 +16,6 @@ namespace panal {
 /// Nanoseconds of CLOCK_MONOTONIC. Policies get time this way and never ask a clock.
 using MonotonicNs = std::int64_t;
 
-/// Pressure of a group or of the host; absent where the kernel has none.
-struct PressureSet {
-  std::optional<Pressure> cpu;
-  std::optional<Pressure> memory;
-  std::optional<Pressure> io;
-
-  [[nodiscard]] bool operator==(const PressureSet&) const = default;
-};
-
 /// What a group of processes uses. A value is absent when its controller is.
 struct GroupUsage {
   std::optional<MemoryStatistics> memory;

@@ -22,7 +22,7 @@ struct CpuTimes {
 /// CPU time of a group and those below it since it was made.
 struct GroupCpu {
   std::uint64_t usage_ns = 0;
-  std::uint64_t throttled_ns = 0;      ///< held back by its quota
+  std::uint64_t throttled_ns = 0;       ///< held back by its quota
   std::uint64_t throttled_periods = 0;  ///< of 100 ms
 
   [[nodiscard]] bool operator==(const GroupCpu&) const = default;
