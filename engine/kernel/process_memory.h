@@ -30,7 +30,7 @@ enum class MemoryAdvice {
 struct AdviceBudget {
   std::chrono::steady_clock::time_point deadline;  ///< looked at between system calls
   std::uint64_t bytes = UINT64_MAX;                ///< of address space
-  /// Of one system call, and so how far past the deadline it may go: 4 MiB took about 15 ms.
+  /// Of one system call, and so how far past the deadline it may go: 4 MiB took 7 ms.
   std::uint64_t bytes_per_call = 4 << 20;
 };
 

@@ -18,7 +18,7 @@ namespace panal::kernel {
 /// ksm before 6.7). Errors: EPROTO without Rss and Pss, or when a known line is no number of kB.
 [[nodiscard]] Result<SmapsRollup> parse_smaps_rollup(std::string_view text);
 
-/// Walks the page tables of the process under its mmap lock: a millisecond for each some ten MiB.
+/// Walks the page tables of the process under its mmap lock: about 1 ms for 64 MiB.
 /// Errors: ESRCH when the process is gone, a zombie or a kernel thread; EPROTO.
 [[nodiscard]] Result<SmapsRollup> read_smaps_rollup(const Tree& tree, pid_t pid);
 

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <thread>
@@ -44,19 +46,23 @@ class RealCgroup : public ::testing::Test {
     EXPECT_TRUE(made) << made.error().message();
     return std::move(*made);
   }
-  // A child that waits for its end, in the group.
+  // A child that waits for its end; in the group, in all hierarchies, when this returns.
   pid_t start(const Cgroup& group, const std::function<void()>& work = [] { ::pause(); }) {
+    int joined[2] = {};
+    if (::pipe2(joined, O_CLOEXEC) != 0) std::abort();
     const pid_t child = ::fork();
     if (child == 0) {
       if (!group.add(::getpid())) ::_exit(2);
+      ::close(joined[0]);
+      ::close(joined[1]);
       work();
       ::_exit(0);
     }
-    for (int i = 0; i < 1000; ++i) {
-      const auto pids = group.pids();
-      if (pids && !pids->empty()) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    ::close(joined[1]);
+    char end = 0;
+    while (::read(joined[0], &end, 1) < 0 && errno == EINTR) {
     }
+    ::close(joined[0]);
     return child;
   }
   static int status_of(pid_t child) {

@@ -37,9 +37,18 @@ TEST_F(RealKsm, WritesEverySettingAndRestoresIt) {
   wanted.sleep_ms = 37;
   wanted.use_zero_pages = !former_->use_zero_pages;
   wanted.smart_scan = !former_->smart_scan;
-  wanted.max_page_sharing = 512;
-  ASSERT_TRUE(write_ksm_settings(tree_, wanted))
-      << write_ksm_settings(tree_, wanted).error().message();
+  wanted.max_page_sharing = former_->max_page_sharing * 2;
+  // Somebody else's memory (a guest's) may have been merged by an earlier test.
+  const auto merged = read_ksm_counters(tree_);
+  ASSERT_TRUE(merged) << merged.error().message();
+  if (merged->pages_shared != 0) {
+    const auto refused = write_ksm_settings(tree_, wanted);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, EBUSY);
+    wanted.max_page_sharing = former_->max_page_sharing;
+  }
+  const auto written = write_ksm_settings(tree_, wanted);
+  ASSERT_TRUE(written) << written.error().message();
   EXPECT_EQ(read_ksm_settings(tree_).value(), wanted);
   wanted.advisor = KsmAdvisor::kScanTime;
   wanted.pages_to_scan = 777;
@@ -76,13 +85,15 @@ TEST_F(RealKsm, MergesAnEnlistedProcessAndTellsItsProfit) {
     merged = *read;
   }
   EXPECT_GE(merged.merging_pages, kSize / 4096 * 9 / 10);
-  EXPECT_TRUE(merged.merge_any);
+  const bool whole = ::prctl(kMemoryMerge + 1, 0, 0, 0, 0) >= 0;  // else by madvise: before 6.4
+  EXPECT_EQ(merged.merge_any, whole);
   EXPECT_GT(merged.profit_bytes, static_cast<std::int64_t>(kSize / 2));
   const auto after = read_ksm_counters(tree_);
   ASSERT_TRUE(after);
-  EXPECT_GE(after->pages_sharing, before->pages_sharing + kSize / 4096 / 2);
+  // Others' memory may be merged, and unmerged, meanwhile: no difference is the child's alone.
+  EXPECT_GE(after->pages_sharing, kSize / 4096 / 2);
   EXPECT_GT(after->pages_scanned_total, before->pages_scanned_total);
-  EXPECT_GT(after->general_profit_bytes, before->general_profit_bytes);
+  EXPECT_GT(after->general_profit_bytes, 0);
   const auto idle = read_ksm_process(tree_, bystander.pid());
   ASSERT_TRUE(idle);
   EXPECT_EQ(idle->merging_pages, 0U) << "not enlisted";
@@ -93,16 +104,22 @@ TEST_F(RealKsm, MergesAnEnlistedProcessAndTellsItsProfit) {
   ASSERT_TRUE(sum) << sum.error().message();
   EXPECT_EQ(sum->sum.processes, 2U);
   EXPECT_GE(sum->sum.ksm.merging_pages, merged.merging_pages);
-  EXPECT_GE(sum->sum.maps.ksm, kSize * 9 / 10);
+  // Counted since 6.7.
+  EXPECT_TRUE(!whole || sum->sum.maps.ksm >= kSize * 9 / 10) << sum->sum.maps.ksm;
   EXPECT_LT(sum->sum.maps.pss_anon, 2 * kSize) << "the merged ones count once";
   EXPECT_TRUE(child.touch());
 
-  // The lab shows this one thread of the host's.
+  // A lab shows this one thread of the host's; elsewhere it is among the processes.
   const char* shown = ::getenv("PANAL_LAB_KSMD");
-  ASSERT_NE(shown, nullptr);
-  auto dir = Dir::open(shown);
-  ASSERT_TRUE(dir) << dir.error().message();
-  const auto cpu = Ksmd(std::move(*dir)).cpu_ns();
+  auto ksmd = Ksmd::find(tree_);
+  if (shown != nullptr) {
+    EXPECT_FALSE(ksmd) << "a lab has a pid namespace of its own";
+    auto dir = Dir::open(shown);
+    ASSERT_TRUE(dir) << dir.error().message();
+    ksmd = Ksmd(std::move(*dir));
+  }
+  ASSERT_TRUE(ksmd) << ksmd.error().message();
+  const auto cpu = ksmd->cpu_ns();
   ASSERT_TRUE(cpu) << cpu.error().message();
   EXPECT_GT(*cpu, 0U);
 }

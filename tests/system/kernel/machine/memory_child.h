@@ -16,6 +16,8 @@
 
 namespace panal::kernel {
 
+constexpr int kMemoryMerge = 67;  ///< PR_SET_MEMORY_MERGE, Linux 6.4
+
 enum class Pages {
   kDistinct,   ///< no two alike; compress to about a quarter
   kIdentical,  ///< all alike, not zero, and enlisted in KSM
@@ -63,11 +65,12 @@ class MemoryChild {
 
   [[noreturn]] static void live(std::size_t bytes, Pages pages, int orders, int answers) {
     constexpr std::size_t kPage = 4096;
-    constexpr int kMemoryMerge = 67;  // PR_SET_MEMORY_MERGE, Linux 6.4
-    if (pages == Pages::kIdentical && ::prctl(kMemoryMerge, 1, 0, 0, 0) != 0) ::_exit(3);
     auto* memory = static_cast<unsigned char*>(
         ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (memory == MAP_FAILED) ::_exit(4);
+    if (pages == Pages::kIdentical && ::prctl(kMemoryMerge, 1, 0, 0, 0) != 0 &&
+        ::madvise(memory, bytes, MADV_MERGEABLE) != 0)
+      ::_exit(3);
     const auto word = [&](std::size_t page, std::size_t i) {
       // A quarter of each page is noise of its own.
       std::uint64_t x = (page + 1) * 0x9e3779b97f4a7c15ULL + i * 0xbf58476d1ce4e5b9ULL;

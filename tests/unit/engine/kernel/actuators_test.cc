@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "engine/kernel/io_stat.h"
 #include "engine/kernel/oom_score.h"
 #include "engine/kernel/process_memory.h"
 #include "engine/kernel/psi_trigger.h"
@@ -80,6 +81,24 @@ TEST(Reclaim, PokesTheLimitOfV1AndPutsItBack) {
   EXPECT_EQ(code(reclaim_v1(group, 0)), EINVAL);
   EXPECT_EQ(code(reclaim_v2(group, 0)), EINVAL);
   EXPECT_EQ(code(reclaim_v2(group, 1)), ENOENT);
+}
+
+TEST(Reclaim, AsksV2ForTheBytes) {
+  const FixtureTree fixture(
+      {{"cgroup/g/memory.current", "8192\n"}, {"cgroup/g/memory.reclaim", ""}});
+  const Tree tree = fixture.tree();
+  const Dir group = std::move(*tree.cgroup.open_dir("g"));
+  const auto done = reclaim_v2(group, 4096);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(fixture.read("cgroup/g/memory.reclaim"), "4096");
+  EXPECT_EQ(done->yield_bytes(), 0U);
+}
+
+TEST(IoCounting, IsStartedByALimitThatIsTakenAway) {
+  const FixtureTree fixture(FixtureFiles{{"cgroup/g/blkio.throttle.read_bps_device", ""}});
+  const Tree tree = fixture.tree();
+  ASSERT_TRUE(start_counting_io_v1(std::move(*tree.cgroup.open_dir("g")), "8:0"));
+  EXPECT_EQ(fixture.read("cgroup/g/blkio.throttle.read_bps_device").substr(0, 5), "8:0 0");
 }
 
 TEST(ZramSwap, TakesADeviceNobodyUses) {

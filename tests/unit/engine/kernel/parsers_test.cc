@@ -3,6 +3,7 @@
 
 #include "engine/base/tree.h"
 #include "engine/kernel/cpu_times.h"
+#include "engine/kernel/host_snapshot.h"
 #include "engine/kernel/ksm.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/mountinfo.h"
@@ -108,6 +109,16 @@ TEST(Fixtures, AreReadByEveryParser) {
     EXPECT_EQ(*settings, KsmSettings{});
     const auto counters = read_ksm_counters(*tree);
     ASSERT_TRUE(counters) << counters.error().message();
+    const auto host = read_host_snapshot(*tree, nullptr);
+    ASSERT_TRUE(host) << host.error().message();
+    EXPECT_GT(host->at_ns, 0);
+    EXPECT_EQ(host->memory, *info);
+    EXPECT_EQ(host->vm, *vm);
+    EXPECT_EQ(host->cpu, *cpu);
+    EXPECT_EQ(host->pressure, *pressures);
+    EXPECT_EQ(host->swaps, *swaps);
+    EXPECT_EQ(host->ksm, *counters);
+    EXPECT_EQ(host->ksm_settings, *settings);
     EXPECT_EQ(read_sysctl(*tree, "vm.overcommit_memory").value_or(""), "0");
     EXPECT_TRUE(find_free_zram(*tree)) << "nobody uses it";
 
