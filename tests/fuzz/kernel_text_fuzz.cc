@@ -1,6 +1,10 @@
 // Kernel files: no text may crash a parser. The first byte chooses which.
 #include <cstdlib>
+#include <cstring>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "engine/kernel/cgroup_layout.h"
 #include "engine/kernel/cgroup_stat.h"
@@ -11,6 +15,7 @@
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/mountinfo.h"
 #include "engine/kernel/oom_score.h"
+#include "engine/kernel/page_map.h"
 #include "engine/kernel/psi.h"
 #include "engine/kernel/smaps.h"
 #include "engine/kernel/swaps.h"
@@ -53,7 +58,7 @@ void smaps_in_pieces(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 20) {
+  switch (data[0] % 21) {
     case 0: {
       const auto entries = parse_mountinfo(text);
       if (!entries) break;
@@ -121,6 +126,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 18: {
       const auto score = parse_oom_score_adj(text);
       if (score) require(*score >= -1000 && *score <= 1000);
+      break;
+    }
+    case 19: {
+      std::vector<std::uint64_t> entries(text.size() / sizeof(std::uint64_t));
+      if (!entries.empty())
+        std::memcpy(entries.data(), text.data(), entries.size() * sizeof(std::uint64_t));
+      PageMap map;
+      add_page_entries(entries, 0x10000, map);
+      std::uint64_t bytes = 0;
+      for (const AddressRange& range : map.present) bytes += range.bytes;
+      require(bytes == map.present_bytes);
       break;
     }
     default: {

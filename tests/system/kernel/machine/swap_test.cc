@@ -3,6 +3,7 @@
 
 #include "engine/kernel/cgroup_stat.h"
 #include "engine/kernel/meminfo.h"
+#include "engine/kernel/page_map.h"
 #include "engine/kernel/process_memory.h"
 #include "engine/kernel/smaps.h"
 #include "engine/kernel/swaps.h"
@@ -152,6 +153,30 @@ TEST_F(RealSwap, WillNeedBringsMemoryBackBeforeItIsTouched) {
   const auto after = read_vmstat(tree_);
   ASSERT_TRUE(before && after);
   EXPECT_LT(after->swap_in - before->swap_in, kSize / 4096 / 4) << "few had to be read";
+}
+
+TEST_F(RealSwap, PagesThatCameBackAreFoundAndOnlyThoseAreBroughtBackNextTime) {
+  constexpr std::uint64_t kSize = 16 * kMib;
+  const Cgroup group = make();
+  const MemoryChild child(group, kSize, Pages::kDistinct);
+  const auto look = [&](const std::vector<AddressRange>& ranges) {
+    auto map = read_page_map(tree_, child.pid(), ranges,
+                             {.deadline = std::chrono::steady_clock::now() + 1min});
+    EXPECT_TRUE(map && map->complete);
+    return map.value_or(PageMap{});
+  };
+  const auto ranges = ranges_of(child, kMib);
+  EXPECT_GE(look(ranges).present_bytes, kSize);
+  (void)advise(child, ranges, MemoryAdvice::kPageOut);
+  const PageMap out = look(ranges);
+  EXPECT_GE(out.swapped_bytes, kSize * 7 / 8);
+  EXPECT_LT(out.present_bytes, kSize / 8);
+  ASSERT_TRUE(child.touch());
+  const PageMap hot = look(ranges);
+  EXPECT_GE(hot.present_bytes, kSize) << "all that it touched";
+  (void)advise(child, ranges, MemoryAdvice::kPageOut);
+  (void)advise(child, hot.present, MemoryAdvice::kWillNeed);
+  EXPECT_GT(group.memory_usage().value_or(0), kSize / 2);
 }
 
 TEST_F(RealSwap, AdviceStopsAtItsBudgetAndPassesOverHoles) {
