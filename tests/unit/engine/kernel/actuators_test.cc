@@ -97,7 +97,7 @@ TEST(Reclaim, AsksV2ForTheBytes) {
 TEST(IoCounting, IsStartedByALimitThatIsTakenAway) {
   const FixtureTree fixture(FixtureFiles{{"cgroup/g/blkio.throttle.read_bps_device", ""}});
   const Tree tree = fixture.tree();
-  ASSERT_TRUE(start_counting_io_v1(std::move(*tree.cgroup.open_dir("g")), "8:0"));
+  ASSERT_TRUE(start_counting_io_v1(*tree.cgroup.open_dir("g"), "8:0"));
   EXPECT_EQ(fixture.read("cgroup/g/blkio.throttle.read_bps_device").substr(0, 5), "8:0 0");
 }
 
