@@ -36,7 +36,8 @@ TEST_F(RealKsm, WritesEverySettingAndRestoresIt) {
   wanted.pages_to_scan = 1234;
   wanted.sleep_ms = 37;
   wanted.use_zero_pages = !former_->use_zero_pages;
-  wanted.smart_scan = !former_->smart_scan;
+  const bool advises = tree_.sys.exists("kernel/mm/ksm/advisor_mode");  // Linux 6.8
+  wanted.smart_scan = tree_.sys.exists("kernel/mm/ksm/smart_scan") && !former_->smart_scan;
   wanted.max_page_sharing = former_->max_page_sharing * 2;
   // Somebody else's memory (a guest's) may have been merged by an earlier test.
   const auto merged = read_ksm_counters(tree_);
@@ -50,15 +51,17 @@ TEST_F(RealKsm, WritesEverySettingAndRestoresIt) {
   const auto written = write_ksm_settings(tree_, wanted);
   ASSERT_TRUE(written) << written.error().message();
   EXPECT_EQ(read_ksm_settings(tree_).value(), wanted);
-  wanted.advisor = KsmAdvisor::kScanTime;
-  wanted.pages_to_scan = 777;
-  const auto advised = write_ksm_settings(tree_, wanted);
-  ASSERT_TRUE(advised) << advised.error().message();
-  auto now = read_ksm_settings(tree_);
-  ASSERT_TRUE(now);
-  EXPECT_EQ(now->advisor, KsmAdvisor::kScanTime);
-  wanted.pages_to_scan = 888;
-  EXPECT_TRUE(write_ksm_settings(tree_, wanted)) << "it is the advisor's";
+  if (advises) {
+    wanted.advisor = KsmAdvisor::kScanTime;
+    wanted.pages_to_scan = 777;
+    const auto advised = write_ksm_settings(tree_, wanted);
+    ASSERT_TRUE(advised) << advised.error().message();
+    auto now = read_ksm_settings(tree_);
+    ASSERT_TRUE(now);
+    EXPECT_EQ(now->advisor, KsmAdvisor::kScanTime);
+    wanted.pages_to_scan = 888;
+    EXPECT_TRUE(write_ksm_settings(tree_, wanted)) << "it is the advisor's";
+  }
   wanted.advisor = KsmAdvisor::kNone;
   wanted.run = KsmRun::kStopped;
   ASSERT_TRUE(write_ksm_settings(tree_, wanted));
@@ -92,7 +95,8 @@ TEST_F(RealKsm, MergesAnEnlistedProcessAndTellsItsProfit) {
   ASSERT_TRUE(after);
   // Others' memory may be merged, and unmerged, meanwhile: no difference is the child's alone.
   EXPECT_GE(after->pages_sharing, kSize / 4096 / 2);
-  EXPECT_GT(after->pages_scanned_total, before->pages_scanned_total);
+  EXPECT_TRUE(after->pages_scanned_total == 0 ||  // not counted before 6.6
+              after->pages_scanned_total > before->pages_scanned_total);
   EXPECT_GT(after->general_profit_bytes, 0);
   const auto idle = read_ksm_process(tree_, bystander.pid());
   ASSERT_TRUE(idle);

@@ -129,6 +129,31 @@ TEST(CgroupLayout, KnowsAHostWithV1Alone) {
   EXPECT_EQ(trigger.error().code, ENOTSUP);
 }
 
+TEST(CgroupLayout, KnowsAHostWithV2Alone) {
+  const auto tree = Tree::open_below(PANAL_SOURCE_DIR "/tests/fixtures/v2-6.1");
+  ASSERT_TRUE(tree);
+  const auto root = CgroupRoot::open(*tree);
+  ASSERT_TRUE(root) << root.error().message();
+  EXPECT_EQ(root->layout().mode(), CgroupMode::kV2);
+  const auto group = Cgroup::open(*root, "panal-fixture");
+  ASSERT_TRUE(group) << group.error().message();
+  const auto used = group->statistics();
+  ASSERT_TRUE(used) << used.error().message();
+  ASSERT_TRUE(used->memory && used->cpu && used->pids);
+  EXPECT_GT(used->memory->anon_bytes, std::uint64_t{8} << 20);
+  EXPECT_GT(used->memory->kernel_bytes, 0U);
+  EXPECT_LE(used->memory->anon_bytes + used->memory->kernel_bytes, used->memory->usage_bytes);
+  EXPECT_EQ(used->memory->limit_bytes, UINT64_MAX);
+  EXPECT_GT(used->cpu->usage_ns, 0U);
+  EXPECT_THAT(group->pids().value(), ElementsAre(42));
+  const auto io = group->io();
+  ASSERT_TRUE(io) << io.error().message();
+  EXPECT_GE(io->written_bytes, std::uint64_t{1} << 20);
+  const auto pressures = group->pressures();
+  ASSERT_TRUE(pressures) << pressures.error().message();
+  EXPECT_TRUE(pressures->cpu && pressures->memory && pressures->io);
+}
+
 TEST(CgroupLayout, TellsV1AndV2Apart) {
   const auto v1 = parse_cgroup_layout(kV1Mounts, kV1Table);
   ASSERT_TRUE(v1);
