@@ -1,8 +1,8 @@
-#include "bench/density/arithmetic.h"
+#include "engine/base/arithmetic.h"
 
 #include <gtest/gtest.h>
 
-namespace panal::bench {
+namespace panal {
 namespace {
 
 TEST(FitLine, FindsAStraightLine) {
@@ -41,4 +41,4 @@ TEST(Percentile, LiesBetweenRanks) {
 }
 
 }  // namespace
-}  // namespace panal::bench
+}  // namespace panal

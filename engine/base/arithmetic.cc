@@ -1,9 +1,9 @@
-#include "bench/density/arithmetic.h"
+#include "engine/base/arithmetic.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace panal::bench {
+namespace panal {
 
 Line fit_line(const std::vector<std::pair<double, double>>& points) {
   if (points.empty()) return {};
@@ -35,4 +35,4 @@ double percentile(std::vector<double> values, double percent) {
   return values[below] + part * (values[above] - values[below]);
 }
 
-}  // namespace panal::bench
+}  // namespace panal

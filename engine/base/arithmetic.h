@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-namespace panal::bench {
+namespace panal {
 
 /// A straight line through points, by least squares.
 struct Line {
@@ -22,4 +22,4 @@ struct Line {
   return percentile(std::move(values), 50);
 }
 
-}  // namespace panal::bench
+}  // namespace panal
