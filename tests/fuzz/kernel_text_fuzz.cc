@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "engine/kernel/apparmor.h"
 #include "engine/kernel/cgroup_layout.h"
 #include "engine/kernel/cgroup_stat.h"
 #include "engine/kernel/meminfo.h"
@@ -13,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace panal::kernel;
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 6) {
+  switch (data[0] % 7) {
     case 0: {
       const auto entries = parse_mountinfo(text);
       if (!entries) break;
@@ -35,6 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     case 3: (void)parse_meminfo(text); break;
     case 4: (void)parse_zram_mm_stat(text); break;
+    case 5: (void)lists_profile(text, "panal-desktop"); break;
     default: (void)parse_flat_keyed(text); break;
   }
   return 0;
