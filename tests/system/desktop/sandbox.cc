@@ -14,6 +14,8 @@
 #include <sstream>
 #include <thread>
 
+#include "runtime/desktop/lxc/config.h"
+
 namespace panal::desktop::testing {
 namespace fs = std::filesystem;
 
