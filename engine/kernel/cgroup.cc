@@ -50,10 +50,15 @@ Result<void> inherit_cpuset(const Dir& hierarchy, const std::string& parent,
   return {};
 }
 
+// Only what is not passed down yet: above the group we were given systemd writes alone.
 Result<void> pass_down_controllers(const Dir& hierarchy, const std::string& group) {
   PANAL_ASSIGN(const std::string available, hierarchy.read(group + "/cgroup.controllers"));
+  PANAL_ASSIGN(const std::string passed, hierarchy.read(group + "/cgroup.subtree_control"));
+  const std::vector<std::string_view> passed_down = words_of(passed);
   for (const std::string_view controller : words_of(available)) {
     if (controller != "memory" && controller != "cpu" && controller != "pids" && controller != "io")
+      continue;
+    if (std::find(passed_down.begin(), passed_down.end(), controller) != passed_down.end())
       continue;
     PANAL_TRY(hierarchy.write(group + "/cgroup.subtree_control", "+" + std::string(controller)));
   }

@@ -134,6 +134,7 @@ std::vector<Check> run_doctor(const config::Config& config, const Tree& tree) {
     checks.push_back({"privileges", Check::kFailed, "not root: kernel features were not tried",
                       "sudo panal doctor"});
   add(check_cgroups(tree));
+  add(check_apparmor(tree));
   add(check_limits(tree));
   checks.push_back(check_ids(config, text_of("/etc/subuid"), text_of("/etc/subgid")));
   checks.push_back(check_memory(config, tree));

@@ -93,18 +93,30 @@ std::string program_dir() {
 }
 
 std::string default_recipes_dir() {
+  const auto above = [](std::string directory, int levels) {
+    for (; levels > 0 && directory.find('/') != std::string::npos; --levels)
+      directory.resize(directory.rfind('/'));
+    return directory;
+  };
   // build/<preset>/bin/panal in a source tree: its own recipes, so that nothing needs installing.
-  std::string directory = program_dir();
-  for (int level = 0; level < 3; ++level) {
-    const auto slash = directory.rfind('/');
-    if (slash == std::string::npos) break;
-    directory.resize(slash);
-  }
-  struct stat status{};
-  if (stat((directory + "/recipes").c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
-    return directory + "/recipes";
+  // <prefix>/lib/panal/panal: those installed with it.
+  for (const std::string& recipes :
+       {above(program_dir(), 3) + "/recipes", above(program_dir(), 2) + "/share/panal/recipes"}) {
+    struct stat status{};
+    if (stat(recipes.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return recipes;
   }
   return "/usr/share/panal/recipes";
+}
+
+std::string default_cgroup_parent(const std::string& cgroup_root) {
+  // runtime/systemd/panal-desktops.service: Slice= and Delegate=.
+  const std::string delegated = "panal.slice/panal-desktops.service";
+  for (const char* hierarchy : {"/", "/unified/"}) {
+    struct stat status{};
+    if (stat((cgroup_root + hierarchy + delegated).c_str(), &status) == 0)
+      return delegated + "/panal";
+  }
+  return "panal";
 }
 
 std::string Config::database_conninfo(const std::string& role) const {

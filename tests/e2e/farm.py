@@ -141,6 +141,12 @@ class Screen:
             ["openbox"], env=self.environment, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        # nxagent's window, mapped while a window manager starts, was left unmapped by the two of them.
+        wait_for(
+            "the window manager",
+            lambda: "window id" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK").stdout,
+            60,
+        )
 
     def run(self, *command, **more):
         return subprocess.run(

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/kernel/apparmor.h"
 #include "engine/kernel/cgroup_layout.h"
 #include "engine/kernel/cgroup_stat.h"
 #include "engine/kernel/cpu_times.h"
@@ -58,7 +59,7 @@ void smaps_in_pieces(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 21) {
+  switch (data[0] % 22) {
     case 0: {
       const auto entries = parse_mountinfo(text);
       if (!entries) break;
@@ -139,6 +140,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       require(bytes == map.present_bytes);
       break;
     }
+    case 20: (void)lists_profile(text, "panal-desktop"); break;
     default: {
       const auto path = sysctl_path(std::string(text));
       if (path) require(path->rfind("sys/", 0) == 0 && path->find("/../") == path->npos);

@@ -265,6 +265,20 @@ TEST(Cgroup, RefusesPathsThatLeaveTheHierarchy) {
   EXPECT_EQ(absent.error().code, ENOENT);
 }
 
+TEST(Cgroup, LeavesSubtreeControlAloneWhereItHasAllThatIsNeeded) {
+  const FixtureTree fixture({{"proc/self/mountinfo", kV2Mount},
+                             {"cgroup/cgroup.controllers", "cpuset cpu io memory pids misc\n"},
+                             {"cgroup/cgroup.subtree_control", "cpu io memory pids\n"},
+                             {"cgroup/given/cgroup.controllers", "memory pids\n"},
+                             {"cgroup/given/cgroup.subtree_control", "memory\n"},
+                             {"cgroup/given/panal/cgroup.procs", ""}});
+  const Tree tree = fixture.tree();
+  const auto made = Cgroup::create(*CgroupRoot::open(tree), "given/panal");
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(fixture.read("cgroup/cgroup.subtree_control"), "cpu io memory pids\n");
+  EXPECT_THAT(fixture.read("cgroup/given/cgroup.subtree_control"), ::testing::StartsWith("+pids"));
+}
+
 TEST(Cgroup, SaysWhichControllerIsMissing) {
   const FixtureTree fixture({{"proc/self/mountinfo", kV2Mount},
                              {"cgroup/cgroup.controllers", "\n"},

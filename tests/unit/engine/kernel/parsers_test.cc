@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/tree.h"
+#include "engine/kernel/apparmor.h"
+#include "engine/kernel/cgroup_stat.h"
 #include "engine/kernel/cpu_times.h"
 #include "engine/kernel/host_snapshot.h"
 #include "engine/kernel/ksm.h"
@@ -24,6 +26,24 @@ using namespace std::chrono_literals;
 template <typename T>
 int code(const Result<T>& result) {
   return result ? 0 : result.error().code;
+}
+
+TEST(AppArmor, FindsAProfileByItsWholeName) {
+  const char* const list =
+      "panal-desktop (enforce)\nlxc-container-default (enforce)\nmy (own) one (complain)\n";
+  for (const char* name : {"panal-desktop", "lxc-container-default", "my (own) one"})
+    EXPECT_TRUE(lists_profile(list, name)) << name;
+  for (const char* name : {"panal", "desktop", "panal-desktop (enforce)", "my", "own", ""})
+    EXPECT_FALSE(lists_profile(list, name)) << name;
+  for (const char* malformed : {"", "\n", "panal-desktop", "panal-desktop ", "panal-desktop (",
+                                "panal-desktop(enforce)", "panal-desktop enforce"})
+    EXPECT_FALSE(lists_profile(malformed, "panal-desktop")) << malformed;
+}
+
+TEST(AppArmor, IsOffWithoutTheModule) {
+  const auto tree = Tree::open_below(kFixture);
+  ASSERT_TRUE(tree);
+  EXPECT_EQ(read_apparmor(*tree, "panal-desktop"), AppArmorState::kOff);
 }
 
 TEST(Mountinfo, DecodesEscapesAndOptionalFields) {
