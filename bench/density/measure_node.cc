@@ -5,8 +5,9 @@
 #include <thread>
 
 #include "bench/density/arithmetic.h"
+#include "bench/density/load.h"
 #include "bench/density/measure.h"
-#include "bench/density/sampler.h"
+#include "bench/density/rollup.h"
 #include "bench/density/say.h"
 #include "engine/base/cleanup.h"
 
