@@ -187,7 +187,7 @@ int main(int argc, char** argv) {
     if (stored) return stored_figure(*figure);
     if (store) {
       if (const auto fresh = check_fresh(source(), build_directory(), measured_programs()); !fresh)
-        return not_measured(fresh.error());
+        return not_measured({0, fresh.error().context});
     }
     if (figure->in_lab) enter_lab(argv, memory);
     return measure_figure(*figure, store, words_of(argc, argv), memory);
