@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "bench/density/load.h"
 #include "bench/density/measure.h"
 #include "bench/density/sampler.h"
 #include "bench/density/say.h"

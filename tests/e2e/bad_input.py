@@ -1,8 +1,7 @@
 """Wrong input at a real node: each mistake gets one sentence and changes nothing.
 
-What parsers and single parts answer is in the unit tests; docs/threat-model.md lists them. Not here:
-a clock set back (the clock is the whole machine's; the broker and panald measure with the steady
-clock, and `panal doctor` refuses another century: DoctorClock.RefusesAnotherCentury).
+What parsers and single parts answer is in the unit tests; docs/threat-model.md lists them. A clock
+set back is in clock.py.
 """
 
 import base64

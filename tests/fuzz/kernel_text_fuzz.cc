@@ -1,4 +1,6 @@
-// Kernel files: no text may crash a parser. The first byte chooses which.
+// Kernel files: no text may crash a parser. The first byte says which file it is
+// (tests/fuzz/seeds).
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -23,6 +25,7 @@
 #include "engine/kernel/sysctl.h"
 #include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
+#include "runtime/cli/supervisor/pid_file.h"
 
 namespace {
 
@@ -57,79 +60,79 @@ void smaps_in_pieces(std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
+  if (size == 0) return -1;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 22) {
-    case 0: {
+  switch (data[0]) {
+    case 'm': {
       const auto entries = parse_mountinfo(text);
       if (!entries) break;
       for (const MountEntry& entry : *entries) require(!entry.mount_point.empty());
       break;
     }
-    case 1: {
+    case 'c': {
       const auto [mountinfo, cgroups] = halves(text);
       const auto layout = parse_cgroup_layout(mountinfo, cgroups);
       if (layout) require(!layout->mounts.empty());
       break;
     }
-    case 2: {
+    case 'p': {
       const auto pressure = parse_psi(text);
       if (pressure) require(pressure->some.avg10_percent >= 0);
       break;
     }
-    case 3: (void)parse_meminfo(text); break;
-    case 4: (void)parse_zram_mm_stat(text); break;
-    case 5: (void)find_flat_keyed(text, "anon"); break;
-    case 6: (void)parse_vmstat(text); break;
-    case 7: {
+    case 'i': (void)parse_meminfo(text); break;
+    case 'z': (void)parse_zram_mm_stat(text); break;
+    case 'k': (void)find_flat_keyed(text, "anon"); break;
+    case 'v': (void)parse_vmstat(text); break;
+    case '1': {
       panal::MemoryStatistics memory;
       (void)parse_memory_stat(text, 1, memory);
       (void)parse_memory_events(text, 1, memory);
       break;
     }
-    case 8: {
+    case '2': {
       panal::MemoryStatistics memory;
       (void)parse_memory_stat(text, 2, memory);
       (void)parse_memory_events(text, 2, memory);
       break;
     }
-    case 9: {
+    case 'u': {
       panal::GroupCpu cpu;
       (void)parse_cpu_stat(text, cpu);
       break;
     }
-    case 10: (void)parse_cpu_times(text, 100); break;
-    case 11: (void)parse_io_stat(text); break;
-    case 12: {
+    case 't': (void)parse_cpu_times(text, 100); break;
+    case 'o': (void)parse_io_stat(text); break;
+    case 'b': {
       const auto [bytes, operations] = halves(text);
       (void)parse_blkio(bytes, operations);
       break;
     }
-    case 13: {
+    case 'w': {
       const auto swaps = parse_swaps(text);
       if (!swaps) break;
       for (const panal::SwapDevice& device : *swaps)
         require(device.priority >= -32768 && device.priority <= 32768 && !device.path.empty());
       break;
     }
-    case 14: {
+    case 'K': {
       const auto [stat, merging] = halves(text);
       (void)parse_ksm_stat(stat, merging);
       break;
     }
-    case 15: {
+    case 'd': {
       (void)is_kernel_thread(text, "ksmd");
       (void)parse_schedstat(text);
       break;
     }
-    case 16: (void)parse_smaps_rollup(text); break;
-    case 17: smaps_in_pieces(text); break;
-    case 18: {
+    case 'r': (void)parse_smaps_rollup(text); break;
+    case 'S': smaps_in_pieces(text); break;
+    case 'O': {
       const auto score = parse_oom_score_adj(text);
       if (score) require(*score >= -1000 && *score <= 1000);
       break;
     }
-    case 19: {
+    case 'P': {
       std::vector<std::uint64_t> entries(text.size() / sizeof(std::uint64_t));
       if (!entries.empty())
         std::memcpy(entries.data(), text.data(), entries.size() * sizeof(std::uint64_t));
@@ -140,12 +143,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       require(bytes == map.present_bytes);
       break;
     }
-    case 20: (void)lists_profile(text, "panal-desktop"); break;
-    default: {
+    case 'a': (void)lists_profile(text, "panal-desktop"); break;
+    case 's': (void)panal::supervisor::parse_start_ticks(text); break;
+    case 'y': {
       const auto path = sysctl_path(std::string(text));
       if (path) require(path->rfind("sys/", 0) == 0 && path->find("/../") == path->npos);
       break;
     }
+    default: return -1;
   }
   return 0;
 }

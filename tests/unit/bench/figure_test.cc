@@ -8,7 +8,6 @@
 
 #include "bench/density/living.h"
 #include "bench/density/report.h"
-#include "bench/density/sampler.h"
 #include "bench/density/stored.h"
 
 namespace panal::bench {

@@ -41,7 +41,7 @@ TEST(AppArmor, FindsAProfileByItsWholeName) {
 }
 
 TEST(AppArmor, IsOffWithoutTheModule) {
-  const auto tree = Tree::open_below(kFixture);
+  const auto tree = Tree::open_below(std::string(PANAL_SOURCE_DIR "/tests/fixtures/hybrid-6.18"));
   ASSERT_TRUE(tree);
   EXPECT_EQ(read_apparmor(*tree, "panal-desktop"), AppArmorState::kOff);
 }
