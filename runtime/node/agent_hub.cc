@@ -25,6 +25,8 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::uint64_t kMostIdleMs = std::uint64_t{1} << 42U;
+/// What an agent may say it is at: ours count on from there, and brokers know them as signed.
+constexpr std::uint64_t kMostAttach = std::uint64_t{1} << 62U;
 
 /// A worker's request, done on the loop's thread; `Work` returns a value.
 std::string socket_name() {
@@ -229,8 +231,7 @@ void AgentHub::on_hello(const DeskPtr& desk, const Frame& frame) {
   desk->state.connected = true;
   if (const auto session = agent::parse_session_state(frame.get("session")))
     desk->state.session = *session;
-  // Half of the range: a hostile agent must not make ours wrap.
-  if (const auto attach = frame.number("attach", UINT64_MAX / 2))
+  if (const auto attach = frame.number("attach", kMostAttach))
     desk->state.attach = std::max(desk->state.attach, *attach);
   welcome(desk);
   changed(desk);
