@@ -30,8 +30,16 @@ class Freshness : public ::testing::Test {
     git({"init", "--quiet"});
     commit();
     write(build_ + "/CMakeCache.txt", "CMAKE_HOME_DIRECTORY:INTERNAL=" + source_ + "\n");
-    write(build_ + "/build.ninja", "rule copy\n  command = cp $in $out\nbuild bin/panald: copy " +
-                                       source_ + "/program.cc\nbuild panald: phony bin/panald\n");
+    // As CMake writes it: what files there are is looked at every time, before all else.
+    write(build_ + "/build.ninja",
+          "rule look\n  command = test -e globs || touch globs\n  generator = 1\n  restat = 1\n"
+          "rule again\n  command = touch build.ninja\n  generator = 1\n"
+          "build always: phony\n"
+          "build globs: look | always\n"
+          "build build.ninja: again globs\n"
+          "rule copy\n  command = cp $in $out\n"
+          "build bin/panald: copy " +
+              source_ + "/program.cc\nbuild panald: phony bin/panald\n");
     age(source_ + "/program.cc", std::chrono::seconds(60));
     make();
     age(build_ + "/bin/panald", std::chrono::seconds(30));
