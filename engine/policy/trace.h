@@ -11,7 +11,7 @@
 
 namespace panal::policy {
 
-/// Counters over time, recorded once (scripts/record_trace) and replayed through policies.
+/// Counters over time, recorded once and replayed through policies. (Nothing records them yet.)
 ///
 ///   panal-trace 1
 ///   # any number of comments: what ran, on which kernel
