@@ -16,10 +16,9 @@ import struct
 import subprocess
 import sys
 import time
-import traceback
 
 from bad_input import Wire, basic, check, get, sql
-from farm import BIN, Node, Screen, ended_clean, say, wait_for
+from farm import BIN, Node, Screen, conduct, say, wait_for
 from first_desktop import plant_startup, session_is, terminal_alive
 from hostile import PASSWORD, Bystander, daemons
 
@@ -215,26 +214,17 @@ def main():
     say(f"seed {options.seed}")
     clock = Clock()
     node, screen = Node(), Screen()
-    status = 0
-    try:
+
+    def scenario():
         work = Work(node, screen, clock, options.seed)
         work.set_up()
         work.sessions()
         work.starts(options.points)
         work.daemons()
         work.right_again()
-    except Exception:  # noqa: BLE001 - whatever went wrong, show the node's logs
-        traceback.print_exc()
-        print(node.logs())
-        status = 1
-    finally:
-        down = node.panal("down", check=False)
-        screen.close()
-        os.unlink("/etc/ld.so.preload")
-    if not ended_clean(node, down):
-        status = 1
-    print(f"e2e clock: {'failed' if status else 'passed'}")
-    return status
+
+    return conduct("clock", node, scenario,
+                   after_down=[screen.close, lambda: os.unlink("/etc/ld.so.preload")])
 
 
 if __name__ == "__main__":

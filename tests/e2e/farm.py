@@ -292,13 +292,3 @@ def take_down(node, after=()):
         say("left after panal down:\n  " + "\n  ".join(rest))
     if down.returncode != 0 or rest:
         raise Failed(f"panal down ended with {down.returncode} and left {len(rest)} things")
-
-
-def ended_clean(node, down):
-    """Whether `panal down` (its CompletedProcess) went well and left nothing; says what it did."""
-    rest = leftovers(node)
-    if down.returncode != 0:
-        say(f"panal down: exit {down.returncode}\n{down.stdout}\n{down.stderr}")
-    if rest:
-        say("left after panal down:\n  " + "\n  ".join(rest))
-    return down.returncode == 0 and not rest

@@ -14,10 +14,9 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 
 from bad_input import check
-from farm import BIN, Client, Node, Screen, ended_clean, say, wait_for
+from farm import BIN, Client, Node, Screen, conduct, say, wait_for
 from first_desktop import plant_startup, session_is, wait_connected
 from hostile import CONTROL_BYTES, MEMORY_MIB, PASSWORD, PIDS, Bystander, Hostile, daemons, strings
 
@@ -161,20 +160,7 @@ def main():
     with node.config.open("a") as config:
         config.write(f'[desktop]\nmemory = "{MEMORY_MIB} MiB"\npids = {PIDS}\n')
     screen = Screen()
-    status = 0
-    try:
-        attack(node, screen)
-    except Exception:  # noqa: BLE001 - whatever went wrong, show the node's logs
-        traceback.print_exc()
-        print(node.logs())
-        status = 1
-    finally:
-        down = node.panal("down", check=False)
-        screen.close()
-    if not ended_clean(node, down):
-        status = 1
-    print(f"e2e hostile_root: {'failed' if status else 'passed'}")
-    return status
+    return conduct("hostile_root", node, lambda: attack(node, screen), after_down=[screen.close])
 
 
 if __name__ == "__main__":
