@@ -62,7 +62,17 @@ void AttachDesk::attach(const AttachRequest& request,
   current.timer = std::make_unique<loop::Timer>(parts_.loop);
   current.until = std::chrono::steady_clock::now() + parts_.agent_limit;
   parts_.cancel_prewarm(request.desktop);
-  order(request);
+  wake(request);
+}
+
+void AttachDesk::wake(const AttachRequest& request) {
+  if (!parts_.wake) return order(request);
+  const std::uint64_t number = current_[request.desktop].number = ++requests_;
+  parts_.wake(request.desktop, [this, request, number] {
+    const auto found = current_.find(request.desktop);
+    // Taken over, or its desktop has ended, meanwhile.
+    if (found != current_.end() && found->second.number == number) order(request);
+  });
 }
 
 void AttachDesk::order(const AttachRequest& request) {

@@ -46,6 +46,8 @@ class AttachDesk {
     std::function<std::optional<Refusal>(DesktopId)> refusal;
     std::function<Result<UniqueFd>(DesktopId)> open_nx;
     std::function<void(DesktopId)> cancel_prewarm;
+    /// Gives it its memory back and lets it run; the function given is called on the loop's thread.
+    std::function<void(DesktopId, std::function<void()>)> wake;
     std::chrono::milliseconds agent_limit{10000};   ///< for an agent to come back to a new panald
     std::chrono::milliseconds listen_limit{45000};  ///< suspend the old link, wake nxagent
   };
@@ -62,6 +64,7 @@ class AttachDesk {
  private:
   struct Current {
     std::uint64_t attach = 0;  ///< 0: waiting for the agent
+    std::uint64_t number = 0;  ///< of the request, over all desktops
     bool granted = false;
     bool opened = false;
     std::function<void(Answer<Granted>)> done;
@@ -70,11 +73,13 @@ class AttachDesk {
     std::chrono::steady_clock::time_point until;
   };
 
+  void wake(const AttachRequest& request);
   void order(const AttachRequest& request);
   void answer(DesktopId desktop, Answer<Granted> answer);
 
   Parts parts_;
   std::map<DesktopId, Current> current_;
+  std::uint64_t requests_ = 0;
 };
 
 }  // namespace panal::node

@@ -22,6 +22,7 @@
 #include "runtime/node/statistics.h"
 #include "runtime/node/version.h"
 #include "runtime/node/worker_pool.h"
+#include "runtime/optimiser/optimiser.h"
 
 namespace panal::node {
 
@@ -63,6 +64,7 @@ struct Node::Impl {
     }
     workers.reset();
     clerk.reset();
+    optimiser.reset();
     loop.stop();
     if (thread.joinable()) thread.join();
     if (!remove_groups) return;
@@ -77,6 +79,8 @@ struct Node::Impl {
   void tick_scan();
   void tick_limit();
   void on_session(DesktopId id, const AgentState& state);
+  void optimise(DesktopId id);
+  void tell_session(DesktopId id, const AgentState& state);
   void prewarm_if_ready(DesktopId id);
   std::optional<Refusal> refusal(DesktopId id) const;
   Result<UniqueFd> open_nx(DesktopId id) const;
@@ -89,6 +93,7 @@ struct Node::Impl {
   loop::Loop loop;
   std::thread thread;
   AgentHub hub;
+  std::unique_ptr<optimiser::Optimiser> optimiser;
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
   std::unique_ptr<WorkerPool> clerk;
@@ -110,10 +115,15 @@ struct Node::Impl {
 
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
+  const optimiser::Settings settings;
   lifecycle.emplace(host->parts(hub), config);
   operations.emplace(
       HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(), host->cgroups(), log},
       config);
+  PANAL_ASSIGN(optimiser,
+               optimiser::Optimiser::open({host->tree(), host->cgroups(), config.cgroup_parent,
+                                           config.state_dir + "/ksm.former", log},
+                                          settings));
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));
   PANAL_TRY(store->register_node(config.node_name, kVersion, ::getpid()));
@@ -145,6 +155,7 @@ Result<void> Node::Impl::open(seconds database_limit) {
 void Node::Impl::wire() {
   reconciler.emplace(Reconciler::Parts{loop, *operations, *workers, *clerk, config.node_name, log},
                      Reconciler::Events{[this](DesktopId id) {
+                                          optimise(id);
                                           prewarm_wanted.insert(id);
                                           prewarm_if_ready(id);
                                         },
@@ -153,6 +164,9 @@ void Node::Impl::wire() {
                                           prewarm->cancel(id);
                                           attaches->forget(id);
                                           sessions->forget(id);
+                                          // Frozen, it could not end in good order.
+                                          optimiser->thaw(id);
+                                          optimiser->ended(id);
                                         }});
   prewarm.emplace(
       PrewarmFlow::Parts{loop, hub, [this](DesktopId id) { return open_nx(id); },
@@ -172,6 +186,10 @@ void Node::Impl::wire() {
                                      [this](DesktopId id) {
                                        prewarm_wanted.erase(id);
                                        prewarm->give_way(id);
+                                     },
+                                     [this](DesktopId id, std::function<void()> done) {
+                                       optimiser->wake(
+                                           id, [this, done = std::move(done)] { loop.post(done); });
                                      }});
   sessions.emplace(loop, *clerk, log);
   requests.emplace(Requests::Parts{*reconciler, *attaches, [this] { return status(); },
@@ -235,8 +253,19 @@ void Node::Impl::tick_limit() {
 
 void Node::Impl::on_session(DesktopId id, const AgentState& state) {
   sessions->note(id, state);
+  tell_session(id, state);
   prewarm->on_session(id, state);
   prewarm_if_ready(id);
+}
+
+void Node::Impl::optimise(DesktopId id) {
+  const desktop::DesktopSpec* spec = reconciler->running(id);
+  optimiser->started(id, spec != nullptr && spec->sharing.merge);
+  if (const auto state = hub.state(id)) tell_session(id, *state);
+}
+
+void Node::Impl::tell_session(DesktopId id, const AgentState& state) {
+  optimiser->session(id, state.session == agent::SessionState::kConnected, state.idle_ms);
 }
 
 void Node::Impl::prewarm_if_ready(DesktopId id) {

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "engine/kernel/cgroup.h"
+#include "engine/model/decision.h"
+#include "engine/model/snapshot.h"
+#include "runtime/optimiser/memory_taker.h"
+#include "runtime/optimiser/session_class.h"
+
+namespace panal::optimiser {
+
+/// One desktop as the optimiser holds it. All but `wanted` and `group` is guarded by the
+/// optimiser's mutex.
+struct Desk {
+  Desk(DesktopId number, kernel::Cgroup its_group) : id(number), group(std::move(its_group)) {
+    last.desktop = number;
+  }
+
+  DesktopId id;
+  const kernel::Cgroup group;
+  /// Somebody comes back: whoever takes memory stops at once.
+  std::atomic<bool> wanted{false};
+
+  bool enlisted = false;
+  SessionView session;
+  MonotonicNs awake_until_ns = 0;  ///< being woken counts as active
+  bool frozen = false;
+  bool busy = false;  ///< a worker has it
+  GroupSnapshot last;
+  std::uint64_t passes_at_start = 0;  ///< ksmd's, when it was enlisted
+  TakeCursor cursor;                  ///< the worker's, while it is busy
+  std::uint64_t taken_bytes = 0;      ///< since it was last woken
+  ShaveDecision verdict;
+};
+using DeskPtr = std::shared_ptr<Desk>;
+
+}  // namespace panal::optimiser

@@ -1,0 +1,23 @@
+#include "runtime/optimiser/desktop_processes.h"
+
+#include <algorithm>
+#include <string>
+
+namespace panal::optimiser {
+
+bool draws(const Tree& tree, pid_t pid) {
+  const auto comm = tree.proc.read(std::to_string(pid) + "/comm", 64);
+  return comm && comm->starts_with("nxagent");
+}
+
+std::vector<DesktopProcess> display_last(const Tree& tree, std::span<const pid_t> pids) {
+  std::vector<DesktopProcess> processes;
+  processes.reserve(pids.size());
+  for (const pid_t pid : pids) processes.push_back({pid, draws(tree, pid)});
+  std::stable_sort(
+      processes.begin(), processes.end(),
+      [](const DesktopProcess& a, const DesktopProcess& b) { return a.display < b.display; });
+  return processes;
+}
+
+}  // namespace panal::optimiser

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/base/result.h"
+#include "engine/base/tree.h"
+#include "engine/model/decision.h"
+#include "engine/model/ksm.h"
+
+namespace panal::optimiser {
+
+/// Holds the machine's KSM settings while the governor turns them. What they were before the first
+/// change is on disk before anything changes, so that whoever comes after a crash can put them
+/// back: the next panald, or `panal down`.
+class KsmKeeper {
+ public:
+  /// `file`: where the former settings are kept. `tree` must outlive it.
+  KsmKeeper(const Tree& tree, std::string file) : tree_(tree), file_(std::move(file)) {}
+
+  /// Takes over what a panald that was killed has left: its former settings are still the ones to
+  /// go back to. Errors: EPROTO for a damaged file; EIO.
+  [[nodiscard]] Result<void> recover();
+  /// Writes what differs from what is set. Errors: those of write_ksm_settings; of the file.
+  [[nodiscard]] Result<void> apply(const KsmDecision& decision, bool use_zero_pages);
+  /// Puts the former settings back and forgets them. What is merged stays merged: to unmerge may
+  /// take memory that is not there, and it goes with the desktops. Nothing held is no error.
+  [[nodiscard]] Result<void> restore();
+
+  [[nodiscard]] bool holds() const { return former_.has_value(); }
+
+ private:
+  [[nodiscard]] Result<void> save(const KsmSettings& settings) const;
+
+  const Tree& tree_;
+  std::string file_;
+  std::optional<KsmSettings> former_;
+  std::optional<KsmSettings> set_;
+};
+
+/// The text kept on disk, and back. Errors: EPROTO.
+[[nodiscard]] std::string print_ksm_settings(const KsmSettings& settings);
+[[nodiscard]] Result<KsmSettings> parse_ksm_settings(const std::string& text);
+
+}  // namespace panal::optimiser

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "engine/base/log.h"
+#include "engine/base/tree.h"
+#include "engine/kernel/cgroup.h"
+#include "engine/kernel/ksm.h"
+#include "engine/policy/ksm_governor.h"
+#include "engine/policy/shaver.h"
+#include "runtime/optimiser/desk.h"
+#include "runtime/optimiser/ksm_keeper.h"
+#include "runtime/optimiser/settings.h"
+
+namespace panal::optimiser {
+
+/// The node's optimiser: looks at host and desktops, asks the policies (engine/policy), and does
+/// what they say. Three threads: one looks and decides once a second, one takes memory back, one
+/// wakes desktops whose users return, which must not wait for the others.
+///
+/// Desktops it freezes are thawed when it ends, and KSM's former settings put back. After a
+/// kill -9 the next one does both. All calls are for any thread and do not block on the kernel.
+class Optimiser {
+ public:
+  struct Parts {
+    const Tree& tree;  ///< must outlive it, as must the next
+    const kernel::CgroupRoot& cgroups;
+    std::string cgroup_parent;
+    std::string saved_ksm_file;
+    LoggerPtr log;
+  };
+
+  /// Errors: those of KsmKeeper::recover().
+  [[nodiscard]] static Result<std::unique_ptr<Optimiser>> open(Parts parts, Settings settings);
+  ~Optimiser();
+  Optimiser(const Optimiser&) = delete;
+  Optimiser& operator=(const Optimiser&) = delete;
+
+  /// A desktop runs; also one that ran before this panald did. `enlisted`: in KSM.
+  void started(DesktopId id, bool enlisted);
+  void ended(DesktopId id);
+  void session(DesktopId id, bool connected, std::uint64_t idle_ms);
+  /// Somebody wants in: thaws, fetches what draws, then calls `done` (on a thread of ours), then
+  /// fetches the rest. An unknown desktop is done at once.
+  void wake(DesktopId id, std::function<void()> done);
+  /// Makes sure that it runs, before it is stopped; blocks for a few ms.
+  void thaw(DesktopId id);
+
+  /// What was seen and decided, and each desktop's class and memory.
+  [[nodiscard]] nlohmann::json report() const;
+
+ private:
+  struct Job {
+    DeskPtr desk;
+    std::uint64_t bytes = 0;
+    bool freeze = false;
+  };
+  struct Waking {
+    DeskPtr desk;
+    std::function<void()> done;
+  };
+  struct Totals {
+    std::uint64_t looks = 0, look_cpu_ns = 0;
+    std::uint64_t takes = 0, taken_bytes = 0, take_cpu_ns = 0, asked_bytes = 0;
+    std::uint64_t freezes = 0, thaws = 0, wakes = 0, fetched_bytes = 0, fetch_cpu_ns = 0;
+    std::uint64_t errors = 0;
+    std::map<std::string, std::uint64_t, std::less<>> verdicts;  ///< shaver's, by reason
+  };
+
+  Optimiser(Parts parts, Settings settings);
+  void decide_loop();
+  void take_loop();
+  void wake_loop();
+  void tick();
+  void classify(MonotonicNs now_ns);
+  void look_at_desks(MonotonicNs now_ns);
+  void govern_ksm(const Snapshot& host);
+  void shave_round(const Snapshot& host);
+  void take(const Job& job);
+  void wake_now(const Waking& waking);
+  void read(const DeskPtr& desk);
+  void complain(const char* what, const Error& error);
+  [[nodiscard]] DeskPtr find(DesktopId id) const;
+
+  Parts parts_;
+  Settings settings_;
+  KsmKeeper ksm_keeper_;
+  policy::KsmGovernor governor_;
+  policy::Shaver shaver_;
+  std::unique_ptr<MemoryTaker> taker_;
+  std::optional<kernel::Ksmd> ksmd_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable ticked_, jobs_came_, waking_came_;
+  bool ending_ = false;
+  std::map<DesktopId, DeskPtr> desks_;
+  std::deque<Job> jobs_;
+  std::deque<Waking> waking_;
+  Snapshot host_;
+  KsmDecision ksm_decision_;
+  std::uint64_t enlisted_starts_ = 0;
+  MonotonicNs last_round_ns_ = 0;
+  Totals totals_;
+  std::map<std::string, std::chrono::steady_clock::time_point> complained_;
+
+  std::thread decider_, hand_, waker_;  ///< last: they use all of the above
+};
+
+/// CLOCK_MONOTONIC.
+[[nodiscard]] MonotonicNs monotonic_ns();
+
+}  // namespace panal::optimiser

@@ -1,0 +1,76 @@
+#include <nlohmann/json.hpp>
+
+#include "runtime/optimiser/optimiser.h"
+
+namespace panal::optimiser {
+
+using nlohmann::json;
+
+namespace {
+
+const char* word(SessionClass session) {
+  switch (session) {
+    case SessionClass::kActive: return "active";
+    case SessionClass::kIdle: return "idle";
+    case SessionClass::kDisconnected: return "disconnected";
+    case SessionClass::kFrozen: return "frozen";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+json Optimiser::report() const {
+  const std::lock_guard lock(mutex_);
+  json ksm = {{"governed", settings_.governs_ksm()}};
+  if (host_.ksm) {
+    ksm["phase"] = to_string(ksm_decision_.phase);
+    ksm["pages_to_scan"] = ksm_decision_.pages_to_scan;
+    ksm["sleep_ms"] = ksm_decision_.sleep_ms;
+    ksm["profit_bytes"] = host_.ksm->general_profit_bytes;
+    ksm["pages_sharing"] = host_.ksm->pages_sharing;
+    ksm["full_scans"] = host_.ksm->full_scans_total;
+    ksm["cow_total"] = host_.vm.cow_ksm;
+    if (host_.ksm->ksmd_cpu_ns) ksm["ksmd_cpu_ns"] = *host_.ksm->ksmd_cpu_ns;
+  }
+  json desktops = json::object();
+  std::map<std::string, std::size_t> classes;
+  for (const auto& [id, desk] : desks_) {
+    json one = {{"class", word(desk->last.session)},
+                {"enlisted", desk->enlisted},
+                {"frozen", desk->frozen},
+                {"taken_bytes", desk->taken_bytes},
+                {"verdict", to_string(desk->verdict.reason)}};
+    if (const auto& memory = desk->last.usage.memory) {
+      one["anon_bytes"] = memory->anon_bytes;
+      one["swap_bytes"] = memory->swap_bytes;
+    }
+    desktops[std::to_string(id)] = std::move(one);
+    ++classes[word(desk->last.session)];
+  }
+  return {{"ksm", std::move(ksm)},
+          {"zram",
+           {{"original_bytes", host_.zram.original},
+            {"used_bytes", host_.zram.used},
+            {"limit_bytes", host_.zram.limit}}},
+          {"shaver",
+           {{"on", settings_.shave},
+            {"by", taker_->name()},
+            {"takes", totals_.takes},
+            {"asked_bytes", totals_.asked_bytes},
+            {"taken_bytes", totals_.taken_bytes},
+            {"cpu_ns", totals_.take_cpu_ns},
+            {"freezes", totals_.freezes},
+            {"thaws", totals_.thaws},
+            {"verdicts", totals_.verdicts}}},
+          {"wakes",
+           {{"count", totals_.wakes},
+            {"fetched_bytes", totals_.fetched_bytes},
+            {"cpu_ns", totals_.fetch_cpu_ns}}},
+          {"looks", {{"count", totals_.looks}, {"cpu_ns", totals_.look_cpu_ns}}},
+          {"errors", totals_.errors},
+          {"classes", classes},
+          {"desktops", std::move(desktops)}};
+}
+
+}  // namespace panal::optimiser

@@ -1,0 +1,15 @@
+#include "runtime/optimiser/session_class.h"
+
+namespace panal::optimiser {
+
+SessionClass class_of(const SessionView& session, bool frozen, std::chrono::seconds idle_after,
+                      MonotonicNs now_ns) {
+  if (!session.connected) return frozen ? SessionClass::kFrozen : SessionClass::kDisconnected;
+  // Between two words of the agent nobody has touched it, or it would have said so.
+  const std::chrono::nanoseconds silent{
+      now_ns > session.told_at_ns && session.idle_ms > 0 ? now_ns - session.told_at_ns : 0};
+  return std::chrono::milliseconds{session.idle_ms} + silent >= idle_after ? SessionClass::kIdle
+                                                                           : SessionClass::kActive;
+}
+
+}  // namespace panal::optimiser

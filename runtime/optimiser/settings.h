@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "engine/model/limits.h"
+#include "engine/model/session.h"
+#include "engine/policy/ksm_governor.h"
+#include "engine/policy/shaver.h"
+
+namespace panal::optimiser {
+
+/// Whose desktops offer their memory to KSM.
+enum class Enlist : std::uint8_t { kNobody, kConsenting, kAll };
+
+/// What the optimiser may do on this node; a tuning profile says it (runtime/tuning). The default
+/// does nothing but look: KSM is the machine's, and taking memory back is a choice.
+struct Settings {
+  Enlist enlist = Enlist::kNobody;
+  bool fixed_addresses = false;  ///< ADDR_NO_RANDOMIZE for the enlisted
+  policy::KsmGovernorConfig ksm;
+  bool use_zero_pages = true;
+
+  bool shave = false;
+  policy::ShaverConfig shaver;
+
+  std::chrono::seconds idle_after{300};
+  /// Absent ones are left as the desktop was started with.
+  std::map<SessionClass, Limits> limits;
+
+  [[nodiscard]] bool governs_ksm() const { return enlist != Enlist::kNobody; }
+};
+
+}  // namespace panal::optimiser

@@ -1,0 +1,170 @@
+// The whole optimiser over a real process, real swap in compressed memory and the real ksmd.
+#include "runtime/optimiser/optimiser.h"
+
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "engine/kernel/ksm.h"
+#include "engine/kernel/smaps.h"
+#include "engine/kernel/zram_swap.h"
+#include "tests/system/kernel/machine/memory_child.h"
+#include "tests/system/kernel/real_cgroup.h"
+
+namespace panal::optimiser {
+namespace {
+
+using namespace std::chrono_literals;
+using kernel::MemoryChild;
+using kernel::Pages;
+
+constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
+constexpr std::uint64_t kSize = 48 * kMib;
+
+class RealOptimiser : public kernel::RealCgroup {
+ protected:
+  void SetUp() override {
+    RealCgroup::SetUp();
+    if (HasFatalFailure()) return;
+    const auto device = kernel::find_free_zram(tree_);
+    ASSERT_TRUE(device) << device.error().message();
+    const auto started = kernel::start_zram_swap(
+        tree_, *device,
+        {.disk_bytes = 512 * kMib, .memory_limit_bytes = 256 * kMib, .algorithm = "lzo-rle"});
+    ASSERT_TRUE(started) << started.error().message();
+    device_ = *device;
+    saved_ = ::testing::TempDir() + "panal-ksm-former";
+    ::unlink(saved_.c_str());
+  }
+  void TearDown() override {
+    optimiser_.reset();
+    RealCgroup::TearDown();
+    if (device_) EXPECT_TRUE(kernel::stop_zram_swap(tree_, *device_));
+  }
+  /// Eager: what is idle is taken at once.
+  static Settings eager() {
+    Settings settings;
+    settings.shave = true;
+    settings.shaver.eagerness = 1;
+    settings.shaver.freeze_after_ns = 0;
+    return settings;
+  }
+  void open(const Settings& settings) {
+    auto opened =
+        Optimiser::open({tree_, root_, parent_path(), saved_, Logger::silent()}, settings);
+    ASSERT_TRUE(opened) << opened.error().message();
+    optimiser_ = std::move(*opened);
+  }
+  bool eventually(const std::function<bool()>& good, std::chrono::seconds patience = 60s) const {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!good()) {
+      if (std::chrono::steady_clock::now() > until) return false;
+      std::this_thread::sleep_for(50ms);
+    }
+    return true;
+  }
+  std::uint64_t resident(const MemoryChild& child) const {
+    const auto maps = kernel::read_smaps_rollup(tree_, child.pid());
+    return maps ? maps->anon : 0;
+  }
+  bool asleep() const { return optimiser_->report()["desktops"]["7"].value("frozen", false); }
+
+  std::optional<unsigned> device_;
+  std::string saved_;
+  std::unique_ptr<Optimiser> optimiser_;
+};
+
+TEST_F(RealOptimiser, TakesFromADisconnectedDesktopAndGivesBackBeforeItIsSeen) {
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, kSize, Pages::kDistinct);
+  open(eager());
+  optimiser_->started(7, false);
+  EXPECT_TRUE(eventually([&] { return resident(child) < kSize / 4; }))
+      << optimiser_->report().dump(1);
+  std::promise<void> awake;
+  optimiser_->wake(7, [&awake] { awake.set_value(); });
+  EXPECT_EQ(awake.get_future().wait_for(5s), std::future_status::ready);
+  EXPECT_TRUE(eventually([&] {
+    return optimiser_->report()["wakes"].value("fetched_bytes", std::uint64_t{0}) > kSize / 2;
+  })) << optimiser_->report().dump(1);
+  EXPECT_TRUE(child.touch());
+  const auto report = optimiser_->report();
+  EXPECT_EQ(report["desktops"]["7"]["class"], "active");
+  EXPECT_GT(report["shaver"]["taken_bytes"].get<std::uint64_t>(), kSize / 2);
+  EXPECT_EQ(report["errors"], 0);
+}
+
+TEST_F(RealOptimiser, LeavesTheActiveAlone) {
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, kSize, Pages::kDistinct);
+  open(eager());
+  optimiser_->started(7, false);
+  optimiser_->session(7, true, 0);
+  std::this_thread::sleep_for(15s);
+  EXPECT_GE(resident(child), kSize) << optimiser_->report().dump(1);
+}
+
+TEST_F(RealOptimiser, FreezesTheLongAwayAndThawsAtTheEnd) {
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, 4 * kMib, Pages::kDistinct);
+  Settings settings = eager();
+  settings.shaver.freeze_after_ns = 8'000'000'000;
+  open(settings);
+  optimiser_->started(7, false);
+  ASSERT_TRUE(eventually([&] { return asleep(); })) << optimiser_->report().dump(1);
+  std::promise<void> awake;
+  optimiser_->wake(7, [&awake] { awake.set_value(); });
+  EXPECT_EQ(awake.get_future().wait_for(5s), std::future_status::ready);
+  EXPECT_TRUE(child.touch()) << "it runs";
+  optimiser_->session(7, true, 0);
+  optimiser_->session(7, false, 0);
+  ASSERT_TRUE(eventually([&] { return asleep(); })) << optimiser_->report().dump(1);
+  optimiser_.reset();
+  EXPECT_TRUE(child.touch()) << "nothing stays frozen when panald ends";
+}
+
+TEST_F(RealOptimiser, ThawsWhatAKilledOneFroze) {
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, 4 * kMib, Pages::kDistinct);
+  ASSERT_TRUE(group.freeze(5s));
+  open(Settings{});
+  optimiser_->started(7, false);
+  EXPECT_TRUE(child.touch());
+}
+
+TEST_F(RealOptimiser, GovernsKsmAndPutsItBackAlsoAfterAKill) {
+  const auto former = kernel::read_ksm_settings(tree_);
+  ASSERT_TRUE(former);
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, kSize, Pages::kIdentical);
+  Settings settings;
+  settings.enlist = Enlist::kAll;
+  const pid_t first = ::fork();
+  if (first == 0) {
+    auto opened =
+        Optimiser::open({tree_, root_, parent_path(), saved_, Logger::silent()}, settings);
+    if (!opened) ::_exit(2);
+    (*opened)->started(7, true);
+    ::pause();
+  }
+  EXPECT_TRUE(eventually([&] {
+    const auto now = kernel::read_ksm_settings(tree_);
+    return now && now->run == KsmRun::kRunning;
+  }));
+  ::kill(first, SIGKILL);
+  status_of(first);
+  open(settings);
+  optimiser_->started(7, true);
+  // All pages are alike: nearly all of it can be won, so it must be worth a burst.
+  EXPECT_TRUE(eventually(
+      [&] {
+        return optimiser_->report()["ksm"].value("profit_bytes", std::int64_t{0}) >
+               static_cast<std::int64_t>(kSize / 2);
+      },
+      120s))
+      << optimiser_->report().dump(1);
+  optimiser_.reset();
+  EXPECT_EQ(kernel::read_ksm_settings(tree_).value(), *former);
+}
+
+}  // namespace
+}  // namespace panal::optimiser

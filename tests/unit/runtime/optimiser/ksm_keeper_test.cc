@@ -1,0 +1,117 @@
+#include "runtime/optimiser/ksm_keeper.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace panal::optimiser {
+namespace {
+
+/// The knobs as plain files.
+class KsmKeeperTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = ::testing::TempDir() + "panal-ksm-XXXXXX";
+    root_ = ::mkdtemp(pattern.data());
+    for (const char* part : {"proc", "sys/kernel/mm/ksm", "cgroup"})
+      std::filesystem::create_directories(root_ / part);
+    for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
+             {"run", "0"},
+             {"pages_to_scan", "100"},
+             {"sleep_millisecs", "20"},
+             {"use_zero_pages", "0"},
+             {"smart_scan", "1"},
+             {"max_page_sharing", "256"},
+             {"advisor_mode", "[none] scan-time"}})
+      std::ofstream(knob(name)) << value << "\n";
+    tree_ = std::move(*Tree::open_below(root_));
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  std::filesystem::path knob(const std::string& name) const {
+    return root_ / "sys/kernel/mm/ksm" / name;
+  }
+  std::string value(const std::string& name) const {
+    std::ifstream file(knob(name));
+    std::string word;
+    file >> word;
+    return word;
+  }
+  std::string saved() const { return root_ / "ksm.former"; }
+
+  std::filesystem::path root_;
+  Tree tree_;
+};
+
+constexpr KsmDecision kBurst{true, 5000, 11, KsmPhase::kBurst};
+
+TEST_F(KsmKeeperTest, TurnsTheKnobsAndPutsThemBack) {
+  KsmKeeper keeper(tree_, saved());
+  ASSERT_TRUE(keeper.apply(kBurst, true));
+  EXPECT_EQ(value("run"), "1");
+  EXPECT_EQ(value("pages_to_scan"), "5000");
+  EXPECT_EQ(value("sleep_millisecs"), "11");
+  EXPECT_EQ(value("use_zero_pages"), "1");
+  EXPECT_TRUE(std::filesystem::exists(saved()));
+  ASSERT_TRUE(keeper.restore());
+  EXPECT_EQ(value("run"), "0");
+  EXPECT_EQ(value("pages_to_scan"), "100");
+  EXPECT_EQ(value("use_zero_pages"), "0");
+  EXPECT_FALSE(std::filesystem::exists(saved()));
+  EXPECT_TRUE(keeper.restore()) << "nothing held is no error";
+}
+
+TEST_F(KsmKeeperTest, TouchesNothingWhereNobodyIsEnlisted) {
+  KsmKeeper keeper(tree_, saved());
+  ASSERT_TRUE(keeper.apply(KsmDecision{}, true));
+  EXPECT_EQ(value("use_zero_pages"), "0");
+  EXPECT_FALSE(std::filesystem::exists(saved()));
+}
+
+TEST_F(KsmKeeperTest, TheNextOnePutsBackWhatAKilledOneChanged) {
+  {
+    KsmKeeper killed(tree_, saved());
+    ASSERT_TRUE(killed.apply(kBurst, true));
+  }
+  KsmKeeper next(tree_, saved());
+  ASSERT_TRUE(next.recover());
+  EXPECT_TRUE(next.holds());
+  // It goes on governing, and does not take the burst for the machine's own setting.
+  ASSERT_TRUE(next.apply(KsmDecision{true, 10, 1000, KsmPhase::kRest}, true));
+  ASSERT_TRUE(next.restore());
+  EXPECT_EQ(value("pages_to_scan"), "100");
+  EXPECT_EQ(value("sleep_millisecs"), "20");
+}
+
+TEST_F(KsmKeeperTest, SaysWhatIsWrongWithADamagedRecord) {
+  const std::string good = print_ksm_settings(KsmSettings{});
+  ASSERT_TRUE(parse_ksm_settings(good));
+  EXPECT_EQ(*parse_ksm_settings(good), KsmSettings{});
+  const std::pair<const char*, const char*> bad[] = {
+      {"", "no JSON object"},
+      {"[]", "no JSON object"},
+      {"{}", "run is no number"},
+      {R"({"run":3})", "run is no number up to 2"},
+      {R"({"run":-1})", "run is no number"},
+      {R"({"run":1,"pages_to_scan":"x"})", "pages_to_scan is no number"},
+      {R"({"run":1,"pages_to_scan":5,"sleep_ms":4294967296})", "sleep_ms is no number"},
+      {R"({"run":1,"pages_to_scan":5,"sleep_ms":1,"use_zero_pages":1})",
+       "use_zero_pages is neither"},
+  };
+  for (const auto& [text, why] : bad) {
+    const auto parsed = parse_ksm_settings(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_EQ(parsed.error().code, EPROTO);
+    EXPECT_NE(parsed.error().context.find(why), std::string::npos) << parsed.error().context;
+  }
+  std::ofstream(saved()) << good.substr(0, good.size() / 2);
+  KsmKeeper keeper(tree_, saved());
+  const auto recovered = keeper.recover();
+  ASSERT_FALSE(recovered);
+  EXPECT_NE(recovered.error().context.find(saved()), std::string::npos);
+}
+
+}  // namespace
+}  // namespace panal::optimiser
