@@ -34,11 +34,12 @@ int not_measured(const panal::Error& error) {
 }
 
 /// Outside of a lab: becomes `scripts/lab ... this command`. Returns only when that fails.
-void enter_lab(char** argv, const std::string& memory) {
+void enter_lab(char** argv, const std::string& memory, bool machine_settings = false) {
   if (std::getenv("PANAL_LAB") != nullptr) return;
   const std::string lab = std::string(source()) + "/scripts/lab";
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   std::vector<std::string> words = {lab};
+  if (machine_settings) words.emplace_back("--machine-settings");
   if (!memory.empty()) words.insert(words.end(), {"--memory", memory});
   words.push_back(self);
   for (char** word = argv + 1; *word != nullptr; ++word) words.emplace_back(*word);
@@ -143,6 +144,12 @@ int main(int argc, char** argv) {
   density_command->add_option("--hold", density.hold_seconds, "seconds after each lot");
   density_command->add_option("--settle", density.settle_seconds, "seconds to settle, at most");
   density_command->add_option("--parallel-starts", density.parallel_starts, "panald's setting");
+  density_command->add_option("--profile", density.profile,
+                              "a tuning profile (panal tune ls); off: no optimiser (default)");
+  density_command
+      ->add_option("--disconnected", density.disconnected_percent,
+                   "percent whose clients leave once they have settled")
+      ->check(CLI::Range(0, 100));
   density_command->add_flag("--prewarm", density.prewarm, "with pre-warming");
   density_command->add_flag("--keep", density.keep, "leave it up until SIGINT");
   density_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
@@ -196,7 +203,7 @@ int main(int argc, char** argv) {
   if (!json_file.empty() && std::filesystem::absolute(json_file).string().starts_with("/tmp/") &&
       std::getenv("PANAL_LAB") == nullptr)
     return not_measured({0, "a lab does not see the host's /tmp: put --json elsewhere"});
-  enter_lab(argv, memory);
+  enter_lab(argv, memory, density.profile != "off");
   auto provenance =
       provenance_now(source(),
                      find_figure("density." + density.image + ".off.marginal_mib") != nullptr

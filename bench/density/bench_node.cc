@@ -50,11 +50,19 @@ Result<BenchNode> BenchNode::up(const Options& options) {
       directory, cache == nullptr ? "/var/cache/panal" : cache, group, options.prewarm);
   if (options.parallel_starts > 0)
     text += fmt::format("parallel_starts = {}\n", options.parallel_starts);
+  const bool tuned = options.profile != "off";
+  if (!tuned) {
+    // No optimiser at all, for comparison: a profile that asks for nothing.
+    PANAL_TRY(write_file(directory + "/off.toml", "name = \"off\"\n"));
+  }
+  text += fmt::format("[tuning]\nprofile = \"{}\"\n",
+                      tuned ? options.profile : directory + "/off.toml");
   PANAL_ASSIGN(node.config_, config::parse(text, "bench"));
   PANAL_TRY(write_file(directory + "/panal.toml", text));
   PANAL_TRY(write_file(node.password_file(), std::string(kBenchPassword) + "\n"));
   if (::chmod(node.password_file().c_str(), 0600) != 0)
     return fail_errno("chmod", node.password_file());
+  if (tuned) PANAL_TRY(node.panal({"tune", "apply", options.profile}));
   PANAL_TRY(node.panal({"up"}));
   return node;
 }
@@ -124,14 +132,19 @@ Result<void> BenchNode::plant_home(const Account& account) const {
   return {};
 }
 
-Result<std::map<std::int64_t, LiveDesktop>> BenchNode::live() const {
+Result<json> BenchNode::stats() const {
   PANAL_ASSIGN(const auto connection, control::Connection::connect(config_.node_socket()));
   PANAL_TRY(connection.send({{"op", "stats"}}));
-  PANAL_ASSIGN(const auto answer, connection.receive(std::chrono::seconds(30)));
-  std::map<std::int64_t, LiveDesktop> out;
+  PANAL_ASSIGN(auto answer, connection.receive(std::chrono::seconds(30)));
   if (!answer.body.contains("desktops") || !answer.body["desktops"].is_array())
     return fail(EPROTO, "panald's statistics: " + answer.body.dump());
-  for (const auto& one : answer.body["desktops"]) {
+  return std::move(answer.body);
+}
+
+Result<std::map<std::int64_t, LiveDesktop>> BenchNode::live() const {
+  PANAL_ASSIGN(const auto answer, stats());
+  std::map<std::int64_t, LiveDesktop> out;
+  for (const auto& one : answer["desktops"]) {
     LiveDesktop desktop;
     desktop.id = one.value("id", std::int64_t{0});
     desktop.init_pid = one.value("pid", -1);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -37,11 +38,14 @@ class BenchNode {
   struct Options {
     bool prewarm = false;
     std::uint32_t parallel_starts = 0;  ///< 0: the product's default
+    std::string profile = "off";        ///< a tuning profile; the machine's settings are its too
   };
 
   /// `panal up`. Errors: what the command said.
   [[nodiscard]] static Result<BenchNode> up(const Options& options);
 
+  /// panald's whole answer to `stats`. Errors: EPROTO.
+  [[nodiscard]] Result<nlohmann::json> stats() const;
   /// Registers the image, which must be in the cache: the lab has no network.
   [[nodiscard]] Result<void> use_image(const std::string& image);
   /// One user and one desktop each, with a home in which a living session is planted.

@@ -167,6 +167,45 @@ json slopes(const json& steps) {
           {"helpers_pss_mib", helpers}};
 }
 
+/// Who leaves: spread evenly over the lots, so that each lot has its share.
+bool leaves(std::size_t index, unsigned percent) {
+  return (index + 1) * percent / 100 > index * percent / 100;
+}
+
+std::vector<Account> leavers(const std::vector<Account>& accounts, std::size_t from, std::size_t to,
+                             unsigned percent) {
+  std::vector<Account> out;
+  for (std::size_t i = from; i < to; ++i)
+    if (leaves(i, percent)) out.push_back(accounts[i]);
+  return out;
+}
+
+/// Everybody is looked at again: a desktop that died in silence would make the rest look cheap.
+/// Who was away comes back, one after the other.
+Result<json> visit(BenchNode& node, Load& load, const std::vector<Account>& accounts,
+                   const std::vector<Account>& away) {
+  const auto attached = [](const LiveDesktop& d) { return d.agent && d.session == "connected"; };
+  std::vector<double> came_back;
+  for (const Account& account : away) {
+    const auto begin = Clock::now();
+    PANAL_TRY(load.connect(account));
+    PANAL_TRY(
+        node.wait_for({account}, "it to be attached again", attached, std::chrono::seconds(60)));
+    came_back.push_back(seconds_since(begin));
+  }
+  PANAL_TRY(node.wait_for(accounts, "all desktops to be attached still", attached,
+                          std::chrono::seconds(5)));
+  if (load.running() != accounts.size())
+    return fail(ECHILD,
+                fmt::format("only {} of {} clients still run", load.running(), accounts.size()));
+  json out = {{"attached", accounts.size()}, {"came_back", came_back.size()}};
+  if (!came_back.empty()) {
+    out["came_back_p50_seconds"] = median(came_back);
+    out["came_back_max_seconds"] = percentile(came_back, 100);
+  }
+  return out;
+}
+
 void wait_for_interrupt() {
   sigset_t set;
   ::sigemptyset(&set);
@@ -184,7 +223,8 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
   PANAL_ASSIGN(const auto sampler, Sampler::make(node, *load));
   json out = {{"image", options.image},     {"count", options.count},
               {"prewarm", options.prewarm}, {"hold_seconds", options.hold_seconds},
-              {"steps", json::array()},     {"parallel_starts", node.config().parallel_starts}};
+              {"steps", json::array()},     {"parallel_starts", node.config().parallel_starts},
+              {"profile", options.profile}, {"disconnected_percent", options.disconnected_percent}};
   const std::size_t steps = std::clamp<std::size_t>(options.steps, 1, options.count);
   std::size_t up = 0;
   for (std::size_t step = 1; step <= steps; ++step) {
@@ -194,12 +234,14 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
              accounts.begin() + static_cast<std::ptrdiff_t>(goal)});
     const auto begin = Clock::now();
     PANAL_ASSIGN(auto times, lot.bring_up(std::chrono::seconds(60 + 6 * (goal - up))));
-    up = goal;
+    const std::size_t first = std::exchange(up, goal);
     say("{} desktops attached, the last {} in {:.1f} s", goal, times["desktops"].get<std::size_t>(),
         times["all_connected_seconds"].get<double>());
     PANAL_ASSIGN(const bool settled,
                  sampler.settle(up, kSettledCores, std::chrono::seconds(options.settle_seconds)));
     times["settled_seconds"] = seconds_since(begin);
+    if (options.disconnected_percent > 0)
+      load->disconnect(leavers(accounts, first, up, options.disconnected_percent));
     PANAL_ASSIGN(const auto held, hold(sampler, options.hold_seconds));
     json one = describe(held, up);
     one["settled"] = settled;
@@ -211,14 +253,10 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
   }
   out["slope"] = slopes(out["steps"]);
   out["all_connected_seconds"] = out["steps"][0]["start"]["all_connected_seconds"];
-  // Everybody is looked at again: a desktop that died in silence would make the rest look cheap.
-  PANAL_TRY(node.wait_for(
-      accounts, "all desktops to be attached still",
-      [](const LiveDesktop& d) { return d.agent && d.session == "connected"; },
-      std::chrono::seconds(5)));
-  if (load->running() != accounts.size())
-    return fail(ECHILD,
-                fmt::format("only {} of {} clients still run", load->running(), accounts.size()));
+  PANAL_ASSIGN(auto stats, node.stats());
+  out["optimiser"] = std::move(stats["optimiser"]);
+  PANAL_ASSIGN(out["visit"], visit(node, *load, accounts,
+                                   leavers(accounts, 0, up, options.disconnected_percent)));
   if (options.keep) {
     say("everything stays up until SIGINT; config {}/panal.toml", node.directory());
     wait_for_interrupt();
@@ -234,7 +272,8 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
 Result<json> run_density(const DensityOptions& options) {
   say("panal up");
   PANAL_ASSIGN(auto node, BenchNode::up({.prewarm = options.prewarm,
-                                         .parallel_starts = options.parallel_starts}));
+                                         .parallel_starts = options.parallel_starts,
+                                         .profile = options.profile}));
   auto result = scenario(node, options);
   if (!result) say("{}", result.error().message());
   const auto begin = Clock::now();

@@ -16,6 +16,10 @@ struct DensityOptions {
   unsigned settle_seconds = 60;  ///< at most, before each hold
   bool prewarm = false;
   std::uint32_t parallel_starts = 0;
+  /// A tuning profile, applied to the lab's machine before anything starts; "off": no optimiser.
+  std::string profile = "off";
+  /// Percent of the desktops whose clients leave once they have settled; the others stay, idle.
+  unsigned disconnected_percent = 0;
   bool keep = false;  ///< afterwards wait for SIGINT with everything up
 };
 
@@ -24,6 +28,8 @@ struct DensityOptions {
 ///   steps[]: count, start seconds (first and all connected), medians while it was held
 ///   marginal_mib: MemAvailable's slope less the load generator's
 ///   all_connected_seconds: from the first lot's command to its last desktop with a live client
+///   visit: at the end everybody is looked at again, and who was away comes back
+///   optimiser: its report at the end
 /// Errors: those of whatever did not work.
 [[nodiscard]] Result<nlohmann::json> run_density(const DensityOptions& options);
 

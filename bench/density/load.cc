@@ -47,19 +47,31 @@ Result<void> Load::connect(const Account& account) {
                              "--known-servers", node_.known_servers(), "--geometry", "1000x700",
                              "--keyboard", "pc105/us", "--retry", "3", "connect", account.desktop},
                             options));
-  clients_.push_back(std::move(client));
+  clients_[account.login] = std::move(client);
   return {};
 }
 
 std::size_t Load::running() const {
-  return static_cast<std::size_t>(
-      std::count_if(clients_.begin(), clients_.end(), [](const Child& c) { return c.running(); }));
+  return static_cast<std::size_t>(std::count_if(
+      clients_.begin(), clients_.end(), [](const auto& one) { return one.second.running(); }));
 }
 
 void Load::disconnect_all() {
-  for (auto& client : clients_) client.signal(SIGTERM);
-  for (auto& client : clients_) client.end(std::chrono::seconds(10));
+  for (auto& [login, client] : clients_) client.signal(SIGTERM);
+  for (auto& [login, client] : clients_) client.end(std::chrono::seconds(10));
   clients_.clear();
+}
+
+void Load::disconnect(const std::vector<Account>& accounts) {
+  for (const Account& account : accounts)
+    if (const auto found = clients_.find(account.login); found != clients_.end())
+      found->second.signal(SIGTERM);
+  for (const Account& account : accounts) {
+    const auto found = clients_.find(account.login);
+    if (found == clients_.end()) continue;
+    found->second.end(std::chrono::seconds(10));
+    clients_.erase(found);
+  }
 }
 
 }  // namespace panal::bench

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "bench/density/bench_node.h"
@@ -22,6 +24,8 @@ class Load {
   /// How many clients still run.
   [[nodiscard]] std::size_t running() const;
   void disconnect_all();
+  /// Ends these users' clients.
+  void disconnect(const std::vector<Account>& accounts);
   /// A screen for measurements of its own.
   [[nodiscard]] Result<std::unique_ptr<Display>> new_display();
   [[nodiscard]] const kernel::Cgroup& group() const { return *group_; }
@@ -34,7 +38,7 @@ class Load {
   std::unique_ptr<kernel::CgroupRoot> root_;
   std::unique_ptr<kernel::Cgroup> group_;
   std::vector<std::unique_ptr<Display>> displays_;
-  std::vector<Child> clients_;
+  std::map<std::string, Child> clients_;  ///< by login
   int next_display_ = 90;
 };
 

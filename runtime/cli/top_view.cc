@@ -25,6 +25,36 @@ std::string text(const nlohmann::json& object, const char* key) {
   return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
 
+/// What the optimiser saves: merged, compressed, taken back; and who pays. Empty without one.
+std::string render_optimiser(const nlohmann::json& report) {
+  const auto part = [&report](const char* name) {
+    const auto found = report.find(name);
+    return found != report.end() && found->is_object() ? *found : nlohmann::json::object();
+  };
+  const auto ksm = part("ksm");
+  const auto zram = part("zram");
+  const auto shaver = part("shaver");
+  std::string line;
+  const auto say = [&line](const std::string& words) {
+    line += (line.empty() ? "" : "   ") + words;
+  };
+  if (ksm.contains("profit_bytes"))
+    say(fmt::format("merged {} (KSM {})", human_bytes(number(ksm, "profit_bytes")),
+                    ksm.value("governed", false) ? text(ksm, "phase") : "not governed"));
+  if (number(zram, "original_bytes") > 0)
+    say(fmt::format("compressed {} into {}", human_bytes(number(zram, "original_bytes")),
+                    human_bytes(number(zram, "used_bytes"))));
+  if (shaver.value("on", false))
+    say(fmt::format("taken back {}", human_bytes(number(shaver, "taken_bytes"))));
+  const auto classes = part("classes");
+  std::string who;
+  for (const char* name : {"active", "idle", "disconnected", "frozen"})
+    if (const auto count = number(classes, name); count > 0)
+      who += fmt::format("{}{} {}", who.empty() ? "" : ", ", count, name);
+  if (!who.empty()) say(who);
+  return line;
+}
+
 }  // namespace
 
 nlohmann::json TopView::digest(const nlohmann::json& stats, std::uint64_t now_ns,
@@ -32,6 +62,9 @@ nlohmann::json TopView::digest(const nlohmann::json& stats, std::uint64_t now_ns
   nlohmann::json out = {{"desktops", nlohmann::json::array()}};
   out["host"] = stats.contains("host") && stats["host"].is_object() ? stats["host"]
                                                                     : nlohmann::json::object();
+  out["optimiser"] = stats.contains("optimiser") && stats["optimiser"].is_object()
+                         ? stats["optimiser"]
+                         : nlohmann::json::object();
   std::map<DesktopId, Sample> seen;
   const auto list = stats.find("desktops");
   if (list != stats.end() && list->is_array()) {
@@ -86,13 +119,17 @@ std::string render_top(const nlohmann::json& digest, std::size_t rows) {
                             value.get<double>());
   }
   if (!pressure.empty()) out << printable(pressure, 400) << "\n";
-  Table table({">ID", "NAME", "USER", "STATE", "SESSION", ">IDLE", ">MEMORY", ">ANON", ">CPU %",
-               ">PROCS", "CLASS"});
+  if (digest.contains("optimiser"))
+    if (const std::string line = render_optimiser(digest["optimiser"]); !line.empty())
+      out << printable(line, 400) << "\n";
+  Table table({">ID", "NAME", "USER", "STATE", "SESSION", ">IDLE", ">MEMORY", ">ANON", ">SWAP",
+               ">CPU %", ">PROCS", "CLASS"});
   for (const auto& row : desktops) {
     if (table.rows() == rows) break;
     table.add_row({std::to_string(number(row, "id")), text(row, "name"), text(row, "user"),
                    text(row, "state"), text(row, "session"), human_duration(number(row, "idle_ms")),
                    human_bytes(number(row, "memory_bytes")), human_bytes(number(row, "anon_bytes")),
+                   human_bytes(number(row, "swap_bytes")),
                    fmt::format("{:.1f}", row.value("cpu_percent", 0.0)),
                    std::to_string(number(row, "processes")), text(row, "class")});
   }

@@ -20,6 +20,8 @@ class HostOperations final : public Operations {
     const storage::ImageStore& images;
     const desktop::IdSlots& slots;
     const kernel::CgroupRoot& cgroups;
+    /// What new desktops offer of their memory: the optimiser's settings say it.
+    desktop::MemorySharing sharing;
     LoggerPtr log;
   };
   HostOperations(Parts parts, const config::Config& config)

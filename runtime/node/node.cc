@@ -9,6 +9,8 @@
 #include <set>
 #include <thread>
 
+#include "engine/kernel/ksm.h"
+#include "engine/kernel/meminfo.h"
 #include "runtime/node/agent_hub.h"
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
@@ -23,6 +25,8 @@
 #include "runtime/node/version.h"
 #include "runtime/node/worker_pool.h"
 #include "runtime/optimiser/optimiser.h"
+#include "runtime/optimiser/profile_settings.h"
+#include "runtime/tuning/profiles.h"
 
 namespace panal::node {
 
@@ -43,6 +47,19 @@ Result<std::unique_ptr<store::Store>> connect_within(const std::string& conninfo
     if (!told) log.info("wait_for_database", {{"why", store.error().message()}});
     std::this_thread::sleep_for(std::chrono::milliseconds(250));
   }
+}
+
+/// As the configuration's tuning profile has it.
+Result<optimiser::Settings> optimiser_settings(const config::Config& config, const Tree& tree) {
+  PANAL_ASSIGN(const auto profile, tuning::load_profile(config, config.tuning_profile));
+  PANAL_ASSIGN(const HostMemory memory, kernel::read_meminfo(tree));
+  return optimiser::settings_of(profile, {memory.total, config.memory_reserve_bytes});
+}
+
+/// Only where everybody is enlisted: no tenant can agree to it yet.
+desktop::MemorySharing sharing_of(const optimiser::Settings& settings) {
+  if (settings.enlist != optimiser::Enlist::kAll) return {};
+  return {.merge = true, .fixed_addresses = settings.fixed_addresses};
 }
 
 }  // namespace
@@ -115,11 +132,11 @@ struct Node::Impl {
 
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
-  const optimiser::Settings settings;
+  PANAL_ASSIGN(const optimiser::Settings settings, optimiser_settings(config, host->tree()));
   lifecycle.emplace(host->parts(hub), config);
-  operations.emplace(
-      HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(), host->cgroups(), log},
-      config);
+  operations.emplace(HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(),
+                                           host->cgroups(), sharing_of(settings), log},
+                     config);
   PANAL_ASSIGN(optimiser,
                optimiser::Optimiser::open({host->tree(), host->cgroups(), config.cgroup_parent,
                                            config.state_dir + "/ksm.former", log},
@@ -195,7 +212,7 @@ void Node::Impl::wire() {
   requests.emplace(Requests::Parts{*reconciler, *attaches, [this] { return status(); },
                                    [this](DesktopId only) {
                                      return statistics(*host, config.cgroup_parent, *reconciler,
-                                                       hub, only);
+                                                       hub, optimiser->report(), only);
                                    },
                                    [this](DesktopId id) { return hub.suspend(id); },
                                    [this](bool all_stopped) {
@@ -259,8 +276,11 @@ void Node::Impl::on_session(DesktopId id, const AgentState& state) {
 }
 
 void Node::Impl::optimise(DesktopId id) {
+  // The kernel knows best: one that a former panald started may differ from what is asked of new
+  // ones.
+  const auto merging = kernel::read_ksm_process(host->tree(), reconciler->init_pid(id));
   const desktop::DesktopSpec* spec = reconciler->running(id);
-  optimiser->started(id, spec != nullptr && spec->sharing.merge);
+  optimiser->started(id, merging ? merging->merge_any : (spec != nullptr && spec->sharing.merge));
   if (const auto state = hub.state(id)) tell_session(id, *state);
 }
 

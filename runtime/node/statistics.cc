@@ -11,8 +11,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::uint64_t kIdleMs = 5 * 60 * 1000;
-
 json group_json(const GroupUsage& use) {
   json out = json::object();
   if (use.memory) {
@@ -29,14 +27,12 @@ json group_json(const GroupUsage& use) {
 
 }  // namespace
 
-std::string_view session_class(const std::optional<AgentState>& state) {
-  if (!state || state->session != agent::SessionState::kConnected) return "disconnected";
-  return state->idle_ms >= kIdleMs ? "idle" : "active";
-}
-
 json statistics(Host& host, const std::string& cgroup_parent, const Reconciler& reconciler,
-                const AgentHub& hub, DesktopId only) {
+                const AgentHub& hub, json optimiser, DesktopId only) {
   json desktops = json::array();
+  // Each desktop's own goes to its row.
+  const json decided = std::exchange(optimiser["desktops"], json::object());
+  optimiser.erase("desktops");
   for (const DesktopId id : reconciler.running_ids()) {
     if (only != 0 && id != only) continue;
     json one = json::object();
@@ -49,7 +45,11 @@ json statistics(Host& host, const std::string& cgroup_parent, const Reconciler& 
     one["session"] = agent::to_string(state ? state->session : agent::SessionState::kNone);
     one["idle_ms"] = state ? state->idle_ms : 0;
     one["agent"] = state && state->connected;
-    one["class"] = session_class(state);
+    const auto mine = decided.find(std::to_string(id));
+    if (mine != decided.end())
+      one.update(*mine);
+    else
+      one["class"] = "disconnected";  // not seen by the optimiser yet
     desktops.push_back(std::move(one));
   }
   json about = json::object();
@@ -67,7 +67,9 @@ json statistics(Host& host, const std::string& cgroup_parent, const Reconciler& 
   for (const auto& [name, resource] : resources)
     if (const auto pressure = kernel::read_host_pressure(host.tree(), resource))
       about[name] = pressure->some.avg10_percent;
-  return {{"desktops", std::move(desktops)}, {"host", std::move(about)}};
+  return {{"desktops", std::move(desktops)},
+          {"host", std::move(about)},
+          {"optimiser", std::move(optimiser)}};
 }
 
 }  // namespace panal::node

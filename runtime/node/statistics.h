@@ -1,9 +1,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
-#include <string_view>
-#include <vector>
+#include <string>
 
 #include "runtime/node/agent_hub.h"
 #include "runtime/node/host.h"
@@ -11,10 +9,8 @@
 
 namespace panal::node {
 
-/// The optimiser's view of a session: who pays and who never does.
-[[nodiscard]] std::string_view session_class(const std::optional<AgentState>& state);
-
 /// The answer to `stats`: `only` 0 for all running desktops. Reads a handful of cgroup files each.
+/// `optimiser`: its report.
 [[nodiscard]] nlohmann::json statistics(Host& host, const std::string& cgroup_parent,
                                         const Reconciler& reconciler, const AgentHub& hub,
                                         DesktopId only);

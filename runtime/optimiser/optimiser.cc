@@ -275,6 +275,13 @@ void Optimiser::govern_ksm(const Snapshot& host) {
   ksm_decision_ = decision;
 }
 
+bool Optimiser::may_be_taken(const GroupSnapshot& desktop, MonotonicNs now_ns) const {
+  const auto after = settings_.shave_after.find(desktop.session);
+  if (after == settings_.shave_after.end()) return true;
+  return after->second.count() > 0 &&
+         std::chrono::nanoseconds{now_ns - desktop.session_since_ns} >= after->second;
+}
+
 void Optimiser::shave_round(const Snapshot& host) {
   policy::ShaveInput input;
   input.memory = host.memory;
@@ -300,6 +307,7 @@ void Optimiser::shave_round(const Snapshot& host) {
   for (const DeskPtr& desk : desks) {
     policy::ShaveDesktop one = policy::shave_desktop_of(desk->last);
     one.ksm_settled = !desk->enlisted || passes >= desk->passes_at_start + kPassesToSettle;
+    if (!may_be_taken(desk->last, input.at_ns)) one.session = SessionClass::kActive;
     // The advising kind takes no page cache.
     if (taker_->name() == "madvise") one.file_bytes = 0;
     input.desktops.push_back(one);

@@ -84,6 +84,7 @@ class Optimiser {
   void classify(MonotonicNs now_ns);
   void look_at_desks(MonotonicNs now_ns);
   void govern_ksm(const Snapshot& host);
+  [[nodiscard]] bool may_be_taken(const GroupSnapshot& desktop, MonotonicNs now_ns) const;
   void shave_round(const Snapshot& host);
   void take(const Job& job);
   void wake_now(const Waking& waking);

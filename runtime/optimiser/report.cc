@@ -41,10 +41,6 @@ json Optimiser::report() const {
                 {"frozen", desk->frozen},
                 {"taken_bytes", desk->taken_bytes},
                 {"verdict", to_string(desk->verdict.reason)}};
-    if (const auto& memory = desk->last.usage.memory) {
-      one["anon_bytes"] = memory->anon_bytes;
-      one["swap_bytes"] = memory->swap_bytes;
-    }
     desktops[std::to_string(id)] = std::move(one);
     ++classes[word(desk->last.session)];
   }

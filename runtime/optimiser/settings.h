@@ -27,6 +27,9 @@ struct Settings {
   policy::ShaverConfig shaver;
 
   std::chrono::seconds idle_after{300};
+  /// How long a desktop is of its class before anything is taken; 0: never. An absent class is
+  /// taken from at once.
+  std::map<SessionClass, std::chrono::seconds> shave_after;
   /// Absent ones are left as the desktop was started with.
   std::map<SessionClass, Limits> limits;
 
