@@ -1,10 +1,12 @@
 #include "runtime/cli/shell.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "engine/base/log.h"
+#include "engine/profile/saved.h"
 #include "runtime/control/control.h"
 #include "runtime/control/message.h"
 
@@ -36,6 +38,12 @@ class RealBackends final : public Backends {
       }
       return answer.body;
     }
+  }
+
+  Result<MachinePlaces> machine() override {
+    PANAL_ASSIGN(Tree tree, Tree::open_system());
+    return MachinePlaces{std::move(tree), profile::kMachineStateDir, profile::kMachineLockFile,
+                         ::geteuid() == 0};
   }
 };
 

@@ -81,6 +81,20 @@ std::string libpq_quoted(const std::string& value) {
   return out + "'";
 }
 
+/// build/<preset>/bin/panal in a source tree: its own files, so that nothing needs installing.
+std::string shipped_dir(const std::string& in_source_tree, const std::string& installed) {
+  std::string directory = program_dir();
+  for (int level = 0; level < 3; ++level) {
+    const auto slash = directory.rfind('/');
+    if (slash == std::string::npos) break;
+    directory.resize(slash);
+  }
+  directory += in_source_tree;
+  struct stat status{};
+  const bool there = stat(directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+  return there ? directory : installed;
+}
+
 }  // namespace
 
 std::string program_dir() {
@@ -93,18 +107,11 @@ std::string program_dir() {
 }
 
 std::string default_recipes_dir() {
-  // build/<preset>/bin/panal in a source tree: its own recipes, so that nothing needs installing.
-  std::string directory = program_dir();
-  for (int level = 0; level < 3; ++level) {
-    const auto slash = directory.rfind('/');
-    if (slash == std::string::npos) break;
-    directory.resize(slash);
-  }
-  struct stat status{};
-  if (stat((directory + "/recipes").c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
-    return directory + "/recipes";
-  }
-  return "/usr/share/panal/recipes";
+  return shipped_dir("/recipes", "/usr/share/panal/recipes");
+}
+
+std::string default_profiles_dir() {
+  return shipped_dir("/engine/profile", "/usr/share/panal/profiles");
 }
 
 std::string Config::database_conninfo(const std::string& role) const {
