@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/density/density.h"
+#include "bench/density/freshness.h"
 #include "bench/density/measure.h"
 #include "bench/density/report.h"
 #include "bench/density/stored.h"
@@ -107,10 +108,11 @@ int stored_figure(const Figure& figure) {
   return print_verdict(figure, stored->value);
 }
 
-int measure_figure(const Figure& figure, bool store, const std::string& command) {
+int measure_figure(const Figure& figure, bool store, const std::string& command,
+                   const std::string& memory) {
   auto provenance = provenance_now(source(), figure.code, command);
   if (!provenance) return not_measured(provenance.error());
-  const auto measured = measure(figure.name);
+  const auto measured = figure.in_lab ? measure(figure.name) : measure_up_first(source(), memory);
   if (!measured) return not_measured(measured.error());
   const Stored stored{figure.name, measured->value, std::move(*provenance), measured->details};
   const json details = json::parse(measured->details, nullptr, false);
@@ -183,8 +185,12 @@ int main(int argc, char** argv) {
       return not_measured(
           {0, "there is no figure \"" + name + "\"; see panal-bench figure --list"});
     if (stored) return stored_figure(*figure);
-    enter_lab(argv, memory);
-    return measure_figure(*figure, store, words_of(argc, argv));
+    if (store) {
+      if (const auto fresh = check_fresh(source(), build_directory(), measured_programs()); !fresh)
+        return not_measured({0, fresh.error().context});
+    }
+    if (figure->in_lab) enter_lab(argv, memory);
+    return measure_figure(*figure, store, words_of(argc, argv), memory);
   }
 
   if (!json_file.empty() && std::filesystem::absolute(json_file).string().starts_with("/tmp/") &&

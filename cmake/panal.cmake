@@ -63,18 +63,25 @@ function(panal_unit_tests folder)
     TEST_PREFIX "${folder}: " DISCOVERY_MODE PRE_TEST)
 endfunction()
 
-# panal_system_tests(FOLDER DEPS...): tests/system/FOLDER/*.cc -> one program, run whole inside
-# scripts/lab by ctest under label system (root and the real kernel).
+# panal_system_tests(FOLDER [MACHINE_SETTINGS] DEPS...): tests/system/FOLDER/*.cc -> one program, run
+# whole inside scripts/lab by ctest under label system (root and the real kernel).
+# MACHINE_SETTINGS: it changes KSM, zram or sysctls, so it runs while no other lab does.
 function(panal_system_tests folder)
+  cmake_parse_arguments(PARSE_ARGV 1 tests "MACHINE_SETTINGS" "" "")
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/system/${folder}/*.cc)
   if(NOT sources)
     return()
   endif()
   string(REPLACE "/" "_" name "system_${folder}")
   add_executable(${name} ${sources})
-  target_link_libraries(${name} PRIVATE panal_options ${ARGN} GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE panal_options ${tests_UNPARSED_ARGUMENTS} GTest::gmock
+    GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE PANAL_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     PANAL_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
-  add_test(NAME "system ${folder}" COMMAND ${CMAKE_SOURCE_DIR}/scripts/lab $<TARGET_FILE:${name}>)
+  set(lab ${CMAKE_SOURCE_DIR}/scripts/lab)
+  if(tests_MACHINE_SETTINGS)
+    list(APPEND lab --machine-settings)
+  endif()
+  add_test(NAME "system ${folder}" COMMAND ${lab} $<TARGET_FILE:${name}>)
   set_tests_properties("system ${folder}" PROPERTIES LABELS system TIMEOUT 900)
 endfunction()

@@ -7,9 +7,9 @@
 #include <set>
 #include <thread>
 
-#include "bench/density/arithmetic.h"
 #include "bench/density/sampler.h"
 #include "bench/density/say.h"
+#include "engine/base/arithmetic.h"
 
 namespace panal::bench {
 namespace {

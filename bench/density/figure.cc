@@ -23,8 +23,16 @@ std::vector<std::string> density_code() {
           "runtime/desktop", "storage/compose", "netconfine"};
 }
 
+/// What scripts/up installs, builds and starts.
+std::vector<std::string> everything() {
+  return {"CMakeLists.txt", "cmake",   "engine",  "storage",
+          "netconfine",     "runtime", "recipes", "scripts"};
+}
+
 std::vector<Figure> make_figures() {
   return {
+      {"up.first_seconds", "s", 900, "`scripts/up` on a Debian 12 with nothing installed",
+       everything(), false},
       {"up.again_seconds", "s", 20, "`panal up` when all of it runs already", {"runtime/cli"}},
       {"connect.running_p50_ms", "ms", 150,
        "request to 101, the desktop running and its programs up", way_to_a_session()},

@@ -14,6 +14,7 @@ struct Figure {
   std::optional<double> at_most;  ///< absent: it is only reported
   std::string meaning;
   std::vector<std::string> code;  ///< what of the source tree it measures
+  bool in_lab = true;             ///< false: it makes labs of its own
 };
 
 /// All figures this program can measure, in the order of the design.

@@ -16,7 +16,13 @@ struct Measured {
 /// Measures one figure now; inside a lab. Errors: why it could not be measured.
 [[nodiscard]] Result<Measured> measure(const std::string& figure);
 
-// The figures' own ways.
+/// `scripts/up` on a Debian with nothing installed; makes a lab of its own, with the host's
+/// network. Errors: ENODEV when there is no such Debian and no network to make it; what scripts/up
+/// said.
+[[nodiscard]] Result<Measured> measure_up_first(const std::string& source,
+                                                const std::string& memory);
+
+// The other figures' own ways.
 [[nodiscard]] Result<Measured> measure_up_again();
 [[nodiscard]] Result<Measured> measure_running_connect();
 [[nodiscard]] Result<Measured> measure_cold_connect();

@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "bench/density/arithmetic.h"
 #include "bench/density/load.h"
 #include "bench/density/measure.h"
 #include "bench/density/say.h"
+#include "engine/base/arithmetic.h"
 #include "runtime/client/nxproxy.h"
 #include "runtime/client/pump.h"
 #include "runtime/client/session.h"

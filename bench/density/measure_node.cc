@@ -4,10 +4,11 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "bench/density/arithmetic.h"
+#include "bench/density/load.h"
 #include "bench/density/measure.h"
 #include "bench/density/sampler.h"
 #include "bench/density/say.h"
+#include "engine/base/arithmetic.h"
 #include "engine/base/cleanup.h"
 
 namespace panal::bench {

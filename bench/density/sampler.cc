@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "engine/kernel/meminfo.h"
+#include "engine/kernel/smaps.h"
 
 namespace panal::bench {
 namespace {
@@ -19,12 +20,18 @@ double now_seconds() {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
-double value_of(const std::optional<std::uint64_t>& value) {
-  return static_cast<double>(value.value_or(0));
+double value_of(std::uint64_t value) { return static_cast<double>(value); }
+MemoryStatistics memory_of(const GroupUsage& use) {
+  return use.memory.value_or(MemoryStatistics{});
 }
+/// Page cache counts as available; it belongs to nobody in particular.
+double without_cache(const GroupUsage& use) {
+  return value_of(memory_of(use).usage_bytes) - value_of(memory_of(use).file_bytes);
+}
+double cpu_of(const GroupUsage& use) { return value_of(use.cpu.value_or(GroupCpu{}).usage_ns); }
 
-Result<std::optional<kernel::CgroupStatistics>> group_use(const kernel::CgroupRoot& root,
-                                                          const std::string& path) {
+Result<std::optional<GroupUsage>> group_use(const kernel::CgroupRoot& root,
+                                            const std::string& path) {
   const auto group = kernel::Cgroup::open(root, path);
   if (!group && group.error().is_gone()) return std::nullopt;
   if (!group) return tl::make_unexpected(group.error());
@@ -54,26 +61,9 @@ const std::set<std::string>& helper_names() {
 
 }  // namespace
 
-Result<double> parse_rollup(const std::string& text, const std::string& key) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    if (text.compare(at, key.size(), key) == 0) {
-      std::size_t digit = at + key.size();
-      while (digit < end && text[digit] == ' ') ++digit;
-      std::uint64_t kib = 0;
-      const auto [rest, error] = std::from_chars(text.data() + digit, text.data() + end, kib);
-      if (error != std::errc() || std::string_view(rest, text.data() + end) != " kB") break;
-      return static_cast<double>(kib) * 1024;
-    }
-    at = end + 1;
-  }
-  return fail(EPROTO, "smaps_rollup has no line \"" + key + " N kB\"");
-}
-
 Result<double> pss_bytes(const Tree& tree, pid_t pid) {
-  PANAL_ASSIGN(const auto text, tree.proc.read(std::to_string(pid) + "/smaps_rollup"));
-  return parse_rollup(text, "Pss:");
+  PANAL_ASSIGN(const SmapsRollup maps, kernel::read_smaps_rollup(tree, pid));
+  return static_cast<double>(maps.pss);
 }
 
 Result<Sampler> Sampler::make(const BenchNode& node, const Load& load) {
@@ -90,19 +80,18 @@ Result<Sample> Sampler::sample() const {
   out.available = static_cast<double>(memory.available);
   PANAL_ASSIGN(const auto desktops, group_use(load_.root(), node_.config().cgroup_parent));
   if (desktops) {
-    out.desktops_charge = value_of(desktops->memory_bytes);
-    out.desktops_anon = value_of(desktops->anon_bytes);
-    out.desktops_cpu = value_of(desktops->cpu_ns);
+    out.desktops_charge = value_of(memory_of(*desktops).usage_bytes);
+    out.desktops_anon = value_of(memory_of(*desktops).anon_bytes);
+    out.desktops_cpu = cpu_of(*desktops);
   }
   PANAL_ASSIGN(const auto monitors,
                group_use(load_.root(), node_.config().cgroup_monitor_parent()));
-  if (monitors) out.monitors_cpu = value_of(monitors->cpu_ns);
+  if (monitors) out.monitors_cpu = cpu_of(*monitors);
   PANAL_ASSIGN(const auto load, load_.group().statistics());
-  // Page cache counts as available; it belongs to nobody in particular.
-  out.load_charge = std::max(0.0, value_of(load.memory_bytes) - value_of(load.file_bytes));
+  out.load_charge = std::max(0.0, without_cache(load));
   const char* lab_name = std::getenv("PANAL_LAB_CGROUP");
   PANAL_ASSIGN(const auto lab, group_use(load_.root(), lab_name == nullptr ? "" : lab_name));
-  if (lab) out.lab_charge = value_of(lab->memory_bytes) - value_of(lab->file_bytes);
+  if (lab) out.lab_charge = without_cache(*lab);
   return out;
 }
 

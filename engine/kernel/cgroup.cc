@@ -10,6 +10,9 @@
 #include <functional>
 #include <thread>
 
+#include "engine/kernel/cgroup_stat.h"
+#include "engine/kernel/flat_keyed.h"
+#include "engine/kernel/io_stat.h"
 #include "engine/kernel/text.h"
 
 namespace panal::kernel {
@@ -47,10 +50,15 @@ Result<void> inherit_cpuset(const Dir& hierarchy, const std::string& parent,
   return {};
 }
 
+// Only what is not passed down yet: above the group we were given systemd writes alone.
 Result<void> pass_down_controllers(const Dir& hierarchy, const std::string& group) {
   PANAL_ASSIGN(const std::string available, hierarchy.read(group + "/cgroup.controllers"));
+  PANAL_ASSIGN(const std::string passed, hierarchy.read(group + "/cgroup.subtree_control"));
+  const std::vector<std::string_view> passed_down = words_of(passed);
   for (const std::string_view controller : words_of(available)) {
     if (controller != "memory" && controller != "cpu" && controller != "pids" && controller != "io")
+      continue;
+    if (std::find(passed_down.begin(), passed_down.end(), controller) != passed_down.end())
       continue;
     PANAL_TRY(hierarchy.write(group + "/cgroup.subtree_control", "+" + std::string(controller)));
   }
@@ -236,24 +244,63 @@ Result<void> Cgroup::add(pid_t pid) const {
   return {};
 }
 
-Result<CgroupStatistics> Cgroup::statistics() const {
-  CgroupStatistics all;
-  if (const Part* part = part_with("memory"))
-    PANAL_TRY(read_memory(part->dir, part->mount->version, all));
-  if (const Part* part = part_with("cpuacct"))
-    PANAL_TRY(read_cpu(part->dir, 1, all));
-  else if (const Part* v2 = v2_part())
-    PANAL_TRY(read_cpu(v2->dir, 2, all));  // every v2 group counts CPU time
+Result<GroupUsage> Cgroup::statistics() const {
+  GroupUsage all;
+  if (const Part* part = part_with("memory")) {
+    PANAL_ASSIGN(all.memory, read_memory(part->dir, part->mount->version));
+  }
+  if (const Part* cpuacct = part_with("cpuacct")) {
+    const Part* cpu = part_with("cpu");
+    PANAL_ASSIGN(all.cpu, read_group_cpu(cpuacct->dir, cpu == nullptr ? nullptr : &cpu->dir, 1));
+  } else if (const Part* v2 = v2_part()) {
+    PANAL_ASSIGN(all.cpu, read_group_cpu(v2->dir, nullptr, 2));  // every v2 group counts CPU time
+  }
   if (const Part* part = part_with("pids")) {
     PANAL_ASSIGN(all.pids, read_number(part->dir, "pids.current"));
   }
   return all;
 }
 
+Result<std::uint64_t> Cgroup::memory_usage() const {
+  const Part* part = part_with("memory");
+  if (part == nullptr) return fail(ENOTSUP, "read memory of " + path_ + ": no memory controller");
+  return read_memory_usage(part->dir, part->mount->version);
+}
+
+Result<IoStatistics> Cgroup::io() const {
+  for (const Part& part : parts_)
+    if (part.mount->has("io")) return read_group_io(part.dir, 2);
+  for (const CgroupRoot::Hierarchy& hierarchy : root_.hierarchies()) {
+    if (!hierarchy.mount.has("blkio")) continue;
+    PANAL_ASSIGN(const Dir dir, hierarchy.dir.open_dir(path_));
+    return read_group_io(dir, 1);
+  }
+  return fail(ENOTSUP, "read I/O of " + path_ + ": no controller");
+}
+
 Result<Pressure> Cgroup::pressure(PressureResource resource) const {
   const Part* part = v2_part();
   if (part == nullptr) return fail(ENOTSUP, "read pressure of " + path_ + ": no cgroup2 mount");
   return read_group_pressure(part->dir, resource);
+}
+
+Result<PressureSet> Cgroup::pressures() const {
+  const Part* part = v2_part();
+  if (part == nullptr) return PressureSet{};
+  return read_group_pressures(part->dir);
+}
+
+Result<PsiTrigger> Cgroup::pressure_trigger(PressureResource resource,
+                                            const PsiThreshold& threshold) const {
+  const Part* part = v2_part();
+  if (part == nullptr) return fail(ENOTSUP, "watch pressure of " + path_ + ": no cgroup2 mount");
+  return PsiTrigger::open_group(part->dir, resource, threshold);
+}
+
+Result<ReclaimResult> Cgroup::reclaim(std::uint64_t bytes) const {
+  const Part* part = part_with("memory");
+  if (part == nullptr) return fail(ENOTSUP, "reclaim from " + path_ + ": no memory controller");
+  return part->mount->version == 2 ? reclaim_v2(part->dir, bytes) : reclaim_v1(part->dir, bytes);
 }
 
 Result<std::vector<pid_t>> Cgroup::pids() const {
@@ -268,9 +315,8 @@ Result<bool> Cgroup::populated() const {
   if (const Part* v2 = v2_part()) {
     auto text = v2->dir.read("cgroup.events");
     if (text) {
-      PANAL_ASSIGN(const auto events, parse_flat_keyed(*text));
-      const auto found = events.find("populated");
-      if (found != events.end() && found->second != 0) return true;
+      PANAL_ASSIGN(const auto populated, find_flat_keyed(*text, "populated"));
+      if (populated.value_or(0) != 0) return true;
       if (parts_.size() == 1) return false;
     } else if (!text.error().is_gone()) {
       return tl::make_unexpected(std::move(text.error()));

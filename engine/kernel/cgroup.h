@@ -11,9 +11,11 @@
 #include "engine/base/result.h"
 #include "engine/base/tree.h"
 #include "engine/kernel/cgroup_layout.h"
-#include "engine/kernel/cgroup_stat.h"
 #include "engine/kernel/psi.h"
+#include "engine/kernel/psi_trigger.h"
+#include "engine/kernel/reclaim.h"
 #include "engine/model/limits.h"
+#include "engine/model/snapshot.h"
 
 namespace panal::kernel {
 
@@ -62,9 +64,23 @@ class Cgroup {
   /// Moves a process into the group, in every hierarchy. Errors: ESRCH.
   [[nodiscard]] Result<void> add(pid_t pid) const;
 
-  [[nodiscard]] Result<CgroupStatistics> statistics() const;
+  /// All but `io`. Errors: EPROTO; ENODEV when the group is gone.
+  [[nodiscard]] Result<GroupUsage> statistics() const;
+  /// The charge alone: one read. Errors: ENOTSUP without a memory controller.
+  [[nodiscard]] Result<std::uint64_t> memory_usage() const;
+  /// Opened by path each time, as no handle holds v1's blkio. Errors: ENOTSUP without the
+  /// controller.
+  [[nodiscard]] Result<IoStatistics> io() const;
   /// Errors: ENOTSUP without a v2 side.
   [[nodiscard]] Result<Pressure> pressure(PressureResource resource) const;
+  [[nodiscard]] Result<PressureSet> pressures() const;
+  /// Errors: ENOTSUP without a v2 side; those of PsiTrigger.
+  [[nodiscard]] Result<PsiTrigger> pressure_trigger(PressureResource resource,
+                                                    const PsiThreshold& threshold) const;
+
+  /// Takes memory from the group by what its memory controller offers; blocks. See reclaim.h.
+  /// Errors: ENOTSUP without a memory controller; ENOENT on v2 before Linux 5.19.
+  [[nodiscard]] Result<ReclaimResult> reclaim(std::uint64_t bytes) const;
 
   /// Processes of the group and of those below it, of all hierarchies. Those of foreign pid
   /// namespaces (the kernel shows them as 0) are left out.

@@ -1,37 +1,39 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "engine/base/result.h"
 #include "engine/base/tree.h"
+#include "engine/model/memory.h"
+#include "engine/model/usage.h"
 
 namespace panal::kernel {
 
-/// What a group uses, groups below it included. A value is absent when its controller is.
-struct CgroupStatistics {
-  std::optional<std::uint64_t> memory_bytes;  ///< the whole charge
-  std::optional<std::uint64_t> anon_bytes;
-  std::optional<std::uint64_t> file_bytes;  ///< page cache charged here (first touch)
-  std::optional<std::uint64_t> kernel_bytes;
-  std::optional<std::uint64_t> swap_bytes;  ///< swapped out, before compression
-  std::optional<std::uint64_t> oom_kills;   ///< since the group was made; v1: this group alone
-  std::optional<std::uint64_t> cpu_ns;      ///< since the group was made
-  std::optional<std::uint64_t> pids;        ///< processes and threads
-};
+/// Adds what memory.stat tells; `version` of its hierarchy (the formats differ). v1 lists the
+/// group alone and, as total_, with those below it: the latter is taken. Errors: EPROTO.
+[[nodiscard]] Result<void> parse_memory_stat(std::string_view text, int version,
+                                             MemoryStatistics& into);
+/// Adds memory.events (v2) or memory.oom_control (v1). Errors: EPROTO.
+[[nodiscard]] Result<void> parse_memory_events(std::string_view text, int version,
+                                               MemoryStatistics& into);
+/// Adds cpu.stat. v1 has no `usage_ns` there (see read_group_cpu), and throttling of the group
+/// alone. Errors: EPROTO.
+[[nodiscard]] Result<void> parse_cpu_stat(std::string_view text, GroupCpu& into);
 
-/// Parses `key number` lines (memory.stat, cpu.stat, memory.events, memory.oom_control).
-/// Errors: EPROTO for a line that is not two words, the second a number.
-[[nodiscard]] Result<std::unordered_map<std::string, std::uint64_t>> parse_flat_keyed(
-    std::string_view text);
+/// All that the memory controller knows of a group, by five reads. The stat file makes the kernel
+/// collect counters of all CPUs: not for every second of 400 groups.
+/// Errors: EPROTO; ENODEV when the group is gone.
+[[nodiscard]] Result<MemoryStatistics> read_memory(const Dir& group, int version);
 
-/// Adds what the memory controller knows; `version` of its hierarchy. Errors: EPROTO, ENODEV.
-[[nodiscard]] Result<void> read_memory(const Dir& group, int version, CgroupStatistics& into);
-/// Adds the CPU time; the group's directory in the hierarchy of cpuacct (v1) or the v2 one.
-[[nodiscard]] Result<void> read_cpu(const Dir& group, int version, CgroupStatistics& into);
+/// The charge and nothing else, by one read. Errors: as above.
+[[nodiscard]] Result<std::uint64_t> read_memory_usage(const Dir& group, int version);
+
+/// CPU time: `cpuacct` and `cpu` are the group's directories in these v1 hierarchies (`cpu` may be
+/// null), or for v2 `cpuacct` is the v2 one. Errors: EPROTO, ENODEV.
+[[nodiscard]] Result<GroupCpu> read_group_cpu(const Dir& cpuacct, const Dir* cpu, int version);
+
 /// A file with one number. "max" reads as UINT64_MAX. Errors: EPROTO.
 [[nodiscard]] Result<std::uint64_t> read_number(const Dir& dir, const std::string& file);
 

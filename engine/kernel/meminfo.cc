@@ -7,26 +7,30 @@
 
 namespace panal::kernel {
 
-Result<MemInfo> parse_meminfo(std::string_view text) {
-  MemInfo info;
+Result<HostMemory> parse_meminfo(std::string_view text) {
+  HostMemory info;
   unsigned seen = 0;
-  const std::pair<std::string_view, std::uint64_t MemInfo::*> known[] = {
-      {"MemTotal", &MemInfo::total},
-      {"MemFree", &MemInfo::free},
-      {"MemAvailable", &MemInfo::available},  // the first three are required
-      {"Buffers", &MemInfo::buffers},
-      {"Cached", &MemInfo::cached},
-      {"SwapCached", &MemInfo::swap_cached},
-      {"AnonPages", &MemInfo::anon},
-      {"SReclaimable", &MemInfo::slab_reclaimable},
-      {"SUnreclaim", &MemInfo::slab_unreclaimable},
-      {"KernelStack", &MemInfo::kernel_stack},
-      {"PageTables", &MemInfo::page_tables},
-      {"SecPageTables", &MemInfo::page_tables},  // those of the IOMMU and KVM: added
-      {"Percpu", &MemInfo::percpu},
-      {"Hugetlb", &MemInfo::hugetlb},
-      {"SwapTotal", &MemInfo::swap_total},
-      {"SwapFree", &MemInfo::swap_free},
+  const std::pair<std::string_view, std::uint64_t HostMemory::*> known[] = {
+      {"MemTotal", &HostMemory::total},
+      {"MemFree", &HostMemory::free},
+      {"MemAvailable", &HostMemory::available},  // the first three are required
+      {"Buffers", &HostMemory::buffers},
+      {"Cached", &HostMemory::cached},
+      {"SwapCached", &HostMemory::swap_cached},
+      {"AnonPages", &HostMemory::anon},
+      {"Shmem", &HostMemory::shmem},
+      {"Unevictable", &HostMemory::unevictable},
+      {"Dirty", &HostMemory::dirty},
+      {"Writeback", &HostMemory::writeback},
+      {"SReclaimable", &HostMemory::slab_reclaimable},
+      {"SUnreclaim", &HostMemory::slab_unreclaimable},
+      {"KernelStack", &HostMemory::kernel_stack},
+      {"PageTables", &HostMemory::page_tables},
+      {"SecPageTables", &HostMemory::page_tables},  // those of the IOMMU and KVM: added
+      {"Percpu", &HostMemory::percpu},
+      {"Hugetlb", &HostMemory::hugetlb},
+      {"SwapTotal", &HostMemory::swap_total},
+      {"SwapFree", &HostMemory::swap_free},
   };
   for (const std::string_view line : lines_of(text)) {
     const std::size_t colon = line.find(':');
@@ -45,7 +49,7 @@ Result<MemInfo> parse_meminfo(std::string_view text) {
   return info;
 }
 
-Result<MemInfo> read_meminfo(const Tree& tree) {
+Result<HostMemory> read_meminfo(const Tree& tree) {
   PANAL_ASSIGN(const std::string text, tree.proc.read("meminfo"));
   return parse_meminfo(text);
 }

@@ -5,28 +5,6 @@
 #include "engine/kernel/text.h"
 
 namespace panal::kernel {
-namespace {
-
-// Blanks, tabs, line ends and backslashes come as \ooo.
-std::string unescape(std::string_view text) {
-  std::string plain;
-  plain.reserve(text.size());
-  const auto octal = [](char c) { return c >= '0' && c <= '7'; };
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size() && octal(text[i + 1]) && octal(text[i + 2]) &&
-        octal(text[i + 3])) {
-      plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
-                                        (text[i + 3] - '0')));
-      i += 3;
-    } else {
-      plain.push_back(text[i]);
-    }
-  }
-  return plain;
-}
-
-}  // namespace
-
 bool MountEntry::has_super_option(std::string_view option) const {
   const auto options_list = split(super_options, ',');
   return std::find(options_list.begin(), options_list.end(), option) != options_list.end();

@@ -17,7 +17,7 @@ std::uint64_t less(std::uint64_t from, std::uint64_t what) { return from > what 
 }  // namespace
 
 std::uint64_t uncharged_kernel_bytes(const ParentLimitInput& input) {
-  const MemInfo& host = input.host;
+  const HostMemory& host = input.host;
   // Page cache and anonymous memory belong to somebody; reclaimable slab goes under pressure.
   const std::uint64_t accounted =
       host.free + host.buffers + host.cached + host.swap_cached + host.anon + host.slab_reclaimable;
@@ -40,10 +40,10 @@ Result<std::uint64_t> ParentLimit::wanted() const {
   if (fixed_bytes_ != 0) return fixed_bytes_;
   ParentLimitInput input;
   PANAL_ASSIGN(input.host, read_meminfo(tree_));
-  PANAL_ASSIGN(const ZramMemory zram, read_zram(tree_));
-  PANAL_ASSIGN(const CgroupStatistics used, parent_.statistics());
+  PANAL_ASSIGN(const ZramStatistics zram, read_zram(tree_));
+  PANAL_ASSIGN(const GroupUsage used, parent_.statistics());
   input.zram_bytes = zram.used;
-  input.charged_kernel_bytes = used.kernel_bytes.value_or(0);
+  input.charged_kernel_bytes = used.memory ? used.memory->kernel_bytes : 0;
   input.reserve_bytes =
       reserve_bytes_ != 0 ? reserve_bytes_ : default_reserve_bytes(input.host.total);
   return parent_limit_bytes(input);

@@ -11,7 +11,7 @@
 namespace panal::kernel {
 
 struct ParentLimitInput {
-  MemInfo host;
+  HostMemory host;
   std::uint64_t reserve_bytes = 0;         ///< kept for the host's own processes
   std::uint64_t zram_bytes = 0;            ///< zram's use, charged to no group
   std::uint64_t charged_kernel_bytes = 0;  ///< kernel memory in the parent group's charge

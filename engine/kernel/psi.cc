@@ -1,21 +1,12 @@
 #include "engine/kernel/psi.h"
 
-#include <array>
 #include <string>
+#include <utility>
 
 #include "engine/kernel/text.h"
 
 namespace panal::kernel {
 namespace {
-
-std::string name_of(PressureResource resource) {
-  switch (resource) {
-    case PressureResource::kCpu: return "cpu";
-    case PressureResource::kMemory: return "memory";
-    case PressureResource::kIo: return "io";
-  }
-  return {};
-}
 
 bool parse_percent(std::string_view text, double& value) {
   const char* end = text.data() + text.size();
@@ -54,7 +45,31 @@ Result<PressureLine> parse_line(const std::vector<std::string_view>& words) {
   return line;
 }
 
+constexpr std::pair<PressureResource, std::optional<Pressure> PressureSet::*> kResources[] = {
+    {PressureResource::kCpu, &PressureSet::cpu},
+    {PressureResource::kMemory, &PressureSet::memory},
+    {PressureResource::kIo, &PressureSet::io},
+};
+
+Result<void> keep_unless_absent(Result<Pressure> read, std::optional<Pressure>& into) {
+  if (read) {
+    into = *read;
+  } else if (read.error().code != ENOENT && !read.error().is_unsupported()) {
+    return tl::make_unexpected(std::move(read.error()));
+  }
+  return {};
+}
+
 }  // namespace
+
+std::string_view to_string(PressureResource resource) {
+  switch (resource) {
+    case PressureResource::kCpu: return "cpu";
+    case PressureResource::kMemory: return "memory";
+    case PressureResource::kIo: return "io";
+  }
+  return {};
+}
 
 Result<Pressure> parse_psi(std::string_view text) {
   Pressure pressure;
@@ -74,13 +89,32 @@ Result<Pressure> parse_psi(std::string_view text) {
 }
 
 Result<Pressure> read_host_pressure(const Tree& tree, PressureResource resource) {
-  PANAL_ASSIGN(const std::string text, tree.proc.read("pressure/" + name_of(resource)));
+  PANAL_ASSIGN(const std::string text,
+               tree.proc.read("pressure/" + std::string(to_string(resource))));
   return parse_psi(text);
 }
 
 Result<Pressure> read_group_pressure(const Dir& group, PressureResource resource) {
-  PANAL_ASSIGN(const std::string text, group.read(name_of(resource) + ".pressure"));
+  PANAL_ASSIGN(const std::string text, group.read(std::string(to_string(resource)) + ".pressure"));
   return parse_psi(text);
+}
+
+Result<PressureSet> read_host_pressures(const Tree& tree) {
+  PressureSet all;
+  for (const auto& [resource, member] : kResources) {
+    auto one = read_host_pressure(tree, resource);
+    PANAL_TRY(keep_unless_absent(std::move(one), all.*member));
+  }
+  return all;
+}
+
+Result<PressureSet> read_group_pressures(const Dir& group) {
+  PressureSet all;
+  for (const auto& [resource, member] : kResources) {
+    auto one = read_group_pressure(group, resource);
+    PANAL_TRY(keep_unless_absent(std::move(one), all.*member));
+  }
+  return all;
 }
 
 }  // namespace panal::kernel

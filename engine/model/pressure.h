@@ -22,4 +22,13 @@ struct Pressure {
   [[nodiscard]] bool operator==(const Pressure&) const = default;
 };
 
+/// Pressure of a group or of the host; absent where the kernel has none.
+struct PressureSet {
+  std::optional<Pressure> cpu;
+  std::optional<Pressure> memory;
+  std::optional<Pressure> io;
+
+  [[nodiscard]] bool operator==(const PressureSet&) const = default;
+};
+
 }  // namespace panal

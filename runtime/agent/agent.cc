@@ -115,6 +115,8 @@ void Agent::reap() {
     if (pid <= 0) return;
     if (pid == nx_.pid()) {
       for (const auto event : nx_.read_log()) run_steps(machine_.nx_event(event, now()));
+      // Its copy has made a resume and goes on.
+      if (pid != nx_.pid()) continue;
       screen_.forget();
       run_steps(machine_.nx_exited(nx_.ended(status), now()));
     } else if (pid == programs_.pid) {

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "runtime/agent/guard_bytes.h"
 #include "runtime/agent/prepare.h"
 #include "runtime/agent/xauthority.h"
 
@@ -56,10 +57,14 @@ Result<void> NxControl::start(const AttachRequest& request, const User& user) {
   environment.push_back("NX_ROOT=" + runtime_dir(user) + "/nx");
   // Asked what to do when its window is closed: see dialog_answer().
   environment.push_back(std::string("NX_CLIENT=") + kAgentProgram);
+  const std::string guard = std::string(kSessionDir) + "/resume-guard.so";
+  PANAL_TRY(replace_file(guard, resume_guard(), 0644, 0, 0));
+  environment.push_back("LD_PRELOAD=" + guard);
   PANAL_ASSIGN(child_, spawn_as(user,
                                 {"nxagent", "-D", "-nolisten", "tcp", "-auth", xauthority(),
                                  "-name", user.hostname, ":" + display},
                                 environment, "/"));
+  group_ = child_.pid;
   return {};
 }
 
@@ -74,7 +79,7 @@ void NxControl::signal(int number) const {
 }
 
 void NxControl::kill() const {
-  if (child_.running()) ::kill(-child_.pid, SIGKILL);
+  if (child_.running()) ::kill(-group_, SIGKILL);
 }
 
 void NxControl::burn() const {
@@ -93,6 +98,10 @@ std::vector<session::NxEvent> NxControl::read_log() {
   if (!child_.output) return events;
   const Drained drained = drain(child_.output.get());
   for (const std::string& line : lines_.feed(drained.bytes)) {
+    // Only from its own group: its log is the user's to write.
+    if (const auto heir = session::parse_heir(line); heir && ::getpgid(*heir) == group_) {
+      child_.pid = *heir;
+    }
     if (const auto event = session::parse_nx_log(line)) events.push_back(*event);
     // Its banner and key table are most of what it says.
     if (line.rfind("Session:", 0) == 0 || line.find("rror") != std::string::npos) {

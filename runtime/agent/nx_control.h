@@ -49,7 +49,8 @@ class NxControl {
  private:
   [[nodiscard]] Result<void> write_files(const AttachRequest& request, const User& user);
 
-  Child child_;
+  Child child_;       ///< the process that counts: another one after each resume
+  pid_t group_ = -1;  ///< of all of them
   NxHistory history_;
   AttachRequest request_;
   LineCutter lines_;

@@ -3,25 +3,12 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "runtime/broker/auth/rate_limit.h"
+#include "runtime/broker/credentials.h"
 #include "runtime/broker/directory.h"
 
 namespace panal::broker {
-
-/// What a Basic login names.
-struct Credentials {
-  std::string login;
-  std::string tenant = "default";
-  std::string password;
-
-  [[nodiscard]] std::string name() const { return login + "@" + tenant; }
-};
-
-/// The value of an Authorization header. Errors: EPROTO malformed base64 or no colon; EINVAL
-/// another scheme (Bearer), a login that is empty, too long or holds control characters.
-[[nodiscard]] Result<Credentials> parse_authorization(std::string_view value);
 
 /// Checks passwords on a few threads of their own. An unknown or blocked user costs the same time
 /// as a wrong password and is told the same.

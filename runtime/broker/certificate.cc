@@ -20,7 +20,8 @@ namespace panal::broker {
 namespace {
 
 constexpr int kRsaBits = 3072;
-constexpr long kSeconds10Years = 10L * 365 * 24 * 3600;
+constexpr long kSecondsDay = 24L * 3600;
+constexpr long kSeconds10Years = 10L * 365 * kSecondsDay;
 constexpr std::size_t kMostFileBytes = std::size_t{1} << 20U;
 
 using BioPtr = std::unique_ptr<BIO, decltype(&BIO_free)>;
@@ -119,10 +120,10 @@ Result<Certificate> make_self_signed(const std::string& host_name,
     names += ",DNS:" + host_name;
   }
   for (const auto& address : addresses) names += ",IP:" + address;
-  // An hour back: clients' clocks are not always right.
+  // A day back: clients' clocks are not always right, and ours may be set back.
   const bool made =
       X509_set_version(x509.get(), 2) == 1 &&
-      X509_gmtime_adj(X509_getm_notBefore(x509.get()), -3600) != nullptr &&
+      X509_gmtime_adj(X509_getm_notBefore(x509.get()), -kSecondsDay) != nullptr &&
       X509_gmtime_adj(X509_getm_notAfter(x509.get()), kSeconds10Years) != nullptr &&
       X509_set_pubkey(x509.get(), key.get()) == 1 &&
       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,

@@ -135,6 +135,7 @@ std::vector<Check> run_doctor(const config::Config& config, const Tree& tree) {
     checks.push_back({"privileges", Check::kFailed, "not root: kernel features were not tried",
                       "sudo panal doctor"});
   add(check_cgroups(tree));
+  add(check_apparmor(tree));
   const auto profile = tuning::load_profile(config, config.tuning_profile);
   if (profile)
     add(check_limits(*profile, tree));

@@ -39,6 +39,8 @@ struct Check {
 [[nodiscard]] std::vector<Check> check_limits(const profile::Profile& profile, const Tree& tree);
 /// Cgroup hierarchies and the controllers desktops need; PSI.
 [[nodiscard]] std::vector<Check> check_cgroups(const Tree& tree);
+/// The profile of desktops, where the kernel has AppArmor on; nothing where it has not.
+[[nodiscard]] std::vector<Check> check_apparmor(const Tree& tree);
 /// Memory of the host against the reserve and one desktop.
 [[nodiscard]] Check check_memory(const config::Config& config, const Tree& tree);
 /// How many desktops the ids suffice for: the configured range, else root's line in both texts.

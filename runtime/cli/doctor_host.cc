@@ -7,12 +7,14 @@
 #include <optional>
 
 #include "engine/base/subid.h"
+#include "engine/kernel/apparmor.h"
 #include "engine/kernel/cgroup_layout.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/parent_limit.h"
 #include "engine/kernel/psi.h"
 #include "engine/profile/plan.h"
 #include "runtime/cli/doctor.h"
+#include "runtime/desktop/lxc/config.h"
 
 namespace panal::cli {
 namespace {
@@ -95,6 +97,20 @@ std::vector<Check> check_cgroups(const Tree& tree) {
                     pressure ? "is measured" : pressure.error().message(),
                     pressure ? "" : "boot with psi=1, or use a kernel with CONFIG_PSI"});
   return checks;
+}
+
+std::vector<Check> check_apparmor(const Tree& tree) {
+  switch (kernel::read_apparmor(tree, desktop::lxc::kAppArmorProfile)) {
+    case kernel::AppArmorState::kOff: return {};
+    case kernel::AppArmorState::kLoaded:
+      return {{"AppArmor", Check::kOk, "desktops have a profile of their own", {}}};
+    case kernel::AppArmorState::kNotLoaded: break;
+  }
+  return {{"AppArmor", Check::kWarning,
+           fmt::format("profile {} is not loaded: desktops run without one",
+                       desktop::lxc::kAppArmorProfile),
+           "install Panal (cmake --install), apparmor_parser -r /etc/apparmor.d/panal-desktop, "
+           "systemctl restart panal"}};
 }
 
 Check check_memory(const config::Config& config, const Tree& tree) {

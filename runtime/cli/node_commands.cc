@@ -69,6 +69,8 @@ void add_node_commands(CLI::App& app, CommandLine& line) {
   const auto up_options = std::make_shared<UpOptions>();
   up_command->add_flag("--wait", up_options->wait, "also wait until all wanted desktops run");
   up_command->add_flag("--dry-run", up_options->dry_run, "say what would be done, change nothing");
+  up_command->add_flag("--prepare", up_options->prepare,
+                       "make what is missing, start nothing (panal.service does this first)");
   const auto image = std::make_shared<std::vector<std::string>>();
   auto* first = up_command->add_option("--first-desktop", *image,
                                        "also make image (default: icewm), user and desktop");

@@ -12,6 +12,7 @@
 #include "runtime/cli/host_setup.h"
 #include "runtime/cli/node_state.h"
 #include "runtime/cli/supervisor/services.h"
+#include "runtime/cli/supervisor/systemd.h"
 
 namespace panal::cli {
 namespace {
@@ -71,11 +72,21 @@ ExitCode ensure_supervisor(Shell& shell) {
     say(shell, "supervisor runs already");
     return ExitCode::kOk;
   }
-  say(shell, "starting the supervisor");
-  PANAL_CLI_TRY(shell, supervisor::start_detached(shell.config, shell.config_file));
+  const bool systemd = supervisor::systemd_keeps(shell.config_file);
+  if (systemd) {
+    say(shell, "starting panal.service");
+    PANAL_CLI_TRY(shell, supervisor::start_unit());
+  } else {
+    say(shell, "starting the supervisor");
+    PANAL_CLI_TRY(shell, supervisor::start_detached(shell.config, shell.config_file));
+  }
   const auto deadline = Clock::now() + std::chrono::seconds(10);
   while (!service_process(shell.config, "supervisor")) {
     if (Clock::now() >= deadline) {
+      if (systemd) {
+        return shell.refuse(ExitCode::kFailed,
+                            "the supervisor did not start; journalctl -u panal says why");
+      }
       return with_log(shell, ExitCode::kFailed, "the supervisor did not start",
                       supervisor::log_file(shell.config, "supervisor"));
     }
@@ -121,7 +132,10 @@ ExitCode up(Shell& shell, const UpOptions& options) {
     const std::string plan = describe_host_plan(shell.config);
     shell.out << plan;
     if (!service_process(shell.config, "supervisor")) {
-      shell.out << "would start the supervisor, and it the database, panald and the broker\n";
+      shell.out
+          << (supervisor::systemd_keeps(shell.config_file)
+                  ? "would start panal.service, and it the database, panald and the broker\n"
+                  : "would start the supervisor, and it the database, panald and the broker\n");
     } else if (plan.empty()) {
       shell.out << "all is there already\n";
     }
@@ -130,7 +144,9 @@ ExitCode up(Shell& shell, const UpOptions& options) {
   if (geteuid() != 0) {
     return shell.refuse(ExitCode::kNotAllowed, "panal up needs root: run it with sudo");
   }
-  if (const auto code = check_port(shell); code != ExitCode::kOk) return code;
+  if (!options.prepare) {
+    if (const auto code = check_port(shell); code != ExitCode::kOk) return code;
+  }
   const auto prepared =
       prepare_host(shell.config, [&shell](const std::string& text) { say(shell, text); });
   if (!prepared) {
@@ -138,6 +154,7 @@ ExitCode up(Shell& shell, const UpOptions& options) {
                         fmt::format("this host could not be prepared: {}; panal doctor says more",
                                     sentence_of(prepared.error())));
   }
+  if (options.prepare) return ExitCode::kOk;
   if (const auto code = ensure_supervisor(shell); code != ExitCode::kOk) return code;
   const bool private_database = shell.config.database_url.empty();
   ExitCode code = await_service(shell, private_database ? supervisor::kPostgres : "database",

@@ -9,6 +9,7 @@ namespace panal::cli {
 struct UpOptions {
   bool wait = false;  ///< also until every wanted desktop of this node runs
   bool dry_run = false;
+  bool prepare = false;  ///< only what is there before the first program starts
   bool first_desktop = false;
   std::string image = "icewm";
 };

@@ -35,6 +35,7 @@ class Pump {
  public:
   Pump(TlsConnection& server, int local, std::string early) : server_(server), local_(local) {
     down_.buffer = std::move(early);
+    server_spoke_ = !down_.buffer.empty();
   }
 
   Result<PumpEnd> run(int stop_fd) {
@@ -52,7 +53,8 @@ class Pump {
 
  private:
   [[nodiscard]] PumpEnd server_end() const {
-    return server_lost_ ? PumpEnd::kServerLost : PumpEnd::kServerClosed;
+    if (server_lost_) return PumpEnd::kServerLost;
+    return server_spoke_ ? PumpEnd::kServerClosed : PumpEnd::kServerRefused;
   }
 
   /// Server to local, as far as it goes now.
@@ -91,6 +93,7 @@ class Pump {
       }
       read_wants_write_ = got->state == Io::kWantWrite;
       if (got->state != Io::kDone) return {};
+      server_spoke_ = true;
     }
   }
 
@@ -154,6 +157,7 @@ class Pump {
   bool farewell_over_ = false;
   bool server_ended_first_ = false;
   bool server_lost_ = false;
+  bool server_spoke_ = false;
 };
 
 }  // namespace

@@ -9,7 +9,8 @@
 namespace panal::client {
 
 /// Why a pump ended. Lost: the server went without a good-bye (it was killed, or the link was cut).
-enum class PumpEnd { kServerClosed, kServerLost, kLocalClosed, kStopped };
+/// Refused: it said good-bye without having sent a byte: no session was behind it.
+enum class PumpEnd { kServerClosed, kServerLost, kServerRefused, kLocalClosed, kStopped };
 
 /// Carries bytes both ways between the server and a local stream socket, with at most 64 KiB in
 /// flight each way; an end of one direction is passed on and the other goes on (half-close).

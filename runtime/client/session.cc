@@ -180,6 +180,9 @@ Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int sto
   proxy->close_stream();
   if (!end) return broken("the session broke off: " + end.error().message());
   if (*end == PumpEnd::kStopped) return {};
+  // nxproxy's own end only follows from it.
+  if (*end == PumpEnd::kServerRefused)
+    return broken("the desktop's session did not take the connection");
   const auto status = proxy->wait(std::chrono::seconds(3));
   if (std::string words = end_of_session(*end, status, *proxy); !words.empty())
     return broken(std::move(words));

@@ -82,17 +82,19 @@ std::string libpq_quoted(const std::string& value) {
 }
 
 /// build/<preset>/bin/panal in a source tree: its own files, so that nothing needs installing.
-std::string shipped_dir(const std::string& in_source_tree, const std::string& installed) {
-  std::string directory = program_dir();
-  for (int level = 0; level < 3; ++level) {
-    const auto slash = directory.rfind('/');
-    if (slash == std::string::npos) break;
-    directory.resize(slash);
+/// <prefix>/lib/panal/panal: those installed with it.
+std::string shipped_dir(const std::string& in_tree, const std::string& installed) {
+  const auto above = [](std::string directory, int levels) {
+    for (; levels > 0 && directory.find('/') != std::string::npos; --levels)
+      directory.resize(directory.rfind('/'));
+    return directory;
+  };
+  for (const std::string& found : {above(program_dir(), 3) + "/" + in_tree,
+                                   above(program_dir(), 2) + "/share/panal/" + installed}) {
+    struct stat status{};
+    if (stat(found.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return found;
   }
-  directory += in_source_tree;
-  struct stat status{};
-  const bool there = stat(directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-  return there ? directory : installed;
+  return "/usr/share/panal/" + installed;
 }
 
 }  // namespace
@@ -106,12 +108,19 @@ std::string program_dir() {
   return program.substr(0, program.rfind('/'));
 }
 
-std::string default_recipes_dir() {
-  return shipped_dir("/recipes", "/usr/share/panal/recipes");
-}
+std::string default_recipes_dir() { return shipped_dir("recipes", "recipes"); }
 
-std::string default_profiles_dir() {
-  return shipped_dir("/engine/profile", "/usr/share/panal/profiles");
+std::string default_profiles_dir() { return shipped_dir("engine/profile", "profiles"); }
+
+std::string default_cgroup_parent(const std::string& cgroup_root) {
+  // runtime/systemd/panal-desktops.service: Slice= and Delegate=.
+  const std::string delegated = "panal.slice/panal-desktops.service";
+  for (const char* hierarchy : {"/", "/unified/"}) {
+    struct stat status{};
+    if (stat((cgroup_root + hierarchy + delegated).c_str(), &status) == 0)
+      return delegated + "/panal";
+  }
+  return "panal";
 }
 
 std::string Config::database_conninfo(const std::string& role) const {

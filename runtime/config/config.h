@@ -26,7 +26,8 @@ struct Config {
   std::string profiles_dir;  ///< default: beside the program, else /usr/share/panal/profiles
 
   // [cgroup]
-  std::string cgroup_parent = "panal";     ///< path below each hierarchy's root
+  std::string cgroup_parent = "panal";     ///< path below each hierarchy's root; parse()
+                                           ///< begins with default_cgroup_parent()
   std::uint64_t memory_reserve_bytes = 0;  ///< kept for the host; 0: max(1 GiB, 10 % of RAM)
   std::uint64_t memory_limit_bytes = 0;  ///< the parent group's limit; 0: computed from the reserve
 
@@ -96,6 +97,9 @@ inline constexpr const char* kDefaultConfigFile = "/etc/panal/panal.toml";
 [[nodiscard]] std::string default_recipes_dir();
 /// ../../../engine/profile likewise.
 [[nodiscard]] std::string default_profiles_dir();
+/// "panal", or below the group that systemd has handed over to Panal, where panal-desktops.service
+/// is active: groups outside of it are systemd's. `cgroup_root`: where the hierarchies are mounted.
+[[nodiscard]] std::string default_cgroup_parent(const std::string& cgroup_root);
 
 /// The effective values as TOML text that parse() accepts (`panal config`).
 [[nodiscard]] std::string print(const Config& config);

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <set>
 
+#include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
 #include "runtime/config/schema.h"
 
@@ -259,6 +260,7 @@ Result<Config> parse(const std::string& text, const std::string& file) {
                                     printable(problem.description(), 300)));
   }
   Config config;
+  config.cgroup_parent = default_cgroup_parent(kernel_paths::kSysFsCgroup);
   Reader reader(table, file);
   visit_keys(reader, config);
   reader.check_unknown();

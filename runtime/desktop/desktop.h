@@ -26,6 +26,19 @@ struct UserRecord {
   std::string keyboard = "pc105/us";
 };
 
+/// How a desktop's processes offer their memory for sharing. Both are fixed at exec and inherited
+/// by everything inside: the kernel lets nobody else change them later.
+struct MemorySharing {
+  /// Anonymous pages may be merged with equal ones of other desktops (prctl(2)
+  /// PR_SET_MEMORY_MERGE, Linux 6.4). Merging is observable: docs/threat-model.md.
+  bool merge = false;
+  /// Programs get the same addresses in each desktop, so that pages full of pointers are equal
+  /// (personality(2) ADDR_NO_RANDOMIZE). Weakens exploit mitigation inside.
+  bool fixed_addresses = false;
+
+  [[nodiscard]] bool operator==(const MemorySharing&) const = default;
+};
+
 /// Everything needed to start a desktop on this node.
 struct DesktopSpec {
   DesktopId id = 0;
@@ -38,6 +51,7 @@ struct DesktopSpec {
   UserRecord user;
   IdRange ids;
   Limits limits;
+  MemorySharing sharing;
 };
 
 /// A desktop that runs: its init, held so that it cannot be mistaken for another.

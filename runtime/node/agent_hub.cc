@@ -25,6 +25,8 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::uint64_t kMostIdleMs = std::uint64_t{1} << 42U;
+/// What an agent may say it is at: ours count on from there, and brokers know them as signed.
+constexpr std::uint64_t kMostAttach = std::uint64_t{1} << 62U;
 
 /// A worker's request, done on the loop's thread; `Work` returns a value.
 std::string socket_name() {
@@ -179,10 +181,14 @@ void AgentHub::on_frame(const DeskPtr& desk, const Frame& frame) {
   if (frame.verb == "session" || frame.verb == "status") {
     const auto session =
         agent::parse_session_state(frame.get(frame.verb == "session" ? "state" : "session"));
+    const bool ends = session == SessionState::kEnded && state.session != SessionState::kEnded;
     if (session) state.session = *session;
     if (const auto idle = frame.number("idle_ms", kMostIdleMs)) state.idle_ms = *idle;
     if (frame.verb == "session") {
       state.reason = printable(frame.get("reason"), 300);
+      if (ends)
+        log_->info("session_ended",
+                   {{"desktop", kernel_name(desk->spec.id)}, {"why", state.reason}});
       state.idle_ms = 0;
       changed(desk);
     } else if (desk->admitted) {
@@ -225,8 +231,7 @@ void AgentHub::on_hello(const DeskPtr& desk, const Frame& frame) {
   desk->state.connected = true;
   if (const auto session = agent::parse_session_state(frame.get("session")))
     desk->state.session = *session;
-  // Half of the range: a hostile agent must not make ours wrap.
-  if (const auto attach = frame.number("attach", UINT64_MAX / 2))
+  if (const auto attach = frame.number("attach", kMostAttach))
     desk->state.attach = std::max(desk->state.attach, *attach);
   welcome(desk);
   changed(desk);

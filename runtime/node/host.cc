@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "engine/kernel/namespaces.h"
+#include "runtime/desktop/lxc/config.h"
 
 namespace panal::node {
 
@@ -44,9 +45,11 @@ Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Pro
   spawner.network_namespace = config.net_namespace_file();  // it inherits the mount namespace
   spawner.spawners = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 64U));
   PANAL_ASSIGN(host->spawners_, desktop::lxc::SpawnerPool::open(std::move(spawner), log));
-  host->containers_.emplace(
-      *host->spawners_,
-      desktop::lxc::LxcOptions{programs.agent, config.cgroup_parent, config.run_dir + "/lxc"});
+  const std::string apparmor = desktop::lxc::apparmor_profile(host->tree_);
+  if (!apparmor.empty()) log->info("apparmor", {{"desktops", apparmor}});
+  host->containers_.emplace(*host->spawners_,
+                            desktop::lxc::LxcOptions{programs.agent, config.cgroup_parent,
+                                                     config.run_dir + "/lxc", apparmor});
   return host;
 }
 

@@ -103,11 +103,11 @@ std::string HostOperations::why_ended(DesktopId id) {
       kernel::Cgroup::open(parts_.cgroups, config_.cgroup_parent + "/" + kernel_name(id));
   if (group) {
     const auto statistics = group->statistics();
-    if (statistics && statistics->oom_kills.value_or(0) > 0)
+    if (statistics && statistics->memory && statistics->memory->oom_kills > 0)
       return fmt::format(
           "its init ended; {} of its processes were killed for want of memory "
           "(its limit is {} MiB)",
-          *statistics->oom_kills, config_.desktop_memory_bytes >> 20U);
+          statistics->memory->oom_kills, config_.desktop_memory_bytes >> 20U);
   }
   return "its init ended";
 }

@@ -13,18 +13,17 @@ namespace {
 
 constexpr std::uint64_t kIdleMs = 5 * 60 * 1000;
 
-json group_json(const kernel::CgroupStatistics& use) {
-  json out;
-  const auto add = [&out](const char* key, const std::optional<std::uint64_t>& value) {
-    if (value) out[key] = *value;
-  };
-  add("memory_bytes", use.memory_bytes);
-  add("anon_bytes", use.anon_bytes);
-  add("file_bytes", use.file_bytes);
-  add("swap_bytes", use.swap_bytes);
-  add("cpu_ns", use.cpu_ns);
-  add("processes", use.pids);
-  add("oom_kills", use.oom_kills);
+json group_json(const GroupUsage& use) {
+  json out = json::object();
+  if (use.memory) {
+    out["memory_bytes"] = use.memory->usage_bytes;
+    out["anon_bytes"] = use.memory->anon_bytes;
+    out["file_bytes"] = use.memory->file_bytes;
+    out["swap_bytes"] = use.memory->swap_bytes;
+    out["oom_kills"] = use.memory->oom_kills;
+  }
+  if (use.cpu) out["cpu_ns"] = use.cpu->usage_ns;
+  if (use.pids) out["processes"] = *use.pids;
   return out;
 }
 
@@ -58,8 +57,8 @@ json statistics(Host& host, const std::string& cgroup_parent, const Reconciler& 
     about["mem_total_bytes"] = memory->total;
     about["mem_available_bytes"] = memory->available;
   }
-  if (const auto use = host.parent().statistics(); use && use->memory_bytes)
-    about["parent_memory_bytes"] = *use->memory_bytes;
+  if (const auto use = host.parent().statistics(); use && use->memory)
+    about["parent_memory_bytes"] = use->memory->usage_bytes;
   if (const auto limit = host.limit().update()) about["parent_limit_bytes"] = *limit;
   const std::pair<const char*, kernel::PressureResource> resources[] = {
       {"psi_cpu", kernel::PressureResource::kCpu},

@@ -1,6 +1,7 @@
 #include "runtime/session/nx_log.h"
 
 #include <array>
+#include <charconv>
 
 namespace panal::session {
 namespace {
@@ -29,6 +30,16 @@ std::optional<NxEvent> parse_nx_log(std::string_view line) {
     if (line.substr(0, prefix.text.size()) == prefix.text) return prefix.event;
   }
   return std::nullopt;
+}
+
+std::optional<pid_t> parse_heir(std::string_view line) {
+  constexpr std::string_view kPrefix = "panal: nxagent goes on as ";
+  if (line.substr(0, kPrefix.size()) != kPrefix) return std::nullopt;
+  line.remove_prefix(kPrefix.size());
+  pid_t pid = 0;
+  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), pid);
+  if (error != std::errc{} || end != line.data() + line.size() || pid <= 1) return std::nullopt;
+  return pid;
 }
 
 }  // namespace panal::session

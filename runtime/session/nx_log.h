@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string_view>
 
@@ -20,5 +22,8 @@ enum class NxEvent {
 /// arrives through a pipe the moment a state changes, where the `state=` file would have to be
 /// polled and goes stale when nxagent is killed.
 [[nodiscard]] std::optional<NxEvent> parse_nx_log(std::string_view line);
+
+/// The process that goes on as nxagent after a resume, as guard/resume_guard.cc says it.
+[[nodiscard]] std::optional<pid_t> parse_heir(std::string_view line);
 
 }  // namespace panal::session

@@ -150,11 +150,13 @@ Result<void> PgStore::set_desired(DesktopId id, Desired desired, const std::stri
     std::string node = rows.text(0, 1);
     if (node.empty()) {
       // The living node with the fewest desktops; where none lives, the one that lived last will
-      // find the request when it is back.
+      // find the request when it is back. A node seen in the future has been dead since before
+      // the clock was set back.
       PANAL_ASSIGN(auto nodes,
                    database_.run(what,
                                  "SELECT n.name FROM nodes n ORDER BY"
-                                 " n.seen > now() - interval '90 seconds' DESC,"
+                                 " n.seen BETWEEN now() - interval '90 seconds'"
+                                 " AND now() + interval '90 seconds' DESC,"
                                  " (SELECT count(*) FROM desktops d WHERE d.node = n.name AND"
                                  "  d.desired = 'running'), n.seen DESC, n.name LIMIT 1"));
       if (nodes.empty())

@@ -18,11 +18,12 @@ Result<std::int64_t> PgStore::begin_session(DesktopId desktop, const std::string
 
 Result<void> PgStore::end_session(std::int64_t session, std::uint64_t bytes_up,
                                   std::uint64_t bytes_down, const std::string& reason) {
-  return change("end a session", "session " + std::to_string(session),
-                "UPDATE sessions SET ended = now(), bytes_up = $2, bytes_down = $3,"
-                " end_reason = $4 WHERE id = $1",
-                {parameter(session), std::to_string(bytes_up), std::to_string(bytes_down),
-                 printable(reason, 512)});
+  return change(
+      "end a session", "session " + std::to_string(session),
+      "UPDATE sessions SET ended = greatest(now(), started), bytes_up = $2, bytes_down = $3,"
+      " end_reason = $4 WHERE id = $1",
+      {parameter(session), std::to_string(bytes_up), std::to_string(bytes_down),
+       printable(reason, 512)});
 }
 
 Result<void> PgStore::audit(const std::string& actor, const std::string& action,

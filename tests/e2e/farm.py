@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("PANAL_BIN_DIR", SOURCE / "build/dev/bin"))
@@ -23,7 +24,12 @@ class Failed(Exception):
     pass
 
 
+_said = "nothing"  # the newest line of say()
+
+
 def say(text):
+    global _said
+    _said = text
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 
@@ -134,6 +140,12 @@ class Screen:
         self.manager = subprocess.Popen(
             ["openbox"], env=self.environment, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+        )
+        # nxagent's window, mapped while a window manager starts, was left unmapped by the two of them.
+        wait_for(
+            "the window manager",
+            lambda: "window id" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK").stdout,
+            60,
         )
 
     def run(self, *command, **more):
@@ -247,11 +259,36 @@ def leftovers(node):
     return found
 
 
-def ended_clean(node, down):
-    """Whether `panal down` (its CompletedProcess) went well and left nothing; says what it did."""
+def conduct(name, node, scenario, before_down=(), after_down=()):
+    """Runs a scenario and takes its node down. Returns the exit status; the last line printed says
+    how it went, and where and why it failed: tests/e2e/run repeats it at its own end."""
+    faults = []
+    try:
+        scenario()
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, show the node's logs
+        traceback.print_exc()
+        print(node.logs(), flush=True)
+        words = f"{error}".strip().splitlines() or [""]
+        faults.append(f"after \"{_said}\": {type(error).__name__}: {words[0]}")
+    for step in (*before_down, lambda: take_down(node, after_down)):
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - the node comes down whatever happened before
+            traceback.print_exc()
+            faults.append(f"{type(error).__name__}: {error}")
+    print(f"e2e {name}: " + (f"failed: {'; '.join(faults)}" if faults else "passed"), flush=True)
+    return 1 if faults else 0
+
+
+def take_down(node, after=()):
+    """panal down, which must leave nothing."""
+    down = node.panal("down", check=False)
+    for step in after:
+        step()
     rest = leftovers(node)
     if down.returncode != 0:
         say(f"panal down: exit {down.returncode}\n{down.stdout}\n{down.stderr}")
     if rest:
         say("left after panal down:\n  " + "\n  ".join(rest))
-    return down.returncode == 0 and not rest
+    if down.returncode != 0 or rest:
+        raise Failed(f"panal down ended with {down.returncode} and left {len(rest)} things")

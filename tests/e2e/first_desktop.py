@@ -7,9 +7,9 @@ import argparse
 import os
 import pathlib
 import sys
-import traceback
+import time
 
-from farm import Client, Failed, Node, Screen, ended_clean, say, wait_for
+from farm import Client, Failed, Node, Screen, conduct, say, wait_for
 
 # What the session starts beside the image's own programs: one terminal that keeps what is typed.
 TYPED = "typed.txt"
@@ -166,12 +166,23 @@ def warm(node, screen, image, pictures, account):
     shape = screen.wait_painted(pictures / f"{image}-warm.png", 30)
     if abs(shape[3] - 1100) > 40 or abs(shape[4] - 640) > 60:
         raise Failed(f"asked for 1100x640, the window is {shape[3]}x{shape[4]}")
-    screen.click(shape[1] + 150, shape[2] + 110)
-    screen.run("xdotool", "windowactivate", "--sync", shape[0])
-    # The key right of L: a semicolon on this screen's American keyboard, an enye on the Spanish.
-    screen.run("xdotool", "key", "47")
-    screen.run("xdotool", "key", "Return")
-    wait_for("an enye", lambda: typed.read_text() == "\u00f1\n", 30)
+
+    def enye_arrives():
+        screen.click(shape[1] + 150, shape[2] + 110)
+        screen.run("xdotool", "windowactivate", "--sync", shape[0])
+        # The key right of L: a semicolon on this screen's American keyboard, an enye on the
+        # Spanish. A window that is just being painted may miss it.
+        screen.run("xdotool", "key", "47")
+        screen.run("xdotool", "key", "Return")
+        time.sleep(1)
+        return "\u00f1\n" in typed.read_text()
+
+    try:
+        wait_for("an enye", enye_arrives, 30)
+    except Failed as error:
+        raise Failed(f"{error}; typed so far: {typed.read_text()!r}") from None
+    if ";" in typed.read_text():
+        raise Failed(f"the keyboard came late: {typed.read_text()!r}")
     screen.shot(pictures / f"{image}-warm.png")
     client.close()
 
@@ -195,20 +206,10 @@ def main():
     options.pictures.mkdir(parents=True, exist_ok=True)
     node = Node()
     screen = Screen()
-    status = 0
-    try:
-        life(node, screen, options.image, options.pictures)
-    except Exception:  # noqa: BLE001 - whatever went wrong, show the node's logs
-        traceback.print_exc()
-        print(node.logs())
-        status = 1
-    finally:
-        down = node.panal("down", check=False)
-        screen.close()
-    if not ended_clean(node, down):
-        status = 1
-    print(f"e2e {options.image}: {'failed' if status else 'passed'}")
-    return status
+    failed = options.pictures / f"{options.image}-end.png"
+    return conduct(options.image, node,
+                   lambda: life(node, screen, options.image, options.pictures),
+                   before_down=[lambda: screen.shot(failed)], after_down=[screen.close])
 
 
 if __name__ == "__main__":

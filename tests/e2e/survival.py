@@ -14,9 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 
-from farm import BIN, Client, Failed, Node, Screen, ended_clean, say, wait_for
+from farm import BIN, Client, Failed, Node, Screen, conduct, say, wait_for
 
 PASSWORD = "correct horse 7"
 STARTUP = """#!/bin/sh
@@ -688,6 +687,24 @@ SCENARIOS = (kill_panald, readopt_time, kill_supervisor, kill_broker_worker, kil
              reboot)
 
 
+def run_all(farm, options):
+    farm.set_up(options.desktops)
+    farm.connect_all()
+    for seat in farm.seats:
+        seat.type("hello")
+    for scenario in SCENARIOS:
+        name = scenario.__name__
+        if name not in options.only:
+            continue
+        began = time.monotonic()
+        say(f"{name}: {scenario.__doc__.splitlines()[0]}")
+        note = scenario(farm, options)
+        farm.wait_well()
+        farm.nothing_left()
+        note = f"; {note}" if note else ""
+        say(f"{name}: passed in {time.monotonic() - began:.1f} s{note}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--image", default="icewm")
@@ -699,38 +716,7 @@ def main():
     say(f"survival: {options.desktops} desktops, {options.points} random points, "
         f"seed {options.seed}")
     farm = Farm(options.image)
-    failed = []
-    name = "set up"
-    try:
-        farm.set_up(options.desktops)
-        farm.connect_all()
-        for seat in farm.seats:
-            seat.type("hello")
-        for scenario in SCENARIOS:
-            name = scenario.__name__
-            if name not in options.only:
-                continue
-            began = time.monotonic()
-            say(f"{name}: {scenario.__doc__.splitlines()[0]}")
-            note = scenario(farm, options)
-            farm.wait_well()
-            farm.nothing_left()
-            note = f"; {note}" if note else ""
-            say(f"{name}: passed in {time.monotonic() - began:.1f} s{note}")
-    except Exception:  # noqa: BLE001 - whatever went wrong, show the node's logs
-        traceback.print_exc()
-        print(farm.node.logs())
-        failed.append(name)
-    finally:
-        try:
-            farm.close()
-        except Exception:  # noqa: BLE001 - the node comes down whatever happened to the screens
-            traceback.print_exc()
-        down = farm.node.panal("down", check=False)
-    if not ended_clean(farm.node, down):
-        failed.append("down")
-    print(f"e2e survival: {'failed: ' + ', '.join(failed) if failed else 'passed'}")
-    return 1 if failed else 0
+    return conduct("survival", farm.node, lambda: run_all(farm, options), before_down=[farm.close])
 
 
 if __name__ == "__main__":

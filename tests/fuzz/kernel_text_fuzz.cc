@@ -1,41 +1,156 @@
-// Kernel files: no text may crash a parser. The first byte chooses which.
+// Kernel files: no text may crash a parser. The first byte says which file it is
+// (tests/fuzz/seeds).
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "engine/kernel/apparmor.h"
 #include "engine/kernel/cgroup_layout.h"
 #include "engine/kernel/cgroup_stat.h"
+#include "engine/kernel/cpu_times.h"
+#include "engine/kernel/flat_keyed.h"
+#include "engine/kernel/io_stat.h"
+#include "engine/kernel/ksm.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/mountinfo.h"
+#include "engine/kernel/oom_score.h"
+#include "engine/kernel/page_map.h"
 #include "engine/kernel/psi.h"
+#include "engine/kernel/smaps.h"
+#include "engine/kernel/swaps.h"
+#include "engine/kernel/sysctl.h"
+#include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
+#include "runtime/cli/supervisor/pid_file.h"
+
+namespace {
+
+using namespace panal::kernel;
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+// Cut in two at the first zero byte: for parsers of two texts.
+std::pair<std::string_view, std::string_view> halves(std::string_view text) {
+  const std::size_t at = text.find('\0');
+  return {text.substr(0, at), at == text.npos ? std::string_view{} : text.substr(at + 1)};
+}
+
+void smaps_in_pieces(std::string_view text) {
+  // However it is cut, the outcome is the same.
+  const auto [size_text, rest] = halves(text);
+  const std::size_t size = size_text.size() % 61 + 1;
+  SmapsParser whole;
+  SmapsParser pieces;
+  bool whole_fine = whole.feed(rest).has_value();
+  bool pieces_fine = true;
+  for (std::size_t at = 0; at < rest.size() && pieces_fine; at += size)
+    pieces_fine = pieces.feed(rest.substr(at, size)).has_value();
+  require(whole_fine == pieces_fine);
+  if (!whole_fine) return;
+  require(whole.finish().has_value() == pieces.finish().has_value());
+  require(whole.take() == pieces.take());
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace panal::kernel;
-  if (size == 0) return 0;
+  if (size == 0) return -1;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 6) {
-    case 0: {
+  switch (data[0]) {
+    case 'm': {
       const auto entries = parse_mountinfo(text);
       if (!entries) break;
-      for (const MountEntry& entry : *entries)
-        if (entry.mount_point.empty()) std::abort();
+      for (const MountEntry& entry : *entries) require(!entry.mount_point.empty());
       break;
     }
-    case 1: {
-      const std::size_t half = text.find('\0');
-      const auto layout = parse_cgroup_layout(
-          text.substr(0, half), half == text.npos ? std::string_view{} : text.substr(half + 1));
-      if (layout && layout->mounts.empty()) std::abort();
+    case 'c': {
+      const auto [mountinfo, cgroups] = halves(text);
+      const auto layout = parse_cgroup_layout(mountinfo, cgroups);
+      if (layout) require(!layout->mounts.empty());
       break;
     }
-    case 2: {
+    case 'p': {
       const auto pressure = parse_psi(text);
-      if (pressure && !(pressure->some.avg10_percent >= 0)) std::abort();
+      if (pressure) require(pressure->some.avg10_percent >= 0);
       break;
     }
-    case 3: (void)parse_meminfo(text); break;
-    case 4: (void)parse_zram_mm_stat(text); break;
-    default: (void)parse_flat_keyed(text); break;
+    case 'i': (void)parse_meminfo(text); break;
+    case 'z': (void)parse_zram_mm_stat(text); break;
+    case 'k': (void)find_flat_keyed(text, "anon"); break;
+    case 'v': (void)parse_vmstat(text); break;
+    case '1': {
+      panal::MemoryStatistics memory;
+      (void)parse_memory_stat(text, 1, memory);
+      (void)parse_memory_events(text, 1, memory);
+      break;
+    }
+    case '2': {
+      panal::MemoryStatistics memory;
+      (void)parse_memory_stat(text, 2, memory);
+      (void)parse_memory_events(text, 2, memory);
+      break;
+    }
+    case 'u': {
+      panal::GroupCpu cpu;
+      (void)parse_cpu_stat(text, cpu);
+      break;
+    }
+    case 't': (void)parse_cpu_times(text, 100); break;
+    case 'o': (void)parse_io_stat(text); break;
+    case 'b': {
+      const auto [bytes, operations] = halves(text);
+      (void)parse_blkio(bytes, operations);
+      break;
+    }
+    case 'w': {
+      const auto swaps = parse_swaps(text);
+      if (!swaps) break;
+      for (const panal::SwapDevice& device : *swaps)
+        require(device.priority >= -32768 && device.priority <= 32768 && !device.path.empty());
+      break;
+    }
+    case 'K': {
+      const auto [stat, merging] = halves(text);
+      (void)parse_ksm_stat(stat, merging);
+      break;
+    }
+    case 'd': {
+      (void)is_kernel_thread(text, "ksmd");
+      (void)parse_schedstat(text);
+      break;
+    }
+    case 'r': (void)parse_smaps_rollup(text); break;
+    case 'S': smaps_in_pieces(text); break;
+    case 'O': {
+      const auto score = parse_oom_score_adj(text);
+      if (score) require(*score >= -1000 && *score <= 1000);
+      break;
+    }
+    case 'P': {
+      std::vector<std::uint64_t> entries(text.size() / sizeof(std::uint64_t));
+      if (!entries.empty())
+        std::memcpy(entries.data(), text.data(), entries.size() * sizeof(std::uint64_t));
+      PageMap map;
+      add_page_entries(entries, 0x10000, map);
+      std::uint64_t bytes = 0;
+      for (const AddressRange& range : map.present) bytes += range.bytes;
+      require(bytes == map.present_bytes);
+      break;
+    }
+    case 'a': (void)lists_profile(text, "panal-desktop"); break;
+    case 's': (void)panal::supervisor::parse_start_ticks(text); break;
+    case 'y': {
+      const auto path = sysctl_path(std::string(text));
+      if (path) require(path->rfind("sys/", 0) == 0 && path->find("/../") == path->npos);
+      break;
+    }
+    default: return -1;
   }
   return 0;
 }

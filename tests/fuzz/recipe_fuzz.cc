@@ -1,5 +1,6 @@
 /// Recipes come from operators, manifests and dpkg's status file out of images others made: any
-/// bytes give a value or an error, and what is accepted cannot break out of the build's script.
+/// bytes give a value or an error, and what is accepted cannot break out of the build's script. The
+/// first byte says which it is (tests/fuzz/seeds): recipe, manifest, or what a build prints.
 
 #include <cstdint>
 #include <cstdlib>
@@ -12,10 +13,10 @@
 using namespace panal::storage;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
+  if (size == 0) return -1;
   const std::string text(reinterpret_cast<const char*>(data + 1), size - 1);
-  switch (data[0] % 3) {
-    case 0:
+  switch (data[0]) {
+    case 'r':
       if (const auto recipe = parse_recipe(text, "fuzz.toml")) {
         if (digest(*recipe).size() != 64) std::abort();
         for (const auto& word : mmdebstrap::arguments(*recipe, {}))
@@ -26,13 +27,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
           std::abort();
       }
       break;
-    case 1:
+    case 'm':
       if (const auto manifest = parse_manifest(text, "manifest.json")) {
         const auto again = parse_manifest(print_manifest(*manifest), "again");
         if (!again) std::abort();
       }
       break;
-    default:
+    case 'b': {
       (void)mmdebstrap::parse_dpkg_status(text);
       mmdebstrap::Progress progress;
       std::size_t begin = 0;
@@ -43,6 +44,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (end == std::string::npos) break;
         begin = end + 1;
       }
+      break;
+    }
+    default: return -1;
   }
   return 0;
 }

@@ -63,12 +63,18 @@ Result<std::string> hash_password(std::string_view password, Cost cost) {
   return std::string(encoded.data());
 }
 
-Result<bool> verify_password(const std::string& hash, std::string_view password) {
+Result<Cost> cost_of(std::string_view hash) {
   if (!hash.starts_with("$argon2id$")) return fail(EPROTO, "password hash: not an argon2id hash");
-  // Read before argon2 allocates what the string asks for.
-  PANAL_TRY(parameter(hash, "$m=", kMostMemoryKib));
-  PANAL_TRY(parameter(hash, ",t=", kMostPasses));
+  Cost cost;
+  PANAL_ASSIGN(cost.memory_kib, parameter(hash, "$m=", kMostMemoryKib));
+  PANAL_ASSIGN(cost.passes, parameter(hash, ",t=", kMostPasses));
   PANAL_TRY(parameter(hash, ",p=", kMostLanes));
+  return cost;
+}
+
+Result<bool> verify_password(const std::string& hash, std::string_view password) {
+  // Before argon2 allocates what the string asks for.
+  PANAL_TRY(cost_of(hash));
   if (password.empty() || password.size() > kPasswordBytes) return false;
   const int code = argon2id_verify(hash.c_str(), password.data(), password.size());
   if (code == ARGON2_OK) return true;

@@ -22,9 +22,13 @@ struct Cost {
 /// randomness.
 [[nodiscard]] Result<std::string> hash_password(std::string_view password, Cost cost = {});
 
+/// What a PHC string of argon2id asks for. Errors: EPROTO when it is none, or asks for more than
+/// 1 GiB, 64 passes or 16 lanes (a row somebody tampered with).
+[[nodiscard]] Result<Cost> cost_of(std::string_view hash);
+
 /// Whether `password` belongs to `hash` (a PHC string of argon2id). False for a wrong password, an
-/// empty one and one past kPasswordBytes; errors: EPROTO when `hash` is no argon2id hash or asks
-/// for more than 1 GiB or 64 passes (a row somebody tampered with).
+/// empty one and one past kPasswordBytes; errors: EPROTO when `hash` is no argon2id hash or one
+/// that cost_of() refuses; ENOMEM.
 [[nodiscard]] Result<bool> verify_password(const std::string& hash, std::string_view password);
 
 /// Equality in a time that depends on the lengths only.

@@ -119,7 +119,7 @@ Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
   const std::string empty = options_.lxc_path + "/empty";
   PANAL_ASSIGN(const std::string text,
                render_config(spec, ConfigSite{options_.agent_program, options_.cgroup_parent,
-                                              seccomp, empty}));
+                                              seccomp, empty, options_.apparmor_profile}));
   PANAL_TRY(make_dir(options_.lxc_path, 0755));
   PANAL_TRY(make_dir(empty, 0555));
   PANAL_ASSIGN(const Dir dir, Dir::open(spec.run_dir));
@@ -127,9 +127,9 @@ Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
   PANAL_TRY(write_file(dir, "lxc.conf", text));
   // The evidence of a failed start is this start's.
   for (const char* log : {kLxcLog, kConsoleLog}) (void)::unlink((spec.log_dir + "/" + log).c_str());
-  PANAL_ASSIGN(Pidfd init,
-               spawners_.start(StartRequest{name, config, options_.lxc_path,
-                                            spec.log_dir + "/" + kLxcLog, spec.desktop.ids}));
+  PANAL_ASSIGN(Pidfd init, spawners_.start(StartRequest{name, config, options_.lxc_path,
+                                                        spec.log_dir + "/" + kLxcLog,
+                                                        spec.desktop.ids, spec.desktop.sharing}));
   PANAL_TRY(check_confined(init));
   return init;
 }

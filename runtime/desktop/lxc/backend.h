@@ -8,9 +8,10 @@
 namespace panal::desktop::lxc {
 
 struct LxcOptions {
-  std::string agent_program;  ///< the static panal-agent
-  std::string cgroup_parent;  ///< config.cgroup_parent
-  std::string lxc_path;       ///< liblxc's directory, e.g. <run>/lxc; made if absent
+  std::string agent_program;     ///< the static panal-agent
+  std::string cgroup_parent;     ///< config.cgroup_parent
+  std::string lxc_path;          ///< liblxc's directory, e.g. <run>/lxc; made if absent
+  std::string apparmor_profile;  ///< apparmor_profile()
 };
 
 /// Containers through liblxc: renders the configuration and has a spawner start it.

@@ -8,6 +8,7 @@
 
 #include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
+#include "engine/kernel/apparmor.h"
 #include "runtime/agent/protocol.h"
 
 namespace panal::desktop::lxc {
@@ -186,6 +187,15 @@ void add_groups(Text& text, const ContainerSpec& spec, const ConfigSite& site) {
 
 }  // namespace
 
+std::string apparmor_profile(const Tree& tree) {
+  switch (kernel::read_apparmor(tree, kAppArmorProfile)) {
+    case kernel::AppArmorState::kOff: return {};
+    case kernel::AppArmorState::kLoaded: return kAppArmorProfile;
+    case kernel::AppArmorState::kNotLoaded: break;
+  }
+  return "unconfined";
+}
+
 std::string monitor_parent(std::string_view cgroup_parent) {
   return std::string(cgroup_parent) + "-monitor";
 }
@@ -226,6 +236,7 @@ Result<std::string> render_config(const ContainerSpec& spec, const ConfigSite& s
   add_groups(text, spec, site);
   text.line("lxc.cap.keep", kCapabilities);
   text.line("lxc.no_new_privs", "1");
+  if (!site.apparmor_profile.empty()) text.line("lxc.apparmor.profile", site.apparmor_profile);
   text.line("lxc.seccomp.profile", site.seccomp_profile);
   return text.take();
 }

@@ -4,22 +4,32 @@
 #include <string_view>
 
 #include "engine/base/result.h"
+#include "engine/base/tree.h"
 #include "runtime/desktop/backend.h"
 
 namespace panal::desktop::lxc {
 
 /// What a container's configuration is rendered from besides its spec.
 struct ConfigSite {
-  std::string agent_program;    ///< the static panal-agent on the host; becomes init
-  std::string cgroup_parent;    ///< path below each hierarchy's root, without slashes at its ends
-  std::string seccomp_profile;  ///< file with render_seccomp_list()'s text
-  std::string empty_dir;        ///< stands over what is masked; one for all desktops, so that a
-                                ///< mask costs no file system of its own
+  std::string agent_program;     ///< the static panal-agent on the host; becomes init
+  std::string cgroup_parent;     ///< path below each hierarchy's root, without slashes at its ends
+  std::string seccomp_profile;   ///< file with render_seccomp_list()'s text
+  std::string empty_dir;         ///< stands over what is masked; one for all desktops, so that a
+                                 ///< mask costs no file system of its own
+  std::string apparmor_profile;  ///< apparmor_profile(); empty: AppArmor is off
 };
 
 /// Names of the logs in ContainerSpec::log_dir.
 inline constexpr const char* kLxcLog = "lxc.log";
 inline constexpr const char* kConsoleLog = "console.log";
+
+/// Ours: panal-desktop.apparmor, installed as /etc/apparmor.d/panal-desktop.
+inline constexpr const char* kAppArmorProfile = "panal-desktop";
+
+/// What lxc.apparmor.profile is to say: nothing where AppArmor is off; ours where it is loaded;
+/// else "unconfined", in words: liblxc's own default is a profile that need not be loaded, and
+/// without it no container starts.
+[[nodiscard]] std::string apparmor_profile(const Tree& tree);
 
 /// Where the container monitor's own group is: outside the desktop's, so that killing, freezing and
 /// limiting a desktop does not touch it. "<parent>-monitor".

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <lxc/lxccontainer.h>
 #include <signal.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -26,6 +27,8 @@ namespace {
 
 /// liblxc keeps a lock file a container there for ever (src/lxc/lxclock.c).
 constexpr const char* kLxcLocks = "/run/lxc/lock";
+/// PR_SET_MEMORY_MERGE (linux/prctl.h); Debian 12's headers are older.
+constexpr int kSetMemoryMerge = 67;
 
 std::string failed(const Error& error) {
   auto text = agent::encode(
@@ -58,9 +61,24 @@ Result<StartRequest> parse_request(std::string_view text) {
   PANAL_ASSIGN(const std::uint64_t first, frame.number("ids_first", kMost));
   PANAL_ASSIGN(const std::uint64_t count, frame.number("ids_count", kMost));
   request.ids = IdRange{static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(count)};
+  PANAL_ASSIGN(const std::uint64_t merge, frame.number("merge", 1));
+  PANAL_ASSIGN(const std::uint64_t fixed, frame.number("fixed_addresses", 1));
+  request.sharing = MemorySharing{merge == 1, fixed == 1};
   if (request.name.empty() || request.name.find('/') != std::string::npos)
     return fail(EINVAL, "a container's name has no slash");
   return request;
+}
+
+/// Of this process and all it will start. Linux 6.4 or later for merging.
+Result<void> share_memory(const MemorySharing& sharing) {
+  if (sharing.merge && ::prctl(kSetMemoryMerge, 1, 0, 0, 0) != 0)
+    return fail_errno("offer memory for merging (prctl PR_SET_MEMORY_MERGE)");
+  constexpr unsigned long kAsk = 0xffffffff;
+  const int now = ::personality(kAsk);
+  if (sharing.fixed_addresses &&
+      ::personality(static_cast<unsigned long>(now) | ADDR_NO_RANDOMIZE) < 0)
+    return fail_errno("fix addresses (personality ADDR_NO_RANDOMIZE)");
+  return {};
 }
 
 /// Starts the container in this (forked) process. liblxc forks its monitor off and returns when
@@ -91,7 +109,10 @@ Result<UniqueFd> start_here(const StartRequest& request, const std::string& user
 [[noreturn]] void run_child(const StartRequest& request, const std::string& user_namespace,
                             const UniqueFd& reply) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // only this process: the monitor is forked off
-  const auto init = start_here(request, user_namespace);
+  auto init = [&]() -> Result<UniqueFd> {
+    PANAL_TRY(share_memory(request.sharing));
+    return start_here(request, user_namespace);
+  }();
   const auto sent = init ? send_message(reply, "started", init->get())
                          : send_message(reply, failed(init.error()));
   ::_exit(sent ? 0 : 1);
@@ -157,7 +178,9 @@ Result<Pidfd> request_start(const UniqueFd& socket, const StartRequest& request,
       .add("lxc_path", request.lxc_path)
       .add("log", request.log)
       .add("ids_first", std::to_string(request.ids.first))
-      .add("ids_count", std::to_string(request.ids.count));
+      .add("ids_count", std::to_string(request.ids.count))
+      .add("merge", request.sharing.merge ? "1" : "0")
+      .add("fixed_addresses", request.sharing.fixed_addresses ? "1" : "0");
   PANAL_ASSIGN(const std::string text, agent::encode(frame));
   if (const auto sent = send_message(socket, text); !sent)
     return fail(EPIPE, "the spawner is gone");

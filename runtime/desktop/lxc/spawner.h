@@ -6,12 +6,13 @@
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
 #include "engine/model/ids.h"
+#include "runtime/desktop/desktop.h"
 
 namespace panal::desktop::lxc {
 
 /// The talk between panald and a spawner: one SOCK_SEQPACKET datagram each way, agent::Frame text.
-///   start name config lxc_path log ids_first ids_count   -> started (with init's pidfd)
-///                                                           | failed code reason
+///   start name config lxc_path log ids_first ids_count merge fixed_addresses
+///     -> started (with init's pidfd) | failed code reason
 inline constexpr int kSpawnerFd = 3;
 
 /// A container to start.
@@ -21,6 +22,7 @@ struct StartRequest {
   std::string lxc_path;  ///< liblxc's directory; world-searchable, holds nothing of ours
   std::string log;       ///< liblxc's log, named in messages
   IdRange ids;
+  MemorySharing sharing;
 };
 
 /// A spawner's life: moves to the root of every cgroup hierarchy, serves requests on `socket` one

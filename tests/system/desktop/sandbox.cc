@@ -14,6 +14,8 @@
 #include <sstream>
 #include <thread>
 
+#include "runtime/desktop/lxc/config.h"
+
 namespace panal::desktop::testing {
 namespace fs = std::filesystem;
 
@@ -106,7 +108,8 @@ void Sandbox::open_pool(const std::string& init) {
   if (!opened) throw std::runtime_error(opened.error().message());
   pool = std::move(*opened);
   containers = std::make_unique<lxc::LxcBackend>(
-      *pool, lxc::LxcOptions{init, config.cgroup_parent, config.run_dir + "/lxc"});
+      *pool, lxc::LxcOptions{init, config.cgroup_parent, config.run_dir + "/lxc",
+                             lxc::apparmor_profile(tree)});
   lifecycle =
       std::make_unique<Lifecycle>(Parts{compose, *homes, *network, *containers, *groups, shared,
                                         gate, Logger::to_stderr("life", LogLevel::kWarning)},

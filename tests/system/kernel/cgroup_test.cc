@@ -1,77 +1,15 @@
 #include "engine/kernel/cgroup.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <thread>
 
 #include "engine/kernel/parent_limit.h"
+#include "tests/system/kernel/real_cgroup.h"
 
 namespace panal::kernel {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::Contains;
-
-class RealCgroup : public ::testing::Test {
- protected:
-  void SetUp() override {
-    auto tree = Tree::open_system();
-    ASSERT_TRUE(tree) << tree.error().message();
-    tree_ = std::move(*tree);
-    auto root = CgroupRoot::open(tree_);
-    ASSERT_TRUE(root) << root.error().message();
-    root_ = std::move(*root);
-    const char* parent = ::getenv("PANAL_LAB_CGROUP");
-    ASSERT_NE(parent, nullptr) << "run me in scripts/lab";
-    path_ = std::string(parent) + "/panal/d7";
-  }
-  void TearDown() override {
-    if (auto group = Cgroup::open(root_, parent_path())) {
-      EXPECT_TRUE(group->kill_all(20s));
-      while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-      }
-      const auto gone = group->destroy(20s);
-      EXPECT_TRUE(gone) << gone.error().message();
-      const auto again = group->destroy(0s);
-      EXPECT_TRUE(again) << "removing what is gone is no error";
-    }
-  }
-  std::string parent_path() const { return path_.substr(0, path_.rfind('/')); }
-  Cgroup make() const {
-    auto made = Cgroup::create(root_, path_);
-    EXPECT_TRUE(made) << made.error().message();
-    return std::move(*made);
-  }
-  // A child that waits for its end, in the group.
-  pid_t start(const Cgroup& group, const std::function<void()>& work = [] { ::pause(); }) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      if (!group.add(::getpid())) ::_exit(2);
-      work();
-      ::_exit(0);
-    }
-    for (int i = 0; i < 1000; ++i) {
-      const auto pids = group.pids();
-      if (pids && !pids->empty()) break;
-      std::this_thread::sleep_for(5ms);
-    }
-    return child;
-  }
-  static int status_of(pid_t child) {
-    int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    return status;
-  }
-
-  Tree tree_;
-  CgroupRoot root_;
-  std::string path_;
-};
 
 TEST_F(RealCgroup, HoldsAProcessInEveryHierarchyAndIsRemoved) {
   Cgroup group = make();
@@ -92,7 +30,8 @@ TEST_F(RealCgroup, HoldsAProcessInEveryHierarchyAndIsRemoved) {
   const auto used = group.statistics();
   ASSERT_TRUE(used) << used.error().message();
   EXPECT_EQ(used->pids, 1U);
-  EXPECT_TRUE(used->memory_bytes && used->cpu_ns && used->oom_kills);
+  EXPECT_TRUE(used->memory && used->cpu);
+  EXPECT_TRUE(group.io()) << group.io().error().message();
   EXPECT_TRUE(group.pressure(PressureResource::kMemory));
 
   ASSERT_FALSE(group.destroy(20ms)) << "a populated group cannot be removed";
@@ -111,13 +50,13 @@ TEST_F(RealCgroup, FreezesThawsAndKillsFrozenOnes) {
   });
   const auto frozen = group.freeze(10s);
   ASSERT_TRUE(frozen) << frozen.error().message();
-  const auto before = group.statistics()->cpu_ns;
+  const auto before = group.statistics()->cpu->usage_ns;
   std::this_thread::sleep_for(100ms);
-  EXPECT_EQ(group.statistics()->cpu_ns, before) << "a frozen process uses no CPU";
+  EXPECT_EQ(group.statistics()->cpu->usage_ns, before) << "a frozen process uses no CPU";
   ASSERT_TRUE(group.thaw());
-  for (int i = 0; i < 500 && group.statistics()->cpu_ns == before; ++i)
+  for (int i = 0; i < 500 && group.statistics()->cpu->usage_ns == before; ++i)
     std::this_thread::sleep_for(10ms);
-  EXPECT_GT(group.statistics()->cpu_ns, before);
+  EXPECT_GT(group.statistics()->cpu->usage_ns, before);
   ASSERT_TRUE(group.freeze(10s));
   ASSERT_TRUE(group.kill_all(10s));
   EXPECT_EQ(WTERMSIG(status_of(child)), SIGKILL);
@@ -166,7 +105,7 @@ TEST_F(RealCgroup, LimitsHold) {
     ::pause();
   });
   EXPECT_EQ(WTERMSIG(status_of(hog)), SIGKILL);
-  EXPECT_GE(group.statistics()->oom_kills.value_or(0), 1U);
+  EXPECT_GE(group.statistics()->memory->oom_kills, 1U);
 }
 
 TEST_F(RealCgroup, GroupsMadeBelowGoToo) {

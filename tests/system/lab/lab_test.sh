@@ -131,4 +131,22 @@ ok "a lab with --machine-settings waits for the others" \
   sh -c "$lab --machine-settings test 1 && ! kill -0 $pid 2>/dev/null"
 wait $pid
 
+ksm=/sys/kernel/mm/ksm
+settings() { cat $ksm/run $ksm/sleep_millisecs $ksm/pages_to_scan $ksm/advisor_mode /proc/sys/vm/swappiness /proc/swaps; }
+before=$(settings)
+# shellcheck disable=SC2016
+change='echo 37 >$0/sleep_millisecs; echo 7 >$0/pages_to_scan; echo scan-time >$0/advisor_mode
+  echo 1 >$0/run; echo 42 >/proc/sys/vm/swappiness'
+ok "a command that leaves KSM and sysctls changed fails" \
+  code_is 120 $lab --machine-settings sh -c "$change" $ksm
+ok "what was changed is named" grep -q "changed: $ksm/sleep_millisecs = 37, put back to" "$work/out"
+ok "KSM and sysctls are as they were" [ "$(settings)" = "$before" ]
+rm -f "$work/ready"
+$lab --machine-settings sh -c "$change; touch $work/ready; sleep 60" $ksm 2>/dev/null & pid=$!
+wait_for "$work/ready"
+kill -9 $pid
+wait $pid 2>/dev/null
+ok "nothing is left of it" nothing_left "panal-lab-$pid"
+ok "KSM and sysctls are as they were after kill -9" [ "$(settings)" = "$before" ]
+
 if [ "$failed" -eq 0 ]; then echo "lab: $passed passed"; else echo "lab: $passed passed, $failed FAILED"; exit 1; fi

@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "runtime/store/database.h"
 #include "tests/system/store/cluster.h"
 
 namespace panal::store {
@@ -286,6 +287,41 @@ TEST_F(StoreTest, KeepsSessionsAndTheAuditLog) {
   ASSERT_THAT(*rows, SizeIs(1));
   EXPECT_EQ((*rows)[0].actor, "alice");
   EXPECT_THAT((*rows)[0].detail, Not(HasSubstr("\n")));
+}
+
+TEST_F(StoreTest, AClockSetBackLeavesNoSessionThatEndedBeforeItBegan) {
+  const Desktop desktop = new_desktop();
+  const auto session = broker_->begin_session(desktop.id, "192.0.2.7", "panal-client");
+  ASSERT_TRUE(session) << session.error().message();
+  auto owner = Database::connect(lab_->conninfo(kOwnerRole));
+  ASSERT_TRUE(owner) << owner.error().message();
+  ASSERT_TRUE(owner->run("later",
+                         "UPDATE sessions SET started = now() + interval '1 hour' WHERE id = $1",
+                         {parameter(*session)}));
+  ASSERT_TRUE(broker_->end_session(*session, 10, 20, "client left"));
+  const auto row = owner->run("look", "SELECT ended = started FROM sessions WHERE id = $1",
+                              {parameter(*session)});
+  ASSERT_TRUE(row && row->count() == 1);
+  EXPECT_TRUE(row->flag(0, 0));
+}
+
+TEST_F(StoreTest, AClockSetBackMakesNoDeadNodeALivingOne) {
+  auto owner = Database::connect(lab_->conninfo(kOwnerRole));
+  ASSERT_TRUE(owner) << owner.error().message();
+  // A node that has no desktop, and was seen last an hour before the clock went back two.
+  ASSERT_TRUE(node_->register_node("dead", "0.1", 43));
+  ASSERT_TRUE(
+      owner->run("later", "UPDATE nodes SET seen = now() + interval '1 hour' WHERE name = 'dead'"));
+  for (int i = 0; i < 2; ++i) {
+    const Desktop desktop = new_desktop();
+    const auto asked = broker_->set_desired(desktop.id, Desired::kRunning, "test");
+    ASSERT_TRUE(asked) << asked.error().message();
+    const auto placed = broker_->desktop(desktop.id);
+    ASSERT_TRUE(placed) << placed.error().message();
+    EXPECT_EQ(placed->node, "n1");
+    ASSERT_TRUE(broker_->set_desired(desktop.id, Desired::kStopped, "test"));
+  }
+  ASSERT_TRUE(owner->run("forget", "DELETE FROM nodes WHERE name = 'dead'"));
 }
 
 TEST_F(StoreTest, ReconnectsAfterTheServerWasKilled) {

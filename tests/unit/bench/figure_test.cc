@@ -8,7 +8,6 @@
 
 #include "bench/density/living.h"
 #include "bench/density/report.h"
-#include "bench/density/sampler.h"
 #include "bench/density/stored.h"
 
 namespace panal::bench {
@@ -93,17 +92,6 @@ TEST(Report, ShowsAllFiguresAndMarksABusyMachine) {
   EXPECT_NE(text.find("| readopt.seconds | not measured |"), std::string::npos);
   EXPECT_NE(text.find("connections: 15"), std::string::npos);
   EXPECT_EQ(text.find("steps"), std::string::npos);
-}
-
-TEST(Rollup, FindsPss) {
-  const auto good = parse_rollup(
-      "00400000-7ff ---p [rollup]\nRss:   500 kB\nPss:   360 kB\n"
-      "Pss_Dirty: 1 kB\n",
-      "Pss:");
-  ASSERT_TRUE(good);
-  EXPECT_EQ(*good, 360 * 1024);
-  for (const char* text : {"", "Rss: 4 kB\n", "Pss: kB\n", "Pss: 4 MB\n", "Pss: -4 kB\n", "Pss:"})
-    EXPECT_FALSE(parse_rollup(text, "Pss:")) << text;
 }
 
 TEST(LivingSession, IsRelativeToTheHome) {

@@ -3,73 +3,47 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-#include <map>
-
 #include "engine/kernel/parent_limit.h"
+#include "tests/unit/engine/kernel/fixture_tree.h"
 
 namespace panal::kernel {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::ElementsAre;
-
-// A tree of files in a scratch directory; the kernel's knobs as plain files.
-class FixtureTree {
- public:
-  explicit FixtureTree(const std::map<std::string, std::string>& files) {
-    std::string pattern = fs::temp_directory_path() / "panal-cgroup.XXXXXX";
-    root_ = ::mkdtemp(pattern.data());
-    for (const char* part : {"proc/self", "sys", "cgroup"}) fs::create_directories(root_ / part);
-    for (const auto& [name, text] : files) write(name, text);
-  }
-  FixtureTree(const FixtureTree&) = delete;
-  FixtureTree& operator=(const FixtureTree&) = delete;
-  ~FixtureTree() { fs::remove_all(root_); }
-
-  void write(const std::string& name, const std::string& text) const {
-    fs::create_directories((root_ / name).parent_path());
-    std::ofstream(root_ / name) << text;
-  }
-  std::string read(const std::string& name) const {
-    std::ifstream file(root_ / name);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-  Tree tree() const { return std::move(*Tree::open_below(root_)); }
-
- private:
-  fs::path root_;
-};
 
 const char* const kV2Mount = "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
 const char* const kV1Mounts =
     "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
     "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
     "33 31 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+    "36 31 0:33 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio\n"
     "34 31 0:31 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
     "35 31 0:32 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n";
 const char* const kV1Table =
     "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
-    "cpu\t1\t1\t1\ncpuacct\t1\t1\t1\nmemory\t4\t24\t1\npids\t8\t1\t1\nfreezer\t5\t1\t1\n"
+    "cpu\t1\t1\t1\ncpuacct\t1\t1\t1\nmemory\t4\t24\t1\nblkio\t6\t1\t1\npids\t8\t1\t1\nfreezer\t5\t1"
+    "\t1\n"
     "net_cls\t0\t1\t0\n";
 
 FixtureTree v2_tree() {
-  return FixtureTree({{"proc/self/mountinfo", kV2Mount},
-                      {"cgroup/cgroup.controllers", "cpuset cpu io memory pids\n"},
-                      {"cgroup/panal/d7/memory.current", "1000\n"},
-                      {"cgroup/panal/d7/memory.stat", "anon 600\nfile 300\nkernel 100\n"},
-                      {"cgroup/panal/d7/memory.swap.current", "50\n"},
-                      {"cgroup/panal/d7/memory.events", "low 0\noom 2\noom_kill 1\n"},
-                      {"cgroup/panal/d7/cpu.stat", "usage_usec 42\nuser_usec 1\n"},
-                      {"cgroup/panal/d7/pids.current", "3\n"},
-                      {"cgroup/panal/d7/cgroup.procs", "11\n0\n12\n"},
-                      {"cgroup/panal/d7/cgroup.events", "populated 1\nfrozen 0\n"},
-                      {"cgroup/panal/d7/sub/cgroup.procs", "13\n"},
-                      {"cgroup/panal/d7/memory.max", ""},
-                      {"cgroup/panal/d7/pids.max", ""},
-                      {"cgroup/panal/d7/cpu.weight", ""},
-                      {"cgroup/panal/d7/cpu.max", ""}});
+  return FixtureTree(
+      {{"proc/self/mountinfo", kV2Mount},
+       {"cgroup/cgroup.controllers", "cpuset cpu io memory pids\n"},
+       {"cgroup/panal/d7/memory.current", "1000\n"},
+       {"cgroup/panal/d7/memory.stat", "anon 600\nfile 300\nkernel 100\n"},
+       {"cgroup/panal/d7/memory.swap.current", "50\n"},
+       {"cgroup/panal/d7/memory.events", "low 0\noom 2\noom_kill 1\n"},
+       {"cgroup/panal/d7/cpu.stat",
+        "usage_usec 42\nuser_usec 1\nnr_throttled 2\nthrottled_usec 5\n"},
+       {"cgroup/panal/d7/io.stat", "8:0 rbytes=100 wbytes=20 rios=3 wios=4 dbytes=0 dios=0\n"},
+       {"cgroup/panal/d7/pids.current", "3\n"},
+       {"cgroup/panal/d7/cgroup.procs", "11\n0\n12\n"},
+       {"cgroup/panal/d7/cgroup.events", "populated 1\nfrozen 0\n"},
+       {"cgroup/panal/d7/sub/cgroup.procs", "13\n"},
+       {"cgroup/panal/d7/memory.max", "max\n"},
+       {"cgroup/panal/d7/pids.max", ""},
+       {"cgroup/panal/d7/cpu.weight", ""},
+       {"cgroup/panal/d7/cpu.max", ""}});
 }
 
 FixtureTree v1_tree() {
@@ -81,9 +55,15 @@ FixtureTree v1_tree() {
                       {"cgroup/memory/panal/d7/memory.kmem.usage_in_bytes", "100\n"},
                       {"cgroup/memory/panal/d7/memory.oom_control",
                        "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"},
-                      {"cgroup/memory/panal/d7/memory.limit_in_bytes", ""},
+                      {"cgroup/memory/panal/d7/memory.limit_in_bytes", "512\n"},
                       {"cgroup/memory/panal/d7/cgroup.procs", "11\n"},
                       {"cgroup/cpu,cpuacct/panal/d7/cpuacct.usage", "42000\n"},
+                      {"cgroup/cpu,cpuacct/panal/d7/cpu.stat",
+                       "nr_periods 9\nnr_throttled 2\nthrottled_time 5000\n"},
+                      {"cgroup/blkio/panal/d7/blkio.throttle.io_service_bytes_recursive",
+                       "8:0 Read 100\n8:0 Write 20\n8:0 Total 120\nTotal 120\n"},
+                      {"cgroup/blkio/panal/d7/blkio.throttle.io_serviced_recursive",
+                       "8:0 Read 3\n8:0 Write 4\n8:0 Total 7\nTotal 7\n"},
                       {"cgroup/cpu,cpuacct/panal/d7/cpu.shares", ""},
                       {"cgroup/cpu,cpuacct/panal/d7/cpu.cfs_period_us", ""},
                       {"cgroup/cpu,cpuacct/panal/d7/cpu.cfs_quota_us", ""},
@@ -115,16 +95,70 @@ TEST(CgroupLayout, KnowsTheHybridMachineItWasCapturedOn) {
   ASSERT_TRUE(group) << group.error().message();
   const auto used = group->statistics();
   ASSERT_TRUE(used) << used.error().message();
-  EXPECT_EQ(used->oom_kills, 0U);
-  EXPECT_TRUE(used->anon_bytes && used->cpu_ns && used->pids && used->kernel_bytes);
-  EXPECT_TRUE(group->pressure(PressureResource::kMemory));
+  ASSERT_TRUE(used->memory && used->cpu && used->pids);
+  EXPECT_GT(used->memory->anon_bytes, std::uint64_t{8} << 20) << "the process that was in it";
+  EXPECT_LE(used->memory->anon_bytes, used->memory->usage_bytes);
+  EXPECT_EQ(used->memory->limit_bytes, UINT64_MAX);
+  EXPECT_EQ(used->memory->oom_kills, 0U);
+  EXPECT_GT(used->cpu->usage_ns, 0U);
+  EXPECT_GE(*used->pids, 1U);
+  EXPECT_THAT(group->pids().value(), ElementsAre(42));
+  const auto io = group->io();
+  ASSERT_TRUE(io) << io.error().message();
+  EXPECT_GE(io->written_bytes, std::uint64_t{1} << 20);
+  const auto pressures = group->pressures();
+  ASSERT_TRUE(pressures) << pressures.error().message();
+  EXPECT_TRUE(pressures->cpu && pressures->memory && pressures->io);
+}
+
+TEST(CgroupLayout, KnowsAHostWithV1Alone) {
+  const auto tree = Tree::open_below(PANAL_SOURCE_DIR "/tests/fixtures/v1-6.18");
+  ASSERT_TRUE(tree);
+  const auto root = CgroupRoot::open(*tree);
+  ASSERT_TRUE(root) << root.error().message();
+  EXPECT_EQ(root->layout().mode(), CgroupMode::kV1);
+  const auto group = Cgroup::open(*root, "panal-fixture");
+  ASSERT_TRUE(group) << group.error().message();
+  const auto used = group->statistics();
+  ASSERT_TRUE(used) << used.error().message();
+  ASSERT_TRUE(used->memory && used->cpu && used->pids);
+  EXPECT_GT(used->memory->anon_bytes, std::uint64_t{8} << 20);
+  EXPECT_EQ(group->pressures().value(), PressureSet{}) << "pressure of groups is v2's";
+  const auto trigger = group->pressure_trigger(PressureResource::kMemory, {});
+  ASSERT_FALSE(trigger);
+  EXPECT_EQ(trigger.error().code, ENOTSUP);
+}
+
+TEST(CgroupLayout, KnowsAHostWithV2Alone) {
+  const auto tree = Tree::open_below(PANAL_SOURCE_DIR "/tests/fixtures/v2-6.1");
+  ASSERT_TRUE(tree);
+  const auto root = CgroupRoot::open(*tree);
+  ASSERT_TRUE(root) << root.error().message();
+  EXPECT_EQ(root->layout().mode(), CgroupMode::kV2);
+  const auto group = Cgroup::open(*root, "panal-fixture");
+  ASSERT_TRUE(group) << group.error().message();
+  const auto used = group->statistics();
+  ASSERT_TRUE(used) << used.error().message();
+  ASSERT_TRUE(used->memory && used->cpu && used->pids);
+  EXPECT_GT(used->memory->anon_bytes, std::uint64_t{8} << 20);
+  EXPECT_GT(used->memory->kernel_bytes, 0U);
+  EXPECT_LE(used->memory->anon_bytes + used->memory->kernel_bytes, used->memory->usage_bytes);
+  EXPECT_EQ(used->memory->limit_bytes, UINT64_MAX);
+  EXPECT_GT(used->cpu->usage_ns, 0U);
+  EXPECT_THAT(group->pids().value(), ElementsAre(42));
+  const auto io = group->io();
+  ASSERT_TRUE(io) << io.error().message();
+  EXPECT_GE(io->written_bytes, std::uint64_t{1} << 20);
+  const auto pressures = group->pressures();
+  ASSERT_TRUE(pressures) << pressures.error().message();
+  EXPECT_TRUE(pressures->cpu && pressures->memory && pressures->io);
 }
 
 TEST(CgroupLayout, TellsV1AndV2Apart) {
   const auto v1 = parse_cgroup_layout(kV1Mounts, kV1Table);
   ASSERT_TRUE(v1);
   EXPECT_EQ(v1->mode(), CgroupMode::kV1);
-  EXPECT_EQ(v1->mounts.size(), 4U);
+  EXPECT_EQ(v1->mounts.size(), 5U);
   EXPECT_EQ(v1->with("cpu"), v1->with("cpuacct"));
   const auto v2 = parse_cgroup_layout(kV2Mount, "");
   ASSERT_TRUE(v2);
@@ -142,7 +176,7 @@ TEST(CgroupLayout, CountsAHierarchyOnceAndTheCoveringMountLast) {
   ASSERT_TRUE(twice);
   EXPECT_EQ(twice->with("memory")->directory, "memory");
   EXPECT_EQ(twice->with("pids"), nullptr) << "the v2 mount covers it";
-  EXPECT_EQ(twice->mounts.size(), 4U);
+  EXPECT_EQ(twice->mounts.size(), 5U);
 }
 
 TEST(CgroupLayout, RefusesWhatIsNoLayout) {
@@ -166,13 +200,18 @@ TEST(Cgroup, ReadsTheSameFiguresOnBothVersions) {
     ASSERT_TRUE(group) << group.error().message();
     const auto used = group->statistics();
     ASSERT_TRUE(used) << used.error().message();
-    EXPECT_EQ(used->memory_bytes, 1000U);
-    EXPECT_EQ(used->anon_bytes, 600U);
-    EXPECT_EQ(used->file_bytes, 300U);
-    EXPECT_EQ(used->kernel_bytes, 100U);
-    EXPECT_EQ(used->swap_bytes, 50U);
-    EXPECT_EQ(used->oom_kills, 1U);
-    EXPECT_EQ(used->cpu_ns, 42000U);
+    EXPECT_EQ(used->memory->usage_bytes, 1000U);
+    EXPECT_EQ(used->memory->anon_bytes, 600U);
+    EXPECT_EQ(used->memory->file_bytes, 300U);
+    EXPECT_EQ(used->memory->kernel_bytes, 100U);
+    EXPECT_EQ(used->memory->swap_bytes, 50U);
+    EXPECT_EQ(used->memory->oom_kills, 1U);
+    EXPECT_EQ(used->memory->limit_bytes, v2 ? UINT64_MAX : 512U);
+    EXPECT_EQ(used->cpu->usage_ns, 42000U);
+    EXPECT_EQ(used->cpu->throttled_periods, 2U);
+    EXPECT_EQ(used->cpu->throttled_ns, 5000U);
+    EXPECT_EQ(group->memory_usage().value_or(0), 1000U);
+    EXPECT_EQ(group->io().value_or(IoStatistics{}), (IoStatistics{100, 20, 3, 4}));
     EXPECT_EQ(used->pids, 3U);
     EXPECT_EQ(group->populated().value_or(false), true);
   }
@@ -224,6 +263,20 @@ TEST(Cgroup, RefusesPathsThatLeaveTheHierarchy) {
   const auto absent = Cgroup::open(*root, "panal/d8");
   ASSERT_FALSE(absent);
   EXPECT_EQ(absent.error().code, ENOENT);
+}
+
+TEST(Cgroup, LeavesSubtreeControlAloneWhereItHasAllThatIsNeeded) {
+  const FixtureTree fixture({{"proc/self/mountinfo", kV2Mount},
+                             {"cgroup/cgroup.controllers", "cpuset cpu io memory pids misc\n"},
+                             {"cgroup/cgroup.subtree_control", "cpu io memory pids\n"},
+                             {"cgroup/given/cgroup.controllers", "memory pids\n"},
+                             {"cgroup/given/cgroup.subtree_control", "memory\n"},
+                             {"cgroup/given/panal/cgroup.procs", ""}});
+  const Tree tree = fixture.tree();
+  const auto made = Cgroup::create(*CgroupRoot::open(tree), "given/panal");
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(fixture.read("cgroup/cgroup.subtree_control"), "cpu io memory pids\n");
+  EXPECT_THAT(fixture.read("cgroup/given/cgroup.subtree_control"), ::testing::StartsWith("+pids"));
 }
 
 TEST(Cgroup, SaysWhichControllerIsMissing) {

@@ -2,20 +2,48 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/tree.h"
+#include "engine/kernel/apparmor.h"
 #include "engine/kernel/cgroup_stat.h"
+#include "engine/kernel/cpu_times.h"
+#include "engine/kernel/host_snapshot.h"
+#include "engine/kernel/ksm.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/mountinfo.h"
+#include "engine/kernel/oom_score.h"
 #include "engine/kernel/psi.h"
+#include "engine/kernel/smaps.h"
+#include "engine/kernel/swaps.h"
+#include "engine/kernel/sysctl.h"
+#include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
+#include "engine/kernel/zram_swap.h"
 
 namespace panal::kernel {
 namespace {
 
-const std::string kFixture = PANAL_SOURCE_DIR "/tests/fixtures/hybrid-6.18";
+using namespace std::chrono_literals;
 
 template <typename T>
 int code(const Result<T>& result) {
   return result ? 0 : result.error().code;
+}
+
+TEST(AppArmor, FindsAProfileByItsWholeName) {
+  const char* const list =
+      "panal-desktop (enforce)\nlxc-container-default (enforce)\nmy (own) one (complain)\n";
+  for (const char* name : {"panal-desktop", "lxc-container-default", "my (own) one"})
+    EXPECT_TRUE(lists_profile(list, name)) << name;
+  for (const char* name : {"panal", "desktop", "panal-desktop (enforce)", "my", "own", ""})
+    EXPECT_FALSE(lists_profile(list, name)) << name;
+  for (const char* malformed : {"", "\n", "panal-desktop", "panal-desktop ", "panal-desktop (",
+                                "panal-desktop(enforce)", "panal-desktop enforce"})
+    EXPECT_FALSE(lists_profile(malformed, "panal-desktop")) << malformed;
+}
+
+TEST(AppArmor, IsOffWithoutTheModule) {
+  const auto tree = Tree::open_below(std::string(PANAL_SOURCE_DIR "/tests/fixtures/hybrid-6.18"));
+  ASSERT_TRUE(tree);
+  EXPECT_EQ(read_apparmor(*tree, "panal-desktop"), AppArmorState::kOff);
 }
 
 TEST(Mountinfo, DecodesEscapesAndOptionalFields) {
@@ -74,18 +102,62 @@ TEST(Psi, RefusesMalformedText) {
     EXPECT_EQ(code(parse_psi(text)), EPROTO) << text;
 }
 
-TEST(Meminfo, ReadsTheHostItWasCapturedOn) {
-  const auto tree = Tree::open_below(kFixture);
-  ASSERT_TRUE(tree);
-  const auto info = read_meminfo(*tree);
-  ASSERT_TRUE(info) << info.error().message();
-  EXPECT_EQ(info->total, 24684092ULL * 1024);
-  EXPECT_GT(info->available, info->total / 4);
-  EXPECT_GT(info->slab_unreclaimable, 0U);
-  for (const auto resource :
-       {PressureResource::kCpu, PressureResource::kMemory, PressureResource::kIo})
-    EXPECT_TRUE(read_host_pressure(*tree, resource));
-  EXPECT_TRUE(read_zram(*tree));
+TEST(Fixtures, AreReadByEveryParser) {
+  for (const char* name : {"hybrid-6.18", "v1-6.18", "v2-6.1"}) {
+    SCOPED_TRACE(name);
+    const bool old = name == std::string_view("v2-6.1");
+    const auto tree = Tree::open_below(std::string(PANAL_SOURCE_DIR "/tests/fixtures/") + name);
+    ASSERT_TRUE(tree);
+    const auto info = read_meminfo(*tree);
+    ASSERT_TRUE(info) << info.error().message();
+    EXPECT_EQ(info->total, (old ? 1510904ULL : 24684092ULL) * 1024);
+    EXPECT_GT(info->available, info->total / 4);
+    EXPECT_GT(info->slab_unreclaimable, 0U);
+    const auto pressures = read_host_pressures(*tree);
+    ASSERT_TRUE(pressures) << pressures.error().message();
+    EXPECT_TRUE(pressures->cpu && pressures->memory && pressures->io);
+    EXPECT_TRUE(read_zram(*tree));
+    const auto vm = read_vmstat(*tree);
+    ASSERT_TRUE(vm) << vm.error().message();
+    EXPECT_GT(vm->major_faults, 0U);
+    const auto cpu = read_cpu_times(*tree);
+    ASSERT_TRUE(cpu) << cpu.error().message();
+    EXPECT_EQ(cpu->cores, 2U);
+    EXPECT_GT(cpu->idle_ns, 0U);
+    const auto swaps = read_swaps(*tree);
+    ASSERT_TRUE(swaps) << swaps.error().message();
+    const auto settings = read_ksm_settings(*tree);
+    ASSERT_TRUE(settings) << settings.error().message();
+    EXPECT_EQ(*settings, KsmSettings{.smart_scan = !old}) << "the kernel's defaults";
+    const auto counters = read_ksm_counters(*tree);
+    ASSERT_TRUE(counters) << counters.error().message();
+    const auto host = read_host_snapshot(*tree, nullptr);
+    ASSERT_TRUE(host) << host.error().message();
+    EXPECT_GT(host->at_ns, 0);
+    EXPECT_EQ(host->memory, *info);
+    EXPECT_EQ(host->vm, *vm);
+    EXPECT_EQ(host->cpu, *cpu);
+    EXPECT_EQ(host->pressure, *pressures);
+    EXPECT_EQ(host->swaps, *swaps);
+    EXPECT_EQ(host->ksm, *counters);
+    EXPECT_EQ(host->ksm_settings, *settings);
+    EXPECT_EQ(read_sysctl(*tree, "vm.overcommit_memory").value_or(""), "0");
+    EXPECT_TRUE(find_free_zram(*tree)) << "nobody uses it";
+
+    const auto maps = read_smaps_rollup(*tree, 42);
+    ASSERT_TRUE(maps) << maps.error().message();
+    EXPECT_GT(maps->pss_anon, std::uint64_t{8} << 20);
+    const auto walk = walk_smaps(*tree, 42, {.deadline = std::chrono::steady_clock::now() + 1h});
+    ASSERT_TRUE(walk) << walk.error().message();
+    EXPECT_TRUE(walk->complete);
+    std::uint64_t anon = 0;
+    for (const MemoryMapping& one : walk->mappings) anon += one.anon;
+    EXPECT_EQ(anon, maps->anon) << "the walk misses nothing that the sum has";
+    const auto ksm = read_ksm_process(*tree, 42);
+    ASSERT_TRUE(ksm) << ksm.error().message();
+    EXPECT_FALSE(ksm->merge_any);
+    EXPECT_TRUE(read_oom_score_adj(*tree, 42));
+  }
 }
 
 TEST(Meminfo, RefusesMalformedText) {
@@ -104,17 +176,11 @@ TEST(Zram, ReadsMmStatOfOldAndNewKernels) {
   EXPECT_EQ(zram->original, 1000U);
   EXPECT_EQ(zram->used, 300U);
   EXPECT_EQ(zram->used_max, 400U);
-  for (const char* text : {"", "1 2 3 4", "1 2 x 4 5", "1 2 -3 4 5"})
+  EXPECT_EQ(zram->same_pages, 5U);
+  EXPECT_EQ(zram->huge_pages, 7U);
+  EXPECT_TRUE(parse_zram_mm_stat("1 2 3 4 5")) << "before 4.19";
+  for (const char* text : {"", "1 2 3 4 5 6 7 x", "1 2 3 4", "1 2 x 4 5", "1 2 -3 4 5"})
     EXPECT_EQ(code(parse_zram_mm_stat(text)), EPROTO) << text;
-}
-
-TEST(FlatKeyed, RefusesMalformedText) {
-  const auto table = parse_flat_keyed("a 1\nb 2\n");
-  ASSERT_TRUE(table);
-  EXPECT_EQ(table->at("b"), 2U);
-  EXPECT_TRUE(parse_flat_keyed(""));
-  for (const char* text : {"a", "a 1 2", "a b", "a -1", "a 1\nb"})
-    EXPECT_EQ(code(parse_flat_keyed(text)), EPROTO) << text;
 }
 
 }  // namespace

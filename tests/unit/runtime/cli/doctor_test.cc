@@ -91,6 +91,22 @@ TEST(DoctorCgroups, SaysWhatIsMissing) {
   EXPECT_EQ(find(checks, "pressure (PSI)")->verdict, Check::kWarning);
 }
 
+TEST(DoctorAppArmor, WantsTheDesktopsProfile) {
+  EXPECT_TRUE(check_apparmor(Host(Files{}).tree()).empty());
+  const char* const enabled = "sys/module/apparmor/parameters/enabled";
+  const char* const profiles = "sys/kernel/security/apparmor/profiles";
+  EXPECT_TRUE(check_apparmor(Host(Files{{enabled, "N\n"}}).tree()).empty());
+  for (const auto& [files, verdict] :
+       {std::pair{Files{{enabled, "Y\n"}}, Check::kWarning},
+        std::pair{Files{{enabled, "Y\n"}, {profiles, "other (enforce)\n"}}, Check::kWarning},
+        std::pair{Files{{enabled, "Y\n"}, {profiles, "panal-desktop (enforce)\n"}}, Check::kOk}}) {
+    const auto checks = check_apparmor(Host(files).tree());
+    ASSERT_EQ(checks.size(), 1U);
+    EXPECT_EQ(checks.front().verdict, verdict);
+    expect_mends(checks);
+  }
+}
+
 TEST(DoctorIds, CountsDesktops) {
   struct Case {
     const char *users, *groups;

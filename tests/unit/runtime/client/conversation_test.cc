@@ -145,7 +145,8 @@ link.close()
 }
 
 TEST_F(Conversation, WithoutACookieOnRequest) {
-  fake_nxproxy("link.recv(100)\n");
+  // Until the end: one that leaves at the first bytes races with the good-bye.
+  fake_nxproxy("while link.recv(100): pass\n");
   options_.send_cookie = false;
   std::string greeting;
   FakeServer server({[&](FakeConnection& c) {
@@ -153,6 +154,7 @@ TEST_F(Conversation, WithoutACookieOnRequest) {
     c.read_head();
     switch_protocols(c);
     greeting = c.read_some();
+    c.write("hello");
     c.say_goodbye();
   }});
   EXPECT_TRUE(connect(server.port()));
@@ -353,6 +355,7 @@ TEST_F(Conversation, WhatMayPassIsTriedAgain) {
                        c.read_head();
                        switch_protocols(c);
                        c.read_some();
+                       c.write("hello");
                        c.say_goodbye();
                      }});
   const auto ended = connect(server.port(), 1);
@@ -373,10 +376,28 @@ TEST_F(Conversation, AServerThatWasKilledIsALostLinkAndTriedAgain) {
                        c.read_head();
                        switch_protocols(c);
                        c.read_some();
+                       c.write("hello");
                        c.say_goodbye();
                      }});
   const auto ended = connect(server.port(), 1);
   EXPECT_TRUE(ended) << ended.error().sentence;
+  EXPECT_TRUE(was_told("trying again in 1 s"));
+}
+
+TEST_F(Conversation, AGoodbyeWithoutAByteIsARefusalAndTriedAgain) {
+  fake_nxproxy("link.recv(100)\n");
+  const auto refuse = [](FakeConnection& c) {
+    give_list(c);
+    c.read_head();
+    switch_protocols(c);
+    c.read_some();
+    c.say_goodbye();
+  };
+  FakeServer server({refuse, refuse});
+  const auto ended = connect(server.port(), 1);
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().exit, Exit::kSession);
+  EXPECT_NE(ended.error().sentence.find("did not take"), std::string::npos);
   EXPECT_TRUE(was_told("trying again in 1 s"));
 }
 

@@ -35,6 +35,23 @@ TEST(Config, EmptyFileIsAllDefaults) {
   EXPECT_FALSE(config->node_name.empty());
 }
 
+TEST(Config, DesktopsGoWhereSystemdHasHandedOverAGroup) {
+  namespace fs = std::filesystem;
+  std::string pattern = testing::TempDir() + "config-XXXXXX";
+  const fs::path root = mkdtemp(pattern.data());
+  const std::string unit = "panal.slice/panal-desktops.service";
+  EXPECT_EQ(default_cgroup_parent(root), "panal");
+  fs::create_directories(root / "unified" / unit);
+  EXPECT_EQ(default_cgroup_parent(root), unit + "/panal");
+  fs::remove_all(root / "unified");
+  fs::create_directories(root / unit);
+  EXPECT_EQ(default_cgroup_parent(root), unit + "/panal");
+  const auto config =
+      parse("[cgroup]\nparent = \"" + default_cgroup_parent(root) + "\"\n", "p.toml");
+  EXPECT_TRUE(config) << config.error().message();
+  fs::remove_all(root);
+}
+
 TEST(Config, ReadsEveryKind) {
   const auto config = parse(R"([node]
 name = "n1"

@@ -30,7 +30,8 @@ ContainerSpec a_spec() {
   return spec;
 }
 
-const ConfigSite kSite{"/opt/panal/panal-agent", "lab/panal", "/r/d7/seccomp.list", "/r/lxc/empty"};
+const ConfigSite kSite{"/opt/panal/panal-agent", "lab/panal", "/r/d7/seccomp.list", "/r/lxc/empty",
+                       "panal-desktop"};
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -53,6 +54,7 @@ TEST(LxcConfig, HasWhatConfinesTheContainer) {
         "lxc.idmap = g 0 1000000 65536",
         "lxc.net.0.type = empty",
         "lxc.no_new_privs = 1",
+        "lxc.apparmor.profile = panal-desktop",
         "lxc.seccomp.profile = /r/d7/seccomp.list",
         "lxc.init.cmd = /.panal/panal-agent",
         "lxc.rootfs.path = dir:/r/d7/root",

@@ -75,6 +75,17 @@ TEST_F(AgentHubTest, RefusesASecondConnectionWhileTheFirstLives) {
   EXPECT_EQ(on_loop([this] { return hub_.next_attach(7); }), 42U);
 }
 
+TEST_F(AgentHubTest, NoAttachNumberOfAnAgentMakesOursLeaveTheControlProtocol) {
+  for (const char* number : {"9223372036854775807", "18446744073709551615"}) {
+    ASSERT_TRUE(hub_.listen(spec_, directory_));
+    const FakeAgent agent(directory_);
+    ASSERT_TRUE(agent.hello("suspended", number));
+    while (!on_loop([this] { return hub_.state(7)->connected; })) std::this_thread::yield();
+    // Brokers send it back as a signed number.
+    EXPECT_LE(on_loop([this] { return hub_.next_attach(7); }), std::uint64_t{INT64_MAX});
+  }
+}
+
 TEST_F(AgentHubTest, ClosesOnMalformedFrames) {
   for (const std::string& bytes :
        {std::string("Hello"), std::string("hello =x"), std::string("\0\0", 2), std::string("\xff"),

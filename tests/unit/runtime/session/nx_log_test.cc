@@ -31,5 +31,16 @@ TEST(NxLog, LinesOfARealLog) {
   for (const auto& test : cases) EXPECT_EQ(parse_nx_log(test.line), test.event) << test.line;
 }
 
+TEST(NxLog, TheHeirOfAResume) {
+  EXPECT_EQ(parse_heir("panal: nxagent goes on as 4711"), 4711);
+  for (const char* other :
+       {"", "panal: nxagent goes on as ", "panal: nxagent goes on as 1",
+        "panal: nxagent goes on as 0", "panal: nxagent goes on as -7",
+        "panal: nxagent goes on as 7x", "panal: nxagent goes on as 99999999999",
+        " panal: nxagent goes on as 7", "Session: Session resumed at 'Mon Nov 23 2026'."}) {
+    EXPECT_FALSE(parse_heir(other)) << other;
+  }
+}
+
 }  // namespace
 }  // namespace panal::session

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/base/result.h"
+#include "engine/base/tree.h"
+
+namespace panal::kernel {
+
+struct ZramSwapSettings {
+  std::uint64_t disk_bytes = 0;          ///< what may be swapped to it, before compression
+  std::uint64_t memory_limit_bytes = 0;  ///< what it may take from the host; 0: no limit
+  std::string algorithm;                 ///< of the device's comp_algorithm; empty: the kernel's
+  int priority = 100;                    ///< 0..32767; before any disk's
+};
+
+/// Compressed swap in memory. Devices are the machine's, not a namespace's; their memory is in no
+/// group's charge. Whoever starts one remembers its number, to stop it after a crash as well.
+///
+/// A device that nobody uses: one that exists uninitialised, else a new one. Two callers may get
+/// the same: start_zram_swap() then fails for one of them. Errors: ENODEV on a kernel without zram.
+[[nodiscard]] Result<unsigned> find_free_zram(const Tree& tree);
+
+/// Sets the device up and swaps to it. On an error it is reset.
+/// Errors: EBUSY when it is set up already; EINVAL for an algorithm the kernel lacks or no size.
+[[nodiscard]] Result<void> start_zram_swap(const Tree& tree, unsigned device,
+                                           const ZramSwapSettings& settings);
+
+/// Takes everything back into memory and frees the device. Not being on, or set up, is no error.
+/// Errors: ENOMEM when what is swapped out does not fit: nothing has changed then; EINTR.
+[[nodiscard]] Result<void> stop_zram_swap(const Tree& tree, unsigned device);
+
+/// Gives memory of a device that became fragmented back. Errors: ENODEV.
+[[nodiscard]] Result<void> compact_zram(const Tree& tree, unsigned device);
+
+}  // namespace panal::kernel

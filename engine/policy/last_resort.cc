@@ -1,0 +1,137 @@
+#include "engine/policy/last_resort.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "engine/policy/units.h"
+
+namespace panal::policy {
+namespace {
+
+/// All tasks waiting for a tenth of the time is what a user calls frozen.
+constexpr double kFullShare = 0.10;
+/// lmkd's test of thrashing: much of what was taken comes back.
+constexpr double kThrashShare = 0.5;
+/// Less than this of a desktop is not worth being woken for.
+constexpr std::uint64_t kLeastBytes = 1 * kMib;
+/// How far ahead growth counts: a hog at 200 MiB/s is 2 GiB worse than it looks.
+constexpr double kAheadSeconds = 10;
+constexpr std::uint32_t kAgent = 3;
+/// A fork bomb has no process that is to blame.
+constexpr unsigned kMostKillsOfOne = 3;
+constexpr MonotonicNs kKillWindow = 30 * kSecond;
+constexpr std::uint32_t kManyProcesses = 500;
+
+bool is_away(SessionClass session) {
+  return session == SessionClass::kDisconnected || session == SessionClass::kFrozen;
+}
+
+double excess(const ResortDesktop& desktop) {
+  return real(desktop.bytes) + kAheadSeconds * std::max(0.0, desktop.growth_bytes_per_second) -
+         real(desktop.share_bytes);
+}
+
+}  // namespace
+
+Danger danger_of(const DangerInput& input) {
+  const bool thrashing = input.memory_full_share > kFullShare && input.scanned_pages > 0 &&
+                         real(input.refault_pages) > kThrashShare * real(input.reclaimed_pages);
+  if (thrashing || input.available_bytes < input.reserve_bytes / 2) return Danger::kCritical;
+  return input.available_bytes < input.reserve_bytes ? Danger::kTight : Danger::kNone;
+}
+
+const ResortDesktop* worst_desktop(const std::vector<ResortDesktop>& desktops) {
+  const ResortDesktop* worst = nullptr;
+  for (const ResortDesktop& desktop : desktops)
+    if (excess(desktop) > 0 && (worst == nullptr || excess(desktop) > excess(*worst)))
+      worst = &desktop;
+  if (worst != nullptr) return worst;
+  // Nobody is above its share: there are too many. Those that nobody looks at go first, and the
+  // active never, as long as any other is left.
+  for (const ResortDesktop& desktop : desktops) {
+    if (desktop.session == SessionClass::kActive || desktop.bytes < kLeastBytes) continue;
+    if (worst == nullptr || std::tuple(is_away(desktop.session), desktop.bytes) >
+                                std::tuple(is_away(worst->session), worst->bytes))
+      worst = &desktop;
+  }
+  return worst;
+}
+
+const ResortProcess* least_important(const ResortDesktop& desktop) {
+  const ResortProcess* least = nullptr;
+  for (const ResortProcess& process : desktop.processes) {
+    if (process.importance >= kAgent || process.pid <= 1) continue;
+    if (least == nullptr || process.importance < least->importance ||
+        (process.importance == least->importance && process.bytes > least->bytes))
+      least = &process;
+  }
+  return least;
+}
+
+LastResortDecision LastResorts::kill(const LastResortInput& input) {
+  LastResortDecision decision{LastResort::kNone, true, {}, 0};
+  const ResortDesktop* worst = worst_desktop(input.desktops);
+  if (worst == nullptr) return decision;
+  if (worst->id != victim_ || input.at_ns - killed_at_ns_ > kKillWindow) killed_of_victim_ = 0;
+  victim_ = worst->id;
+  killed_at_ns_ = input.at_ns;
+  until_ns_ = input.at_ns + kHoldAfterKill;
+  decision.desktops = {worst->id};
+  const ResortProcess* process = least_important(*worst);
+  // Killing the session's own programs one by one is no mercy.
+  const bool whole_desktop = process == nullptr || process->importance > 0 ||
+                             killed_of_victim_ >= kMostKillsOfOne ||
+                             worst->process_count >= kManyProcesses;
+  decision.step = whole_desktop ? LastResort::kKillDesktop : LastResort::kKillProcess;
+  if (!whole_desktop) {
+    decision.pid = process->pid;
+    ++killed_of_victim_;
+  }
+  return decision;
+}
+
+LastResortDecision LastResorts::decide(const LastResortInput& input) {
+  LastResortDecision decision;
+  if (input.danger == Danger::kNone) {
+    step_ = LastResort::kNone;
+    until_ns_ = 0;
+    return decision;
+  }
+  decision.admission_closed = true;
+  if (input.at_ns < until_ns_) return decision;
+
+  const MonotonicNs hold = input.danger == Danger::kCritical ? kHoldCritical : kHoldTight;
+  until_ns_ = input.at_ns + hold;
+  if (step_ < LastResort::kReclaim) {
+    step_ = LastResort::kReclaim;
+    for (const ResortDesktop& desktop : input.desktops)
+      if (is_away(desktop.session) && desktop.reclaimable_bytes >= kLeastBytes)
+        decision.desktops.push_back(desktop.id);
+    if (!decision.desktops.empty()) {
+      decision.step = LastResort::kReclaim;
+      return decision;
+    }
+  }
+  if (step_ < LastResort::kFreeze) {
+    step_ = LastResort::kFreeze;
+    for (const ResortDesktop& desktop : input.desktops)
+      if (desktop.session == SessionClass::kDisconnected) decision.desktops.push_back(desktop.id);
+    if (!decision.desktops.empty()) {
+      decision.step = LastResort::kFreeze;
+      return decision;
+    }
+  }
+  if (step_ < LastResort::kRefuse) {
+    step_ = LastResort::kRefuse;
+    decision.step = LastResort::kRefuse;
+    return decision;
+  }
+  if (input.danger == Danger::kTight) {
+    step_ = LastResort::kNone;  // round again: desktops that went away meanwhile can give now
+    return decision;
+  }
+  step_ = LastResort::kKillProcess;
+  return kill(input);
+}
+
+}  // namespace panal::policy

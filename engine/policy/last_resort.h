@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/model/decision.h"
+#include "engine/model/session.h"
+#include "engine/model/snapshot.h"
+
+namespace panal::policy {
+
+/// How near the end is.
+enum class Danger : std::uint8_t {
+  kNone,
+  kTight,     ///< the reserve is touched
+  kCritical,  ///< half of it is gone, or desktops do nothing but wait for memory
+};
+
+struct DangerInput {
+  std::uint64_t available_bytes = 0;
+  std::uint64_t reserve_bytes = 0;
+  double memory_full_share = 0;     ///< of time, all tasks waiting (PSI full), since the last look
+  std::uint64_t scanned_pages = 0;  ///< looked at by reclaim since then
+  std::uint64_t refault_pages = 0;  ///< fetched back since then
+  std::uint64_t reclaimed_pages = 0;  ///< taken since then
+};
+
+/// Waiting alone is no danger: it counts when reclaim is at work and gets back what it took.
+[[nodiscard]] Danger danger_of(const DangerInput& input);
+
+struct ResortProcess {
+  std::int32_t pid = 0;
+  std::uint32_t importance = 0;  ///< 0: a program; 1: of the session (window manager); 2: draws;
+                                 ///< 3: the agent, which is never killed alone
+  std::uint64_t bytes = 0;       ///< resident and swapped
+};
+
+struct ResortDesktop {
+  DesktopId id = 0;
+  SessionClass session = SessionClass::kActive;
+  std::uint64_t bytes = 0;        ///< charged and swapped
+  std::uint64_t share_bytes = 0;  ///< what is its due: its soft limit
+  double growth_bytes_per_second = 0;
+  std::uint64_t reclaimable_bytes = 0;
+  std::uint32_t process_count = 0;
+  std::vector<ResortProcess> processes;  ///< may be cut short; of the worst ones at least
+};
+
+struct LastResortInput {
+  MonotonicNs at_ns = 0;
+  Danger danger = Danger::kNone;
+  std::vector<ResortDesktop> desktops;
+};
+
+/// Chooses the mildest step that has something left to give. A step is held long enough to work
+/// (kHoldTight or kHoldCritical) before the next harder one; in kTight nothing is ever killed.
+/// Killed is only what is above its share; when nobody is, the largest disconnected desktop, then
+/// the largest idle one.
+class LastResorts {
+ public:
+  /// Reclaim of a step's size takes some ten milliseconds where memory is short.
+  static constexpr MonotonicNs kHoldCritical = 200LL * 1'000'000;
+  static constexpr MonotonicNs kHoldTight = 5LL * 1'000'000'000;
+  /// A kill frees its memory within a second, if the kernel is allowed to run.
+  static constexpr MonotonicNs kHoldAfterKill = 1LL * 1'000'000'000;
+
+  [[nodiscard]] LastResortDecision decide(const LastResortInput& input);
+
+ private:
+  [[nodiscard]] LastResortDecision kill(const LastResortInput& input);
+
+  LastResort step_ = LastResort::kNone;
+  MonotonicNs until_ns_ = 0;
+  DesktopId victim_ = 0;
+  unsigned killed_of_victim_ = 0;
+  MonotonicNs killed_at_ns_ = 0;
+};
+
+/// The desktop that is to blame: the one furthest above its share, ten seconds ahead.
+/// nullptr where there is none to be blamed.
+[[nodiscard]] const ResortDesktop* worst_desktop(const std::vector<ResortDesktop>& desktops);
+
+/// Its least important process, of those the largest; nullptr where only the agent is left.
+[[nodiscard]] const ResortProcess* least_important(const ResortDesktop& desktop);
+
+}  // namespace panal::policy

@@ -1,0 +1,60 @@
+#include "engine/policy/reconnect.h"
+
+#include <algorithm>
+
+#include "engine/policy/units.h"
+
+namespace panal::policy {
+namespace {
+
+/// The first frame may come 150 ms later than that of a desktop that kept its memory; a third of
+/// it is for thawing and drawing.
+constexpr double kPatienceSeconds = 0.1;
+/// Decompressing on one core, a careful guess until it was measured.
+constexpr double kFirstBytesPerSecond = 400.0 * kMib;
+/// Ranges this near to each other cost less together than a call each.
+constexpr std::uint64_t kGapBytes = 64 * kKib;
+/// More calls than this take longer than what they fetch.
+constexpr std::size_t kMostRanges = 512;
+
+/// Lists what fits, in order; a range that fits in part is cut.
+std::vector<MemoryRange> take(const std::vector<RecordedRange>& recorded, bool display,
+                              std::uint64_t& budget) {
+  std::vector<MemoryRange> taken;
+  for (const RecordedRange& entry : recorded) {
+    if (entry.display != display || entry.range.bytes == 0 || budget < kPageBytes) continue;
+    MemoryRange range = entry.range;
+    if (range.start > UINT64_MAX - range.bytes) continue;  // no such range
+    range.bytes = std::min(range.bytes, budget / kPageBytes * kPageBytes);
+    if (!taken.empty()) {
+      MemoryRange& before = taken.back();
+      const std::uint64_t end = before.start + before.bytes;
+      if (before.pid == range.pid && range.start >= end && range.start - end <= kGapBytes) {
+        const std::uint64_t more = range.start - end + range.bytes;
+        if (more <= budget) {
+          before.bytes += more;
+          budget -= more;
+          continue;
+        }
+      }
+    }
+    if (taken.size() == kMostRanges) break;
+    taken.push_back(range);
+    budget -= range.bytes;
+  }
+  return taken;
+}
+
+}  // namespace
+
+ReconnectDecision plan_reconnect(const ReconnectInput& input) {
+  const double speed = input.bytes_per_second > 0 ? input.bytes_per_second : kFirstBytesPerSecond;
+  std::uint64_t budget = whole(speed * kPatienceSeconds);
+  ReconnectDecision decision;
+  decision.thaw = input.frozen;
+  decision.before_thaw = take(input.recorded, true, budget);
+  decision.after_thaw = take(input.recorded, false, budget);
+  return decision;
+}
+
+}  // namespace panal::policy

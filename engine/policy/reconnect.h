@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/model/decision.h"
+
+namespace panal::policy {
+
+/// What was fetched back at the desktop's last reconnect, in the order it was.
+struct RecordedRange {
+  MemoryRange range;
+  bool display = false;  ///< of the process that draws (nxagent): nothing is seen without it
+};
+
+struct ReconnectInput {
+  bool frozen = false;
+  std::vector<RecordedRange> recorded;
+  double bytes_per_second = 0;  ///< measured fetch rate; 0: not yet
+};
+
+/// How a desktop is woken: the display process's ranges are fetched while all of it is still
+/// frozen and cannot fight over the CPU, then it is thawed, then the rest is fetched. What would
+/// take longer than kPatience together is left to faults. Adjacent ranges become one.
+[[nodiscard]] ReconnectDecision plan_reconnect(const ReconnectInput& input);
+
+}  // namespace panal::policy

@@ -1,0 +1,227 @@
+#include "engine/policy/shaver.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "engine/policy/units.h"
+
+namespace panal::policy {
+namespace {
+
+struct ClassRule {
+  double rho;                 ///< part of what is above the floor, per kStepSeconds
+  double wait_share;          ///< of time waited at which steps end; the host's swap is not free
+  double refault_share;       ///< fetched back per taken at which it is left alone
+  std::uint64_t floor_bytes;  ///< an idle IceWM desktop is 14 MiB, a paged out XFCE one 16
+};
+
+/// TMO takes 0.05 % a step from everybody; that nobody looks is worth a hundred times as much. A
+/// disconnected desktop may wait (who would see it?), but what it fetches back was taken in vain.
+constexpr ClassRule kIdle{0.05, 0.005, 0.05, 6 * kMib};
+constexpr ClassRule kDisconnected{0.5, 1.0, 0.20, 2 * kMib};
+constexpr ClassRule kFrozen{0.5, 1.0, 0.20, 1 * kMib};
+constexpr double kStepSeconds = 6;
+/// A walk over a desktop's mappings for less is not worth it.
+constexpr std::uint64_t kLeastStepBytes = 256 * kKib;
+constexpr MonotonicNs kFirstBackoff = 12 * kSecond;
+constexpr MonotonicNs kLongestBackoff = 10 * kMinute;
+/// A step that brings less than a tenth of what was asked for, thrice: there is no more.
+constexpr double kLeastYield = 0.1;
+constexpr unsigned kEmptyHanded = 3;
+/// A soft floor is forgotten by half in ten minutes: what is hot changes.
+constexpr double kFloorHalfLifeSeconds = 600;
+/// With less than 30 % of RAM available memory begins to be short; need is 1 at the reserve.
+constexpr double kPlentyShare = 0.30;
+/// XFCE into zram, VMA by VMA: 84 MiB in 0.75 to 1.2 s.
+constexpr double kFirstBytesPerCpuSecond = 80.0 * kMib;
+/// CPU for it, in cores: a tenth when it is only thrift, a half when memory is short.
+constexpr double kThriftCores = 0.10;
+constexpr double kNeedCores = 0.50;
+/// Compression until it was seen (XFCE, lzo-rle: 4.9).
+constexpr double kFirstRatio = 3;
+/// The rest of a swap device is left to the kernel's own reclaim.
+constexpr double kSwapUse = 0.95;
+
+ClassRule rule_of(SessionClass session) {
+  switch (session) {
+    case SessionClass::kActive:
+    case SessionClass::kIdle: return kIdle;
+    case SessionClass::kDisconnected: return kDisconnected;
+    case SessionClass::kFrozen: return kFrozen;
+  }
+  return kIdle;
+}
+
+/// Bytes that can still be paged out: what swap has room for, and zram's limit.
+double swap_room(const ShaveInput& input) {
+  const double reserved = real(input.memory.swap_total) * (1 - kSwapUse);
+  double room = std::max(0.0, real(input.memory.swap_free) - reserved);
+  if (input.zram.limit > 0) {
+    const double ratio =
+        input.zram.used > 0 && input.zram.original > 64 * kMib
+            ? std::clamp(real(input.zram.original) / real(input.zram.used), 1.0, 20.0)
+            : kFirstRatio;
+    const double left = real(input.zram.limit) * kSwapUse - real(input.zram.used);
+    room = std::min(room, std::max(0.0, left) * ratio);
+  }
+  return room;
+}
+
+std::uint64_t resident(const ShaveDesktop& desktop) {
+  return desktop.anon_bytes + desktop.file_bytes;
+}
+
+}  // namespace
+
+ShaveDesktop shave_desktop_of(const GroupSnapshot& group) {
+  ShaveDesktop desktop;
+  desktop.id = group.desktop;
+  desktop.session = group.session;
+  desktop.session_since_ns = group.session_since_ns;
+  if (const auto& memory = group.usage.memory) {
+    desktop.anon_bytes = memory->anon_bytes;
+    desktop.file_bytes = less(memory->file_bytes, memory->shmem_bytes);
+    desktop.refault_pages = memory->refault_anon_pages + memory->refault_file_pages;
+  }
+  if (group.pressure.memory) desktop.memory_wait_us = group.pressure.memory->some.total_us;
+  if (group.pressure.io) desktop.io_wait_us = group.pressure.io->some.total_us;
+  return desktop;
+}
+
+double Shaver::need(const HostMemory& memory) const {
+  const double reserve = real(config_.reserve_bytes);
+  const double plenty = std::max(real(memory.total) * kPlentyShare, reserve + 1);
+  return std::clamp((plenty - real(memory.available)) / (plenty - reserve), 0.0, 1.0);
+}
+
+void Shaver::learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns) const {
+  const bool anew = !state.seen || state.last.session != desktop.session ||
+                    state.last.session_since_ns != desktop.session_since_ns;
+  if (anew) {
+    state = State{};
+    return;
+  }
+  const ClassRule rule = rule_of(desktop.session);
+  const double elapsed = seconds(now_ns - state.at_ns);
+  state.soft_floor *= std::exp2(-elapsed / kFloorHalfLifeSeconds);
+  const double came =
+      real(grown(state.last.refault_pages, desktop.refault_pages)) * real(kPageBytes);
+  // The charge says what was won, never the actuator.
+  const double taken = real(less(resident(state.last), resident(desktop)));
+  const bool asked = state.asked_bytes > 0;
+  if (asked) {
+    state.empty_handed = taken < kLeastYield * real(state.asked_bytes) ? state.empty_handed + 1 : 0;
+    state.taken_bytes += taken;
+  }
+  const bool fetches =
+      came > rule.refault_share * std::max(state.taken_bytes, real(kLeastStepBytes));
+  const bool barren = state.empty_handed >= kEmptyHanded;
+  if (now_ns >= state.not_before_ns && asked && (fetches || barren)) {
+    state.backoff_ns = std::clamp(state.backoff_ns * 2, kFirstBackoff, kLongestBackoff);
+    state.not_before_ns = now_ns + state.backoff_ns;
+    state.backoff_reason = fetches ? ShaveReason::kRefaults : ShaveReason::kNoYield;
+    state.empty_handed = 0;
+    if (fetches) state.soft_floor = std::max(state.soft_floor, real(resident(desktop)));
+  } else if (asked && !fetches && state.empty_handed == 0) {
+    state.backoff_ns /= 2;
+  }
+  state.taken_bytes /= 2;
+}
+
+ShaveDecision Shaver::wish(State& state, const ShaveDesktop& desktop, const ShaveInput& input,
+                           double elapsed_seconds) const {
+  ShaveDecision none{desktop.id, 0, false, ShaveReason::kActive};
+  const auto refuse = [&none](ShaveReason reason) {
+    none.reason = reason;
+    return none;
+  };
+  if (desktop.session == SessionClass::kActive) return none;
+  if (!state.seen) return refuse(ShaveReason::kNextTime);  // no deltas yet
+  if (config_.order == ShaveOrder::kKsmFirst && !desktop.ksm_settled)
+    return refuse(ShaveReason::kWaitsForKsm);
+  if (input.at_ns < state.not_before_ns) return refuse(state.backoff_reason);
+  const double urge = std::max(need(input.memory), std::clamp(config_.eagerness, 0.0, 1.0));
+  if (urge <= 0) return refuse(ShaveReason::kNotNeeded);
+
+  const ClassRule rule = rule_of(desktop.session);
+  const double waited = real(std::max(grown(state.last.memory_wait_us, desktop.memory_wait_us),
+                                      grown(state.last.io_wait_us, desktop.io_wait_us)));
+  const double since = std::max(1e-3, seconds(input.at_ns - state.at_ns));
+  // What is frozen waits for nothing; a part still waiting in the kernel must not end its turn.
+  const double calm =
+      desktop.session == SessionClass::kFrozen ? 1 : 1 - waited / 1e6 / since / rule.wait_share;
+  if (calm <= 0) return refuse(ShaveReason::kPressure);
+
+  const double part = 1 - std::pow(1 - rule.rho, elapsed_seconds / kStepSeconds);
+  const double floor = std::max(real(rule.floor_bytes), state.soft_floor);
+  const double step = (real(resident(desktop)) - floor) * part * calm * urge;
+  if (step < real(kLeastStepBytes)) return refuse(ShaveReason::kAtFloor);
+  return {desktop.id, whole(step), false, ShaveReason::kTaken};
+}
+
+std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
+  const double elapsed =
+      started_ ? std::clamp(seconds(input.at_ns - last_ns_), 0.0, 60.0) : kStepSeconds;
+  started_ = true;
+  last_ns_ = input.at_ns;
+  ++round_;
+
+  std::vector<ShaveDecision> decisions;
+  decisions.reserve(input.desktops.size());
+  for (const ShaveDesktop& desktop : input.desktops) {
+    State& state = states_[desktop.id];
+    learn(state, desktop, input.at_ns);
+    decisions.push_back(wish(state, desktop, input, elapsed));
+    if (config_.freeze_after_ns > 0 && desktop.session == SessionClass::kDisconnected &&
+        input.at_ns - desktop.session_since_ns >= config_.freeze_after_ns) {
+      decisions.back().freeze = true;
+      if (decisions.back().bytes == 0) decisions.back().reason = ShaveReason::kLongAway;
+    }
+  }
+
+  // Who is deepest and longest away pays first.
+  std::vector<std::size_t> order(decisions.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    const ShaveDesktop& left = input.desktops[a];
+    const ShaveDesktop& right = input.desktops[b];
+    if (left.session != right.session) return left.session > right.session;
+    if (left.session_since_ns != right.session_since_ns)
+      return left.session_since_ns < right.session_since_ns;
+    return left.id < right.id;
+  });
+  const double cores = kThriftCores + (kNeedCores - kThriftCores) * need(input.memory);
+  const double speed =
+      input.bytes_per_cpu_second > 0 ? input.bytes_per_cpu_second : kFirstBytesPerCpuSecond;
+  double budget = cores * elapsed * speed;
+  double room = swap_room(input);
+  for (const std::size_t i : order) {
+    ShaveDecision& decision = decisions[i];
+    const ShaveDesktop& desktop = input.desktops[i];
+    if (decision.bytes > 0) {
+      // Page cache needs no swap; whatever goes beyond it does.
+      const double fits = room + real(desktop.file_bytes);
+      const double bytes = std::min({real(decision.bytes), budget, fits});
+      if (bytes < real(kLeastStepBytes)) {
+        decision.reason = fits < budget ? ShaveReason::kNoSwapRoom : ShaveReason::kNextTime;
+        decision.bytes = 0;
+      } else {
+        decision.bytes = whole(bytes);
+        budget -= bytes;
+        room -= std::min(room, bytes);
+      }
+    }
+    State& state = states_[desktop.id];
+    state.seen = true;
+    state.last = desktop;
+    state.at_ns = input.at_ns;
+    state.asked_bytes = decision.bytes;
+    state.round = round_;
+  }
+  std::erase_if(states_, [&](const auto& entry) { return entry.second.round != round_; });
+  return decisions;
+}
+
+}  // namespace panal::policy

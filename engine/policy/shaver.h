@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/model/decision.h"
+#include "engine/model/memory.h"
+#include "engine/model/session.h"
+#include "engine/model/snapshot.h"
+
+namespace panal::policy {
+
+/// Merged pages cannot be paged out by process_madvise, paged out ones cannot be merged: which
+/// comes first is the profile's choice.
+enum class ShaveOrder : std::uint8_t {
+  kKsmFirst,      ///< a desktop is left alone until KSM had two passes over it
+  kPageOutFirst,  ///< take at once; KSM gets what was fetched back
+};
+
+struct ShaverConfig {
+  ShaveOrder order = ShaveOrder::kPageOutFirst;
+  double eagerness = 0;                                     ///< 0: as memory gets short; 1: always
+  std::uint64_t reserve_bytes = 0;                          ///< the host's own, of MemAvailable
+  MonotonicNs freeze_after_ns = 15LL * 60 * 1'000'000'000;  ///< disconnected; 0: never
+};
+
+struct ShaveDesktop {
+  DesktopId id = 0;
+  SessionClass session = SessionClass::kActive;
+  MonotonicNs session_since_ns = 0;
+  std::uint64_t anon_bytes = 0;      ///< resident, merged pages not counted
+  std::uint64_t file_bytes = 0;      ///< page cache of its own: its home and upper layer
+  std::uint64_t refault_pages = 0;   ///< since the group was made
+  std::uint64_t memory_wait_us = 0;  ///< PSI some, total
+  std::uint64_t io_wait_us = 0;
+  bool ksm_settled = false;  ///< two passes since its programs started, or it is not enlisted
+};
+
+struct ShaveInput {
+  MonotonicNs at_ns = 0;
+  HostMemory memory;
+  ZramStatistics zram;
+  double bytes_per_cpu_second = 0;  ///< what taking back was measured to cost; 0: not yet
+  std::vector<ShaveDesktop> desktops;
+};
+
+/// `ksm_settled` is the caller's to say.
+[[nodiscard]] ShaveDesktop shave_desktop_of(const GroupSnapshot& group);
+
+/// Takes memory back from desktops that nobody looks at.
+///
+/// A step is (resident - floor) * rho(class), less the more the desktop waits for memory or I/O,
+/// and nothing for a while after it fetched much of it back or gave nothing. All steps of a round
+/// fit into a CPU budget that grows as memory gets short; who has been away longest comes first.
+/// The active are never touched.
+class Shaver {
+ public:
+  explicit Shaver(ShaverConfig config) : config_(config) {}
+
+  /// One verdict a desktop, in the order of `input.desktops`. Call it every few seconds.
+  [[nodiscard]] std::vector<ShaveDecision> decide(const ShaveInput& input);
+
+  /// 0: plenty of memory; 1: the reserve is touched.
+  [[nodiscard]] double need(const HostMemory& memory) const;
+
+ private:
+  struct State {
+    bool seen = false;
+    ShaveDesktop last;
+    MonotonicNs at_ns = 0;
+    std::uint64_t asked_bytes = 0;
+    double taken_bytes = 0;  ///< lately; halves each round
+    double soft_floor = 0;   ///< where it began to fetch back
+    unsigned empty_handed = 0;
+    MonotonicNs backoff_ns = 0;
+    MonotonicNs not_before_ns = 0;
+    ShaveReason backoff_reason = ShaveReason::kRefaults;
+    std::uint64_t round = 0;
+  };
+
+  void learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns) const;
+  [[nodiscard]] ShaveDecision wish(State& state, const ShaveDesktop& desktop,
+                                   const ShaveInput& input, double elapsed_seconds) const;
+
+  ShaverConfig config_;
+  std::unordered_map<DesktopId, State> states_;
+  MonotonicNs last_ns_ = 0;
+  bool started_ = false;
+  std::uint64_t round_ = 0;
+};
+
+}  // namespace panal::policy

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "engine/model/snapshot.h"
+
+namespace panal::policy {
+
+enum class GateReason : std::uint8_t {
+  kOpen,
+  kWindowFull,  ///< as many are starting as the host has shown it can
+  kMemory,      ///< those that are starting will need what is left
+  kStalls,      ///< tasks wait for memory or I/O
+};
+[[nodiscard]] std::string_view to_string(GateReason reason);
+
+struct StartGateInput {
+  MonotonicNs at_ns = 0;
+  PressureSet pressure;  ///< the host's
+  double run_queue = 0;  ///< tasks that want a CPU
+  std::uint32_t cores = 1;
+  std::uint64_t available_bytes = 0;
+  std::uint64_t reserve_bytes = 0;
+  std::uint64_t start_bytes = 0;  ///< what one more desktop takes (admission's model)
+  std::uint32_t in_flight = 0;    ///< starts that run
+};
+
+struct StartGateDecision {
+  std::uint32_t may_start = 0;  ///< besides those that run
+  std::uint32_t window = 1;     ///< starts at once
+  GateReason reason = GateReason::kOpen;
+
+  [[nodiscard]] bool operator==(const StartGateDecision&) const = default;
+};
+
+/// How many desktops may be starting at once: more while the host bears it, half as many when it
+/// shows distress (additive increase, multiplicative decrease, as TCP shares a link). It doubles
+/// until the first distress. Without memory for one more nothing starts; else at least one does.
+class StartGate {
+ public:
+  /// Tell each start that ended well or ill, with how long it took.
+  void ended(MonotonicNs took_ns);
+
+  /// Call it before each batch of starts, at least once a second while any wait.
+  [[nodiscard]] StartGateDecision decide(const StartGateInput& input);
+
+ private:
+  [[nodiscard]] bool stalls(const StartGateInput& input) const;
+  [[nodiscard]] bool crowded(const StartGateInput& input) const;
+
+  double window_ = 4;
+  bool slow_start_ = true;
+  std::uint32_t ended_ = 0;        ///< since the last decision
+  double start_seconds_ = 0.5;     ///< a running mean
+  MonotonicNs calm_after_ns_ = 0;  ///< one distress halves the window once
+  bool seen_ = false;
+  MonotonicNs last_ns_ = 0;
+  PressureSet last_;
+  bool stalled_ = false;
+};
+
+}  // namespace panal::policy

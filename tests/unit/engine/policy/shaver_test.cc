@@ -1,0 +1,67 @@
+#include "engine/policy/shaver.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/policy/units.h"
+
+namespace panal::policy {
+namespace {
+
+ShaveInput input_of(SessionClass session) {
+  ShaveInput input;
+  input.memory.total = 24 * 1024 * kMib;
+  input.memory.available = 2 * 1024 * kMib;
+  input.memory.swap_total = input.memory.swap_free = 32 * 1024 * kMib;
+  input.desktops.resize(1);
+  input.desktops[0].id = 1;
+  input.desktops[0].session = session;
+  input.desktops[0].anon_bytes = 95 * kMib;
+  return input;
+}
+
+ShaveDecision second_round(Shaver& shaver, ShaveInput& input) {
+  (void)shaver.decide(input);
+  input.at_ns += 6 * kSecond;
+  return shaver.decide(input)[0];
+}
+
+TEST(Shaver, TakesByClassAndNeverFromTheActive) {
+  ShaverConfig config;
+  config.eagerness = 1;
+  std::uint64_t taken[3] = {};
+  for (const SessionClass session :
+       {SessionClass::kActive, SessionClass::kIdle, SessionClass::kDisconnected}) {
+    Shaver shaver(config);
+    ShaveInput input = input_of(session);
+    taken[static_cast<int>(session)] = second_round(shaver, input).bytes;
+  }
+  EXPECT_EQ(taken[0], 0U);
+  EXPECT_GT(taken[1], 0U);
+  EXPECT_GT(taken[2], 5 * taken[1]);
+}
+
+TEST(Shaver, LeavesAloneWhoFetchesBack) {
+  Shaver shaver(ShaverConfig{ShaveOrder::kPageOutFirst, 1, 0, 0});
+  ShaveInput input = input_of(SessionClass::kIdle);
+  ASSERT_GT(second_round(shaver, input).bytes, 0U);
+  input.at_ns += 6 * kSecond;
+  input.desktops[0].refault_pages = 5000;
+  EXPECT_EQ(shaver.decide(input)[0].reason, ShaveReason::kRefaults);
+}
+
+TEST(Shaver, HasNothingToTakeWithoutNeedSwapOrKsm) {
+  Shaver calm(ShaverConfig{});
+  ShaveInput input = input_of(SessionClass::kIdle);
+  input.memory.available = 20 * 1024 * kMib;
+  EXPECT_EQ(second_round(calm, input).reason, ShaveReason::kNotNeeded);
+  Shaver full(ShaverConfig{});
+  input = input_of(SessionClass::kDisconnected);
+  input.memory.swap_free = 0;
+  EXPECT_EQ(second_round(full, input).reason, ShaveReason::kNoSwapRoom);
+  Shaver waits(ShaverConfig{ShaveOrder::kKsmFirst, 1, 0, 0});
+  input = input_of(SessionClass::kIdle);
+  EXPECT_EQ(second_round(waits, input).reason, ShaveReason::kWaitsForKsm);
+}
+
+}  // namespace
+}  // namespace panal::policy
