@@ -77,12 +77,6 @@ const Sysctl* find_sysctl(std::string_view name) {
   return nullptr;
 }
 
-std::string sysctl_file(std::string_view name) {
-  std::string file = "sys/" + std::string(name);
-  std::replace(file.begin(), file.end(), '.', '/');
-  return file;
-}
-
 std::string nearest(std::string_view word, const std::vector<std::string>& known) {
   // Longer words are no typing mistakes, and the work grows with the length.
   if (word.empty() || word.size() > 64) return {};

@@ -22,8 +22,6 @@ struct Sysctl {
 [[nodiscard]] std::span<const Sysctl> sysctls();
 /// nullptr where there is none.
 [[nodiscard]] const Sysctl* find_sysctl(std::string_view name);
-/// The file below proc: "sys/fs/inotify/max_user_instances".
-[[nodiscard]] std::string sysctl_file(std::string_view name);
 
 /// The known word a mistyped one most likely means; empty when none is near.
 [[nodiscard]] std::string nearest(std::string_view word, const std::vector<std::string>& known);

@@ -352,7 +352,7 @@ void check_whole(Reader& reader, const Profile& profile) {
         "name", "name must be 1 to 64 of a-z, 0-9 and -, beginning with a letter or digit");
   if (!plain_word(profile.zram.algorithm, 32))
     reader.wrong_at("zram.algorithm", "algorithm must be the kernel's name of one, such as lz4");
-  if (profile.ksm.enlist != Enlist::kOff && profile.ksm.run != KsmRun::kScan)
+  if (profile.ksm.enlist != Enlist::kOff && profile.ksm.run != KsmRun::kRunning)
     reader.wrong_at("ksm.enlist", "enlist needs run = \"scan\": nothing is merged otherwise");
   check_class(reader, "active", profile.classes.active);
   check_class(reader, "idle", profile.classes.idle);

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/kernel/sysctl.h"
 #include "engine/profile/catalog.h"
+#include "engine/profile/zram_step.h"
 
 namespace panal::profile {
 namespace {
@@ -36,7 +38,7 @@ class Planner {
       Setting setting;
       setting.name = rule.name;
       setting.where = Setting::Where::kProc;
-      setting.file = sysctl_file(rule.name);
+      PANAL_ASSIGN(setting.file, kernel::sysctl_path(rule.name));
       setting.rule = rule.at_least ? Setting::Rule::kAtLeast : Setting::Rule::kExactly;
       setting.wanted =
           std::to_string(std::min(known->most, rule.value + rule.per_desktop * plan_.desktops));
@@ -73,7 +75,7 @@ class Planner {
 
   Result<void> ksm() {
     const Ksm& ksm = profile_.ksm;
-    const bool scan = ksm.run == KsmRun::kScan;
+    const bool scan = ksm.run == KsmRun::kRunning;
     // Written in an order the kernel takes: an advisor owns pages_to_scan.
     if (scan)
       PANAL_TRY(ksm_setting("ksm.advisor_mode", "advisor_mode", "none", true,
@@ -93,13 +95,13 @@ class Planner {
                             std::to_string(*ksm.sleep_ms), !scan, "where the governor begins",
                             Setting::Rule::kInitial));
     if (!ksm.run) return {};
-    const char* const value = scan ? "1" : ksm.run == KsmRun::kUnmerge ? "2" : "0";
+    const char* const value = scan ? "1" : ksm.run == KsmRun::kUnmerging ? "2" : "0";
     const char* const why = scan ? "equal pages of desktops that are enlisted become one"
-                            : ksm.run == KsmRun::kUnmerge
+                            : ksm.run == KsmRun::kUnmerging
                                 ? "no page is shared with another desktop, also not from before"
                                 : "nothing more is merged";
     PANAL_TRY(ksm_setting("ksm.run", "run", value, !scan, why));
-    if (ksm.run == KsmRun::kUnmerge) check_room_to_unmerge();
+    if (ksm.run == KsmRun::kUnmerging) check_room_to_unmerge();
     return {};
   }
 
@@ -242,8 +244,10 @@ std::string zram_state(const Zram& zram, std::uint64_t memory_total_bytes) {
   const auto part = [&](std::uint32_t percent) {
     return memory_total_bytes / 100 * percent / kMib * kMib;
   };
-  return fmt::format("algorithm={} size={} limit={} priority={}", zram.algorithm,
-                     part(zram.size_percent), part(zram.mem_limit_percent), zram.priority);
+  return print_zram_state({.disk_bytes = part(zram.size_percent),
+                           .memory_limit_bytes = part(zram.mem_limit_percent),
+                           .algorithm = zram.algorithm,
+                           .priority = static_cast<int>(zram.priority)});
 }
 
 Result<Plan> make_plan(const Profile& profile, std::uint32_t desktops, const HostFacts& host,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/model/ksm.h"
 
 namespace panal::profile {
 
@@ -15,13 +16,6 @@ enum class Enlist {
   kOff,
   kConsent,  ///< of a tenant that agreed
   kAll,
-};
-
-/// What the kernel's merging thread does.
-enum class KsmRun {
-  kStop,  ///< merges nothing more; what is merged stays so
-  kScan,
-  kUnmerge,  ///< stops, and gives every page back its own copy
 };
 
 /// One kernel setting below proc/sys (catalog.h).

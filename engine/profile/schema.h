@@ -15,7 +15,7 @@ using Words = std::array<std::pair<std::string_view, Value>, kCount>;
 inline constexpr Words<Enlist, 3> kEnlistWords{
     {{"off", Enlist::kOff}, {"consent", Enlist::kConsent}, {"all", Enlist::kAll}}};
 inline constexpr Words<KsmRun, 3> kKsmRunWords{
-    {{"stop", KsmRun::kStop}, {"scan", KsmRun::kScan}, {"unmerge", KsmRun::kUnmerge}}};
+    {{"stop", KsmRun::kStopped}, {"scan", KsmRun::kRunning}, {"unmerge", KsmRun::kUnmerging}}};
 inline constexpr std::array<std::string_view, 3> kThpEnabled{"always", "madvise", "never"};
 inline constexpr std::array<std::string_view, 5> kThpDefrag{"always", "defer", "defer+madvise",
                                                             "madvise", "never"};
