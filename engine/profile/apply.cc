@@ -19,18 +19,41 @@ bool of_earlier_boot(const Saved& saved, const Machine& machine) {
   return !now.empty() && !saved.boot_id.empty() && now != saved.boot_id;
 }
 
-/// Puts back what was written, last first. What it could not, in words; empty: all.
+/// In which order settings are brought back: last first, and then what the kernel moved with them.
+std::vector<const Setting*> backwards(const std::vector<const Setting*>& written) {
+  std::vector<const Setting*> order(written.rbegin(), written.rend());
+  std::stable_partition(order.begin(), order.end(), [](const Setting* setting) {
+    return setting->rule != Setting::Rule::kFollows;
+  });
+  return order;
+}
+
+std::vector<const Setting*> pointers(const std::vector<Setting>& settings) {
+  std::vector<const Setting*> result;
+  for (const Setting& setting : settings) result.push_back(&setting);
+  return result;
+}
+
+/// Puts back what was written. What it could not, in words; empty: all.
 std::string take_back(const std::vector<const Setting*>& written, const Machine& machine) {
   std::string left;
-  for (auto setting = written.rbegin(); setting != written.rend(); ++setting) {
+  for (const Setting* setting : backwards(written)) {
     // A write that was refused changed nothing, and its undoing would be refused as well.
-    if (const auto now = read_setting(machine, **setting); now && *now == (*setting)->before)
-      continue;
-    reached(machine, **setting);
-    const auto done = write_setting(machine, **setting, (*setting)->before);
+    if (const auto now = read_setting(machine, *setting); now && *now == setting->before) continue;
+    reached(machine, *setting);
+    const auto done = write_setting(machine, *setting, setting->before);
     if (!done) left += fmt::format("{}{}", left.empty() ? "" : "; ", done.error().message());
   }
   return left;
+}
+
+/// Whether there is anything to write.
+bool differs(const Setting& setting, const Machine& machine) {
+  if (setting.changes()) return true;
+  // An earlier write may have moved it: KSM's pace, when its advisor is taken off.
+  if (setting.rule != Setting::Rule::kInitial) return false;
+  const auto now = read_setting(machine, setting);
+  return now && *now != setting.after;
 }
 
 /// The record as it was before an apply.
@@ -84,7 +107,8 @@ Result<std::vector<std::string>> apply(const Plan& plan, const std::optional<Sav
                                    setting->name, setting->wanted, setting->obstacle));
   std::vector<std::string> left_out;
   Saved record{Saved::State::kApplying, plan.profile, plan.desktops, boot_id(machine), {}};
-  for (const auto* some : {&plan.leaving, &plan.settings})
+  std::ptrdiff_t leaving = 0;  // how many of the record's are those of the profile before
+  for (const auto* some : {&plan.leaving, &plan.settings}) {
     for (const Setting& setting : *some) {
       if (setting.obstacle.empty()) {
         record.settings.push_back(setting);
@@ -93,6 +117,8 @@ Result<std::vector<std::string>> apply(const Plan& plan, const std::optional<Sav
       left_out.push_back(fmt::format("{} left out: {}", setting.name, setting.obstacle));
       if (const Setting* old = find(saved, setting.name)) record.settings.push_back(kept(*old));
     }
+    if (some == &plan.leaving) leaving = static_cast<std::ptrdiff_t>(record.settings.size());
+  }
   PANAL_TRY(write_saved(machine, record));
 
   std::vector<const Setting*> written;
@@ -101,11 +127,18 @@ Result<std::vector<std::string>> apply(const Plan& plan, const std::optional<Sav
   const auto forget = [&applied](const std::string& name) {
     std::erase_if(applied.settings, [&](const Setting& setting) { return setting.name == name; });
   };
-  for (const Setting& setting : plan.leaving) forget(setting.name);
-  for (const Setting& setting : record.settings) {
-    if (!setting.changes()) continue;
+  for (const Setting& setting : plan.leaving)
+    if (setting.obstacle.empty()) forget(setting.name);
+  // What a profile before asked for goes back in the order in which a revert does it.
+  const auto all = pointers(record.settings);
+  std::vector<const Setting*> order = backwards({all.begin(), all.begin() + leaving});
+  order.insert(order.end(), all.begin() + leaving, all.end());
+  for (const Setting* one : order) {
+    const Setting& setting = *one;
+    if (setting.rule == Setting::Rule::kFollows) written.push_back(one);
+    if (!differs(setting, machine)) continue;
     reached(machine, setting);
-    written.push_back(&setting);
+    if (written.empty() || written.back() != one) written.push_back(one);
     const auto done = write_setting(machine, setting, setting.after);
     if (done) continue;
     if (!setting.optional) return failed(done.error(), written, saved, machine);
@@ -138,7 +171,7 @@ Result<Reverted> revert(const Machine& machine, const MachineLock& /*lock*/) {
   (void)write_saved(machine, *saved);
 
   std::optional<Error> problem;
-  for (auto setting = saved->settings.rbegin(); setting != saved->settings.rend(); ++setting) {
+  for (const Setting* setting : backwards(pointers(saved->settings))) {
     if (!setting->name_space.empty() && setting->name_space != pid_namespace(machine)) {
       done.notes.push_back(setting->name + ": belongs to another pid namespace; left alone");
       continue;
@@ -146,15 +179,21 @@ Result<Reverted> revert(const Machine& machine, const MachineLock& /*lock*/) {
     const auto now = read_setting(machine, *setting);
     if (now && *now == setting->original) continue;
     reached(machine, *setting);
-    const auto put =
-        now ? write_setting(machine, *setting, setting->original) : tl::make_unexpected(now.error());
+    const auto put = now ? write_setting(machine, *setting, setting->original)
+                         : tl::make_unexpected(now.error());
+    if (!put && put.error().code == EINVAL && setting->rule == Setting::Rule::kInitial) {
+      // KSM's own advisor is back, or somebody's, and moves it now.
+      done.notes.push_back(setting->name + ": the kernel sets it itself; left alone");
+      continue;
+    }
     if (!put) {
       if (!problem) problem = put.error();
       continue;
     }
+    const bool moves = setting->rule == Setting::Rule::kInitial ||
+                       setting->rule == Setting::Rule::kFollows;
     done.values.push_back({setting->name, *now, setting->original,
-                           *now != setting->after && *now != setting->before &&
-                               setting->rule != Setting::Rule::kInitial});
+                           !moves && *now != setting->after && *now != setting->before});
   }
   if (problem)
     return fail(problem->code, fmt::format("{} values were put back, but not all: {}; they stay on "
@@ -180,7 +219,8 @@ Result<Verified> verify(const Machine& machine) {
   result.interrupted = saved->state != Saved::State::kApplied;
   result.earlier_boot = of_earlier_boot(*saved, machine);
   for (const Setting& setting : saved->settings) {
-    if (setting.rule == Setting::Rule::kInitial) continue;
+    if (setting.rule == Setting::Rule::kInitial || setting.rule == Setting::Rule::kFollows)
+      continue;
     if (!setting.name_space.empty() && setting.name_space != pid_namespace(machine)) continue;
     const auto now = read_setting(machine, setting);
     if (!now && !now.error().is_gone()) return tl::make_unexpected(now.error());

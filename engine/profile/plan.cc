@@ -65,6 +65,7 @@ class Planner {
       return add(std::move(setting), *word != "always" && *word != "force");
     };
     const HugePages& pages = profile_.huge_pages;
+    if (pages.enabled) PANAL_TRY(follower("vm.min_free_kbytes", "kept free for huge pages"));
     PANAL_TRY(one("huge_pages.enabled", "enabled", pages.enabled,
                   "a program that uses a little of 2 MiB pays for all, and KSM must split it"));
     PANAL_TRY(one("huge_pages.defrag", "defrag", pages.defrag,
@@ -123,7 +124,7 @@ class Planner {
     for (Setting old : saved_->settings) {
       if (named(old.name)) continue;
       PANAL_ASSIGN(old.before, read_setting(machine_, old));
-      old.rule = Setting::Rule::kExactly;
+      if (old.rule != Setting::Rule::kFollows) old.rule = Setting::Rule::kExactly;
       old.wanted = old.original;
       old.after = old.original;
       old.why = "profile " + plan_.profile + " does not ask for it: back to what it was";
@@ -145,6 +146,26 @@ class Planner {
     setting.why = why;
     setting.optional = profile_.ksm.optional;
     return add(std::move(setting), absent_is_fine);
+  }
+
+  /// What the kernel moves by itself, and not always back, when another setting is written.
+  Result<void> follower(const std::string& name, const char* why) {
+    if (named(name)) return {};
+    Setting setting;
+    setting.name = name;
+    PANAL_ASSIGN(setting.file, kernel::sysctl_path(name));
+    const auto now = read_setting(machine_, setting);
+    if (!now && now.error().is_gone()) return {};
+    if (!now) return tl::make_unexpected(now.error());
+    setting.rule = Setting::Rule::kFollows;
+    setting.before = *now;
+    setting.after = *now;
+    setting.wanted = *now;
+    const Setting* old = was_saved(name);
+    setting.original = old != nullptr ? old->original : *now;
+    setting.why = why;
+    plan_.settings.push_back(std::move(setting));
+    return {};
   }
 
   Result<void> add(Setting setting, bool absent_is_fine) {

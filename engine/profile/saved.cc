@@ -24,9 +24,10 @@ constexpr Names<Saved::State, 3> kStates{{{"applying", Saved::State::kApplying},
 constexpr Names<Setting::Where, 3> kWheres{{{"proc", Setting::Where::kProc},
                                             {"sys", Setting::Where::kSys},
                                             {"step", Setting::Where::kStep}}};
-constexpr Names<Setting::Rule, 3> kRules{{{"at_least", Setting::Rule::kAtLeast},
+constexpr Names<Setting::Rule, 4> kRules{{{"at_least", Setting::Rule::kAtLeast},
                                           {"exactly", Setting::Rule::kExactly},
-                                          {"initial", Setting::Rule::kInitial}}};
+                                          {"initial", Setting::Rule::kInitial},
+                                          {"follows", Setting::Rule::kFollows}}};
 
 template <typename Value, std::size_t kCount>
 const char* name_of(const Names<Value, kCount>& names, Value value) {

@@ -36,6 +36,7 @@ struct Setting {
     kAtLeast,  ///< more is fine as well
     kExactly,
     kInitial,  ///< begins so; a governor moves it
+    kFollows,  ///< not written: the kernel moves it when another one is; only brought back
   };
   std::string name;  ///< "vm.swappiness", "ksm.run"
   Where where = Where::kProc;

@@ -216,6 +216,10 @@ Result<void> ZramStep::stop() {
     const auto number = kernel::parse_number(word);
     if (!number || holds(note->others, word)) continue;
     if (note->device && *note->device != *number) continue;
+    const auto dir = tree_.sys.open_dir("block/" + device_name(static_cast<unsigned>(*number)));
+    const auto used = dir ? kernel::read_number(*dir, "initstate")
+                          : tl::make_unexpected(dir.error());
+    if (!used || *used != 0) continue;
     const auto removed = kernel::remove_zram(tree_, static_cast<unsigned>(*number));
     if (!removed && removed.error().code != EBUSY && !removed.error().is_gone())
       return tl::make_unexpected(removed.error());

@@ -49,6 +49,7 @@ const char* rule_word(profile::Setting::Rule rule) {
     case profile::Setting::Rule::kAtLeast: return "at_least";
     case profile::Setting::Rule::kExactly: return "exactly";
     case profile::Setting::Rule::kInitial: return "initial";
+    case profile::Setting::Rule::kFollows: return "follows";
   }
   return "";
 }
