@@ -132,5 +132,7 @@ using FindProfile = std::function<Result<Profile>(const std::string& name)>;
 
 /// TOML that parse_profile() reads back as the same profile.
 [[nodiscard]] std::string print_profile(const Profile& profile);
+/// The same as JSON: sections are objects, "sysctl" has one object a setting.
+[[nodiscard]] std::string print_profile_json(const Profile& profile);
 
 }  // namespace panal::profile

@@ -21,6 +21,7 @@ struct MachinePlaces {
   std::string state_dir;  ///< where former values of its settings are kept
   std::string lock_file;
   bool privileged = false;  ///< whether we may write there
+  std::string refusal;      ///< why nobody may change it from here, a sentence; empty: one may
 };
 
 /// How commands reach the rest of Panal; tests have one that keeps its state in memory.

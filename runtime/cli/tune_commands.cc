@@ -5,6 +5,7 @@
 
 #include "engine/base/log.h"
 #include "engine/profile/apply.h"
+#include "engine/profile/zram_step.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/table.h"
 #include "runtime/cli/tuning_state.h"
@@ -25,16 +26,33 @@ struct Chosen {
   std::optional<profile::Saved> saved;
 };
 
-profile::Machine machine_of(const MachinePlaces& places) {
-  return {places.tree, places.state_dir, nullptr, places.privileged, {}};
+/// This machine, with who knows how to do what takes more than one write.
+class Here {
+ public:
+  explicit Here(const MachinePlaces& places)
+      : zram_(places.tree, places.state_dir + "/zram"),
+        machine_{places.tree, places.state_dir, &zram_, places.privileged, {}} {}
+  Here(const Here&) = delete;
+  Here& operator=(const Here&) = delete;
+
+  [[nodiscard]] const profile::Machine& machine() const { return machine_; }
+
+ private:
+  profile::ZramStep zram_;
+  profile::Machine machine_;
+};
+
+/// A profile that does not hold water is wrong input and not a failure.
+Result<profile::Profile> chosen_profile(const Shell& shell, const TuneOptions& options) {
+  auto profile = tuning::load_profile(
+      shell.config, options.word.empty() ? shell.config.tuning_profile : options.word);
+  if (!profile && profile.error().code == EPROTO) return fail(EINVAL, profile.error().context);
+  return profile;
 }
 
 Result<Chosen> choose(const Shell& shell, const TuneOptions& options,
                       const profile::Machine& machine) {
-  const auto& config = shell.config;
-  PANAL_ASSIGN(const auto profile,
-               tuning::load_profile(config, options.word.empty() ? config.tuning_profile
-                                                                 : options.word));
+  PANAL_ASSIGN(const auto profile, chosen_profile(shell, options));
   PANAL_ASSIGN(const auto host, tuning::read_host_facts(machine.tree));
   Chosen chosen;
   PANAL_ASSIGN(chosen.saved, profile::read_saved(machine));
@@ -112,12 +130,15 @@ ExitCode show_plan(Shell& shell, const profile::Plan& plan, const TuneOptions& o
 
 ExitCode tune_plan(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
-  const auto machine = machine_of(places);
-  PANAL_CLI_ASSIGN(shell, const auto chosen, choose(shell, options, machine));
+  const Here here(places);
+  PANAL_CLI_ASSIGN(shell, const auto chosen, choose(shell, options, here.machine()));
   return show_plan(shell, chosen.plan, options);
 }
 
-ExitCode needs_root(const Shell& shell, const char* verb) {
+/// Whether this command may change the machine; says why not.
+ExitCode may_change(const Shell& shell, const MachinePlaces& places, const char* verb) {
+  if (!places.refusal.empty()) return shell.refuse(ExitCode::kRefused, places.refusal);
+  if (places.privileged) return ExitCode::kOk;
   return shell.refuse(ExitCode::kNotAllowed,
                       fmt::format("panal tune {} changes the machine: run it with sudo", verb));
 }
@@ -139,15 +160,18 @@ void say_reverted(const Shell& shell, const profile::Reverted& done) {
 ExitCode tune_apply(Shell& shell, const TuneOptions& options) {
   if (options.dry_run) return tune_plan(shell, options);
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
-  if (!places.privileged) return needs_root(shell, "apply");
-  const auto machine = machine_of(places);
+  if (const ExitCode no = may_change(shell, places, "apply"); no != ExitCode::kOk) return no;
+  const Here here(places);
+  const profile::Machine& machine = here.machine();
   PANAL_CLI_ASSIGN(shell, const auto lock, profile::MachineLock::take(places.lock_file));
   PANAL_CLI_ASSIGN(shell, const auto settled, profile::settle(machine, lock));
   if (settled) say_reverted(shell, *settled);
   PANAL_CLI_ASSIGN(shell, const auto chosen, choose(shell, options, machine));
   const auto left_out = profile::apply(chosen.plan, chosen.saved, machine, lock);
   if (!left_out)
-    return shell.refuse(exit_code_of(left_out.error().code), left_out.error().context);
+    return shell.refuse(
+        chosen.plan.blocked() != nullptr ? ExitCode::kRefused : ExitCode::kFailed,
+        left_out.error().context);
   print_plan(shell, chosen.plan, false);
   for (const std::string& sentence : *left_out) shell.out << printable(sentence, 400) << "\n";
   shell.out << fmt::format("profile {} is applied\n", chosen.plan.profile);
@@ -170,9 +194,10 @@ ExitCode would_revert(Shell& shell, const profile::Machine& machine) {
 
 ExitCode tune_revert(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
-  const auto machine = machine_of(places);
+  const Here here(places);
+  const profile::Machine& machine = here.machine();
   if (options.dry_run) return would_revert(shell, machine);
-  if (!places.privileged) return needs_root(shell, "revert");
+  if (const ExitCode no = may_change(shell, places, "revert"); no != ExitCode::kOk) return no;
   PANAL_CLI_ASSIGN(shell, const auto lock, profile::MachineLock::take(places.lock_file));
   const auto done = profile::revert(machine, lock);
   if (!done && done.error().code == ENODATA)
@@ -185,7 +210,8 @@ ExitCode tune_revert(Shell& shell, const TuneOptions& options) {
 
 ExitCode tune_verify(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
-  const auto found = profile::verify(machine_of(places));
+  const Here here(places);
+  const auto found = profile::verify(here.machine());
   if (!found && found.error().code == ENODATA)
     return shell.refuse(ExitCode::kRefused, found.error().context + ": panal tune apply");
   if (!found) return shell.told(found.error());
@@ -230,7 +256,8 @@ ExitCode tune_verify(Shell& shell, const TuneOptions& options) {
 ExitCode tune_ls(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto names, tuning::profile_names(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
-  const auto saved = profile::read_saved(machine_of(places));
+  const Here here(places);
+  const auto saved = profile::read_saved(here.machine());
   const std::string applied = saved && *saved ? (*saved)->profile : "";
   auto list = nlohmann::json::array();
   Table table({"PROFILE", "STATE", ">DESKTOPS", "DESCRIPTION"});
@@ -259,12 +286,10 @@ ExitCode tune_ls(Shell& shell, const TuneOptions& options) {
 
 ExitCode tune_show(Shell& shell, const TuneOptions& options) {
   const std::string word = options.word.empty() ? shell.config.tuning_profile : options.word;
-  PANAL_CLI_ASSIGN(shell, const auto profile, tuning::load_profile(shell.config, word));
+  PANAL_CLI_ASSIGN(shell, const auto profile, chosen_profile(shell, options));
   if (options.json)
-    shell.print({{"name", profile.name},
-                 {"description", profile.description},
-                 {"file", tuning::profile_file(shell.config, word)},
-                 {"toml", profile::print_profile(profile)}});
+    shell.print({{"file", tuning::profile_file(shell.config, word)},
+                 {"profile", nlohmann::json::parse(profile::print_profile_json(profile))}});
   else
     shell.out << profile::print_profile(profile);
   return ExitCode::kOk;
@@ -275,7 +300,8 @@ ExitCode tune_show(Shell& shell, const TuneOptions& options) {
 TuningState tuning_state(Backends& backends) {
   const auto places = backends.machine();
   if (!places) return {"", "unknown", places.error().message()};
-  const auto found = profile::verify(machine_of(*places));
+  const Here here(*places);
+  const auto found = profile::verify(here.machine());
   if (!found && found.error().code == ENODATA) return {"", "none applied", "panal tune apply"};
   if (!found) return {"", "unknown", found.error().message()};
   if (found->interrupted) return {found->profile, "half done", "panal tune revert"};

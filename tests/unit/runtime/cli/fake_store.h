@@ -180,11 +180,12 @@ class FakeBackends final : public Backends {
   Result<MachinePlaces> machine() override {
     PANAL_ASSIGN(Tree tree, Tree::open_below(machine_root));
     return MachinePlaces{std::move(tree), machine_root + "/saved", machine_root + "/lock",
-                         privileged};
+                         privileged, refusal};
   }
   FakeFarm farm;
   std::string machine_root = PANAL_SOURCE_DIR "/tests/fixtures/hybrid-6.18";
   bool privileged = false;
+  std::string refusal;  ///< as in a lab
 };
 
 }  // namespace panal::cli
