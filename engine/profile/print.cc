@@ -8,7 +8,7 @@ namespace panal::profile {
 namespace {
 
 /// A TOML basic string; texts of a profile hold no control characters.
-std::string quoted(std::string_view text) {
+std::string toml_text(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -24,7 +24,7 @@ struct Printer {
     if (!name.empty()) out += fmt::format("\n[{}]\n", name);
   }
   void text(std::string_view key, const std::string& value) {
-    out += fmt::format("{} = {}\n", key, quoted(value));
+    out += fmt::format("{} = {}\n", key, toml_text(value));
   }
   void number(std::string_view key, std::uint32_t value, std::uint32_t /*least*/,
               std::uint32_t /*most*/) {
@@ -39,7 +39,7 @@ struct Printer {
   template <std::size_t kCount>
   void one_of(std::string_view key, const std::optional<std::string>& value,
               const std::array<std::string_view, kCount>& /*words*/) {
-    if (value) out += fmt::format("{} = {}\n", key, quoted(*value));
+    if (value) out += fmt::format("{} = {}\n", key, toml_text(*value));
   }
 
   // What is absent is not printed.
@@ -64,7 +64,7 @@ struct Printer {
                          rule.value);
       if (rule.per_desktop != 0) out += fmt::format(", per_desktop = {}", rule.per_desktop);
       if (rule.optional) out += ", optional = true";
-      if (!rule.why.empty()) out += ", why = " + quoted(rule.why);
+      if (!rule.why.empty()) out += ", why = " + toml_text(rule.why);
       out += " }\n";
     }
   }
