@@ -223,7 +223,8 @@ class Reader {
         continue;
       }
       if (found.contains(name)) {
-        wrong(node, fmt::format("{} stands here twice", name));
+        wrong(std::max(node.source().begin.line, lines_[name]),
+              fmt::format("{} stands here twice", name));
         continue;
       }
       lines_[name] = node.source().begin.line;
