@@ -140,6 +140,32 @@ class RealTuning : public ::testing::Test {
     return WIFSIGNALED(status);
   }
 
+  /// Sets zram up in children that die sooner or later, and takes down what each left.
+  void kill_in_the_step() {
+    const std::string wanted = "algorithm=lz4 size=67108864 limit=33554432 priority=7";
+    fs::create_directories(state_dir_);
+    int killed = 0;
+    for (int i = 0; i < 24; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        ZramStep step(*tree_, state_dir_ + "/zram");
+        ::_exit(step.bring("zram", wanted) ? 0 : 1);
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(i * 400));
+      ::kill(child, SIGKILL);
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      killed += WIFSIGNALED(status) ? 1 : 0;
+      ZramStep step(*tree_, state_dir_ + "/zram");
+      const auto state = step.state("zram");
+      ASSERT_TRUE(state) << state.error().message();
+      const auto off = step.bring("zram", "off");
+      ASSERT_TRUE(off) << *state << ": " << off.error().message();
+      ASSERT_EQ(machine(), before_) << "killed after " << i * 400 << " us as " << *state;
+    }
+    EXPECT_GT(killed, 0);
+  }
+
   std::optional<Tree> tree_;
   std::string file_;
   const std::string state_dir_ = std::string(kLab) + "/machine";
@@ -209,29 +235,22 @@ TEST_F(RealTuning, KilledAtAnyPlaceARevertBringsEverythingBack) {
   EXPECT_EQ(machine(), before_);
 }
 
-TEST_F(RealTuning, KilledWithinTheStepThatMakesZramARevertTakesItDown) {
-  const std::string wanted = "algorithm=lz4 size=67108864 limit=33554432 priority=7";
-  fs::create_directories(state_dir_);
-  int killed = 0;
-  for (int i = 0; i < 24; ++i) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ZramStep step(*tree_, state_dir_ + "/zram");
-      ::_exit(step.bring("zram", wanted) ? 0 : 1);
-    }
-    std::this_thread::sleep_for(std::chrono::microseconds(i * 400));
-    ::kill(child, SIGKILL);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    killed += WIFSIGNALED(status) ? 1 : 0;
-    ZramStep step(*tree_, state_dir_ + "/zram");
-    const auto state = step.state("zram");
-    ASSERT_TRUE(state) << state.error().message();
-    const auto off = step.bring("zram", "off");
-    ASSERT_TRUE(off) << *state << ": " << off.error().message();
-    ASSERT_EQ(machine(), before_) << "killed after " << i * 400 << " us as " << *state;
+TEST_F(RealTuning, KilledWithinTheStepThatMakesZramItIsTakenDown) { kill_in_the_step(); }
+
+TEST_F(RealTuning, KilledWithinTheStepThatAddsADeviceItIsTakenDown) {
+  // Others hold something in the ones there are: a further one must be made, and removed.
+  std::vector<unsigned> taken;
+  for (const auto& entry : fs::directory_iterator("/sys/block")) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with("zram")) continue;
+    taken.push_back(static_cast<unsigned>(std::stoul(name.substr(4))));
+    std::ofstream(entry.path() / "disksize") << "1048576";
   }
-  EXPECT_GT(killed, 0);
+  const auto quiet = before_;
+  before_ = machine();
+  kill_in_the_step();
+  for (const unsigned device : taken) EXPECT_TRUE(kernel::stop_zram_swap(*tree_, device));
+  EXPECT_EQ(machine(), quiet);
 }
 
 TEST_F(RealTuning, AStepThatCannotBeDoneLeavesNoDevice) {
