@@ -21,10 +21,10 @@ bool of_earlier_boot(const Saved& saved, const Machine& machine) {
 
 /// In which order settings are brought back: last first, and then what the kernel moved with them.
 std::vector<const Setting*> backwards(const std::vector<const Setting*>& written) {
-  std::vector<const Setting*> order(written.rbegin(), written.rend());
-  std::stable_partition(order.begin(), order.end(), [](const Setting* setting) {
-    return setting->rule != Setting::Rule::kFollows;
-  });
+  std::vector<const Setting*> order;
+  for (const bool following : {false, true})
+    for (auto setting = written.rbegin(); setting != written.rend(); ++setting)
+      if (((*setting)->rule == Setting::Rule::kFollows) == following) order.push_back(*setting);
   return order;
 }
 

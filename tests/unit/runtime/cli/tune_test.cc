@@ -93,7 +93,8 @@ TEST_F(Tune, BadInputIsOneSentenceThatSaysWhatToDo) {
            {{"tune", "revert", "--dry-run"}, ExitCode::kRefused, "no profile is applied"}}) {
     EXPECT_EQ(panal(call.words), call.code) << testing::PrintToString(call.words) << err();
     EXPECT_THAT(err(), HasSubstr(call.said));
-    EXPECT_EQ(std::count(err_.str().begin(), err_.str().end(), '\n'), 1) << err();
+    const std::string said = err();
+    EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
   }
   EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
   EXPECT_FALSE(fs::exists(root_ + "/saved"));
