@@ -103,8 +103,8 @@ bool enough(const Drift& drift) {
 Result<std::vector<std::string>> apply(const Plan& plan, const std::optional<Saved>& saved,
                                        const Machine& machine, const MachineLock& /*lock*/) {
   if (const Setting* setting = plan.blocked(); setting != nullptr)
-    return fail(EBUSY, fmt::format("{} cannot be set to {}: {}; nothing was changed",
-                                   setting->name, setting->wanted, setting->obstacle));
+    return fail(EBUSY, fmt::format("{} cannot be set to {}: {}; nothing was changed", setting->name,
+                                   setting->wanted, setting->obstacle));
   std::vector<std::string> left_out;
   Saved record{Saved::State::kApplying, plan.profile, plan.desktops, boot_id(machine), {}};
   std::ptrdiff_t leaving = 0;  // how many of the record's are those of the profile before
@@ -190,8 +190,8 @@ Result<Reverted> revert(const Machine& machine, const MachineLock& /*lock*/) {
       if (!problem) problem = put.error();
       continue;
     }
-    const bool moves = setting->rule == Setting::Rule::kInitial ||
-                       setting->rule == Setting::Rule::kFollows;
+    const bool moves =
+        setting->rule == Setting::Rule::kInitial || setting->rule == Setting::Rule::kFollows;
     done.values.push_back({setting->name, *now, setting->original,
                            !moves && *now != setting->after && *now != setting->before});
   }

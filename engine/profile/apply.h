@@ -13,17 +13,18 @@ namespace panal::profile {
 /// refused is left out. Killed in the middle, revert() (or settle()) brings everything back.
 ///
 /// `saved` is what the plan was made with. Returns one sentence for each setting left out.
-/// Errors, whole sentences: EBUSY when the plan is blocked; the failed write's. Both leave everything
-/// as before, unless the sentence says that something could not be put back.
+/// Errors, whole sentences: EBUSY when the plan is blocked; the failed write's. Both leave
+/// everything as before, unless the sentence says that something could not be put back.
 [[nodiscard]] Result<std::vector<std::string>> apply(const Plan& plan,
                                                      const std::optional<Saved>& saved,
-                                                     const Machine& machine, const MachineLock& lock);
+                                                     const Machine& machine,
+                                                     const MachineLock& lock);
 
 /// One value that was brought back.
 struct Restored {
   std::string name;
-  std::string from;  ///< what was found
-  std::string to;    ///< the original
+  std::string from;                ///< what was found
+  std::string to;                  ///< the original
   bool changed_meanwhile = false;  ///< what was found was not ours
 };
 

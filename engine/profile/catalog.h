@@ -8,8 +8,9 @@
 
 namespace panal::profile {
 
-/// A kernel setting below proc/sys that a profile may name. Only settings that hold one whole number
-/// and change nothing else when written are here: what is saved of them can be put back exactly.
+/// A kernel setting below proc/sys that a profile may name. Only settings that hold one whole
+/// number and change nothing else when written are here: what is saved of them can be put back
+/// exactly.
 struct Sysctl {
   const char* name;  ///< as sysctl(8) writes it
   std::uint64_t least;

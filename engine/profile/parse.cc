@@ -179,8 +179,8 @@ class Reader {
     }
     if (*value < 0 || static_cast<std::uint64_t>(*value) < least ||
         static_cast<std::uint64_t>(*value) > most) {
-      wrong(node, fmt::format("{} = {} is out of range; {} to {} are allowed", key, *value, least,
-                              most));
+      wrong(node,
+            fmt::format("{} = {} is out of range; {} to {} are allowed", key, *value, least, most));
       return std::nullopt;
     }
     return static_cast<std::uint64_t>(*value);
@@ -280,17 +280,16 @@ class Reader {
     for (const auto& [key, value] : *node.as_table()) {
       const std::string word(key.str());
       if (!known->second.contains(word))
-        unknown(value, "key", word, "[" + name + "]",
-                {known->second.begin(), known->second.end()});
+        unknown(value, "key", word, "[" + name + "]", {known->second.begin(), known->second.end()});
     }
   }
 
   void unknown(const toml::node& node, std::string_view kind, const std::string& word,
                std::string_view where, const std::vector<std::string>& known) {
     const std::string near = nearest(word, known);
-    wrong(node, fmt::format("unknown {} {} in {}; {}", kind, printable(word, 80), where,
-                            near.empty() ? "known: " + join(known)
-                                         : "the nearest known one is " + near));
+    wrong(node,
+          fmt::format("unknown {} {} in {}; {}", kind, printable(word, 80), where,
+                      near.empty() ? "known: " + join(known) : "the nearest known one is " + near));
   }
 
   void wrong_type(const toml::node& node, std::string_view key, std::string_view wanted) {
@@ -349,8 +348,8 @@ void check_neighbours(Reader& reader, const Profile& profile, const std::string&
 /// What no single value shows.
 void check_whole(Reader& reader, const Profile& profile) {
   if (!plain_word(profile.name, 64))
-    reader.wrong_at(
-        "name", "name must be 1 to 64 of a-z, 0-9 and -, beginning with a letter or digit");
+    reader.wrong_at("name",
+                    "name must be 1 to 64 of a-z, 0-9 and -, beginning with a letter or digit");
   if (!plain_word(profile.zram.algorithm, 32))
     reader.wrong_at("zram.algorithm", "algorithm must be the kernel's name of one, such as lz4");
   if (profile.ksm.enlist != Enlist::kOff && profile.ksm.run != KsmRun::kRunning)

@@ -52,8 +52,8 @@ class Planner {
   }
 
   Result<void> huge_pages() {
-    const auto one = [&](const char* name, const char* file,
-                         const std::optional<std::string>& word, const char* why) -> Result<void> {
+    const auto one = [&](const char* name, const char* file, const std::optional<std::string>& word,
+                         const char* why) -> Result<void> {
       if (!word) return {};
       Setting setting;
       setting.name = name;
@@ -89,12 +89,11 @@ class Planner {
                             "pages that never matched are looked at less often (Linux 6.7)"));
     if (ksm.pages_to_scan)
       PANAL_TRY(ksm_setting("ksm.pages_to_scan", "pages_to_scan",
-                            std::to_string(*ksm.pages_to_scan), !scan,
-                            "where the governor begins", Setting::Rule::kInitial));
-    if (ksm.sleep_ms)
-      PANAL_TRY(ksm_setting("ksm.sleep_millisecs", "sleep_millisecs",
-                            std::to_string(*ksm.sleep_ms), !scan, "where the governor begins",
+                            std::to_string(*ksm.pages_to_scan), !scan, "where the governor begins",
                             Setting::Rule::kInitial));
+    if (ksm.sleep_ms)
+      PANAL_TRY(ksm_setting("ksm.sleep_millisecs", "sleep_millisecs", std::to_string(*ksm.sleep_ms),
+                            !scan, "where the governor begins", Setting::Rule::kInitial));
     if (!ksm.run) return {};
     const char* const value = scan ? "1" : ksm.run == KsmRun::kUnmerging ? "2" : "0";
     const char* const why = scan ? "equal pages of desktops that are enlisted become one"
@@ -135,8 +134,9 @@ class Planner {
   }
 
  private:
-  Result<void> ksm_setting(const char* name, const char* file, std::string wanted, bool absent_is_fine,
-                           const char* why, Setting::Rule rule = Setting::Rule::kExactly) {
+  Result<void> ksm_setting(const char* name, const char* file, std::string wanted,
+                           bool absent_is_fine, const char* why,
+                           Setting::Rule rule = Setting::Rule::kExactly) {
     Setting setting;
     setting.name = name;
     setting.where = Setting::Where::kSys;
@@ -276,8 +276,9 @@ Result<Plan> make_plan(const Profile& profile, std::uint32_t desktops, const Hos
   if (saved)
     for (const Setting& setting : saved->settings)
       if (!setting.name_space.empty() && setting.name_space != pid_namespace(machine))
-        return fail(EBUSY, "profile " + saved->profile + " was applied in another pid namespace: "
-                                                         "revert it there first");
+        return fail(EBUSY, "profile " + saved->profile +
+                               " was applied in another pid namespace: "
+                               "revert it there first");
   Plan plan;
   plan.profile = profile.name;
   plan.desktops = desktops;

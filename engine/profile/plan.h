@@ -32,7 +32,8 @@ struct Plan {
 };
 
 /// `saved` is what is applied now; it must be of this boot and not half done.
-/// Errors: those of reading settings that are there; EBUSY when `saved` is of another pid namespace.
+/// Errors: those of reading settings that are there; EBUSY when `saved` is of another pid
+/// namespace.
 [[nodiscard]] Result<Plan> make_plan(const Profile& profile, std::uint32_t desktops,
                                      const HostFacts& host, const Machine& machine,
                                      const std::optional<Saved>& saved);

@@ -24,8 +24,8 @@ struct SysctlRule {
   bool at_least = true;  ///< a higher value of the machine's is left alone; false: exactly
   std::uint64_t value = 0;
   std::uint64_t per_desktop = 0;  ///< added for each desktop planned for; only with at_least
-  bool optional = false;          ///< where the machine refuses it, the rest is applied all the same
-  std::string why;                ///< empty: the catalogue's
+  bool optional = false;  ///< where the machine refuses it, the rest is applied all the same
+  std::string why;        ///< empty: the catalogue's
 
   [[nodiscard]] bool operator==(const SysctlRule&) const = default;
 };
@@ -66,7 +66,7 @@ struct Zram {
 
 /// What a desktop gets while its session is of one class.
 struct ClassTuning {
-  std::uint32_t after_seconds = 0;  ///< how long the class before it lasts; frozen 0: never
+  std::uint32_t after_seconds = 0;          ///< how long the class before it lasts; frozen 0: never
   std::uint32_t memory_soft_percent = 0;    ///< of the desktop's memory limit; 0: none
   std::uint32_t memory_hard_percent = 100;  ///< of the desktop's memory limit
   bool swap = true;                         ///< whether its memory may go to swap
@@ -109,7 +109,8 @@ struct Reserve {
 struct Profile {
   std::string name;  ///< [a-z0-9-]
   std::string description;
-  std::uint32_t desktops = 400;  ///< what per_desktop counts, unless the operator says another number
+  std::uint32_t desktops =
+      400;  ///< what per_desktop counts, unless the operator says another number
   std::vector<SysctlRule> sysctls;  ///< in the catalogue's order
   HugePages huge_pages;
   Ksm ksm;

@@ -76,8 +76,7 @@ Result<MachineLock> MachineLock::take(const std::string& file) {
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return fail_errno("lock", file);
     return fail(EBUSY, "machine-wide settings are in use: another program, a lab perhaps, holds " +
-                           file + "; try again when it has ended (fuser " + file +
-                           " shows which)");
+                           file + "; try again when it has ended (fuser " + file + " shows which)");
   }
   return MachineLock(std::move(fd));
 }
@@ -100,12 +99,10 @@ std::string print_saved(const Saved& saved) {
                         {"after", setting.after},
                         {"why", setting.why},
                         {"pid_namespace", setting.name_space}});
-  const nlohmann::ordered_json document = {{"format", kFormat},
-                                           {"state", name_of(kStates, saved.state)},
-                                           {"profile", saved.profile},
-                                           {"desktops", saved.desktops},
-                                           {"boot_id", saved.boot_id},
-                                           {"settings", std::move(settings)}};
+  const nlohmann::ordered_json document = {
+      {"format", kFormat},        {"state", name_of(kStates, saved.state)},
+      {"profile", saved.profile}, {"desktops", saved.desktops},
+      {"boot_id", saved.boot_id}, {"settings", std::move(settings)}};
   return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -135,7 +132,8 @@ Result<Saved> parse_saved(const std::string& text, const std::string& file) {
       good = good && is_setting_file(setting);
       saved.settings.push_back(std::move(setting));
     }
-    if (!good) return fail(EPROTO, file + ": damaged: an unknown word or a file that is no setting");
+    if (!good)
+      return fail(EPROTO, file + ": damaged: an unknown word or a file that is no setting");
     return saved;
   } catch (const nlohmann::json::exception& problem) {
     return fail(EPROTO, file + ": damaged: " + problem.what());

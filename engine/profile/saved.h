@@ -36,8 +36,8 @@ struct Saved {
   };
   State state = State::kApplying;
   std::string profile;
-  std::uint32_t desktops = 0;  ///< the number it was applied for
-  std::string boot_id;         ///< settings do not outlive a boot
+  std::uint32_t desktops = 0;     ///< the number it was applied for
+  std::string boot_id;            ///< settings do not outlive a boot
   std::vector<Setting> settings;  ///< in the order of writing, those that already were right too
 };
 

@@ -22,9 +22,9 @@ class Steps {
 /// The machine that is tuned: its files, and where former values are kept.
 struct Machine {
   const Tree& tree;
-  std::string state_dir;     ///< made when it is not there
-  Steps* steps = nullptr;    ///< nullptr: none can be done
-  bool privileged = true;    ///< whether it makes sense to ask if a file can be written
+  std::string state_dir;   ///< made when it is not there
+  Steps* steps = nullptr;  ///< nullptr: none can be done
+  bool privileged = true;  ///< whether it makes sense to ask if a file can be written
   /// For tests: called before each thing that lasts, with its name.
   std::function<void(std::string_view)> checkpoint;
 };

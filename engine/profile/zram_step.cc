@@ -120,8 +120,9 @@ Result<std::optional<ZramStep::Note>> ZramStep::read_note() const {
   if (!text) return tl::make_unexpected(text.error());
   const auto lines = kernel::lines_of(*text);
   if (lines.size() != 4)
-    return fail(EPROTO, note_file_ + ": damaged: take the zram device down by hand (swapon --show), "
-                                     "then remove that file");
+    return fail(EPROTO, note_file_ +
+                            ": damaged: take the zram device down by hand (swapon --show), "
+                            "then remove that file");
   Note note{std::string(lines[0]), std::string(lines[1]), std::nullopt, std::string(lines[3])};
   if (const auto device = kernel::parse_number(lines[2]))
     note.device = static_cast<unsigned>(*device);
@@ -198,10 +199,10 @@ Result<void> ZramStep::stop() {
     if (swap) {
       PANAL_ASSIGN(const auto memory, kernel::read_meminfo(tree_));
       if (memory.available < swap->used_bytes + kRoomBytes)
-        return fail(ENOMEM, fmt::format("{} holds {} MiB, and only {} MiB are available to take "
-                                        "them back: stop some desktops first",
-                                        swap->path, swap->used_bytes / kMib,
-                                        memory.available / kMib));
+        return fail(ENOMEM,
+                    fmt::format("{} holds {} MiB, and only {} MiB are available to take "
+                                "them back: stop some desktops first",
+                                swap->path, swap->used_bytes / kMib, memory.available / kMib));
     }
     PANAL_TRY(kernel::stop_zram_swap(tree_, *note->device));
     // A reset keeps the algorithm where the device had no size yet.
@@ -217,8 +218,8 @@ Result<void> ZramStep::stop() {
     if (!number || holds(note->others, word)) continue;
     if (note->device && *note->device != *number) continue;
     const auto dir = tree_.sys.open_dir("block/" + device_name(static_cast<unsigned>(*number)));
-    const auto used = dir ? kernel::read_number(*dir, "initstate")
-                          : tl::make_unexpected(dir.error());
+    const auto used =
+        dir ? kernel::read_number(*dir, "initstate") : tl::make_unexpected(dir.error());
     if (!used || *used != 0) continue;
     const auto removed = kernel::remove_zram(tree_, static_cast<unsigned>(*number));
     if (!removed && removed.error().code != EBUSY && !removed.error().is_gone())

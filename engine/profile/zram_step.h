@@ -16,7 +16,8 @@ namespace panal::profile {
 /// its number, and what was there before. A device that others swap to is never touched.
 class ZramStep final : public Steps {
  public:
-  /// `note_file`: beside the record of what is applied; its directory is there when bring() is called.
+  /// `note_file`: beside the record of what is applied; its directory is there when bring() is
+  /// called.
   ZramStep(const Tree& tree, std::string note_file)
       : tree_(tree), note_file_(std::move(note_file)) {}
 
@@ -28,10 +29,10 @@ class ZramStep final : public Steps {
 
  private:
   struct Note {
-    std::string boot_id;           ///< devices do not outlive a boot
-    std::string others;            ///< devices there before: " 0 2 "
+    std::string boot_id;             ///< devices do not outlive a boot
+    std::string others;              ///< devices there before: " 0 2 "
     std::optional<unsigned> device;  ///< the one that was taken
-    std::string algorithm;         ///< the device's before
+    std::string algorithm;           ///< the device's before
   };
   [[nodiscard]] Result<std::optional<Note>> read_note() const;
   [[nodiscard]] Result<void> write_note(const Note& note) const;

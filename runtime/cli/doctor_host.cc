@@ -49,7 +49,8 @@ std::vector<Check> check_limits(const profile::Profile& profile, const Tree& tre
                                   profile.name, setting.after)});
   }
   if (checks.empty())
-    checks.push_back({"kernel limits", Check::kOk,
+    checks.push_back({"kernel limits",
+                      Check::kOk,
                       fmt::format("{} are high enough for {} desktops (profile {})", limits,
                                   profile.desktops, profile.name),
                       {}});

@@ -46,8 +46,11 @@ class RealBackends final : public Backends {
 
   Result<MachinePlaces> machine() override {
     PANAL_ASSIGN(Tree tree, Tree::open_system());
-    MachinePlaces places{std::move(tree), profile::kMachineStateDir, profile::kMachineLockFile,
-                         ::geteuid() == 0, {}};
+    MachinePlaces places{std::move(tree),
+                         profile::kMachineStateDir,
+                         profile::kMachineLockFile,
+                         ::geteuid() == 0,
+                         {}};
     const std::string lab = kLabDir;
     if (std::getenv("PANAL_LAB") == nullptr && ::access(kLabDir, F_OK) != 0) return places;
     // A lab's record goes with the lab, which puts back what is the host's (scripts/lab).

@@ -56,9 +56,10 @@ Result<Chosen> choose(const Shell& shell, const TuneOptions& options,
   PANAL_ASSIGN(const auto host, tuning::read_host_facts(machine.tree));
   Chosen chosen;
   PANAL_ASSIGN(chosen.saved, profile::read_saved(machine));
-  PANAL_ASSIGN(chosen.plan,
-               profile::make_plan(profile, options.desktops == 0 ? profile.desktops : options.desktops,
-                                  host, machine, chosen.saved));
+  PANAL_ASSIGN(
+      chosen.plan,
+      profile::make_plan(profile, options.desktops == 0 ? profile.desktops : options.desktops, host,
+                         machine, chosen.saved));
   return chosen;
 }
 
@@ -145,9 +146,10 @@ ExitCode may_change(const Shell& shell, const MachinePlaces& places, const char*
 
 void say_reverted(const Shell& shell, const profile::Reverted& done) {
   if (done.earlier_boot) {
-    shell.out << fmt::format("profile {} was applied before the machine's last start, which took "
-                             "it back\n",
-                             done.profile);
+    shell.out << fmt::format(
+        "profile {} was applied before the machine's last start, which took "
+        "it back\n",
+        done.profile);
     return;
   }
   for (const auto& value : done.values)
@@ -169,9 +171,8 @@ ExitCode tune_apply(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto chosen, choose(shell, options, machine));
   const auto left_out = profile::apply(chosen.plan, chosen.saved, machine, lock);
   if (!left_out)
-    return shell.refuse(
-        chosen.plan.blocked() != nullptr ? ExitCode::kRefused : ExitCode::kFailed,
-        left_out.error().context);
+    return shell.refuse(chosen.plan.blocked() != nullptr ? ExitCode::kRefused : ExitCode::kFailed,
+                        left_out.error().context);
   print_plan(shell, chosen.plan, false);
   for (const std::string& sentence : *left_out) shell.out << printable(sentence, 400) << "\n";
   shell.out << fmt::format("profile {} is applied\n", chosen.plan.profile);
@@ -242,11 +243,11 @@ ExitCode tune_verify(Shell& shell, const TuneOptions& options) {
                                                " was applied before the machine's last start, "
                                                "which took it back: panal tune apply");
   if (!found->good())
-    return shell.refuse(ExitCode::kFailed,
-                        fmt::format("{} of {} settings are not as profile {} left them: panal "
-                                    "tune apply {} sets them again",
-                                    found->drift.size(), found->checked, found->profile,
-                                    found->profile));
+    return shell.refuse(
+        ExitCode::kFailed,
+        fmt::format("{} of {} settings are not as profile {} left them: panal "
+                    "tune apply {} sets them again",
+                    found->drift.size(), found->checked, found->profile, found->profile));
   if (!options.json)
     shell.out << fmt::format("profile {}: {} settings are as applied\n", found->profile,
                              found->checked);
@@ -274,7 +275,10 @@ ExitCode tune_ls(Shell& shell, const TuneOptions& options) {
                     {"desktops", desktops},
                     {"description", description}});
     table.add_row({name,
-                   !profile ? "broken" : name == applied ? "applied" : is_default ? "default" : "",
+                   !profile          ? "broken"
+                   : name == applied ? "applied"
+                   : is_default      ? "default"
+                                     : "",
                    std::to_string(desktops), description});
   }
   if (options.json)

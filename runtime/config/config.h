@@ -20,9 +20,9 @@ struct Config {
   // [paths]
   std::string state_dir = "/var/lib/panal";
   std::string run_dir = "/run/panal";
-  std::string images_dir;   ///< default: state_dir/images
-  std::string homes_dir;    ///< default: state_dir/homes
-  std::string recipes_dir;  ///< default: beside the program, else /usr/share/panal/recipes
+  std::string images_dir;    ///< default: state_dir/images
+  std::string homes_dir;     ///< default: state_dir/homes
+  std::string recipes_dir;   ///< default: beside the program, else /usr/share/panal/recipes
   std::string profiles_dir;  ///< default: beside the program, else /usr/share/panal/profiles
 
   // [cgroup]

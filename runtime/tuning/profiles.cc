@@ -23,10 +23,11 @@ Failure no_profile(const config::Config& config, const std::string& word) {
   const auto names = profile_names(config);
   if (!names) return tl::make_unexpected(names.error());
   const std::string near = profile::nearest(word, *names);
-  return fail(ENOENT, fmt::format("there is no profile {} in {}; {}", printable(word, 80),
-                                  config.profiles_dir,
-                                  near.empty() ? fmt::format("there are: {}", fmt::join(*names, ", "))
-                                               : "the nearest one is " + near));
+  return fail(
+      ENOENT,
+      fmt::format("there is no profile {} in {}; {}", printable(word, 80), config.profiles_dir,
+                  near.empty() ? fmt::format("there are: {}", fmt::join(*names, ", "))
+                               : "the nearest one is " + near));
 }
 
 Result<profile::Profile> load(const config::Config& config, const std::string& word, int depth) {
@@ -34,8 +35,9 @@ Result<profile::Profile> load(const config::Config& config, const std::string& w
   const std::size_t slash = file.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : file.substr(0, slash);
   const auto parent = Dir::open(directory.empty() ? "/" : directory);
-  const auto text = parent ? parent->read(slash == std::string::npos ? file : file.substr(slash + 1))
-                           : tl::make_unexpected(parent.error());
+  const auto text = parent
+                        ? parent->read(slash == std::string::npos ? file : file.substr(slash + 1))
+                        : tl::make_unexpected(parent.error());
   if (!text) {
     if (text.error().is_gone() && !is_file(word)) return no_profile(config, word);
     return prefixed("profile", text.error());
@@ -44,7 +46,8 @@ Result<profile::Profile> load(const config::Config& config, const std::string& w
       *text, file, [&](const std::string& name) -> Result<profile::Profile> {
         if (is_file(name)) return fail(EINVAL, "name a profile in " + config.profiles_dir);
         if (depth >= kDeepest)
-          return fail(ELOOP, fmt::format("more than {} profiles on one another, or a circle", depth));
+          return fail(ELOOP,
+                      fmt::format("more than {} profiles on one another, or a circle", depth));
         return load(config, name, depth + 1);
       });
 }

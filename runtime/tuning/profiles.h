@@ -10,7 +10,8 @@
 
 namespace panal::tuning {
 
-/// A word that names a profile: of one in the profiles directory, or a file (with a slash or .toml).
+/// A word that names a profile: of one in the profiles directory, or a file (with a slash or
+/// .toml).
 [[nodiscard]] std::string profile_file(const config::Config& config, const std::string& word);
 
 /// Reads the profile and those it is based on, which are in the profiles directory.

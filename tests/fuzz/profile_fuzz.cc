@@ -34,7 +34,8 @@ void read_record(const std::string& text) {
   for (const Setting& setting : saved->settings) {
     if (setting.where == Setting::Where::kStep) continue;
     const std::string below = setting.where == Setting::Where::kProc ? "sys/" : "kernel/mm/";
-    if (!setting.file.starts_with(below) || ("/" + setting.file + "/").find("/../") != std::string::npos)
+    if (!setting.file.starts_with(below) ||
+        ("/" + setting.file + "/").find("/../") != std::string::npos)
       std::abort();
   }
   const std::string printed = print_saved(*saved);

@@ -38,10 +38,12 @@ class TuneInALab : public ::testing::Test {
 TEST_F(TuneInALab, ChangesNothing) {
   const std::string before = swappiness();
   for (const char* verb : {"apply", "revert"}) {
-    const auto words = std::string(verb) == "apply" ? std::vector<std::string>{"tune", verb, "dense"}
-                                                    : std::vector<std::string>{"tune", verb};
+    const auto words = std::string(verb) == "apply"
+                           ? std::vector<std::string>{"tune", verb, "dense"}
+                           : std::vector<std::string>{"tune", verb};
     EXPECT_EQ(panal(words), ExitCode::kRefused);
-    EXPECT_THAT(err_.str(), HasSubstr("this is a lab, and kernel settings are the whole machine's"));
+    EXPECT_THAT(err_.str(),
+                HasSubstr("this is a lab, and kernel settings are the whole machine's"));
   }
   EXPECT_EQ(swappiness(), before);
   EXPECT_NE(::access("/run/panal-lab/machine", F_OK), 0) << "no record either";

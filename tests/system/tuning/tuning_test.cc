@@ -67,8 +67,9 @@ class RealTuning : public ::testing::Test {
       const std::string name = entry.path().filename();
       if (name != "drop_caches" && name != "stat_refresh") look(entry.path());
     }
-    for (const char* knob : {"run", "use_zero_pages", "smart_scan", "pages_to_scan", "sleep_millisecs",
-                             "advisor_mode", "max_page_sharing", "merge_across_nodes"})
+    for (const char* knob :
+         {"run", "use_zero_pages", "smart_scan", "pages_to_scan", "sleep_millisecs", "advisor_mode",
+          "max_page_sharing", "merge_across_nodes"})
       look(std::string("/sys/kernel/mm/ksm/") + knob);
     for (const char* knob : {"enabled", "defrag", "shmem_enabled"})
       look(std::string("/sys/kernel/mm/transparent_hugepage/") + knob);

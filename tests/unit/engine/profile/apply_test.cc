@@ -179,7 +179,8 @@ TEST_F(Tuning, AWriteThatFailsTakesAllOfItBack) {
   fake_.refused = zram_state(profile_of(kFirst).zram, FakeMachine::facts().memory_total_bytes);
   const auto refused = apply_text(kFirst);
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().context, "zram: no such algorithm: Invalid argument; all values are as before");
+  EXPECT_EQ(refused.error().context,
+            "zram: no such algorithm: Invalid argument; all values are as before");
   EXPECT_EQ(fake_.values(), before);
   EXPECT_FALSE(fake_.has_record());
 }
@@ -326,7 +327,8 @@ TEST(TuningKilled, InAnApplyThatFails) {
                     const auto plan = make_plan(profile, profile.desktops, FakeMachine::facts(),
                                                 fake.machine(), std::nullopt);
                     ASSERT_TRUE(plan);
-                    fake.refused = zram_state(profile.zram, FakeMachine::facts().memory_total_bytes);
+                    fake.refused =
+                        zram_state(profile.zram, FakeMachine::facts().memory_total_bytes);
                     const auto done = apply(*plan, std::nullopt, fake.machine(), lock);
                     EXPECT_FALSE(done);
                   });
@@ -421,10 +423,10 @@ TEST(ZramState, IsReadAsItIsPrinted) {
   EXPECT_EQ(settings->disk_bytes, 1073741824U);
   EXPECT_EQ(settings->algorithm, "lzo-rle");
   EXPECT_EQ(print_zram_state(*settings), text);
-  for (const char* bad : {"", "off", "half set up", "algorithm=lz4", "algorithm= size=1 limit=1 priority=1",
-                          "algorithm=lz4 size=x limit=1 priority=1",
-                          "algorithm=lz4 size=1 limit=1 priority=99999",
-                          "algorithm=lz4 size=1 limit=1 priority=1 size=2"})
+  for (const char* bad :
+       {"", "off", "half set up", "algorithm=lz4", "algorithm= size=1 limit=1 priority=1",
+        "algorithm=lz4 size=x limit=1 priority=1", "algorithm=lz4 size=1 limit=1 priority=99999",
+        "algorithm=lz4 size=1 limit=1 priority=1 size=2"})
     EXPECT_FALSE(parse_zram_state(bad)) << bad;
 }
 
@@ -442,8 +444,7 @@ TEST(ZramStep, LeavesOthersSwapAloneAndKnowsWhereThereIsNone) {
   state = step.state("zram");
   ASSERT_TRUE(state) << state.error().message();
   EXPECT_EQ(*state, "off");
-  fake.put("proc/swaps",
-           "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 1024 0 100\n");
+  fake.put("proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 1024 0 100\n");
   state = step.state("zram");
   ASSERT_FALSE(state);
   EXPECT_THAT(state.error().context, HasSubstr("swaps to /dev/zram0 already"));

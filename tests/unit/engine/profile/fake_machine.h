@@ -22,27 +22,27 @@ class FakeMachine : public Steps {
   FakeMachine() {
     // The record is synced at every step, which costs nothing in memory.
     const std::filesystem::path memory = "/dev/shm";
-    std::string pattern = (std::filesystem::is_directory(memory)
-                               ? memory
-                               : std::filesystem::temp_directory_path()) /
-                          "panal-tuning.XXXXXX";
+    std::string pattern =
+        (std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path()) /
+        "panal-tuning.XXXXXX";
     root_ = ::mkdtemp(pattern.data());
     for (const char* part : {"proc/self/ns", "sys", "cgroup"})
       std::filesystem::create_directories(root_ / part);
     put("proc/self/ns/pid", "");
     boot("first");
-    for (const auto& [name, text] : Values{{"proc/sys/fs/inotify/max_user_instances", "128\n"},
-                                           {"proc/sys/kernel/pid_max", "32768\n"},
-                                           {"proc/sys/kernel/pty/max", "999999\n"},
-                                           {"proc/sys/vm/swappiness", "60\n"},
-                                           {"proc/sys/vm/min_free_kbytes", "67584\n"},
-                                           {"sys/kernel/mm/transparent_hugepage/enabled", "always\n"},
-                                           {"sys/kernel/mm/ksm/run", "0\n"},
-                                           {"sys/kernel/mm/ksm/use_zero_pages", "0\n"},
-                                           {"sys/kernel/mm/ksm/pages_to_scan", "100\n"},
-                                           {"sys/kernel/mm/ksm/sleep_millisecs", "20\n"},
-                                           {"sys/kernel/mm/ksm/advisor_mode", "scan-time\n"},
-                                           {"sys/kernel/mm/ksm/pages_sharing", "0\n"}})
+    for (const auto& [name, text] :
+         Values{{"proc/sys/fs/inotify/max_user_instances", "128\n"},
+                {"proc/sys/kernel/pid_max", "32768\n"},
+                {"proc/sys/kernel/pty/max", "999999\n"},
+                {"proc/sys/vm/swappiness", "60\n"},
+                {"proc/sys/vm/min_free_kbytes", "67584\n"},
+                {"sys/kernel/mm/transparent_hugepage/enabled", "always\n"},
+                {"sys/kernel/mm/ksm/run", "0\n"},
+                {"sys/kernel/mm/ksm/use_zero_pages", "0\n"},
+                {"sys/kernel/mm/ksm/pages_to_scan", "100\n"},
+                {"sys/kernel/mm/ksm/sleep_millisecs", "20\n"},
+                {"sys/kernel/mm/ksm/advisor_mode", "scan-time\n"},
+                {"sys/kernel/mm/ksm/pages_sharing", "0\n"}})
       put(name, text);
     tree_ = std::make_unique<Tree>(std::move(*Tree::open_below(root_)));
   }

@@ -58,9 +58,8 @@ TEST(Profiles, BalancedMergesOnlyWithConsentAndRaisesWhatFourHundredDesktopsMeet
   EXPECT_TRUE(profile->zram.enabled);
   EXPECT_GE(profile->desktops, 400U);
   // The host's reference/facts: these bite first.
-  for (const char* name :
-       {"fs.inotify.max_user_instances", "net.ipv4.neigh.default.gc_thresh3",
-        "kernel.keys.maxkeys", "kernel.pid_max", "kernel.pty.max"}) {
+  for (const char* name : {"fs.inotify.max_user_instances", "net.ipv4.neigh.default.gc_thresh3",
+                           "kernel.keys.maxkeys", "kernel.pid_max", "kernel.pty.max"}) {
     const SysctlRule* rule = find(*profile, name);
     ASSERT_NE(rule, nullptr) << name;
     EXPECT_TRUE(rule->at_least) << name << ": what the machine allows is never lowered";
@@ -97,7 +96,8 @@ TEST(Profiles, LaptopDemoLeavesTheMachineAlone) {
 TEST(ProfileText, SettingsAreWrittenWithQuotesOrAsTables) {
   const auto quoted =
       parse_profile("name = \"a\"\n[sysctl]\n\"vm.swappiness\" = { exactly = 60 }\n", "a");
-  const auto tables = parse_profile("name = \"a\"\n[sysctl.vm]\nswappiness = { exactly = 60 }\n", "a");
+  const auto tables =
+      parse_profile("name = \"a\"\n[sysctl.vm]\nswappiness = { exactly = 60 }\n", "a");
   const auto dotted = parse_profile("name = \"a\"\nsysctl.vm.swappiness.exactly = 60\n", "a");
   ASSERT_TRUE(quoted && tables && dotted);
   EXPECT_EQ(*quoted, *tables);
@@ -144,8 +144,8 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"name = \"a\"\nname = \"b\"\n", "2: "},
         Malformed{"name = 3\n", "1: name must be text in quotes"},
         Malformed{"name = \"../a\"\n", "1: name must be 1 to 64 of a-z"},
-        Malformed{"name = \"a\"\ndesription = \"b\"\n",
-                  "2: unknown key desription in a profile; the nearest known one is description"},
+        Malformed{"name = \"a\"\ndescriptio = \"b\"\n",
+                  "2: unknown key descriptio in a profile; the nearest known one is description"},
         Malformed{"name = \"a\"\ndescription = \"b\\u001b[31m\"\n",
                   "2: description must be one line of at most 400 bytes"},
         Malformed{"name = \"a\"\nbased_on = \"b\"\n", "2: based_on cannot be used here"},
@@ -157,16 +157,19 @@ INSTANTIATE_TEST_SUITE_P(
                   "2: unknown section kms in a profile; the nearest known one is ksm"},
         Malformed{"name = \"a\"\n[ksm]\nrnu = \"scan\"\n",
                   "3: unknown key rnu in [ksm]; the nearest known one is run"},
-        Malformed{"name = \"a\"\n[ksm]\nxylophone = 1\n", "3: unknown key xylophone in [ksm]; known: "},
+        Malformed{"name = \"a\"\n[ksm]\nxylophone = 1\n",
+                  "3: unknown key xylophone in [ksm]; known: "},
         Malformed{"name = \"a\"\n[ksm]\nrun = \"always\"\n",
                   "3: run must be one of \"stop\", \"scan\", \"unmerge\""},
         Malformed{"name = \"a\"\n[ksm]\nenlist = \"all\"\n",
                   "3: enlist needs run = \"scan\": nothing is merged otherwise"},
-        Malformed{"name = \"a\"\n[ksm]\nuse_zero_pages = 1\n", "3: use_zero_pages must be true or false"},
+        Malformed{"name = \"a\"\n[ksm]\nuse_zero_pages = 1\n",
+                  "3: use_zero_pages must be true or false"},
         Malformed{"name = \"a\"\nksm = 3\n", "2: ksm must be a section: [ksm]"},
         Malformed{"name = \"a\"\nsysctl = 3\n", "2: sysctl must be a section: [sysctl]"},
-        Malformed{"name = \"a\"\n[sysctl]\n\"vm.swapiness\" = { exactly = 1 }\n",
-                  "3: unknown setting vm.swapiness in [sysctl]; the nearest known one is vm.swappiness"},
+        Malformed{
+            "name = \"a\"\n[sysctl]\n\"vm.swappines\" = { exactly = 1 }\n",
+            "3: unknown setting vm.swappines in [sysctl]; the nearest known one is vm.swappiness"},
         Malformed{"name = \"a\"\n[sysctl]\n\"kernel.core_pattern\" = { exactly = 1 }\n",
                   "3: unknown setting kernel.core_pattern"},
         Malformed{"name = \"a\"\n[sysctl]\n\"vm.swappiness\" = 1\n",
@@ -179,28 +182,36 @@ INSTANTIATE_TEST_SUITE_P(
                   "3: vm.swappiness: exactly = 201 is out of range; 0 to 200 are allowed"},
         Malformed{"name = \"a\"\n[sysctl]\n\"vm.swappiness\" = { exactly = 1, per_desktop = 1 }\n",
                   "3: vm.swappiness: per_desktop goes with at_least only"},
-        Malformed{"name = \"a\"\n[sysctl]\n\"vm.swappiness\" = { exactly = 1, perdesktop = 1 }\n",
-                  "3: unknown key perdesktop in vm.swappiness; the nearest known one is per_desktop"},
+        Malformed{
+            "name = \"a\"\n[sysctl]\n\"vm.swappiness\" = { exactly = 1, perdesktop = 1 }\n",
+            "3: unknown key perdesktop in vm.swappiness; the nearest known one is per_desktop"},
         Malformed{"name = \"a\"\n[sysctl]\n\"vm.swappiness\" = { exactly = 1 }\n"
                   "vm.swappiness = { exactly = 2 }\n",
                   "4: vm.swappiness stands here twice"},
-        Malformed{"name = \"a\"\n[sysctl]\n"
-                  "\"net.ipv4.neigh.default.gc_thresh1\" = { at_least = 100 }\n"
-                  "\"net.ipv4.neigh.default.gc_thresh2\" = { at_least = 50 }\n",
-                  "4: net.ipv4.neigh.default.gc_thresh2 comes to 50, less than the threshold before"},
-        Malformed{"name = \"a\"\n[zram]\nalgorithm = \"lz4\\nreset\"\n", "3: algorithm must be one line"},
-        Malformed{"name = \"a\"\n[zram]\nalgorithm = \"LZ4 x\"\n", "3: algorithm must be the kernel's name"},
+        Malformed{
+            "name = \"a\"\n[sysctl]\n"
+            "\"net.ipv4.neigh.default.gc_thresh1\" = { at_least = 100 }\n"
+            "\"net.ipv4.neigh.default.gc_thresh2\" = { at_least = 50 }\n",
+            "4: net.ipv4.neigh.default.gc_thresh2 comes to 50, less than the threshold before"},
+        Malformed{"name = \"a\"\n[zram]\nalgorithm = \"lz4\\nreset\"\n",
+                  "3: algorithm must be one line"},
+        Malformed{"name = \"a\"\n[zram]\nalgorithm = \"LZ4 x\"\n",
+                  "3: algorithm must be the kernel's name"},
         Malformed{"name = \"a\"\n[huge_pages]\nenabled = \"yes\"\n",
                   "3: enabled must be one of \"always\", \"madvise\", \"never\""},
-        Malformed{"name = \"a\"\n[class.idle]\nmemory_soft_percent = 90\nmemory_hard_percent = 80\n",
-                  "3: memory_soft_percent = 90 is above memory_hard_percent = 80"},
+        Malformed{
+            "name = \"a\"\n[class.idle]\nmemory_soft_percent = 90\nmemory_hard_percent = 80\n",
+            "3: memory_soft_percent = 90 is above memory_hard_percent = 80"},
         Malformed{"name = \"a\"\n[class.active]\nshave_after_seconds = 1\n",
                   "3: unknown key shave_after_seconds in [class.active]; "},
-        Malformed{"name = \"a\"\n[class.asleep]\ncpu_weight = 1\n", "2: unknown section class.asleep"},
-        Malformed{"name = \"a\"\n[gate]\nparallel_starts = 65\n", "3: parallel_starts = 65 is out of range"},
+        Malformed{"name = \"a\"\n[class.asleep]\ncpu_weight = 1\n",
+                  "2: unknown section class.asleep"},
+        Malformed{"name = \"a\"\n[gate]\nparallel_starts = 65\n",
+                  "3: parallel_starts = 65 is out of range"},
         // The first mistake of the file is the one that is told.
         Malformed{"name = \"a\"\ndesktops = 0\n[ksm]\nrun = 3\n", "2: desktops"},
-        Malformed{"name = \"a\"\n[reserve]\nmemory_percent = 0\n[ksm]\nrun = 3\n", "3: memory_percent"}));
+        Malformed{"name = \"a\"\n[reserve]\nmemory_percent = 0\n[ksm]\nrun = 3\n",
+                  "3: memory_percent"}));
 
 TEST(ProfileText, AFileWithoutEndIsRefusedUnread) {
   const auto profile = parse_profile(std::string(300'000, '#'), "big.toml");
