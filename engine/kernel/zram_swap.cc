@@ -67,6 +67,10 @@ Result<void> stop_zram_swap(const Tree& tree, unsigned device) {
   return dir->write("reset", "1");
 }
 
+Result<void> remove_zram(const Tree& tree, unsigned device) {
+  return tree.sys.write("class/zram-control/hot_remove", std::to_string(device));
+}
+
 Result<void> compact_zram(const Tree& tree, unsigned device) {
   PANAL_ASSIGN(const Dir dir, open_zram(tree, device));
   return dir.write("compact", "1");

@@ -31,6 +31,10 @@ struct ZramSwapSettings {
 /// Errors: ENOMEM when what is swapped out does not fit: nothing has changed then; EINTR.
 [[nodiscard]] Result<void> stop_zram_swap(const Tree& tree, unsigned device);
 
+/// Removes a device that find_free_zram() made. Errors: EBUSY while it is in use; ENODEV; ENOENT
+/// where there is no such thing.
+[[nodiscard]] Result<void> remove_zram(const Tree& tree, unsigned device);
+
 /// Gives memory of a device that became fragmented back. Errors: ENODEV.
 [[nodiscard]] Result<void> compact_zram(const Tree& tree, unsigned device);
 

@@ -41,6 +41,7 @@ Parsed parse_command_line(const std::vector<std::string>& words, std::ostream& o
   add_image_commands(app, line.action);
   add_user_commands(app, line.action);
   add_desktop_commands(app, line.action);
+  add_tune_commands(app, line.action);
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::CallForHelp&) {

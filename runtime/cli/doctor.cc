@@ -16,6 +16,7 @@
 #include "runtime/cli/doctor_probe.h"
 #include "runtime/control/control.h"
 #include "runtime/store/store.h"
+#include "runtime/tuning/profiles.h"
 
 namespace panal::cli {
 namespace {
@@ -135,7 +136,12 @@ std::vector<Check> run_doctor(const config::Config& config, const Tree& tree) {
                       "sudo panal doctor"});
   add(check_cgroups(tree));
   add(check_apparmor(tree));
-  add(check_limits(tree));
+  const auto profile = tuning::load_profile(config, config.tuning_profile);
+  if (profile)
+    add(check_limits(*profile, tree));
+  else
+    checks.push_back({"tuning profile", Check::kWarning, profile.error().message(),
+                      "mend it, or name another one in [tuning]; limits were not looked at"});
   checks.push_back(check_ids(config, text_of("/etc/subuid"), text_of("/etc/subgid")));
   checks.push_back(check_memory(config, tree));
   checks.push_back(disk_of(config.state_dir));

@@ -7,6 +7,7 @@
 
 #include "engine/base/result.h"
 #include "engine/base/tree.h"
+#include "engine/profile/profile.h"
 #include "runtime/config/config.h"
 
 namespace panal::cli {
@@ -34,8 +35,8 @@ struct Check {
 
 // The parts that only look at files, for tests.
 
-/// Kernel limits that bite first with hundreds of desktops, below proc/sys.
-[[nodiscard]] std::vector<Check> check_limits(const Tree& tree);
+/// Kernel limits that a profile asks for, below proc/sys, and the one of open files.
+[[nodiscard]] std::vector<Check> check_limits(const profile::Profile& profile, const Tree& tree);
 /// Cgroup hierarchies and the controllers desktops need; PSI.
 [[nodiscard]] std::vector<Check> check_cgroups(const Tree& tree);
 /// The profile of desktops, where the kernel has AppArmor on; nothing where it has not.

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "engine/base/subid.h"
@@ -13,6 +12,7 @@
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/parent_limit.h"
 #include "engine/kernel/psi.h"
+#include "engine/profile/plan.h"
 #include "runtime/cli/doctor.h"
 #include "runtime/desktop/lxc/config.h"
 
@@ -27,54 +27,33 @@ std::string gib(std::uint64_t bytes) {
   return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / static_cast<double>(kGib));
 }
 
-std::optional<std::uint64_t> first_number(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || stop == text.data()) return std::nullopt;
-  return value;
-}
-
-// A kernel setting and the value that suffices for 1,000 desktops.
-struct Setting {
-  const char* name;  ///< of the sysctl
-  const char* file;  ///< below proc/sys
-  std::uint64_t wanted;
-  const char* why;
-};
-
-constexpr Setting kSettings[] = {
-    {"fs.inotify.max_user_instances", "fs/inotify/max_user_instances", 1024,
-     "file managers watch directories; a desktop has a few instances"},
-    {"fs.inotify.max_user_watches", "fs/inotify/max_user_watches", 65'536,
-     "file managers watch directories"},
-    {"kernel.pty.max", "kernel/pty/max", 4096, "terminals of all desktops together"},
-    {"kernel.pid_max", "kernel/pid_max", 131'072, "a desktop has about 50 processes and threads"},
-    {"kernel.keys.maxkeys", "kernel/keys/maxkeys", 2000, "sessions take keyrings of root"},
-    {"net.ipv4.neigh.default.gc_thresh3", "net/ipv4/neigh/default/gc_thresh3", 4096,
-     "a static neighbour per desktop and address family"},
-    {"user.max_user_namespaces", "user/max_user_namespaces", 4096, "one per desktop and more"},
-};
-
 }  // namespace
 
-std::vector<Check> check_limits(const Tree& tree) {
+std::vector<Check> check_limits(const profile::Profile& profile, const Tree& tree) {
   std::vector<Check> checks;
-  for (const Setting& setting : kSettings) {
-    const auto text = tree.proc.read(std::string("sys/") + setting.file);
-    const auto value = text ? first_number(*text) : std::nullopt;
-    if (!value) {
-      // Absent: this kernel has no such limit (or not in this namespace).
-      checks.push_back({setting.name, Check::kOk, "not limited here", {}});
-      continue;
-    }
-    const bool enough = *value >= setting.wanted;
-    checks.push_back({setting.name, enough ? Check::kOk : Check::kWarning,
-                      fmt::format("{}{}", *value, enough ? "" : fmt::format(", {}", setting.why)),
-                      enough ? ""
-                             : fmt::format("sysctl -w {0}={1}, and the same in "
-                                           "/etc/sysctl.d/panal.conf to keep it",
-                                           setting.name, setting.wanted)});
+  const profile::Machine machine{tree, {}, nullptr, false, {}};
+  const auto plan = profile::make_plan(profile, profile.desktops, {}, machine, std::nullopt);
+  if (!plan) {
+    checks.push_back({"kernel limits", Check::kWarning, plan.error().message(),
+                      "panal tune plan " + profile.name + " shows what it asks for"});
+    return checks;
   }
+  std::size_t limits = 0;
+  for (const profile::Setting& setting : plan->settings) {
+    if (setting.rule != profile::Setting::Rule::kAtLeast) continue;
+    ++limits;
+    if (!setting.changes()) continue;
+    checks.push_back({setting.name, Check::kWarning,
+                      fmt::format("{}, {}", setting.before, setting.why),
+                      fmt::format("panal tune apply {} (sets it to {}; panal tune plan shows all)",
+                                  profile.name, setting.after)});
+  }
+  if (checks.empty())
+    checks.push_back({"kernel limits",
+                      Check::kOk,
+                      fmt::format("{} are high enough for {} desktops (profile {})", limits,
+                                  profile.desktops, profile.name),
+                      {}});
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
     constexpr rlim_t kWanted = 65'536;

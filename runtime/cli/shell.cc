@@ -1,15 +1,21 @@
 #include "runtime/cli/shell.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "engine/base/log.h"
+#include "engine/profile/saved.h"
 #include "runtime/control/control.h"
 #include "runtime/control/message.h"
 
 namespace panal::cli {
 namespace {
+
+/// scripts/lab makes it, in a /run of the lab's own.
+constexpr const char* kLabDir = "/run/panal-lab";
 
 class RealBackends final : public Backends {
  public:
@@ -36,6 +42,24 @@ class RealBackends final : public Backends {
       }
       return answer.body;
     }
+  }
+
+  Result<MachinePlaces> machine() override {
+    PANAL_ASSIGN(Tree tree, Tree::open_system());
+    MachinePlaces places{std::move(tree),
+                         profile::kMachineStateDir,
+                         profile::kMachineLockFile,
+                         ::geteuid() == 0,
+                         {}};
+    const std::string lab = kLabDir;
+    if (std::getenv("PANAL_LAB") == nullptr && ::access(kLabDir, F_OK) != 0) return places;
+    // A lab's record goes with the lab, which puts back what is the host's (scripts/lab).
+    places.state_dir = lab + "/machine";
+    if (::access((lab + "/machine-settings").c_str(), F_OK) != 0)
+      places.refusal =
+          "this is a lab, and kernel settings are the whole machine's: run it in scripts/lab "
+          "--machine-settings, which puts them back, or outside of a lab";
+    return places;
   }
 };
 

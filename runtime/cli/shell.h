@@ -8,11 +8,21 @@
 #include <string>
 
 #include "engine/base/result.h"
+#include "engine/base/tree.h"
 #include "runtime/cli/exit_codes.h"
 #include "runtime/config/config.h"
 #include "runtime/store/store.h"
 
 namespace panal::cli {
+
+/// The machine that `panal tune` works on.
+struct MachinePlaces {
+  Tree tree;
+  std::string state_dir;  ///< where former values of its settings are kept
+  std::string lock_file;
+  bool privileged = false;  ///< whether we may write there
+  std::string refusal;      ///< why nobody may change it from here, a sentence; empty: one may
+};
 
 /// How commands reach the rest of Panal; tests have one that keeps its state in memory.
 class Backends {
@@ -25,6 +35,7 @@ class Backends {
   [[nodiscard]] virtual Result<nlohmann::json> ask_node(
       const config::Config& c, const nlohmann::json& request, std::chrono::milliseconds timeout,
       const std::function<void(const std::string&)>& progress = {}) = 0;
+  [[nodiscard]] virtual Result<MachinePlaces> machine() = 0;
 };
 
 /// What every command works with: where its words go and what it may ask.

@@ -7,6 +7,7 @@
 #include "runtime/cli/node_state.h"
 #include "runtime/cli/supervisor/services.h"
 #include "runtime/cli/table.h"
+#include "runtime/cli/tuning_state.h"
 #include "runtime/cli/up.h"
 
 namespace panal::cli {
@@ -65,6 +66,10 @@ ExitCode status(Shell& shell, bool json) {
                      {"error", accepts ? "" : accepts.error().message()}};
   table.add_row({"broker port", accepts ? "accepts" : "silent", "-",
                  accepts ? where : accepts.error().message()});
+
+  const TuningState tuning = tuning_state(shell.backends);
+  facts["tuning"] = {{"profile", tuning.profile}, {"state", tuning.state}};
+  table.add_row({"tuning", tuning.state, "-", tuning.note});
 
   facts["desktops"] = states;
   facts["ok"] = all_well;

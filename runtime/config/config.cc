@@ -81,6 +81,22 @@ std::string libpq_quoted(const std::string& value) {
   return out + "'";
 }
 
+/// build/<preset>/bin/panal in a source tree: its own files, so that nothing needs installing.
+/// <prefix>/lib/panal/panal: those installed with it.
+std::string shipped_dir(const std::string& in_tree, const std::string& installed) {
+  const auto above = [](std::string directory, int levels) {
+    for (; levels > 0 && directory.find('/') != std::string::npos; --levels)
+      directory.resize(directory.rfind('/'));
+    return directory;
+  };
+  for (const std::string& found : {above(program_dir(), 3) + "/" + in_tree,
+                                   above(program_dir(), 2) + "/share/panal/" + installed}) {
+    struct stat status{};
+    if (stat(found.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return found;
+  }
+  return "/usr/share/panal/" + installed;
+}
+
 }  // namespace
 
 std::string program_dir() {
@@ -92,21 +108,9 @@ std::string program_dir() {
   return program.substr(0, program.rfind('/'));
 }
 
-std::string default_recipes_dir() {
-  const auto above = [](std::string directory, int levels) {
-    for (; levels > 0 && directory.find('/') != std::string::npos; --levels)
-      directory.resize(directory.rfind('/'));
-    return directory;
-  };
-  // build/<preset>/bin/panal in a source tree: its own recipes, so that nothing needs installing.
-  // <prefix>/lib/panal/panal: those installed with it.
-  for (const std::string& recipes :
-       {above(program_dir(), 3) + "/recipes", above(program_dir(), 2) + "/share/panal/recipes"}) {
-    struct stat status{};
-    if (stat(recipes.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return recipes;
-  }
-  return "/usr/share/panal/recipes";
-}
+std::string default_recipes_dir() { return shipped_dir("recipes", "recipes"); }
+
+std::string default_profiles_dir() { return shipped_dir("engine/profile", "profiles"); }
 
 std::string default_cgroup_parent(const std::string& cgroup_root) {
   // runtime/systemd/panal-desktops.service: Slice= and Delegate=.

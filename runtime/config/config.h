@@ -20,9 +20,10 @@ struct Config {
   // [paths]
   std::string state_dir = "/var/lib/panal";
   std::string run_dir = "/run/panal";
-  std::string images_dir;   ///< default: state_dir/images
-  std::string homes_dir;    ///< default: state_dir/homes
-  std::string recipes_dir;  ///< default: beside the program, else /usr/share/panal/recipes
+  std::string images_dir;    ///< default: state_dir/images
+  std::string homes_dir;     ///< default: state_dir/homes
+  std::string recipes_dir;   ///< default: beside the program, else /usr/share/panal/recipes
+  std::string profiles_dir;  ///< default: beside the program, else /usr/share/panal/profiles
 
   // [cgroup]
   std::string cgroup_parent = "panal";     ///< path below each hierarchy's root; parse()
@@ -45,6 +46,9 @@ struct Config {
   std::uint32_t stop_grace_seconds = 5;
   std::uint32_t start_timeout_seconds = 60;
   std::uint32_t parallel_starts = 4;
+
+  // [tuning]
+  std::string tuning_profile = "balanced";  ///< a name in profiles_dir, or a file
 
   // [broker]
   std::string listen_address = "0.0.0.0";
@@ -91,6 +95,8 @@ inline constexpr const char* kDefaultConfigFile = "/etc/panal/panal.toml";
 [[nodiscard]] std::string program_dir();
 /// ../../../recipes when running from build/<preset>/bin of a source tree, else the installed ones.
 [[nodiscard]] std::string default_recipes_dir();
+/// ../../../engine/profile likewise.
+[[nodiscard]] std::string default_profiles_dir();
 /// "panal", or below the group that systemd has handed over to Panal, where panal-desktops.service
 /// is active: groups outside of it are systemd's. `cgroup_root`: where the hierarchies are mounted.
 [[nodiscard]] std::string default_cgroup_parent(const std::string& cgroup_root);

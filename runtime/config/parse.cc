@@ -233,6 +233,10 @@ void check_whole(Reader& reader, const Config& c) {
       inet_pton(AF_INET6, c.listen_address.c_str(), address.data()) != 1) {
     reader.wrong_at("broker", "address", "address must be a numeric IPv4 or IPv6 address");
   }
+  if (c.tuning_profile.empty()) {
+    reader.wrong_at("tuning", "profile",
+                    "profile must name one (panal tune ls lists them) or be a file");
+  }
   if (!plain_name(c.broker_user, "_-.")) {
     reader.wrong_at("broker", "user", "user must be the name of a system account");
   }
@@ -264,6 +268,7 @@ Result<Config> parse(const std::string& text, const std::string& file) {
   if (config.images_dir.empty()) config.images_dir = config.state_dir + "/images";
   if (config.homes_dir.empty()) config.homes_dir = config.state_dir + "/homes";
   if (config.recipes_dir.empty()) config.recipes_dir = default_recipes_dir();
+  if (config.profiles_dir.empty()) config.profiles_dir = default_profiles_dir();
   if (reader.error.empty()) check_whole(reader, config);
   if (!reader.error.empty()) return fail(EPROTO, reader.error);
   return config;

@@ -24,6 +24,7 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.text("images", c.images_dir, Kind::kPath);
   v.text("homes", c.homes_dir, Kind::kPath);
   v.text("recipes", c.recipes_dir, Kind::kPath);
+  v.text("profiles", c.profiles_dir, Kind::kPath);
   v.section("cgroup");
   v.text("parent", c.cgroup_parent, Kind::kText);
   v.bytes("memory_reserve", c.memory_reserve_bytes);
@@ -42,6 +43,8 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.number("stop_grace_seconds", c.stop_grace_seconds, 0, 600);
   v.number("start_timeout_seconds", c.start_timeout_seconds, 5, 3600);
   v.number("parallel_starts", c.parallel_starts, 1, 64);
+  v.section("tuning");
+  v.text("profile", c.tuning_profile, Kind::kText);
   v.section("broker");
   v.text("address", c.listen_address, Kind::kText);
   v.number("port", c.port, 1, 65535);

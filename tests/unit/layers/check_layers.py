@@ -15,7 +15,8 @@ BASE = ["engine/base", "engine/model"]
 MAY_INCLUDE = [
     ("engine/base", []),
     ("engine/model", ["engine/base"]),
-    ("engine", BASE),  # kernel, policy, profile: each for itself
+    ("engine/profile", [*BASE, "engine/kernel"]),  # what it writes are the kernel's settings
+    ("engine", BASE),  # kernel, policy: each for itself
     ("storage", [*BASE, "storage/image"]),
     ("netconfine", [*BASE, "netconfine"]),
     ("runtime", ["engine", "storage", "netconfine", "runtime"]),
@@ -105,6 +106,8 @@ FINE = {
     "engine/base/kernel_paths.h": '#pragma once\nconst char* k = "/proc";\n',
     "engine/model/m.h": '#pragma once\n#include "engine/base/a.h"\n',
     "engine/kernel/k.cc": '#include "engine/model/m.h"\n// reads "/proc/meminfo"\n/* "/sys" */\n',
+    "engine/kernel/k.h": "#pragma once\n",
+    "engine/profile/p.cc": '#include "engine/kernel/k.h"\n#include "engine/model/m.h"\n',
     "storage/image/i.h": '#pragma once\n#include "engine/base/a.h"\n',
     "storage/home/h.cc": '#include "storage/image/i.h"\nconst char* w = "/development";\n',
     "runtime/store/s.cc": '#include <libpq-fe.h>\n#include "engine/model/m.h"\n',
@@ -115,6 +118,10 @@ WRONG = {
     "base includes model": {"engine/base/x.cc": '#include "engine/model/m.h"\n'},
     "model includes kernel": {"engine/kernel/k.h": "#pragma once\n",
                               "engine/model/x.cc": '#include "engine/kernel/k.h"\n'},
+    "kernel includes profile": {"engine/profile/p.h": "#pragma once\n",
+                                "engine/kernel/x.cc": '#include "engine/profile/p.h"\n'},
+    "profile includes policy": {"engine/policy/p.h": "#pragma once\n",
+                                "engine/profile/x.cc": '#include "engine/policy/p.h"\n'},
     "policy includes kernel": {"engine/kernel/k.h": "#pragma once\n",
                                "engine/policy/x.cc": '#include "engine/kernel/k.h"\n'},
     "storage includes netconfine": {"netconfine/n.h": "#pragma once\n",

@@ -54,16 +54,36 @@ void expect_mends(const std::vector<Check>& checks) {
 TEST(DoctorLimits, NamesTheSettingAndTheValueToSet) {
   const Host host(Files{{"proc/sys/fs/inotify/max_user_instances", "128\n"},
                         {"proc/sys/kernel/pid_max", "4194304\n"},
-                        {"proc/sys/kernel/keys/maxkeys", "rubbish\n"}});
-  const auto checks = check_limits(host.tree());
+                        {"proc/sys/vm/swappiness", "60\n"}});
+  profile::Profile profile;
+  profile.name = "trial";
+  profile.desktops = 100;
+  profile.sysctls = {{"fs.inotify.max_user_instances", true, 24, 10, false, ""},
+                     {"kernel.pid_max", true, 4'000'000, 0, false, ""},
+                     {"kernel.pty.max", true, 4096, 0, false, ""},
+                     {"vm.swappiness", false, 150, 0, false, ""}};
+  const auto checks = check_limits(profile, host.tree());
   expect_mends(checks);
   const Check* inotify = find(checks, "fs.inotify.max_user_instances");
   ASSERT_NE(inotify, nullptr);
   EXPECT_EQ(inotify->verdict, Check::kWarning);
   EXPECT_THAT(inotify->found, HasSubstr("128"));
-  EXPECT_THAT(inotify->mend, HasSubstr("sysctl -w fs.inotify.max_user_instances=1024"));
-  EXPECT_EQ(find(checks, "kernel.pid_max")->verdict, Check::kOk);
-  EXPECT_EQ(find(checks, "kernel.keys.maxkeys")->verdict, Check::kOk);
+  EXPECT_THAT(inotify->mend, HasSubstr("panal tune apply trial (sets it to 1024;"));
+  EXPECT_EQ(find(checks, "kernel.pid_max"), nullptr) << "high enough";
+  EXPECT_EQ(find(checks, "kernel.pty.max"), nullptr) << "no such limit here";
+  EXPECT_EQ(find(checks, "vm.swappiness"), nullptr) << "a wish, not a limit";
+}
+
+TEST(DoctorLimits, HighEnoughIsOneLine) {
+  const Host host(Files{{"proc/sys/fs/inotify/max_user_instances", "4096\n"}});
+  profile::Profile profile;
+  profile.name = "trial";
+  profile.sysctls = {{"fs.inotify.max_user_instances", true, 1024, 0, false, ""}};
+  const auto checks = check_limits(profile, host.tree());
+  expect_mends(checks);
+  const Check* limits = find(checks, "kernel limits");
+  ASSERT_NE(limits, nullptr);
+  EXPECT_THAT(limits->found, HasSubstr("1 are high enough for 400 desktops (profile trial)"));
 }
 
 TEST(DoctorCgroups, KnowsTheCapturedHost) {

@@ -177,7 +177,15 @@ class FakeBackends final : public Backends {
     farm.requests.push_back(request);
     return farm.node_answer;
   }
+  Result<MachinePlaces> machine() override {
+    PANAL_ASSIGN(Tree tree, Tree::open_below(machine_root));
+    return MachinePlaces{std::move(tree), machine_root + "/saved", machine_root + "/lock",
+                         privileged, refusal};
+  }
   FakeFarm farm;
+  std::string machine_root = PANAL_SOURCE_DIR "/tests/fixtures/hybrid-6.18";
+  bool privileged = false;
+  std::string refusal;  ///< as in a lab
 };
 
 }  // namespace panal::cli

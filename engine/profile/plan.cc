@@ -1,0 +1,294 @@
+#include "engine/profile/plan.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/kernel/sysctl.h"
+#include "engine/profile/catalog.h"
+#include "engine/profile/zram_step.h"
+
+namespace panal::profile {
+namespace {
+
+constexpr std::uint64_t kMib = std::uint64_t{1} << 20U;
+constexpr const char* kKsm = "kernel/mm/ksm/";
+constexpr const char* kHugePages = "kernel/mm/transparent_hugepage/";
+
+std::optional<std::uint64_t> number(const std::string& text) {
+  std::uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
+}
+
+class Planner {
+ public:
+  Planner(const Profile& profile, const HostFacts& host, const Machine& machine,
+          const std::optional<Saved>& saved, Plan& plan)
+      : profile_(profile), host_(host), machine_(machine), saved_(saved), plan_(plan) {}
+
+  Result<void> sysctls() {
+    for (const SysctlRule& rule : profile_.sysctls) {
+      const Sysctl* known = find_sysctl(rule.name);
+      if (known == nullptr) return fail(EINVAL, rule.name + ": no such setting");
+      Setting setting;
+      setting.name = rule.name;
+      setting.where = Setting::Where::kProc;
+      PANAL_ASSIGN(setting.file, kernel::sysctl_path(rule.name));
+      setting.rule = rule.at_least ? Setting::Rule::kAtLeast : Setting::Rule::kExactly;
+      setting.wanted =
+          std::to_string(std::min(known->most, rule.value + rule.per_desktop * plan_.desktops));
+      setting.why = rule.why.empty() ? known->why : rule.why;
+      setting.optional = rule.optional;
+      if (known->per_pid_namespace) setting.name_space = pid_namespace(machine_);
+      // A limit that is not there limits nothing.
+      PANAL_TRY(add(std::move(setting), rule.at_least));
+    }
+    return {};
+  }
+
+  Result<void> huge_pages() {
+    const auto one = [&](const char* name, const char* file, const std::optional<std::string>& word,
+                         const char* why) -> Result<void> {
+      if (!word) return {};
+      Setting setting;
+      setting.name = name;
+      setting.where = Setting::Where::kSys;
+      setting.file = std::string(kHugePages) + file;
+      setting.wanted = *word;
+      setting.why = why;
+      // Without huge pages, those who must ask for them get none.
+      return add(std::move(setting), *word != "always" && *word != "force");
+    };
+    const HugePages& pages = profile_.huge_pages;
+    if (pages.enabled) PANAL_TRY(follower("vm.min_free_kbytes", "kept free for huge pages"));
+    PANAL_TRY(one("huge_pages.enabled", "enabled", pages.enabled,
+                  "a program that uses a little of 2 MiB pays for all, and KSM must split it"));
+    PANAL_TRY(one("huge_pages.defrag", "defrag", pages.defrag,
+                  "whether a program waits while a huge page is made"));
+    return one("huge_pages.shmem", "shmem_enabled", pages.shmem,
+               "the same for shared memory and tmpfs");
+  }
+
+  Result<void> ksm() {
+    const Ksm& ksm = profile_.ksm;
+    const bool scan = ksm.run == KsmRun::kRunning;
+    // Written in an order the kernel takes: an advisor owns pages_to_scan.
+    if (scan)
+      PANAL_TRY(ksm_setting("ksm.advisor_mode", "advisor_mode", "none", true,
+                            "Panal's governor steers, not the kernel's (Linux 6.8)"));
+    if (ksm.use_zero_pages)
+      PANAL_TRY(ksm_setting("ksm.use_zero_pages", "use_zero_pages", *ksm.use_zero_pages ? "1" : "0",
+                            !scan, "pages of zeros become the kernel's one"));
+    if (ksm.smart_scan)
+      PANAL_TRY(ksm_setting("ksm.smart_scan", "smart_scan", *ksm.smart_scan ? "1" : "0", true,
+                            "pages that never matched are looked at less often (Linux 6.7)"));
+    if (ksm.pages_to_scan)
+      PANAL_TRY(ksm_setting("ksm.pages_to_scan", "pages_to_scan",
+                            std::to_string(*ksm.pages_to_scan), !scan, "where the governor begins",
+                            Setting::Rule::kInitial));
+    if (ksm.sleep_ms)
+      PANAL_TRY(ksm_setting("ksm.sleep_millisecs", "sleep_millisecs", std::to_string(*ksm.sleep_ms),
+                            !scan, "where the governor begins", Setting::Rule::kInitial));
+    if (!ksm.run) return {};
+    const char* const value = scan ? "1" : ksm.run == KsmRun::kUnmerging ? "2" : "0";
+    const char* const why = scan ? "equal pages of desktops that are enlisted become one"
+                            : ksm.run == KsmRun::kUnmerging
+                                ? "no page is shared with another desktop, also not from before"
+                                : "nothing more is merged";
+    PANAL_TRY(ksm_setting("ksm.run", "run", value, !scan, why));
+    if (ksm.run == KsmRun::kUnmerging) check_room_to_unmerge();
+    return {};
+  }
+
+  Result<void> zram() {
+    if (!profile_.zram.enabled) return {};
+    Setting setting;
+    setting.name = "zram";
+    setting.where = Setting::Where::kStep;
+    setting.file = "zram";
+    setting.wanted = zram_state(profile_.zram, host_.memory_total_bytes);
+    setting.why = "memory of desktops nobody looks at is kept compressed";
+    setting.optional = profile_.zram.optional;
+    return add(std::move(setting), false);
+  }
+
+  /// Settings of the profile before that this one does not name.
+  Result<void> leave_the_rest() {
+    if (!saved_) return {};
+    for (Setting old : saved_->settings) {
+      if (named(old.name)) continue;
+      PANAL_ASSIGN(old.before, read_setting(machine_, old));
+      if (old.rule != Setting::Rule::kFollows) old.rule = Setting::Rule::kExactly;
+      old.wanted = old.original;
+      old.after = old.original;
+      old.why = "profile " + plan_.profile + " does not ask for it: back to what it was";
+      if (old.changes()) old.obstacle = obstacle_of(machine_, old);
+      plan_.leaving.push_back(std::move(old));
+    }
+    return {};
+  }
+
+ private:
+  Result<void> ksm_setting(const char* name, const char* file, std::string wanted,
+                           bool absent_is_fine, const char* why,
+                           Setting::Rule rule = Setting::Rule::kExactly) {
+    Setting setting;
+    setting.name = name;
+    setting.where = Setting::Where::kSys;
+    setting.file = std::string(kKsm) + file;
+    setting.rule = rule;
+    setting.wanted = std::move(wanted);
+    setting.why = why;
+    setting.optional = profile_.ksm.optional;
+    return add(std::move(setting), absent_is_fine);
+  }
+
+  /// What the kernel moves by itself, and not always back, when another setting is written.
+  Result<void> follower(const std::string& name, const char* why) {
+    if (named(name)) return {};
+    Setting setting;
+    setting.name = name;
+    PANAL_ASSIGN(setting.file, kernel::sysctl_path(name));
+    const auto now = read_setting(machine_, setting);
+    if (!now && now.error().is_gone()) return {};
+    if (!now) return tl::make_unexpected(now.error());
+    setting.rule = Setting::Rule::kFollows;
+    setting.before = *now;
+    setting.after = *now;
+    setting.wanted = *now;
+    const Setting* old = was_saved(name);
+    setting.original = old != nullptr ? old->original : *now;
+    setting.why = why;
+    plan_.settings.push_back(std::move(setting));
+    return {};
+  }
+
+  Result<void> add(Setting setting, bool absent_is_fine) {
+    auto now = read_setting(machine_, setting);
+    if (!now) {
+      if (!now.error().is_gone()) return tl::make_unexpected(std::move(now.error()));
+      if (absent_is_fine) {
+        plan_.notes.push_back(setting.name + ": this host has no such setting; nothing to do");
+        return {};
+      }
+      setting.obstacle = setting.where == Setting::Where::kStep ? now.error().context
+                                                                : "this host has no such setting";
+      plan_.settings.push_back(std::move(setting));
+      return {};
+    }
+    setting.before = *now;
+    setting.original = *now;
+    const Setting* old = was_saved(setting.name);
+    if (old != nullptr) setting.original = old->original;
+    setting.after = target(setting, old);
+    if (setting.changes()) setting.obstacle = obstacle_of(machine_, setting);
+    plan_.settings.push_back(std::move(setting));
+    return {};
+  }
+
+  static std::string target(const Setting& setting, const Setting* old) {
+    if (setting.rule != Setting::Rule::kAtLeast) return setting.wanted;
+    const std::uint64_t wanted = number(setting.wanted).value_or(0);
+    // A value that we wrote goes down again with a profile that asks for less; anybody else's,
+    // and what was there at first, never.
+    const bool ours = old != nullptr && old->after == setting.before;
+    const auto floor = number(ours ? setting.original : setting.before);
+    if (!floor) return setting.wanted;
+    return std::to_string(std::max(wanted, *floor));
+  }
+
+  const Setting* was_saved(const std::string& name) const {
+    if (!saved_) return nullptr;
+    for (const Setting& setting : saved_->settings)
+      if (setting.name == name) return &setting;
+    return nullptr;
+  }
+
+  bool named(const std::string& name) const {
+    return std::any_of(plan_.settings.begin(), plan_.settings.end(),
+                       [&](const Setting& setting) { return setting.name == name; });
+  }
+
+  /// Every merged page becomes a page of its own at once; out of memory, that kills somebody.
+  void check_room_to_unmerge() {
+    Setting& run = plan_.settings.back();
+    if (run.name != "ksm.run" || !run.changes()) return;
+    const auto text = machine_.tree.sys.read(std::string(kKsm) + "pages_sharing");
+    const auto pages = text ? number(text->substr(0, text->find('\n'))) : std::nullopt;
+    const std::uint64_t needed =
+        pages.value_or(0) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    const std::uint64_t kept = reserve_bytes(profile_.reserve, host_.memory_total_bytes);
+    if (needed != 0 && host_.memory_available_bytes < needed + kept)
+      run.obstacle = fmt::format(
+          "unmerging takes {} MiB and {} are available, {} of them kept for the host: stop some "
+          "desktops first",
+          needed / kMib, host_.memory_available_bytes / kMib, kept / kMib);
+  }
+
+  const Profile& profile_;
+  const HostFacts& host_;
+  const Machine& machine_;
+  const std::optional<Saved>& saved_;
+  Plan& plan_;
+};
+
+}  // namespace
+
+std::size_t Plan::changes() const {
+  const auto counts = [](const std::vector<Setting>& some) {
+    return static_cast<std::size_t>(std::count_if(
+        some.begin(), some.end(), [](const Setting& setting) { return setting.changes(); }));
+  };
+  return counts(settings) + counts(leaving);
+}
+
+const Setting* Plan::blocked() const {
+  for (const auto* some : {&settings, &leaving})
+    for (const Setting& setting : *some)
+      if (!setting.obstacle.empty() && !setting.optional) return &setting;
+  return nullptr;
+}
+
+std::uint64_t reserve_bytes(const Reserve& reserve, std::uint64_t memory_total_bytes) {
+  return std::max(memory_total_bytes / 100 * reserve.memory_percent,
+                  std::uint64_t{reserve.memory_least_mib} * kMib);
+}
+
+std::string zram_state(const Zram& zram, std::uint64_t memory_total_bytes) {
+  if (!zram.enabled) return "off";
+  // Whole MiB: the kernel rounds up to pages, and what is read back must be what was written.
+  const auto part = [&](std::uint32_t percent) {
+    return memory_total_bytes / 100 * percent / kMib * kMib;
+  };
+  return print_zram_state({.disk_bytes = part(zram.size_percent),
+                           .memory_limit_bytes = part(zram.mem_limit_percent),
+                           .algorithm = zram.algorithm,
+                           .priority = static_cast<int>(zram.priority)});
+}
+
+Result<Plan> make_plan(const Profile& profile, std::uint32_t desktops, const HostFacts& host,
+                       const Machine& machine, const std::optional<Saved>& saved) {
+  if (saved)
+    for (const Setting& setting : saved->settings)
+      if (!setting.name_space.empty() && setting.name_space != pid_namespace(machine))
+        return fail(EBUSY, "profile " + saved->profile +
+                               " was applied in another pid namespace: "
+                               "revert it there first");
+  Plan plan;
+  plan.profile = profile.name;
+  plan.desktops = desktops;
+  Planner planner(profile, host, machine, saved, plan);
+  PANAL_TRY(planner.sysctls());
+  PANAL_TRY(planner.huge_pages());
+  PANAL_TRY(planner.ksm());
+  PANAL_TRY(planner.zram());
+  PANAL_TRY(planner.leave_the_rest());
+  return plan;
+}
+
+}  // namespace panal::profile

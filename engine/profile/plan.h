@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/profile/profile.h"
+#include "engine/profile/saved.h"
+#include "engine/profile/setting.h"
+
+namespace panal::profile {
+
+/// What a plan must know of the host besides its settings.
+struct HostFacts {
+  std::uint64_t memory_total_bytes = 0;
+  std::uint64_t memory_available_bytes = 0;
+};
+
+/// What applying a profile would do.
+struct Plan {
+  std::string profile;
+  std::uint32_t desktops = 0;
+  std::vector<Setting> settings;   ///< all of the profile's, in the order of writing
+  std::vector<std::string> notes;  ///< what the profile says and this host has not got
+  /// Settings of the profile applied before that this one does not name: they go back.
+  std::vector<Setting> leaving;
+
+  [[nodiscard]] std::size_t changes() const;
+  /// The first setting that cannot be applied and may not be left out; nullptr: none.
+  [[nodiscard]] const Setting* blocked() const;
+};
+
+/// `saved` is what is applied now; it must be of this boot and not half done.
+/// Errors: those of reading settings that are there; EBUSY when `saved` is of another pid
+/// namespace.
+[[nodiscard]] Result<Plan> make_plan(const Profile& profile, std::uint32_t desktops,
+                                     const HostFacts& host, const Machine& machine,
+                                     const std::optional<Saved>& saved);
+
+/// Memory that desktops never get.
+[[nodiscard]] std::uint64_t reserve_bytes(const Reserve& reserve, std::uint64_t memory_total_bytes);
+
+/// The state of step "zram" that a profile wants: "off", or "algorithm=lzo-rle size=<bytes>
+/// limit=<bytes> priority=<n>".
+[[nodiscard]] std::string zram_state(const Zram& zram, std::uint64_t memory_total_bytes);
+
+}  // namespace panal::profile

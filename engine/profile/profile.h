@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/model/ksm.h"
+
+namespace panal::profile {
+
+/// Whose memory may be merged with a neighbour's (docs/threat-model.md says what that reveals).
+enum class Enlist {
+  kOff,
+  kConsent,  ///< of a tenant that agreed
+  kAll,
+};
+
+/// One kernel setting below proc/sys (catalog.h).
+struct SysctlRule {
+  std::string name;
+  bool at_least = true;  ///< a higher value of the machine's is left alone; false: exactly
+  std::uint64_t value = 0;
+  std::uint64_t per_desktop = 0;  ///< added for each desktop planned for; only with at_least
+  bool optional = false;  ///< where the machine refuses it, the rest is applied all the same
+  std::string why;        ///< empty: the catalogue's
+
+  [[nodiscard]] bool operator==(const SysctlRule&) const = default;
+};
+
+/// Transparent huge pages; an absent word is left as it is.
+struct HugePages {
+  std::optional<std::string> enabled;  ///< always, madvise, never
+  std::optional<std::string> defrag;   ///< always, defer, defer+madvise, madvise, never
+  std::optional<std::string> shmem;    ///< always, within_size, advise, never, deny, force
+
+  [[nodiscard]] bool operator==(const HugePages&) const = default;
+};
+
+struct Ksm {
+  std::optional<KsmRun> run;
+  std::optional<bool> use_zero_pages;
+  std::optional<bool> smart_scan;              ///< Linux 6.7
+  std::optional<std::uint32_t> pages_to_scan;  ///< where the governor begins
+  std::optional<std::uint32_t> sleep_ms;       ///< where the governor begins
+  Enlist enlist = Enlist::kOff;
+  std::uint32_t max_cpu_percent = 25;  ///< of one core, what the governor may let ksmd use
+  bool optional = false;               ///< a kernel without KSM is good enough
+
+  [[nodiscard]] bool operator==(const Ksm&) const = default;
+};
+
+/// Compressed memory as swap space.
+struct Zram {
+  bool enabled = false;
+  std::uint32_t size_percent = 100;      ///< of RAM: what fits in before compression
+  std::uint32_t mem_limit_percent = 30;  ///< of RAM: what it may take, in no cgroup's charge
+  std::string algorithm = "lzo-rle";
+  std::uint32_t priority = 100;  ///< among swap devices
+  bool optional = false;
+
+  [[nodiscard]] bool operator==(const Zram&) const = default;
+};
+
+/// What a desktop gets while its session is of one class.
+struct ClassTuning {
+  std::uint32_t after_seconds = 0;          ///< how long the class before it lasts; frozen 0: never
+  std::uint32_t memory_soft_percent = 0;    ///< of the desktop's memory limit; 0: none
+  std::uint32_t memory_hard_percent = 100;  ///< of the desktop's memory limit
+  bool swap = true;                         ///< whether its memory may go to swap
+  std::uint32_t cpu_weight = 100;           ///< cgroup v2's scale, 1..10000
+  std::uint32_t cpu_quota_percent = 0;      ///< of one core; 0: none
+  std::uint32_t io_weight = 100;            ///< cgroup v2's scale, 1..10000
+  std::uint32_t pids_percent = 100;         ///< of the desktop's limit of processes
+  std::uint32_t shave_after_seconds = 0;    ///< within the class; 0: its memory is never taken back
+
+  [[nodiscard]] bool operator==(const ClassTuning&) const = default;
+};
+
+/// Sessions as the optimiser sees them: somebody works, looks away, is gone, is gone for long.
+struct Classes {
+  ClassTuning active, idle, disconnected, frozen;
+
+  [[nodiscard]] bool operator==(const Classes&) const = default;
+};
+
+/// A start waits while the host's pressure (PSI, "some", average of 10 s) is above these.
+struct Gate {
+  std::uint32_t memory_some_percent = 10;
+  std::uint32_t io_some_percent = 30;
+  std::uint32_t cpu_some_percent = 80;
+  std::uint32_t parallel_starts = 4;
+
+  [[nodiscard]] bool operator==(const Gate&) const = default;
+};
+
+/// Memory that desktops never get: the larger of both.
+struct Reserve {
+  std::uint32_t memory_percent = 10;
+  std::uint32_t memory_least_mib = 1024;
+
+  [[nodiscard]] bool operator==(const Reserve&) const = default;
+};
+
+/// How a machine and its desktops are tuned: TOML, see the *.toml beside this file and
+/// docs/tuning.md.
+struct Profile {
+  std::string name;  ///< [a-z0-9-]
+  std::string description;
+  std::uint32_t desktops =
+      400;  ///< what per_desktop counts, unless the operator says another number
+  std::vector<SysctlRule> sysctls;  ///< in the catalogue's order
+  HugePages huge_pages;
+  Ksm ksm;
+  bool address_randomisation = true;  ///< of desktops' programs; false: ADDR_NO_RANDOMIZE
+  Zram zram;
+  Classes classes;
+  Gate gate;
+  Reserve reserve;
+
+  [[nodiscard]] bool operator==(const Profile&) const = default;
+};
+
+/// Finds the profile that another one is based on, by its name.
+using FindProfile = std::function<Result<Profile>(const std::string& name)>;
+
+/// A profile with `based_on` says only what differs from that one.
+/// Errors: EPROTO "file:line: what is wrong" with the nearest known key or the range allowed.
+[[nodiscard]] Result<Profile> parse_profile(const std::string& text, const std::string& file,
+                                            const FindProfile& find_base = {});
+
+/// TOML that parse_profile() reads back as the same profile.
+[[nodiscard]] std::string print_profile(const Profile& profile);
+/// The same as JSON: sections are objects, "sysctl" has one object a setting.
+[[nodiscard]] std::string print_profile_json(const Profile& profile);
+
+}  // namespace panal::profile

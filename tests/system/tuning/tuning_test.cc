@@ -1,0 +1,267 @@
+// Real sysctls, KSM, huge pages and zram: applied, verified, killed in the middle, reverted.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <thread>
+
+#include "engine/kernel/swaps.h"
+#include "engine/profile/apply.h"
+#include "engine/profile/catalog.h"
+#include "engine/profile/zram_step.h"
+#include "runtime/tuning/profiles.h"
+
+namespace panal::profile {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+constexpr const char* kLab = "/run/panal-lab";
+
+/// All of dense, with a zram that a test can take down in a moment.
+constexpr const char* kProfile = R"(
+name = "trial"
+based_on = "dense"
+description = "dense with a small zram of another algorithm"
+[zram]
+size_percent = 2
+mem_limit_percent = 1
+algorithm = "lz4"
+)";
+
+class RealTuning : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(std::string(kLab) + "/machine-settings"))
+      GTEST_SKIP() << "run it in scripts/lab --machine-settings";
+    auto tree = Tree::open_system();
+    ASSERT_TRUE(tree) << tree.error().message();
+    tree_.emplace(std::move(*tree));
+    file_ = ::testing::TempDir() + "trial.toml";
+    std::ofstream(file_) << kProfile;
+    before_ = machine();
+  }
+
+  /// Everything a profile may change, by file.
+  std::map<std::string, std::string> machine() const {
+    std::map<std::string, std::string> all;
+    const auto look = [&](const std::string& file) {
+      std::ifstream in(file);
+      std::string text((std::istreambuf_iterator<char>(in)), {});
+      if (in) all[file] = text;
+    };
+    for (const Sysctl& sysctl : sysctls()) {
+      std::string file = sysctl.name;
+      std::replace(file.begin(), file.end(), '.', '/');
+      look("/proc/sys/" + file);
+    }
+    for (const auto& entry : fs::directory_iterator("/proc/sys/vm")) {
+      const std::string name = entry.path().filename();
+      if (name != "drop_caches" && name != "stat_refresh") look(entry.path());
+    }
+    for (const char* knob :
+         {"run", "use_zero_pages", "smart_scan", "pages_to_scan", "sleep_millisecs", "advisor_mode",
+          "max_page_sharing", "merge_across_nodes"})
+      look(std::string("/sys/kernel/mm/ksm/") + knob);
+    for (const char* knob : {"enabled", "defrag", "shmem_enabled"})
+      look(std::string("/sys/kernel/mm/transparent_hugepage/") + knob);
+    for (const auto& entry : fs::directory_iterator("/sys/block")) {
+      if (!entry.path().filename().string().starts_with("zram")) continue;
+      for (const char* knob : {"initstate", "disksize", "comp_algorithm"})
+        look(entry.path().string() + "/" + knob);
+    }
+    const auto swaps = kernel::read_swaps(*tree_);
+    EXPECT_TRUE(swaps);
+    if (swaps)
+      for (const SwapDevice& swap : *swaps) all[swap.path] = std::to_string(swap.size_bytes);
+    return all;
+  }
+
+  struct Ended {
+    int code = -1;
+    std::string said;
+  };
+  static Ended panal(const std::vector<std::string>& words) {
+    std::array<int, 2> pipe{};
+    EXPECT_EQ(::pipe(pipe.data()), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::dup2(pipe[1], 1);
+      ::dup2(pipe[1], 2);
+      ::close(pipe[0]);
+      const std::string program = PANAL_BIN_DIR "/panal";
+      std::vector<char*> arguments{const_cast<char*>(program.c_str())};
+      for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+      arguments.push_back(nullptr);
+      ::execv(program.c_str(), arguments.data());
+      ::_exit(127);
+    }
+    ::close(pipe[1]);
+    Ended ended;
+    std::array<char, 4096> buffer{};
+    for (ssize_t got = 0; (got = ::read(pipe[0], buffer.data(), buffer.size())) > 0;)
+      ended.said.append(buffer.data(), static_cast<std::size_t>(got));
+    ::close(pipe[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return ended;
+  }
+
+  /// Applies in a child that dies at the given thing that lasts. False: it got through before.
+  bool apply_and_die(int kill_at) const {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ZramStep zram(*tree_, state_dir_ + "/zram");
+      int reached = 0;
+      const Machine machine{*tree_, state_dir_, &zram, true, [&](std::string_view) {
+                              if (reached++ == kill_at) ::kill(::getpid(), SIGKILL);
+                            }};
+      const auto lock = MachineLock::take(kMachineLockFile);
+      config::Config config;
+      config.profiles_dir = PANAL_SOURCE_DIR "/engine/profile";
+      const auto profile = tuning::load_profile(config, file_);
+      const auto host = tuning::read_host_facts(*tree_);
+      if (!lock || !profile || !host) ::_exit(1);
+      const auto plan = make_plan(*profile, profile->desktops, *host, machine, std::nullopt);
+      if (!plan || !apply(*plan, std::nullopt, machine, *lock)) ::_exit(2);
+      ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0) << WEXITSTATUS(status);
+    return WIFSIGNALED(status);
+  }
+
+  /// Sets zram up in children that die sooner or later, and takes down what each left.
+  void kill_in_the_step() {
+    const std::string wanted = "algorithm=lz4 size=67108864 limit=33554432 priority=7";
+    fs::create_directories(state_dir_);
+    int killed = 0;
+    for (int i = 0; i < 24; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        ZramStep step(*tree_, state_dir_ + "/zram");
+        ::_exit(step.bring("zram", wanted) ? 0 : 1);
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(i * 400));
+      ::kill(child, SIGKILL);
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      killed += WIFSIGNALED(status) ? 1 : 0;
+      ZramStep step(*tree_, state_dir_ + "/zram");
+      const auto state = step.state("zram");
+      ASSERT_TRUE(state) << state.error().message();
+      const auto off = step.bring("zram", "off");
+      ASSERT_TRUE(off) << *state << ": " << off.error().message();
+      ASSERT_EQ(machine(), before_) << "killed after " << i * 400 << " us as " << *state;
+    }
+    EXPECT_GT(killed, 0);
+  }
+
+  std::optional<Tree> tree_;
+  std::string file_;
+  const std::string state_dir_ = std::string(kLab) + "/machine";
+  std::map<std::string, std::string> before_;
+};
+
+TEST_F(RealTuning, IsAppliedVerifiedFoundDriftedAndReverted) {
+  const Ended plan = panal({"tune", "plan", file_});
+  EXPECT_EQ(plan.code, 0) << plan.said;
+  EXPECT_THAT(plan.said, HasSubstr("vm.swappiness"));
+  EXPECT_EQ(machine(), before_) << "a plan writes nothing";
+
+  const Ended applied = panal({"tune", "apply", file_});
+  ASSERT_EQ(applied.code, 0) << applied.said;
+  EXPECT_THAT(applied.said, HasSubstr("profile trial is applied"));
+  auto now = machine();
+  EXPECT_EQ(now["/proc/sys/vm/swappiness"], "150\n");
+  EXPECT_EQ(now["/sys/kernel/mm/ksm/run"], "1\n");
+  EXPECT_EQ(now["/proc/sys/fs/inotify/max_user_instances"], "9024\n");
+  EXPECT_THAT(now["/sys/kernel/mm/transparent_hugepage/enabled"], HasSubstr("[never]"));
+  const auto swaps = kernel::read_swaps(*tree_);
+  ASSERT_TRUE(swaps);
+  EXPECT_EQ(std::count_if(swaps->begin(), swaps->end(),
+                          [](const SwapDevice& swap) {
+                            return swap.path.find("zram") != std::string::npos &&
+                                   swap.priority == 100;
+                          }),
+            1);
+  const Ended good = panal({"tune", "verify"});
+  EXPECT_EQ(good.code, 0) << good.said;
+
+  std::ofstream("/proc/sys/vm/swappiness") << "42";
+  const Ended drifted = panal({"tune", "verify"});
+  EXPECT_EQ(drifted.code, 1);
+  EXPECT_THAT(drifted.said, HasSubstr("vm.swappiness is 42, not 150"));
+  EXPECT_THAT(drifted.said, HasSubstr("1 of "));
+
+  // Another profile in its place, and again this one.
+  const Ended strict = panal({"tune", "apply", "strict"});
+  EXPECT_EQ(strict.code, 0) << strict.said;
+  EXPECT_EQ(machine()["/sys/kernel/mm/ksm/run"], "2\n");
+  EXPECT_EQ(machine()["/proc/sys/vm/swappiness"], before_["/proc/sys/vm/swappiness"]);
+  const Ended again = panal({"tune", "apply", file_});
+  EXPECT_EQ(again.code, 0) << again.said;
+
+  const Ended reverted = panal({"tune", "revert"});
+  EXPECT_EQ(reverted.code, 0) << reverted.said;
+  EXPECT_EQ(machine(), before_);
+  EXPECT_EQ(panal({"tune", "revert"}).code, 5) << "nothing is applied";
+}
+
+TEST_F(RealTuning, KilledAtAnyPlaceARevertBringsEverythingBack) {
+  int kill_at = 0;
+  for (; apply_and_die(kill_at); ++kill_at) {
+    ASSERT_LT(kill_at, 200);
+    if (fs::exists(state_dir_ + "/applied.json")) {
+      const Ended half = panal({"tune", "verify"});
+      EXPECT_EQ(half.code, 1) << half.said;
+      EXPECT_THAT(half.said, HasSubstr("stopped in the middle"));
+      const Ended reverted = panal({"tune", "revert"});
+      ASSERT_EQ(reverted.code, 0) << reverted.said;
+    }
+    ASSERT_EQ(machine(), before_) << "killed at " << kill_at;
+  }
+  EXPECT_GT(kill_at, 15) << "all settings were passed";
+  EXPECT_EQ(panal({"tune", "revert"}).code, 0);
+  EXPECT_EQ(machine(), before_);
+}
+
+TEST_F(RealTuning, KilledWithinTheStepThatMakesZramItIsTakenDown) { kill_in_the_step(); }
+
+TEST_F(RealTuning, KilledWithinTheStepThatAddsADeviceItIsTakenDown) {
+  // Others hold something in the ones there are: a further one must be made, and removed.
+  std::vector<unsigned> taken;
+  for (const auto& entry : fs::directory_iterator("/sys/block")) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with("zram")) continue;
+    taken.push_back(static_cast<unsigned>(std::stoul(name.substr(4))));
+    std::ofstream(entry.path() / "disksize") << "1048576";
+  }
+  const auto quiet = before_;
+  before_ = machine();
+  kill_in_the_step();
+  for (const unsigned device : taken) EXPECT_TRUE(kernel::stop_zram_swap(*tree_, device));
+  EXPECT_EQ(machine(), quiet);
+}
+
+TEST_F(RealTuning, AStepThatCannotBeDoneLeavesNoDevice) {
+  fs::create_directories(state_dir_);
+  ZramStep step(*tree_, state_dir_ + "/zram");
+  const auto odd = step.bring("zram", "algorithm=rot13 size=67108864 limit=33554432 priority=7");
+  ASSERT_FALSE(odd);
+  EXPECT_EQ(machine(), before_);
+  EXPECT_EQ(*step.state("zram"), "off");
+}
+
+}  // namespace
+}  // namespace panal::profile

@@ -1,0 +1,208 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "engine/profile/saved.h"
+#include "tests/unit/runtime/cli/fake_store.h"
+
+namespace panal::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::Not;
+using Words = std::vector<std::string>;
+
+/// A machine of files, and profiles of our own beside the shipped ones.
+class Tune : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "tune-XXXXXX";
+    root_ = mkdtemp(pattern.data());
+    for (const char* part : {"proc/self/ns", "sys/block", "cgroup", "profiles"})
+      fs::create_directories(root_ + "/" + part);
+    put("proc/self/ns/pid", "");
+    put("proc/sys/kernel/random/boot_id", "one\n");
+    put("proc/meminfo", "MemTotal: 8388608 kB\nMemFree: 4194304 kB\nMemAvailable: 6291456 kB\n");
+    put("proc/sys/vm/swappiness", "60\n");
+    put("proc/sys/kernel/keys/maxkeys", "200\n");
+    put("profiles/balanced.toml",
+        "name = \"balanced\"\ndescription = \"for trials\"\ndesktops = 100\n[sysctl]\n"
+        "\"vm.swappiness\" = { exactly = 150, why = \"because\" }\n"
+        "\"kernel.keys.maxkeys\" = { at_least = 100, per_desktop = 10 }\n");
+    put("profiles/broken.toml", "name = \"broken\"\n[ksm]\nrnu = \"scan\"\n");
+    put("profiles/needs-ksm.toml", "name = \"needs-ksm\"\n[ksm]\nrun = \"scan\"\n");
+    put("panal.toml", "[paths]\nprofiles = \"" + root_ + "/profiles\"\n");
+    backends_.machine_root = root_;
+    backends_.privileged = true;
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  void put(const std::string& name, const std::string& text) const {
+    fs::create_directories(fs::path(root_ + "/" + name).parent_path());
+    std::ofstream(root_ + "/" + name) << text;
+  }
+  std::string get(const std::string& name) const {
+    std::ifstream file(root_ + "/" + name);
+    std::string line;
+    std::getline(file, line);
+    return line;
+  }
+  ExitCode panal(Words words) {
+    out_.str("");
+    err_.str("");
+    words.insert(words.begin(), {"--config", root_ + "/panal.toml"});
+    return static_cast<ExitCode>(run(words, out_, err_, false, backends_));
+  }
+  std::string out() const { return out_.str(); }
+  std::string err() const { return err_.str(); }
+  nlohmann::json json() const { return nlohmann::json::parse(out_.str(), nullptr, false); }
+
+  std::string root_;
+  std::ostringstream out_, err_;
+  FakeBackends backends_;
+};
+
+struct Call {
+  Words words;
+  ExitCode code;
+  const char* said;  ///< on err where it went wrong, else on out
+};
+
+TEST_F(Tune, BadInputIsOneSentenceThatSaysWhatToDo) {
+  for (const Call& call : std::vector<Call>{
+           {{"tune"}, ExitCode::kUsage, "panal tune --help lists the commands"},
+           {{"tune", "sing"}, ExitCode::kUsage, "sing"},
+           {{"tune", "plan", "balnced"}, ExitCode::kNotFound, "the nearest one is balanced"},
+           {{"tune", "show", "zzz"}, ExitCode::kNotFound, "there are: balanced, broken, needs-ksm"},
+           {{"tune", "plan", "./no/such.toml"}, ExitCode::kNotFound, "./no"},
+           {{"tune", "plan", "broken"},
+            ExitCode::kUsage,
+            "broken.toml:3: unknown key rnu in [ksm]; the nearest known one is run"},
+           {{"tune", "apply", "broken"}, ExitCode::kUsage, "broken.toml:3: "},
+           {{"tune", "show", "broken"}, ExitCode::kUsage, "broken.toml:3: "},
+           {{"tune", "plan", "--desktops", "0"}, ExitCode::kUsage, "--desktops"},
+           {{"tune", "plan", "--desktops", "many"}, ExitCode::kUsage, "--desktops"},
+           {{"tune", "apply", "needs-ksm"},
+            ExitCode::kRefused,
+            "ksm.run cannot be set to 1: this host has no such setting; nothing was changed"},
+           {{"tune", "plan", "needs-ksm"}, ExitCode::kRefused, "ksm.run cannot be set here"},
+           {{"tune", "verify"},
+            ExitCode::kRefused,
+            "no profile is applied on this machine: panal tune"},
+           {{"tune", "revert"}, ExitCode::kRefused, "no profile is applied on this machine"},
+           {{"tune", "revert", "--dry-run"}, ExitCode::kRefused, "no profile is applied"}}) {
+    EXPECT_EQ(panal(call.words), call.code) << testing::PrintToString(call.words) << err();
+    EXPECT_THAT(err(), HasSubstr(call.said));
+    const std::string said = err();
+    EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+  }
+  EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
+  EXPECT_FALSE(fs::exists(root_ + "/saved"));
+}
+
+TEST_F(Tune, ListsShowsAndPlans) {
+  ASSERT_EQ(panal({"tune", "ls"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("for trials"));
+  EXPECT_THAT(out(), HasSubstr("broken"));
+  ASSERT_EQ(panal({"tune", "ls", "--json"}), ExitCode::kOk);
+  EXPECT_EQ(json()[0]["name"], "balanced");
+  EXPECT_EQ(json()[0]["default"], true);
+  EXPECT_EQ(json()[1]["good"], false);
+
+  ASSERT_EQ(panal({"tune", "show"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("\"vm.swappiness\" = { exactly = 150"));
+  EXPECT_THAT(out(), HasSubstr("[gate]")) << "defaults too";
+  ASSERT_EQ(panal({"tune", "show", "balanced", "--json"}), ExitCode::kOk);
+  EXPECT_EQ(json()["profile"]["sysctl"]["vm.swappiness"]["exactly"], 150);
+
+  ASSERT_EQ(panal({"tune", "plan"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("2 of 2 settings change"));
+  EXPECT_THAT(out(), HasSubstr("because")) << "why";
+  ASSERT_EQ(panal({"tune", "plan", "--desktops", "50", "--json"}), ExitCode::kOk);
+  EXPECT_EQ(json()["changes"], 2);
+  EXPECT_EQ(json()["settings"][0]["name"], "kernel.keys.maxkeys");
+  EXPECT_EQ(json()["settings"][0]["before"], "200");
+  EXPECT_EQ(json()["settings"][0]["after"], "600");
+  EXPECT_FALSE(json()["settings"][0]["why"].empty());
+}
+
+TEST_F(Tune, AppliesVerifiesAndReverts) {
+  ASSERT_EQ(panal({"tune", "apply", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("vm.swappiness"));
+  EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
+
+  ASSERT_EQ(panal({"tune", "apply"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("profile balanced is applied"));
+  EXPECT_EQ(get("proc/sys/vm/swappiness"), "150");
+  EXPECT_EQ(get("proc/sys/kernel/keys/maxkeys"), "1100");
+  ASSERT_EQ(panal({"tune", "verify"}), ExitCode::kOk) << err();
+  ASSERT_EQ(panal({"tune", "ls", "--json"}), ExitCode::kOk);
+  EXPECT_EQ(json()[0]["applied"], true);
+
+  put("proc/sys/vm/swappiness", "61\n");
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed);
+  EXPECT_THAT(out(), HasSubstr("vm.swappiness is 61, not 150"));
+  EXPECT_THAT(err(), HasSubstr("1 of 2 settings are not as profile balanced left them"));
+  EXPECT_EQ(panal({"tune", "verify", "--json"}), ExitCode::kFailed);
+  EXPECT_EQ(json()["drift"][0]["found"], "61");
+
+  ASSERT_EQ(panal({"tune", "revert", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("would set vm.swappiness from 61 back to 60"));
+  EXPECT_EQ(get("proc/sys/vm/swappiness"), "61");
+  ASSERT_EQ(panal({"tune", "revert"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("somebody had changed it meanwhile"));
+  EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
+  EXPECT_EQ(get("proc/sys/kernel/keys/maxkeys"), "200");
+}
+
+TEST_F(Tune, WhoMayNotIsTold) {
+  backends_.privileged = false;
+  EXPECT_EQ(panal({"tune", "plan"}), ExitCode::kOk) << "anybody may look";
+  EXPECT_EQ(panal({"tune", "apply"}), ExitCode::kNotAllowed);
+  EXPECT_THAT(err(), HasSubstr("run it with sudo"));
+  EXPECT_EQ(panal({"tune", "revert"}), ExitCode::kNotAllowed);
+  backends_.privileged = true;
+  backends_.refusal = "this is a lab";
+  EXPECT_EQ(panal({"tune", "apply"}), ExitCode::kRefused);
+  EXPECT_THAT(err(), HasSubstr("this is a lab"));
+  EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
+}
+
+TEST_F(Tune, SomebodyElseAtItIsTold) {
+  const auto lock = profile::MachineLock::take(root_ + "/lock");
+  ASSERT_TRUE(lock);
+  EXPECT_EQ(panal({"tune", "apply"}), ExitCode::kRefused);
+  EXPECT_THAT(err(), HasSubstr("try again when it has ended"));
+}
+
+TEST_F(Tune, WhatWasStoppedInTheMiddleIsToldAndTakenBack) {
+  ASSERT_EQ(panal({"tune", "apply"}), ExitCode::kOk) << err();
+  std::ifstream file(root_ + "/saved/applied.json");
+  std::string record((std::istreambuf_iterator<char>(file)), {});
+  record.replace(record.find("\"applied\""), 9, "\"applying\"");
+  put("saved/applied.json", record);
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed);
+  EXPECT_THAT(err(), HasSubstr("stopped in the middle: panal tune revert"));
+  ASSERT_EQ(panal({"tune", "apply"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("vm.swappiness: 150 -> 60")) << "back first";
+  EXPECT_EQ(get("proc/sys/vm/swappiness"), "150");
+  put("saved/applied.json", "{");
+  EXPECT_EQ(panal({"tune", "revert"}), ExitCode::kFailed);
+  EXPECT_THAT(err(), HasSubstr("put the settings right by hand"));
+}
+
+TEST_F(Tune, StatusTellsWhatIsApplied) {
+  (void)panal({"status"});
+  EXPECT_THAT(out(), HasSubstr("none applied"));
+  ASSERT_EQ(panal({"tune", "apply"}), ExitCode::kOk) << err();
+  (void)panal({"status", "--json"});
+  EXPECT_EQ(json()["tuning"]["profile"], "balanced");
+  EXPECT_EQ(json()["tuning"]["state"], "applied");
+}
+
+}  // namespace
+}  // namespace panal::cli
