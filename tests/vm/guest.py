@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -165,6 +166,8 @@ def confinement(node):
     expect(label == "panal-desktop (enforce)", f"AppArmor label of init: {label}")
     status = proc.joinpath("status").read_text()
     expect(re.search(r"^Seccomp_filters:\s+[1-9]", status, re.M), "no seccomp filter")
+    mask = proc.joinpath("root/proc/sysrq-trigger").stat()
+    expect(stat.S_ISCHR(mask.st_mode) and mask.st_rdev == os.makedev(1, 3), "sysrq-trigger is bare")
     # From inside, past the mount flags: AppArmor's own refusal.
     inside = run("nsenter", "--target", str(pid), "--all", "--", "sh", "-c",
                  "ls /sys/fs/cgroup | wc -l", check=False)
