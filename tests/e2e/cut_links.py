@@ -73,7 +73,8 @@ def run(node, screen, options):
     plant_startup(node, LOGIN)
     node.panal("desktop", "start", NAME)
     wait_for("the end of the pre-warm", session_is(node, NAME, "suspended"), 90)
-    pid = (node.home(LOGIN) / "terminal.pid").read_text()
+    # The window manager's windows alone can pass for a settled session.
+    pid = wait_for("the terminal", (node.home(LOGIN) / "terminal.pid").read_text, 60)
     for number in range(options.cuts):
         who = "broker worker" if number % 8 == 7 else "client"
         delay = rng.uniform(0, options.within / 1000)
