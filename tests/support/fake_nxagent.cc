@@ -10,8 +10,9 @@
 #include <string_view>
 
 extern "C" {
-extern int (*_XIOErrorFunction)(void*);                      // NOLINT(bugprone-reserved-identifier)
-int __fprintf_chk(FILE* to, int flag, const char* text, ...);  // NOLINT(bugprone-reserved-identifier)
+extern int (*_XIOErrorFunction)(void*);  // NOLINT(bugprone-reserved-identifier)
+int __fprintf_chk(FILE* to, int flag, const char* text,
+                  ...);  // NOLINT(bugprone-reserved-identifier)
 void* XOpenDisplay(const char* name);
 int XCloseDisplay(void* display);
 int lose_answer(void* display);
