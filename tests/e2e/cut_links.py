@@ -42,6 +42,8 @@ def cut(node, screen, who, delay, size):
 
     wait_for("the link", linked, 120, 0.002)
     time.sleep(delay)
+    if client.process.poll() is not None:
+        raise Failed(f"panal-client was sent away, {client.process.returncode}: {client.output()}")
     if who == "client":
         client.kill()
     else:
