@@ -84,7 +84,8 @@ def run(node, screen, options):
         # Every other time at another size: that is more work for nxagent.
         cut(node, screen, who, delay, SIZES[number // 2 % 2])
         try:
-            wait_for("a suspended session", session_is(node, NAME, "suspended"), 60)
+            # nxagent waits 60 s for a client that was cut off before its greeting.
+            wait_for("a suspended session", session_is(node, NAME, "suspended"), 90)
             if not terminal_alive(node, NAME, LOGIN):
                 raise Failed("the terminal has ended")
         except Failed as error:
