@@ -56,7 +56,12 @@ def stay(node, screen, terminal):
     """Somebody comes back for longer: it is the same session, and can still be resumed."""
     client = Client(node, screen, LOGIN, PASSWORD, NAME, "--geometry", SIZES[0], "--retry", "10")
     wait_connected(node, NAME, client, 60)
-    wait_for("the desktop's window", screen.window, 30)
+    try:
+        wait_for("the desktop's window", screen.window, 30)
+    except Failed:
+        say(f"the screen has: {screen.run('xwininfo', '-root', '-tree').stdout}\n"
+            f"panal-client said: {client.output()}")
+        raise
     if (node.home(LOGIN) / "terminal.pid").read_text() != terminal:
         raise Failed("another terminal was started")
     client.close()
