@@ -10,9 +10,10 @@
 #include <string_view>
 
 extern "C" {
-extern int (*_XIOErrorFunction)(void*);  // NOLINT(bugprone-reserved-identifier)
-int __fprintf_chk(FILE* to, int flag, const char* text,
-                  ...);  // NOLINT(bugprone-reserved-identifier)
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
+extern int (*_XIOErrorFunction)(void*);
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
+int __fprintf_chk(FILE* to, int flag, const char* text, ...);
 void* XOpenDisplay(const char* name);
 int XCloseDisplay(void* display);
 int lose_answer(void* display);

@@ -129,6 +129,7 @@ PANAL_SHOWN char* strndup(const char* text, size_t most) {
 }
 
 /// How nxagent logs.
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
 PANAL_SHOWN int __fprintf_chk(FILE* to, int flag, const char* format, ...) {
   if (verdict >= 0) {
     if (begins(format, "Session: Session resumed")) resumed = true;
