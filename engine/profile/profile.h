@@ -86,6 +86,14 @@ struct Classes {
   [[nodiscard]] bool operator==(const Classes&) const = default;
 };
 
+/// How memory of desktops that nobody looks at is taken back (engine/policy/shaver).
+struct Shave {
+  std::uint32_t eagerness_percent = 0;  ///< 0: as memory gets short; 100: always
+  bool merge_first = false;  ///< wait for two passes of KSM: paged out pages do not merge
+
+  [[nodiscard]] bool operator==(const Shave&) const = default;
+};
+
 /// A start waits while the host's pressure (PSI, "some", average of 10 s) is above these.
 struct Gate {
   std::uint32_t memory_some_percent = 10;
@@ -117,6 +125,7 @@ struct Profile {
   bool address_randomisation = true;  ///< of desktops' programs; false: ADDR_NO_RANDOMIZE
   Zram zram;
   Classes classes;
+  Shave shave;
   Gate gate;
   Reserve reserve;
 

@@ -75,6 +75,9 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   visit_class(v, "class.idle", p.classes.idle, true);
   visit_class(v, "class.disconnected", p.classes.disconnected, true);
   visit_class(v, "class.frozen", p.classes.frozen, true);
+  v.section("shave");
+  v.number("eagerness_percent", p.shave.eagerness_percent, 0U, 100U);
+  v.flag("merge_first", p.shave.merge_first);
   v.section("gate");
   v.number("memory_some_percent", p.gate.memory_some_percent, 1U, 100U);
   v.number("io_some_percent", p.gate.io_some_percent, 1U, 100U);

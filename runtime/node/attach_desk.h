@@ -46,10 +46,11 @@ class AttachDesk {
     std::function<std::optional<Refusal>(DesktopId)> refusal;
     std::function<Result<UniqueFd>(DesktopId)> open_nx;
     std::function<void(DesktopId)> cancel_prewarm;
-    /// Gives it its memory back and lets it run; the function given is called on the loop's thread.
-    std::function<void(DesktopId, std::function<void()>)> wake;
     std::chrono::milliseconds agent_limit{10000};   ///< for an agent to come back to a new panald
     std::chrono::milliseconds listen_limit{45000};  ///< suspend the old link, wake nxagent
+    /// Gives it its memory back and lets it run, then calls the function on the loop's thread.
+    /// None: nothing is ever taken.
+    std::function<void(DesktopId, std::function<void()>)> wake = nullptr;
   };
   explicit AttachDesk(Parts parts) : parts_(std::move(parts)) {}
 

@@ -198,16 +198,16 @@ void Node::Impl::wire() {
                          },
                          log},
       std::max(1U, config.parallel_starts));
-  attaches.emplace(AttachDesk::Parts{loop, hub, [this](DesktopId id) { return refusal(id); },
-                                     [this](DesktopId id) { return open_nx(id); },
-                                     [this](DesktopId id) {
-                                       prewarm_wanted.erase(id);
-                                       prewarm->give_way(id);
-                                     },
-                                     [this](DesktopId id, std::function<void()> done) {
-                                       optimiser->wake(
-                                           id, [this, done = std::move(done)] { loop.post(done); });
-                                     }});
+  AttachDesk::Parts letting_in{loop, hub, [this](DesktopId id) { return refusal(id); },
+                               [this](DesktopId id) { return open_nx(id); },
+                               [this](DesktopId id) {
+                                 prewarm_wanted.erase(id);
+                                 prewarm->give_way(id);
+                               }};
+  letting_in.wake = [this](DesktopId id, std::function<void()> done) {
+    optimiser->wake(id, [this, done = std::move(done)] { loop.post(done); });
+  };
+  attaches.emplace(std::move(letting_in));
   sessions.emplace(loop, *clerk, log);
   requests.emplace(Requests::Parts{*reconciler, *attaches, [this] { return status(); },
                                    [this](DesktopId only) {

@@ -13,6 +13,6 @@ namespace panal::node {
 /// `optimiser`: its report.
 [[nodiscard]] nlohmann::json statistics(Host& host, const std::string& cgroup_parent,
                                         const Reconciler& reconciler, const AgentHub& hub,
-                                        DesktopId only);
+                                        nlohmann::json optimiser, DesktopId only);
 
 }  // namespace panal::node
