@@ -9,20 +9,16 @@
 
 #include "bench/density/sampler.h"
 #include "bench/density/say.h"
+#include "bench/density/stopwatch.h"
 #include "engine/base/arithmetic.h"
 
 namespace panal::bench {
 namespace {
 
 using nlohmann::json;
-using Clock = std::chrono::steady_clock;
 constexpr double kMib = 1024.0 * 1024;
 /// A desktop that has just started is settled when it uses less than this of a core.
 constexpr double kSettledCores = 0.002;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 /// A lot of desktops on its way from stopped to attached.
 class Lot {

@@ -9,6 +9,7 @@
 #include "bench/density/load.h"
 #include "bench/density/measure.h"
 #include "bench/density/say.h"
+#include "bench/density/stopwatch.h"
 #include "engine/base/arithmetic.h"
 #include "runtime/client/nxproxy.h"
 #include "runtime/client/pump.h"
@@ -18,7 +19,6 @@ namespace panal::bench {
 namespace {
 
 using nlohmann::json;
-using Clock = std::chrono::steady_clock;
 
 double ms_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();

@@ -8,6 +8,7 @@
 #include "bench/density/measure.h"
 #include "bench/density/sampler.h"
 #include "bench/density/say.h"
+#include "bench/density/stopwatch.h"
 #include "engine/base/arithmetic.h"
 #include "engine/base/cleanup.h"
 
@@ -15,11 +16,6 @@ namespace panal::bench {
 namespace {
 
 using nlohmann::json;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 bool attached(const LiveDesktop& desktop) {
   return desktop.agent && desktop.session == "connected";

@@ -28,7 +28,7 @@ constexpr std::uint64_t kLeastStepBytes = 256 * kKib;
 constexpr MonotonicNs kFirstBackoff = 12 * kSecond;
 constexpr MonotonicNs kLongestBackoff = 10 * kMinute;
 /// A step that brings less than a tenth of what was asked for, thrice: there is no more.
-constexpr double kLeastYield = 0.1;
+constexpr double kEmptyHandedShare = 0.1;
 constexpr unsigned kEmptyHanded = 3;
 /// A soft floor is forgotten by half in ten minutes: what is hot changes.
 constexpr double kFloorHalfLifeSeconds = 600;
@@ -112,7 +112,7 @@ void Shaver::learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns
   const double taken = real(less(resident(state.last), resident(desktop)));
   const bool asked = state.asked_bytes > 0;
   if (asked) {
-    state.empty_handed = taken < kLeastYield * real(state.asked_bytes) ? state.empty_handed + 1 : 0;
+    state.empty_handed = taken < kEmptyHandedShare * real(state.asked_bytes) ? state.empty_handed + 1 : 0;
     state.taken_bytes += taken;
   }
   const bool fetches =

@@ -166,6 +166,15 @@ std::string NxProxy::last_words() const {
   return printable(last_error.empty() ? last : last_error, 300);
 }
 
+bool NxProxy::peer_broke() const {
+  std::ifstream in(directory_.path() + "/nxproxy.log");
+  std::string line;
+  while (std::getline(in, line)) {
+    if (line.starts_with("Error: Connection with remote peer broken")) return true;
+  }
+  return false;
+}
+
 NxProxy::~NxProxy() {
   if (!child_.valid() || directory_.path().empty()) return;
   stream_.reset();

@@ -58,6 +58,9 @@ class NxProxy {
   [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds timeout);
   /// The last error in its log, else its last line; printable.
   [[nodiscard]] std::string last_words() const;
+  /// Its log says that the other side went without NX's good-bye: nxagent died, it did not end.
+  /// (nxproxy exits with 0 all the same.)
+  [[nodiscard]] bool peer_broke() const;
 
  private:
   explicit NxProxy(PrivateDirectory directory) : directory_(std::move(directory)) {}

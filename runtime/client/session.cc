@@ -19,6 +19,8 @@ namespace panal::client {
 namespace {
 
 constexpr std::chrono::seconds kNxproxyStart{20};
+/// For its last words, on a busy machine too.
+constexpr std::chrono::seconds kNxproxyEnd{10};
 
 /// What setxkbmap says of the running X server; empty where it is not there.
 std::string query_keyboard() {
@@ -183,10 +185,11 @@ Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int sto
   // nxproxy's own end only follows from it.
   if (*end == PumpEnd::kServerRefused)
     return broken("the desktop's session did not take the connection");
-  const auto status = proxy->wait(std::chrono::seconds(3));
+  const auto status = proxy->wait(kNxproxyEnd);
   if (std::string words = end_of_session(*end, status, *proxy); !words.empty())
     return broken(std::move(words));
   if (*end == PumpEnd::kServerLost) return broken("the connection to the server was lost");
+  if (proxy->peer_broke()) return broken("the desktop's session broke off");
   tell(*end == PumpEnd::kServerClosed
            ? "the server ended the session (stopped, suspended, or taken over)"
            : "session ended");

@@ -30,7 +30,8 @@ struct UserRecord {
 /// by everything inside: the kernel lets nobody else change them later.
 struct MemorySharing {
   /// Anonymous pages may be merged with equal ones of other desktops (prctl(2)
-  /// PR_SET_MEMORY_MERGE, Linux 6.4). Merging is observable: docs/threat-model.md.
+  /// PR_SET_MEMORY_MERGE, Linux 6.4; on an older one a start fails with ENOTSUP). Merging is
+  /// observable: docs/threat-model.md.
   bool merge = false;
   /// Programs get the same addresses in each desktop, so that pages full of pointers are equal
   /// (personality(2) ADDR_NO_RANDOMIZE). Weakens exploit mitigation inside.

@@ -42,6 +42,8 @@ def cut(node, screen, who, delay, size):
 
     wait_for("the link", linked, 120, 0.002)
     time.sleep(delay)
+    if client.process.poll() is not None:
+        raise Failed(f"panal-client was sent away, {client.process.returncode}: {client.output()}")
     if who == "client":
         client.kill()
     else:
@@ -54,7 +56,14 @@ def stay(node, screen, terminal):
     """Somebody comes back for longer: it is the same session, and can still be resumed."""
     client = Client(node, screen, LOGIN, PASSWORD, NAME, "--geometry", SIZES[0], "--retry", "10")
     wait_connected(node, NAME, client, 60)
-    wait_for("the desktop's window", screen.window, 30)
+    try:
+        wait_for("the desktop's window", screen.window, 30)
+    except Failed:
+        tree = screen.run("xwininfo", "-root", "-tree").stdout
+        say(f"the screen has: {tree}\npanal-client said: {client.output()}")
+        # On a starved machine openbox lets go of nxagent's window now and then (docs/agent.md).
+        if f'"{NAME}": ("NXAgent"' not in tree:
+            raise
     if (node.home(LOGIN) / "terminal.pid").read_text() != terminal:
         raise Failed("another terminal was started")
     client.close()
@@ -73,7 +82,8 @@ def run(node, screen, options):
     plant_startup(node, LOGIN)
     node.panal("desktop", "start", NAME)
     wait_for("the end of the pre-warm", session_is(node, NAME, "suspended"), 90)
-    pid = (node.home(LOGIN) / "terminal.pid").read_text()
+    # The window manager's windows alone can pass for a settled session.
+    pid = wait_for("the terminal", (node.home(LOGIN) / "terminal.pid").read_text, 60)
     for number in range(options.cuts):
         who = "broker worker" if number % 8 == 7 else "client"
         delay = rng.uniform(0, options.within / 1000)
@@ -81,7 +91,8 @@ def run(node, screen, options):
         # Every other time at another size: that is more work for nxagent.
         cut(node, screen, who, delay, SIZES[number // 2 % 2])
         try:
-            wait_for("a suspended session", session_is(node, NAME, "suspended"), 60)
+            # nxagent waits 60 s for a client that was cut off before its greeting.
+            wait_for("a suspended session", session_is(node, NAME, "suspended"), 90)
             if not terminal_alive(node, NAME, LOGIN):
                 raise Failed("the terminal has ended")
         except Failed as error:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -165,6 +166,8 @@ def confinement(node):
     expect(label == "panal-desktop (enforce)", f"AppArmor label of init: {label}")
     status = proc.joinpath("status").read_text()
     expect(re.search(r"^Seccomp_filters:\s+[1-9]", status, re.M), "no seccomp filter")
+    mask = proc.joinpath("root/proc/sysrq-trigger").stat()
+    expect(stat.S_ISCHR(mask.st_mode) and mask.st_rdev == os.makedev(1, 3), "sysrq-trigger is bare")
     # From inside, past the mount flags: AppArmor's own refusal.
     inside = run("nsenter", "--target", str(pid), "--all", "--", "sh", "-c",
                  "ls /sys/fs/cgroup | wc -l", check=False)
@@ -258,6 +261,10 @@ def system_tests(_):
     source = pathlib.Path((PAYLOAD / "source-directory").read_text().strip())
     # Programs know the path they were built at; in the lab, which has a /tmp of its own.
     place = f'mkdir -p "{source.parent}"; [ -e "{source}" ] || ln -s {PAYLOAD}/source "{source}"; exec "$0"'
+    # Where tests look for what scripts/test-image has made; icewm alone is here.
+    pathlib.Path("/var/cache/panal").mkdir(exist_ok=True)
+    pathlib.Path("/var/cache/panal/images").symlink_to(PAYLOAD / "images")
+    os.environ["GTEST_FILTER"] = (PAYLOAD / "filter").read_text()
     failed = []
     for program in sorted((PAYLOAD / "source/build/dev/bin").glob("system_*")):
         done = subprocess.run([f"{PAYLOAD}/source/scripts/lab", "--memory", "1G", "sh", "-c", place,
@@ -267,7 +274,10 @@ def system_tests(_):
         (OUT / f"{program.name}.log").write_text(text)
         summary = [line for line in text.splitlines()
                    if re.match(r"\[  (PASSED|FAILED|SKIPPED) +\]", line)]
+        failures = re.findall(r"^\S+:\d+: Failure\n(?:(?!\[ ).*\n){1,12}", text, re.M)
         say(f"{program.name}: exit {done.returncode}\n  " + "\n  ".join(summary or [text[-1000:]]))
+        if failures:
+            say("".join(failures[:20]))
         if done.returncode != 0:
             failed.append(program.name)
     expect(not failed, f"failed: {failed}")

@@ -16,9 +16,11 @@
 
 namespace {
 
-int verdict = -1;      // the copy's end: one byte when it has made it
-bool resumed = false;  // the copy has said so
-bool failed = false;   // the copy has not made it
+int verdict = -1;        // the copy's end: one byte when it has made it
+bool resumed = false;    // the copy has said so
+bool failed = false;     // the copy has not made it
+void* newest = nullptr;  // the display opened last
+void* before = nullptr;  // in the copy: the display of the resume before
 
 template <typename Function>
 Function next(const char* name) {
@@ -68,6 +70,7 @@ void split() {
     ::close(ends[0]);
     verdict = ends[1];
     resumed = false;
+    before = newest;
     return;
   }
   ::close(ends[1]);
@@ -87,7 +90,20 @@ extern "C" {
 PANAL_SHOWN void* XOpenDisplay(const char* name) {
   void* const display = next<void* (*)(const char*)>("XOpenDisplay")(name);
   if (verdict >= 0 && display == nullptr) ::_exit(1);
+  if (display != nullptr) newest = display;
   return display;
+}
+
+/// A link that goes while an answer is waited for. nxagent may carry on without the answer, say
+/// that it has resumed, and be suspended in good order: but all its later resumes die of what is
+/// missing.
+PANAL_SHOWN int _XIOError(void* display) {  // NOLINT(bugprone-reserved-identifier)
+  if (verdict >= 0 && display != before) {
+    static constexpr char kLine[] = "\nError: a resume lost its link\n";
+    [[maybe_unused]] const auto put = ::write(STDERR_FILENO, kLine, sizeof kLine - 1);
+    ::_exit(1);
+  }
+  return next<int (*)(void*)>("_XIOError")(display);
 }
 
 /// The last thing of a resume is that the display of the one before is closed.
@@ -113,6 +129,7 @@ PANAL_SHOWN char* strndup(const char* text, size_t most) {
 }
 
 /// How nxagent logs.
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
 PANAL_SHOWN int __fprintf_chk(FILE* to, int flag, const char* format, ...) {
   if (verdict >= 0) {
     if (begins(format, "Session: Session resumed")) resumed = true;

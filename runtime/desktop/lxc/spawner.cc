@@ -69,10 +69,13 @@ Result<StartRequest> parse_request(std::string_view text) {
   return request;
 }
 
-/// Of this process and all it will start. Linux 6.4 or later for merging.
+/// Of this process and all it will start. ENOTSUP where the kernel cannot merge: whoever counts on
+/// what merging saves is to know.
 Result<void> share_memory(const MemorySharing& sharing) {
   if (sharing.merge && ::prctl(kSetMemoryMerge, 1, 0, 0, 0) != 0)
-    return fail_errno("offer memory for merging (prctl PR_SET_MEMORY_MERGE)");
+    return errno == EINVAL
+               ? fail(ENOTSUP, "this kernel cannot merge a process's memory (Linux 6.4 can)")
+               : fail_errno("offer memory for merging (prctl PR_SET_MEMORY_MERGE)");
   constexpr unsigned long kAsk = 0xffffffff;
   const int now = ::personality(kAsk);
   if (sharing.fixed_addresses &&

@@ -171,15 +171,24 @@ int take_all(const char* name, long most, Take take) {
   return 0;
 }
 
+void raise_descriptors() {
+  rlimit limit{};
+  (void)getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int take_inotify() {
+  raise_descriptors();  // a full table gives the same errno
+  return take_all("inotify", 10000, [] { return inotify_init() >= 0; });
+}
+
 int take_fds() {
   // Every process has its own table: what all of them hold is the host's memory.
   for (int i = 0; i < 8; ++i) {
     const pid_t child = fork();
     if (child != 0) continue;
-    rlimit limit{};
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    raise_descriptors();
     _exit(take_all("fds", 1000000, [] { return open("/dev/null", O_RDONLY) >= 0; }));
   }
   while (wait(nullptr) > 0) {
@@ -344,7 +353,7 @@ int main(int count, char** words) {
   if (is("fill", 2)) return fill(args[1], std::atol(args[2].c_str()));
   if (is("swap", 3)) return swap_links(args[1], args[2].c_str(), std::atoi(args[3].c_str()));
   if (is("ptys", 0)) return take_all("ptys", 10000, [] { return posix_openpt(O_RDWR) >= 0; });
-  if (is("inotify", 0)) return take_all("inotify", 10000, [] { return inotify_init() >= 0; });
+  if (is("inotify", 0)) return take_inotify();
   if (is("fds", 0)) return take_fds();
   if (is("forks", 0)) return take_processes();
   if (is("maps", 0)) return take_maps();

@@ -12,17 +12,13 @@
 #include "engine/kernel/sysctl.h"
 #include "engine/kernel/zram_swap.h"
 #include "tests/unit/engine/kernel/fixture_tree.h"
+#include "tests/unit/engine/kernel/result_code.h"
 
 namespace panal::kernel {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
-
-template <typename T>
-int code(const Result<T>& result) {
-  return result ? 0 : result.error().code;
-}
 
 TEST(Sysctl, NamesFiles) {
   EXPECT_EQ(sysctl_path("vm.swappiness").value(), "sys/vm/swappiness");
@@ -144,7 +140,6 @@ struct FakeKernel {
 };
 
 AdviceBudget generous() { return {.deadline = std::chrono::steady_clock::now() + 1h}; }
-constexpr std::uint64_t kPage = 4096;
 
 TEST(AdviseRanges, BatchesAndSplits) {
   FakeKernel kernel;

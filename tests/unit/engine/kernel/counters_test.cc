@@ -8,16 +8,12 @@
 #include "engine/kernel/swaps.h"
 #include "engine/kernel/vmstat.h"
 #include "tests/unit/engine/kernel/fixture_tree.h"
+#include "tests/unit/engine/kernel/result_code.h"
 
 namespace panal::kernel {
 namespace {
 
 using ::testing::HasSubstr;
-
-template <typename T>
-int code(const Result<T>& result) {
-  return result ? 0 : result.error().code;
-}
 
 TEST(FlatKeyed, RefusesMalformedText) {
   EXPECT_EQ(find_flat_keyed("a 1\nb 2\n", "b").value(), 2U);

@@ -7,14 +7,10 @@
 #include <vector>
 
 #include "tests/unit/engine/kernel/fixture_tree.h"
+#include "tests/unit/engine/kernel/result_code.h"
 
 namespace panal::kernel {
 namespace {
-
-template <typename T>
-int code(const Result<T>& result) {
-  return result ? 0 : result.error().code;
-}
 
 const std::string kKnobs = "sys/kernel/mm/ksm/";
 

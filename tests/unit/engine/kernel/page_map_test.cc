@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/engine/kernel/fixture_tree.h"
+#include "tests/unit/engine/kernel/result_code.h"
 
 namespace panal::kernel {
 namespace {
@@ -12,7 +13,6 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kPresent = std::uint64_t{1} << 63;
 constexpr std::uint64_t kSwapped = std::uint64_t{1} << 62;
 constexpr std::uint64_t kFile = std::uint64_t{1} << 61;

@@ -17,16 +17,12 @@
 #include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
 #include "engine/kernel/zram_swap.h"
+#include "tests/unit/engine/kernel/result_code.h"
 
 namespace panal::kernel {
 namespace {
 
 using namespace std::chrono_literals;
-
-template <typename T>
-int code(const Result<T>& result) {
-  return result ? 0 : result.error().code;
-}
 
 TEST(AppArmor, FindsAProfileByItsWholeName) {
   const char* const list =

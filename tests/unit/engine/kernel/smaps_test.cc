@@ -5,17 +5,13 @@
 
 #include "engine/kernel/group_processes.h"
 #include "tests/unit/engine/kernel/fixture_tree.h"
+#include "tests/unit/engine/kernel/result_code.h"
 
 namespace panal::kernel {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
-
-template <typename T>
-int code(const Result<T>& result) {
-  return result ? 0 : result.error().code;
-}
 
 const char* const kRollup =
     "559308d59000-7ffec71ff000 ---p 00000000 00:00 0                          [rollup]\n"

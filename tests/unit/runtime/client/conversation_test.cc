@@ -162,6 +162,31 @@ TEST_F(Conversation, WithoutACookieOnRequest) {
   EXPECT_TRUE(was_told("the server ended the session"));
 }
 
+TEST_F(Conversation, ADesktopThatGoesWithoutAnNxGoodbyeHasNotEndedTheSession) {
+  // What nxproxy 3.5.99.26 logs when nxagent died; it exits with 0 all the same. When a session is
+  // stopped, suspended or taken over, nxagent says good-bye and this line does not come.
+  fake_nxproxy(R"(
+while link.recv(100): pass
+print('Error: Failure reading from the peer proxy.')
+print('Error: Connection with remote peer broken.')
+print('Error: Please check the state of your network and retry.', flush=True)
+)");
+  FakeServer server({[&](FakeConnection& c) {
+    give_list(c);
+    c.read_head();
+    switch_protocols(c);
+    c.read_some();
+    c.write("hello");
+    c.say_goodbye();
+  }});
+  const auto ended = connect(server.port());
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().exit, Exit::kSession);
+  EXPECT_TRUE(ended.error().passing) << "--retry would not try again";
+  EXPECT_EQ(ended.error().sentence, "the desktop's session broke off");
+  EXPECT_FALSE(was_told("the server ended the session"));
+}
+
 TEST_F(Conversation, ADyingNxproxyIsAnAbnormalEnd) {
   fake_nxproxy("os.kill(os.getpid(), signal.SIGSEGV)\n");
   FakeServer server({[&](FakeConnection& c) {

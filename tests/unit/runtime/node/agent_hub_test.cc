@@ -119,7 +119,8 @@ TEST_F(AgentHubTest, AnAgentThatComesBackForEverDoesNotStopOthers) {
   ASSERT_TRUE(hub_.listen(spec_, directory_));
   for (int i = 0; i < 200; ++i) {
     const FakeAgent agent(directory_);
-    ASSERT_TRUE(agent.send_bytes(std::string(100, '\n')));
+    // False when it was refused already: the hub may not have seen the last one's end.
+    (void)agent.send_bytes(std::string(100, '\n'));
     EXPECT_EQ(on_loop([] { return 7; }), 7) << "the loop's other work goes on";
   }
   EXPECT_FALSE(on_loop([this] { return hub_.state(7)->connected; }));
