@@ -112,7 +112,8 @@ void Shaver::learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns
   const double taken = real(less(resident(state.last), resident(desktop)));
   const bool asked = state.asked_bytes > 0;
   if (asked) {
-    state.empty_handed = taken < kEmptyHandedShare * real(state.asked_bytes) ? state.empty_handed + 1 : 0;
+    state.empty_handed =
+        taken < kEmptyHandedShare * real(state.asked_bytes) ? state.empty_handed + 1 : 0;
     state.taken_bytes += taken;
   }
   const bool fetches =

@@ -132,11 +132,16 @@ ok "a lab with --machine-settings waits for the others" \
 wait $pid
 
 ksm=/sys/kernel/mm/ksm
-settings() { cat $ksm/run $ksm/sleep_millisecs $ksm/pages_to_scan $ksm/advisor_mode /proc/sys/vm/swappiness /proc/swaps; }
+settings() { cat $ksm/run $ksm/sleep_millisecs $ksm/pages_to_scan $ksm/advisor_mode /proc/sys/vm/swappiness /proc/swaps \
+  /proc/sys/kernel/keys/maxkeys /sys/kernel/mm/transparent_hugepage/enabled; }
 before=$(settings)
+ok "panal tune can tell that this lab may not change the machine" \
+  $lab sh -c '[ -d /run/panal-lab ] && [ ! -e /run/panal-lab/machine-settings ]'
+ok "and that this one may" $lab --machine-settings test -e /run/panal-lab/machine-settings
 # shellcheck disable=SC2016
 change='echo 37 >$0/sleep_millisecs; echo 7 >$0/pages_to_scan; echo scan-time >$0/advisor_mode
-  echo 1 >$0/run; echo 42 >/proc/sys/vm/swappiness'
+  echo 1 >$0/run; echo 42 >/proc/sys/vm/swappiness
+  echo 222 >/proc/sys/kernel/keys/maxkeys; echo always >$0/../transparent_hugepage/enabled'
 ok "a command that leaves KSM and sysctls changed fails" \
   code_is 120 $lab --machine-settings sh -c "$change" $ksm
 ok "what was changed is named" grep -q "changed: $ksm/sleep_millisecs = 37, put back to" "$work/out"
