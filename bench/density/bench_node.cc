@@ -63,6 +63,7 @@ Result<BenchNode> BenchNode::up(const Options& options) {
   if (::chmod(node.password_file().c_str(), 0600) != 0)
     return fail_errno("chmod", node.password_file());
   if (tuned) PANAL_TRY(node.panal({"tune", "apply", options.profile}));
+  node.tuned_ = tuned;
   PANAL_TRY(node.panal({"up"}));
   return node;
 }
@@ -196,6 +197,7 @@ Result<pid_t> BenchNode::panald_pid() const {
 
 Result<void> BenchNode::down() {
   PANAL_TRY(panal({"down"}));
+  if (tuned_) PANAL_TRY(panal({"tune", "revert"}));
   return {};
 }
 

@@ -74,6 +74,7 @@ class BenchNode {
   [[nodiscard]] Result<void> plant_home(const Account& account) const;
 
   std::string directory_;
+  bool tuned_ = false;  ///< the machine's settings are a profile's
   config::Config config_;
 };
 

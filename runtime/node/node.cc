@@ -2,6 +2,7 @@
 
 #include <pwd.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <future>
@@ -56,10 +57,14 @@ Result<optimiser::Settings> optimiser_settings(const config::Config& config, con
   return optimiser::settings_of(profile, {memory.total, config.memory_reserve_bytes});
 }
 
-/// Only where everybody is enlisted: no tenant can agree to it yet.
-desktop::MemorySharing sharing_of(const optimiser::Settings& settings) {
+/// Only where everybody is enlisted: no tenant can agree to it yet. Before Linux 6.4 nobody can be:
+/// the rest of the profile is still good.
+desktop::MemorySharing sharing_of(const optimiser::Settings& settings, Logger& log) {
+  constexpr int kGetMemoryMerge = 68;  // PR_GET_MEMORY_MERGE, in no header of Debian 12
   if (settings.enlist != optimiser::Enlist::kAll) return {};
-  return {.merge = true, .fixed_addresses = settings.fixed_addresses};
+  const bool can_merge = ::prctl(kGetMemoryMerge, 0, 0, 0, 0) >= 0;
+  if (!can_merge) log.warning("no_merging", {{"why", "this kernel cannot enlist desktops in KSM"}});
+  return {.merge = can_merge, .fixed_addresses = settings.fixed_addresses};
 }
 
 }  // namespace
@@ -135,7 +140,7 @@ Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(const optimiser::Settings settings, optimiser_settings(config, host->tree()));
   lifecycle.emplace(host->parts(hub), config);
   operations.emplace(HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(),
-                                           host->cgroups(), sharing_of(settings), log},
+                                           host->cgroups(), sharing_of(settings, *log), log},
                      config);
   PANAL_ASSIGN(optimiser,
                optimiser::Optimiser::open({host->tree(), host->cgroups(), config.cgroup_parent,
