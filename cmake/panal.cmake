@@ -76,6 +76,8 @@ function(panal_system_tests folder)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE panal_options ${tests_UNPARSED_ARGUMENTS} GTest::gmock
     GTest::gtest_main)
+  # Each file has a plan, or a machine, of its own, under the same names.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   target_compile_definitions(${name} PRIVATE PANAL_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     PANAL_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   set(lab ${CMAKE_SOURCE_DIR}/scripts/lab)

@@ -12,7 +12,7 @@
 namespace panal::profile {
 namespace {
 
-constexpr std::size_t kMostText = 256 * 1024;
+constexpr std::size_t kMostProfile = 256 * 1024;
 constexpr std::uint32_t kMostPerDesktop = 1'000'000;
 /// What a setting under [sysctl] may say.
 const std::vector<std::string> kRuleKeys{"at_least", "exactly", "per_desktop", "optional", "why"};
@@ -366,7 +366,7 @@ void check_whole(Reader& reader, const Profile& profile) {
 
 Result<Profile> parse_profile(const std::string& text, const std::string& file,
                               const FindProfile& find_base) {
-  if (text.size() > kMostText) return fail(EPROTO, file + ":1: a profile is at most 256 KiB");
+  if (text.size() > kMostProfile) return fail(EPROTO, file + ":1: a profile is at most 256 KiB");
   // The packaged library is built with exceptions; they end here.
   toml::table table;
   try {

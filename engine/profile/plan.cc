@@ -8,12 +8,12 @@
 
 #include "engine/kernel/sysctl.h"
 #include "engine/profile/catalog.h"
+#include "engine/profile/units.h"
 #include "engine/profile/zram_step.h"
 
 namespace panal::profile {
 namespace {
 
-constexpr std::uint64_t kMib = std::uint64_t{1} << 20U;
 constexpr const char* kKsm = "kernel/mm/ksm/";
 constexpr const char* kHugePages = "kernel/mm/transparent_hugepage/";
 

@@ -11,6 +11,7 @@
 #include "engine/kernel/swaps.h"
 #include "engine/kernel/text.h"
 #include "engine/kernel/zram.h"
+#include "engine/profile/units.h"
 
 namespace panal::profile {
 namespace {
@@ -19,7 +20,6 @@ constexpr const char* kOff = "off";
 constexpr const char* kHalf = "half set up";
 /// Left to the host when everything swapped out comes back at once.
 constexpr std::uint64_t kRoomBytes = std::uint64_t{512} << 20U;
-constexpr std::uint64_t kMib = std::uint64_t{1} << 20U;
 
 std::string device_name(unsigned device) { return "zram" + std::to_string(device); }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/kernel/host_snapshot.h"
+#include "engine/policy/units.h"
 #include "runtime/optimiser/memory_fetcher.h"
 
 namespace panal::optimiser {
@@ -17,7 +18,7 @@ namespace {
 constexpr seconds kTick{1};
 /// Each desktop is looked at once in this time when nothing is done with it.
 constexpr std::int64_t kLookEvery = 60;
-constexpr MonotonicNs kSecond = 1'000'000'000;
+using policy::kSecond;
 /// A round of taking back; the shaver's steps are meant for a few seconds.
 constexpr MonotonicNs kRoundEvery = 6 * kSecond;
 /// A worker does not stay with one desktop for longer.

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
+#include "engine/policy/units.h"
+
 namespace panal::optimiser {
 namespace {
-
-constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
-constexpr MonotonicNs kSecond = 1'000'000'000;
 
 Enlist enlist_of(profile::Enlist enlist) {
   switch (enlist) {
@@ -42,7 +41,7 @@ Settings settings_of(const profile::Profile& profile, const NodeFacts& node) {
       {SessionClass::kDisconnected, std::chrono::seconds{classes.disconnected.shave_after_seconds}},
       {SessionClass::kFrozen, std::chrono::seconds{classes.frozen.shave_after_seconds}}};
   settings.shave = profile.zram.enabled;
-  settings.shaver.freeze_after_ns = classes.frozen.after_seconds * kSecond;
+  settings.shaver.freeze_after_ns = classes.frozen.after_seconds * policy::kSecond;
   settings.shaver.eagerness = profile.shave.eagerness_percent / 100.0;
   settings.shaver.order =
       profile.shave.merge_first ? policy::ShaveOrder::kKsmFirst : policy::ShaveOrder::kPageOutFirst;
@@ -50,7 +49,7 @@ Settings settings_of(const profile::Profile& profile, const NodeFacts& node) {
       node.memory_reserve_bytes > 0
           ? node.memory_reserve_bytes
           : std::max(node.memory_total_bytes / 100 * profile.reserve.memory_percent,
-                     profile.reserve.memory_least_mib * kMib);
+                     profile.reserve.memory_least_mib * policy::kMib);
   settings.limits = {{SessionClass::kActive, limits_of(classes.active)},
                      {SessionClass::kIdle, limits_of(classes.idle)},
                      {SessionClass::kDisconnected, limits_of(classes.disconnected)},
