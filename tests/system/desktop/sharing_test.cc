@@ -70,7 +70,8 @@ TEST(Sharing, IsOfferedByThatDesktopAlone) {
 }
 
 TEST(Sharing, AKernelThatCannotMergeIsToldOf) {
-  if (kernel_merges()) GTEST_SKIP() << "this kernel can";
+  if (kernel_merges())
+    return;  // no skip: there is nothing this machine lacks (tests/vm has such a kernel)
   Sandbox sandbox;
   DesktopSpec spec = sandbox.spec(7);
   spec.sharing = {.merge = true, .fixed_addresses = true};
