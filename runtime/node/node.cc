@@ -86,9 +86,10 @@ struct Node::Impl {
     }
     workers.reset();
     clerk.reset();
-    optimiser.reset();
     loop.stop();
     if (thread.joinable()) thread.join();
+    // Agents' words and ends of desktops, on the loop, still go to it.
+    optimiser.reset();
     if (!remove_groups) return;
     if (const auto removed = host->remove_groups(); !removed)
       log->warning("remove_groups", {{"why", removed.error().message()}});
