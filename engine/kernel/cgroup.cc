@@ -224,9 +224,12 @@ Result<void> Cgroup::set_limits(const Limits& limits) const {
     // The kernel refuses less than 1 ms a period.
     const std::uint64_t quota_us =
         std::max<std::uint64_t>(1000, *limits.cpu_quota_permille * kPeriodUs / 1000);
+    const bool none = *limits.cpu_quota_permille == 0;
     if (part->mount->version == 2) {
-      PANAL_TRY(
-          part->dir.write("cpu.max", std::to_string(quota_us) + " " + std::to_string(kPeriodUs)));
+      PANAL_TRY(part->dir.write(
+          "cpu.max", (none ? "max" : std::to_string(quota_us)) + " " + std::to_string(kPeriodUs)));
+    } else if (none) {
+      PANAL_TRY(part->dir.write("cpu.cfs_quota_us", "-1"));
     } else {
       PANAL_TRY(part->dir.write("cpu.cfs_period_us", std::to_string(kPeriodUs)));
       PANAL_TRY(part->dir.write("cpu.cfs_quota_us", std::to_string(quota_us)));

@@ -12,7 +12,7 @@ namespace {
 using session::Moment;
 
 constexpr Moment kIdleMinute{60000};
-constexpr Moment kReturnPoll{15000};  // how soon a return to the keyboard is noticed
+constexpr Moment kReturnPoll{5000};  // how soon a return to the keyboard is noticed
 constexpr Moment kSettlePoll{250};
 constexpr Moment kSettleQuiet{1500};
 constexpr Moment kSettleMost{20000};

@@ -83,6 +83,8 @@ ExitCode status(Shell& shell, bool json) {
       counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, state);
     }
     shell.out << fmt::format("desktops: {}\n", counts.empty() ? "none" : counts);
+    if (node && node->contains("room") && (*node)["room"].is_string())
+      shell.out << fmt::format("room: {}\n", printable((*node)["room"].get<std::string>(), 200));
   }
   return all_well ? ExitCode::kOk : ExitCode::kNotRunning;
 }

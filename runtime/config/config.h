@@ -45,7 +45,7 @@ struct Config {
   bool prewarm = true;
   std::uint32_t stop_grace_seconds = 5;
   std::uint32_t start_timeout_seconds = 60;
-  std::uint32_t parallel_starts = 4;
+  std::uint32_t parallel_starts = 8;  ///< at most; fewer while the host is busy
 
   // [tuning]
   std::string tuning_profile = "balanced";  ///< a name in profiles_dir, or a file

@@ -194,6 +194,8 @@ void AgentHub::on_frame(const DeskPtr& desk, const Frame& frame) {
     } else if (desk->admitted) {
       // Frames keep their order: what welcome led to came before this answer.
       desk->ready->tell({});
+      // After a restart of ours it alone tells how long the user has been away.
+      if (state.idle_ms > 0) changed(desk);
     }
     return;
   }

@@ -132,6 +132,11 @@ void AttachDesk::answer(DesktopId desktop, Answer<Granted> answer) {
   parts_.loop.post([done = std::move(done), answer = std::move(answer)] { done(answer); });
 }
 
+void AttachDesk::forget(DesktopId desktop) {
+  answer(desktop, tl::make_unexpected(Refusal{503, "The desktop has ended."}));
+  current_.erase(desktop);
+}
+
 Answer<UniqueFd> AttachDesk::open(DesktopId desktop, std::uint64_t attach) {
   const auto refuse = [](int status, std::string sentence) {
     return tl::make_unexpected(Refusal{status, std::move(sentence)});

@@ -60,7 +60,7 @@ class AttachDesk {
   /// The connected NX socket of a granted attach; once.
   [[nodiscard]] Answer<UniqueFd> open(DesktopId desktop, std::uint64_t attach);
   /// The desktop has ended.
-  void forget(DesktopId desktop) { current_.erase(desktop); }
+  void forget(DesktopId desktop);
 
  private:
   struct Current {

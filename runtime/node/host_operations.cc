@@ -39,7 +39,6 @@ Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::De
   PANAL_ASSIGN(spec.ids, parts_.slots.range(*row.id_slot));
   spec.limits.memory_bytes = config_.desktop_memory_bytes;
   spec.limits.pids = config_.desktop_pids;
-  spec.sharing = parts_.sharing;
   return spec;
 }
 
@@ -66,8 +65,10 @@ Result<std::optional<Started>> HostOperations::start(store::Store& store, Deskto
         store.observe(id, inside ? Observed::kStarting : Observed::kComposing, std::string(step));
     if (!told) log->warning("observe", {{"why", told.error().message()}});
   };
+  if (parts_.sharing) spec->sharing = parts_.sharing(id, row.tenant);
   auto running = parts_.lifecycle.start(*spec, progress);
   if (!running) {
+    if (parts_.not_started) parts_.not_started(id);
     std::string reason = running.error().reason();
     if (!running.error().evidence.empty()) reason += "\n" + running.error().evidence;
     PANAL_TRY(store.observe(id, Observed::kFailed, reason));
@@ -119,6 +120,7 @@ Result<void> HostOperations::remove(const DesktopSpec& spec) {
 
 Result<Started> HostOperations::adopt(store::Store& store, const store::Desktop& row) {
   PANAL_ASSIGN(auto spec, spec_of(store, row));
+  spec.sharing.merge = parts_.lifecycle.was_enlisted(row.id);
   PANAL_ASSIGN(auto running, parts_.lifecycle.adopt(spec));
   parts_.hub.admit(row.id);
   return Started{std::move(spec), std::move(running.init)};

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "engine/base/log.h"
 #include "engine/kernel/cgroup.h"
 #include "runtime/config/config.h"
@@ -20,9 +23,10 @@ class HostOperations final : public Operations {
     const storage::ImageStore& images;
     const desktop::IdSlots& slots;
     const kernel::CgroupRoot& cgroups;
-    /// What new desktops offer of their memory: the optimiser's settings say it.
-    desktop::MemorySharing sharing;
     LoggerPtr log;
+    /// What a desktop of this tenant that is about to start offers of its memory; none: nothing.
+    std::function<desktop::MemorySharing(DesktopId, const std::string& tenant)> sharing = nullptr;
+    std::function<void(DesktopId)> not_started = nullptr;
   };
   HostOperations(Parts parts, const config::Config& config)
       : parts_(std::move(parts)), config_(config) {}

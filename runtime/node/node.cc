@@ -25,6 +25,7 @@
 #include "runtime/node/statistics.h"
 #include "runtime/node/version.h"
 #include "runtime/node/worker_pool.h"
+#include "runtime/optimiser/gatekeeper.h"
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/profile_settings.h"
 #include "runtime/tuning/profiles.h"
@@ -57,14 +58,10 @@ Result<optimiser::Settings> optimiser_settings(const config::Config& config, con
   return optimiser::settings_of(profile, {memory.total, config.memory_reserve_bytes});
 }
 
-/// Only where everybody is enlisted: no tenant can agree to it yet. Before Linux 6.4 nobody can be:
-/// the rest of the profile is still good.
-desktop::MemorySharing sharing_of(const optimiser::Settings& settings, Logger& log) {
+/// Before Linux 6.4 nobody can be enlisted in KSM; the rest of a profile is still good.
+bool kernel_can_enlist() {
   constexpr int kGetMemoryMerge = 68;  // PR_GET_MEMORY_MERGE, in no header of Debian 12
-  if (settings.enlist != optimiser::Enlist::kAll) return {};
-  const bool can_merge = ::prctl(kGetMemoryMerge, 0, 0, 0, 0) >= 0;
-  if (!can_merge) log.warning("no_merging", {{"why", "this kernel cannot enlist desktops in KSM"}});
-  return {.merge = can_merge, .fixed_addresses = settings.fixed_addresses};
+  return ::prctl(kGetMemoryMerge, 0, 0, 0, 0) >= 0;
 }
 
 }  // namespace
@@ -84,11 +81,13 @@ struct Node::Impl {
       });
       if (thread.joinable()) gone.get_future().wait();
     }
-    workers.reset();
-    clerk.reset();
+    if (workers) workers->finish();
+    if (clerk) clerk->finish();
     loop.stop();
     if (thread.joinable()) thread.join();
-    // Agents' words and ends of desktops, on the loop, still go to it.
+    // Only now does nobody call into them any more.
+    workers.reset();
+    clerk.reset();
     optimiser.reset();
     if (!remove_groups) return;
     if (const auto removed = host->remove_groups(); !removed)
@@ -102,6 +101,7 @@ struct Node::Impl {
   void tick_scan();
   void tick_limit();
   void on_session(DesktopId id, const AgentState& state);
+  desktop::MemorySharing sharing(DesktopId id, const std::string& tenant);
   void optimise(DesktopId id);
   void tell_session(DesktopId id, const AgentState& state);
   void prewarm_if_ready(DesktopId id);
@@ -117,6 +117,7 @@ struct Node::Impl {
   std::thread thread;
   AgentHub hub;
   std::unique_ptr<optimiser::Optimiser> optimiser;
+  std::optional<optimiser::Gatekeeper> gatekeeper;
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
   std::unique_ptr<WorkerPool> clerk;
@@ -132,21 +133,32 @@ struct Node::Impl {
   std::optional<loop::Timer> scan_timer, limit_timer;
   std::optional<loop::Signals> signals;
   std::promise<void> stopped;
+  bool fixed_addresses = false;  ///< of the enlisted
   bool stopping = false;
   bool remove_groups = false;
 };
 
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
-  PANAL_ASSIGN(const optimiser::Settings settings, optimiser_settings(config, host->tree()));
+  PANAL_ASSIGN(optimiser::Settings settings, optimiser_settings(config, host->tree()));
+  if (settings.governs_ksm() && !kernel_can_enlist()) {
+    log->warning("no_merging", {{"why", "this kernel cannot enlist desktops in KSM"}});
+    settings.enlist = optimiser::Enlist::kNobody;
+  }
+  fixed_addresses = settings.fixed_addresses;
   lifecycle.emplace(host->parts(hub), config);
-  operations.emplace(HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(),
-                                           host->cgroups(), sharing_of(settings, *log), log},
-                     config);
+  operations.emplace(
+      HostOperations::Parts{
+          *lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
+          [this](DesktopId id, const std::string& tenant) { return sharing(id, tenant); },
+          [this](DesktopId id) { optimiser->not_started(id); }},
+      config);
   PANAL_ASSIGN(optimiser,
                optimiser::Optimiser::open({host->tree(), host->cgroups(), config.cgroup_parent,
                                            config.state_dir + "/ksm.former", log},
                                           settings));
+  gatekeeper.emplace(optimiser::Gatekeeper::Parts{host->tree(), settings.shaver.reserve_bytes,
+                                                  std::max(1U, config.parallel_starts)});
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));
   PANAL_TRY(store->register_node(config.node_name, kVersion, ::getpid()));
@@ -176,21 +188,26 @@ Result<void> Node::Impl::open(seconds database_limit) {
 }
 
 void Node::Impl::wire() {
-  reconciler.emplace(Reconciler::Parts{loop, *operations, *workers, *clerk, config.node_name, log},
-                     Reconciler::Events{[this](DesktopId id) {
-                                          optimise(id);
-                                          prewarm_wanted.insert(id);
-                                          prewarm_if_ready(id);
-                                        },
-                                        [this](DesktopId id) {
-                                          prewarm_wanted.erase(id);
-                                          prewarm->cancel(id);
-                                          attaches->forget(id);
-                                          sessions->forget(id);
-                                          // Frozen, it could not end in good order.
-                                          optimiser->thaw(id);
-                                          optimiser->ended(id);
-                                        }});
+  reconciler.emplace(
+      Reconciler::Parts{loop, *operations, *workers, *clerk, config.node_name, log,
+                        [this](const store::Desktop& row, std::uint32_t in_flight) {
+                          return gatekeeper->ask(row.image, in_flight);
+                        },
+                        [this](std::chrono::nanoseconds took) { gatekeeper->ended(took); }},
+      Reconciler::Events{[this](DesktopId id) {
+                           optimise(id);
+                           prewarm_wanted.insert(id);
+                           prewarm_if_ready(id);
+                         },
+                         [this](DesktopId id) {
+                           prewarm_wanted.erase(id);
+                           prewarm->cancel(id);
+                           attaches->forget(id);
+                           sessions->forget(id);
+                           // Frozen, it could not end in good order.
+                           optimiser->thaw(id);
+                           optimiser->ended(id);
+                         }});
   prewarm.emplace(
       PrewarmFlow::Parts{loop, hub, [this](DesktopId id) { return open_nx(id); },
                          [this](DesktopId id, UniqueFd nx,
@@ -264,6 +281,8 @@ void Node::Impl::tick_scan() {
       log->warning("heartbeat", {{"why", told.error().message()}});
   });
   reconciler->scan();
+  // Only at rest: what starts or ends has not taken, or given back, what it will.
+  if (reconciler->at_rest(kScanEvery)) gatekeeper->learn(reconciler->running_ids().size());
   scan_timer->start(kScanEvery, [this] { tick_scan(); });
 }
 
@@ -281,12 +300,21 @@ void Node::Impl::on_session(DesktopId id, const AgentState& state) {
   prewarm_if_ready(id);
 }
 
+desktop::MemorySharing Node::Impl::sharing(DesktopId id, const std::string& tenant) {
+  const bool enlisted = optimiser->enlist(id, tenant);
+  return {.merge = enlisted, .fixed_addresses = enlisted && fixed_addresses};
+}
+
 void Node::Impl::optimise(DesktopId id) {
   // The kernel knows best: one that a former panald started may differ from what is asked of new
   // ones.
+  // Kernels before 6.15 do not say it in so many words, but keep book only of who is enlisted.
   const auto merging = kernel::read_ksm_process(host->tree(), reconciler->init_pid(id));
   const desktop::DesktopSpec* spec = reconciler->running(id);
-  optimiser->started(id, merging ? merging->merge_any : (spec != nullptr && spec->sharing.merge));
+  if (spec == nullptr) return;
+  const bool enlisted =
+      spec->sharing.merge || (merging && (merging->merge_any || merging->rmap_items > 0));
+  optimiser->started(id, spec->user.tenant, enlisted);
   if (const auto state = hub.state(id)) tell_session(id, *state);
 }
 
@@ -321,6 +349,9 @@ nlohmann::json Node::Impl::status() const {
           {"pid", ::getpid()},
           {"version", kVersion},
           {"running", reconciler->running_ids().size()},
+          {"starting", reconciler->starting()},
+          {"waiting", reconciler->waiting()},
+          {"room", gatekeeper->room()},
           {"desktops", reconciler->states()}};
 }
 

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,6 +61,15 @@ Result<void> enter_namespaces(const config::Config& config) {
   return kernel::enter_mount_namespace(mounts);
 }
 
+/// A desktop takes some ten descriptors here: its groups, its agent, its init. Desktops themselves
+/// get the usual limit back (runtime/desktop/lxc).
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 Result<void> serve(const config::Config& config) {
   PANAL_ASSIGN(const Programs programs, Programs::beside(config::program_dir()));
   PANAL_TRY(enter_namespaces(config));
@@ -94,6 +104,7 @@ int panald_main(int argc, char** argv) {
   if (::geteuid() != 0) return complain("it needs root; `sudo panal up` starts it", 1);
   ::signal(SIGPIPE, SIG_IGN);
   ::umask(022);
+  raise_descriptor_limit();
   const auto config = config::load(file);
   if (!config) return complain(config.error().message(), 2);
   const auto lock = lock_node(config->run_dir);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <set>
+#include <utility>
 
 namespace panal::node {
 
@@ -16,10 +17,16 @@ using store::Store;
 namespace {
 constexpr seconds kFirstPause{1};
 constexpr seconds kLongestPause{60};
+/// How soon somebody who waits to start is looked at again, when nothing else happens.
+constexpr std::chrono::milliseconds kGatePause{100};
+constexpr std::chrono::milliseconds kNoRoomPause{2000};
 }  // namespace
 
 Reconciler::Reconciler(Parts parts, Events events)
-    : parts_(std::move(parts)), events_(std::move(events)), retry_(parts_.loop) {}
+    : parts_(std::move(parts)),
+      events_(std::move(events)),
+      retry_(parts_.loop),
+      gate_(parts_.loop) {}
 
 void Reconciler::hold(Started started) {
   const DesktopId id = started.spec.id;
@@ -124,7 +131,63 @@ void Reconciler::consider(DesktopId id) {
     retry_.start(entry.pause, [this] { scan(); });
     return;
   }
+  if (action == Action::kStart && must_wait(id, entry)) return;
   act(id, entry, action);
+}
+
+bool Reconciler::must_wait(DesktopId id, Entry& entry) {
+  if (!parts_.may_start) return false;
+  const auto queued = std::find(waiting_.begin(), waiting_.end(), id);
+  // Nobody overtakes who waited longer.
+  const bool others_first = !waiting_.empty() && waiting_.front() != id;
+  const auto wait = others_first
+                        ? std::optional(optimiser::StartWait{"others wait to start", false})
+                        : parts_.may_start(entry.row, starting_);
+  if (!wait) {
+    if (queued != waiting_.end()) waiting_.erase(queued);
+    entry.told.clear();
+    return false;
+  }
+  if (queued == waiting_.end()) waiting_.push_back(id);
+  if (wait->no_room && entry.told.empty()) tell_wait(id, entry, wait->reason);
+  if (!others_first) {  // whoever is first has set the time of the next look
+    gate_pause_ = wait->no_room ? kNoRoomPause : kGatePause;
+    gate_.start(gate_pause_, [this] { let_in(); });
+  }
+  return true;
+}
+
+void Reconciler::tell_wait(DesktopId id, Entry& entry, const std::string& reason) {
+  entry.told = reason;
+  parts_.log->warning("no_room", {{"desktop", kernel_name(id)}, {"why", reason}});
+  // As an operation of its desktop: it must not write over what a start says later.
+  // A failed one is told as stopped: to say failed again would end the request that waits.
+  run(id, [this, id, reason](Store& store) -> Outcome {
+    if (const auto told = store.observe(id, Observed::kStopped, reason); !told)
+      parts_.log->warning("observe", {{"why", told.error().message()}});
+    return nullptr;
+  });
+}
+
+void Reconciler::let_in() {
+  if (going_down_) return waiting_.clear();
+  // A round at most: who is not wanted any more leaves the queue, the first that must wait ends it.
+  for (std::size_t left = waiting_.size(); left > 0 && !waiting_.empty(); --left) {
+    const DesktopId id = waiting_.front();
+    const auto found = entries_.find(id);
+    if (found != entries_.end() && found->second.busy) break;
+    const bool wanted = found != entries_.end() && found->second.known &&
+                        steady_clock::now() >= found->second.not_before &&
+                        decide(found->second.row, found->second.held.has_value()) == Action::kStart;
+    if (!wanted) {
+      if (found != entries_.end()) found->second.told.clear();
+      waiting_.pop_front();  // one that failed comes again when its pause is over
+      continue;
+    }
+    consider(id);
+    if (!waiting_.empty() && waiting_.front() == id) break;
+  }
+  if (!waiting_.empty()) gate_.start(gate_pause_, [this] { let_in(); });
 }
 
 void Reconciler::act(DesktopId id, Entry& entry, Action action) {
@@ -155,10 +218,15 @@ void Reconciler::act(DesktopId id, Entry& entry, Action action) {
 }
 
 void Reconciler::start(DesktopId id) {
-  run(id, [this, id](Store& store) -> Outcome {
+  ++starting_;
+  const auto began = steady_clock::now();
+  run(id, [this, id, began](Store& store) -> Outcome {
     auto result =
         std::make_shared<Result<std::optional<Started>>>(parts_.operations.start(store, id));
-    return [this, id, result](Entry& entry) {
+    return [this, id, result, began](Entry& entry) {
+      --starting_;
+      if (parts_.start_ended) parts_.start_ended(steady_clock::now() - began);
+      if (!waiting_.empty()) gate_.start(std::chrono::milliseconds(0), [this] { let_in(); });
       if (*result && **result) {
         entry.pause = seconds(0);
         return hold(std::move(***result));
@@ -192,6 +260,11 @@ void Reconciler::on_exit(DesktopId id) {
   const auto found = entries_.find(id);
   if (found == entries_.end() || !found->second.held) return;
   Entry& entry = found->second;
+  if (entry.busy) {
+    // One operation at a time, also for what it leaves behind.
+    entry.exited = true;
+    return;
+  }
   auto spec = std::make_shared<desktop::DesktopSpec>(entry.held->started.spec);
   entry.held.reset();
   if (events_.ended) events_.ended(id);
@@ -229,8 +302,16 @@ void Reconciler::run(DesktopId id, std::function<Outcome(Store&)> work) {
 void Reconciler::finish(DesktopId id, const Outcome& outcome, const Result<store::Desktop>& fresh) {
   Entry& entry = entries_[id];
   entry.busy = false;
+  last_end_ = steady_clock::now();
   if (outcome) outcome(entry);
-  if (fresh) {
+  const bool exited = std::exchange(entry.exited, false) && entry.held;
+  if (exited) {
+    if (fresh) {
+      take_row(*fresh, finished_);
+      entry.finished = ++finished_;
+    }
+    on_exit(id);
+  } else if (fresh) {
     take_row(*fresh, finished_);
     entry.finished = ++finished_;
     consider(id);
@@ -271,6 +352,12 @@ std::vector<DesktopId> Reconciler::running_ids() const {
 bool Reconciler::busy(DesktopId id) const {
   const auto found = entries_.find(id);
   return found != entries_.end() && found->second.busy;
+}
+
+bool Reconciler::at_rest(seconds span) const {
+  return steady_clock::now() - last_end_ >= span &&
+         std::none_of(entries_.begin(), entries_.end(),
+                      [](const auto& item) { return item.second.busy; });
 }
 
 std::map<std::string, std::size_t> Reconciler::states() const {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,6 +14,7 @@
 #include "runtime/node/decide.h"
 #include "runtime/node/operations.h"
 #include "runtime/node/worker_pool.h"
+#include "runtime/optimiser/gatekeeper.h"
 
 namespace panal::node {
 
@@ -30,6 +33,11 @@ class Reconciler {
     WorkerPool& clerk;    ///< short database work
     std::string node;
     LoggerPtr log;
+    /// Whether one more may start while `in_flight` do; why not. None: always.
+    std::function<std::optional<optimiser::StartWait>(const store::Desktop&,
+                                                      std::uint32_t in_flight)>
+        may_start = nullptr;
+    std::function<void(std::chrono::nanoseconds)> start_ended = nullptr;
   };
 
   Reconciler(Parts parts, Events events);
@@ -50,6 +58,11 @@ class Reconciler {
   [[nodiscard]] bool busy(DesktopId id) const;
   /// Desktops by observed state, as last read.
   [[nodiscard]] std::map<std::string, std::size_t> states() const;
+  /// Starts that are under way, and those that wait for the gate.
+  [[nodiscard]] std::uint32_t starting() const { return starting_; }
+  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+  /// No operation is under way, nor ended in the last `span`.
+  [[nodiscard]] bool at_rest(std::chrono::seconds span) const;
 
   /// Starts nothing any more, and stops what runs where `stop_desktops`; `done` once nothing is
   /// under way.
@@ -70,6 +83,8 @@ class Reconciler {
     CrashLimit crashes;
     std::chrono::steady_clock::time_point not_before{};
     std::chrono::seconds pause{0};
+    bool exited = false;  ///< while an operation of it was under way
+    std::string told;     ///< why it waits, as the store has it
   };
   using Outcome = std::function<void(Entry&)>;
 
@@ -78,6 +93,9 @@ class Reconciler {
   void take_row(const store::Desktop& row, std::uint64_t begun);
   void consider(DesktopId id);
   void act(DesktopId id, Entry& entry, Action action);
+  [[nodiscard]] bool must_wait(DesktopId id, Entry& entry);
+  void tell_wait(DesktopId id, Entry& entry, const std::string& reason);
+  void let_in();
   void start(DesktopId id);
   void stop(DesktopId id, Entry& entry, const std::string& reason);
   void on_exit(DesktopId id);
@@ -91,6 +109,11 @@ class Reconciler {
   Events events_;
   std::map<DesktopId, Entry> entries_;
   loop::Timer retry_;
+  loop::Timer gate_;
+  std::deque<DesktopId> waiting_;  ///< for the gate, first come first
+  std::chrono::milliseconds gate_pause_{100};
+  std::uint32_t starting_ = 0;
+  std::chrono::steady_clock::time_point last_end_{};  ///< of an operation
   std::uint64_t finished_ = 0;  ///< operations that have ended, of all desktops
   bool scanning_ = false;
   bool scan_again_ = false;

@@ -1,6 +1,7 @@
 #include "runtime/node/statistics.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/psi.h"

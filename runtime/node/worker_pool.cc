@@ -13,14 +13,17 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::open(std::size_t threads, const 
   return pool;
 }
 
-WorkerPool::~WorkerPool() {
+WorkerPool::~WorkerPool() { finish(); }
+
+void WorkerPool::finish() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     tasks_.clear();
   }
   changed_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads_)
+    if (thread.joinable()) thread.join();
 }
 
 void WorkerPool::submit(Task task) {

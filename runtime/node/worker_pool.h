@@ -22,11 +22,13 @@ class WorkerPool {
   /// Errors: those of connect().
   [[nodiscard]] static Result<std::unique_ptr<WorkerPool>> open(std::size_t threads,
                                                                 const Connect& connect);
-  /// Drops the tasks that have not begun and waits for those that have.
+  /// As finish().
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
+  /// Drops the tasks that have not begun, waits for those that have, and takes no more.
+  void finish();
   /// From any thread. First come, first served.
   void submit(Task task);
 

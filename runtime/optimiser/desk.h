@@ -28,6 +28,8 @@ struct Desk {
   SessionView session;
   MonotonicNs awake_until_ns = 0;  ///< being woken counts as active
   bool frozen = false;
+  bool limits_due = true;  ///< those of its class were not set yet
+  MonotonicNs not_frozen_before_ns = 0;
   bool busy = false;  ///< a worker has it
   GroupSnapshot last;
   std::uint64_t passes_at_start = 0;  ///< ksmd's, when it was enlisted

@@ -13,8 +13,24 @@ namespace panal::optimiser {
 
 using nlohmann::json;
 
-std::string print_ksm_settings(const KsmSettings& settings) {
-  return json{{"run", static_cast<int>(settings.run)},
+namespace {
+
+/// The governor's knobs of `ours`, all else as it is now.
+KsmSettings with_knobs(KsmSettings now, const KsmSettings& ours) {
+  now.run = ours.run;
+  now.pages_to_scan = ours.pages_to_scan;
+  now.sleep_ms = ours.sleep_ms;
+  now.advisor = ours.advisor;
+  now.use_zero_pages = ours.use_zero_pages;
+  return now;
+}
+
+}  // namespace
+
+std::string print_saved_ksm(const SavedKsm& saved) {
+  const KsmSettings& settings = saved.settings;
+  return json{{"boot", saved.boot},
+              {"run", static_cast<int>(settings.run)},
               {"pages_to_scan", settings.pages_to_scan},
               {"sleep_ms", settings.sleep_ms},
               {"use_zero_pages", settings.use_zero_pages},
@@ -24,7 +40,7 @@ std::string print_ksm_settings(const KsmSettings& settings) {
       .dump();
 }
 
-Result<KsmSettings> parse_ksm_settings(const std::string& text) {
+Result<SavedKsm> parse_saved_ksm(const std::string& text) {
   const json parsed = json::parse(text, nullptr, false);
   const auto number = [&parsed](const char* key, std::uint32_t most) -> Result<std::uint32_t> {
     const auto found = parsed.find(key);
@@ -40,7 +56,12 @@ Result<KsmSettings> parse_ksm_settings(const std::string& text) {
     return found->get<bool>();
   };
   if (!parsed.is_object()) return fail(EPROTO, "saved KSM settings: no JSON object");
-  KsmSettings settings;
+  SavedKsm saved;
+  KsmSettings& settings = saved.settings;
+  const auto boot = parsed.find("boot");
+  if (boot == parsed.end() || !boot->is_string())
+    return fail(EPROTO, "saved KSM settings: boot is no text");
+  saved.boot = boot->get<std::string>();
   PANAL_ASSIGN(const std::uint32_t run, number("run", 2));
   settings.run = static_cast<KsmRun>(run);
   PANAL_ASSIGN(settings.pages_to_scan, number("pages_to_scan", UINT32_MAX));
@@ -50,7 +71,7 @@ Result<KsmSettings> parse_ksm_settings(const std::string& text) {
   PANAL_ASSIGN(settings.max_page_sharing, number("max_page_sharing", UINT32_MAX));
   PANAL_ASSIGN(const std::uint32_t advisor, number("advisor", 1));
   settings.advisor = static_cast<KsmAdvisor>(advisor);
-  return settings;
+  return saved;
 }
 
 Result<void> KsmKeeper::recover() {
@@ -63,15 +84,27 @@ Result<void> KsmKeeper::recover() {
   const ssize_t size = ::pread(fd.get(), text.data(), text.size(), 0);
   if (size < 0) return fail_errno("read", file_);
   text.resize(static_cast<std::size_t>(size));
-  auto parsed = parse_ksm_settings(text);
-  if (!parsed) return fail(EPROTO, file_ + ": " + parsed.error().context);
-  former_ = *parsed;
+  const auto parsed = parse_saved_ksm(text);
+  if (!parsed)
+    return fail(EPROTO,
+                file_ + ": " + parsed.error().context + "; look at KSM's settings, then remove it");
+  if (parsed->boot == boot_id()) {
+    former_ = parsed->settings;
+    return {};
+  }
+  if (::unlink(file_.c_str()) != 0 && errno != ENOENT) return fail_errno("unlink", file_);
   return {};
+}
+
+std::string KsmKeeper::boot_id() const {
+  auto text = tree_.proc.read("sys/kernel/random/boot_id").value_or(std::string());
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
 }
 
 Result<void> KsmKeeper::save(const KsmSettings& settings) const {
   const std::string fresh = file_ + ".new";
-  const std::string text = print_ksm_settings(settings);
+  const std::string text = print_saved_ksm({boot_id(), settings});
   {
     UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!fd) return fail_errno("open", fresh);
@@ -84,27 +117,37 @@ Result<void> KsmKeeper::save(const KsmSettings& settings) const {
 }
 
 Result<void> KsmKeeper::apply(const KsmDecision& decision, bool use_zero_pages) {
+  if (taken_over_) return {};
   if (!decision.run && !former_) return {};  // never turned on by us: not ours to turn off
+  PANAL_ASSIGN(const KsmSettings now, kernel::read_ksm_settings(tree_));
   if (!former_) {
-    PANAL_ASSIGN(const KsmSettings now, kernel::read_ksm_settings(tree_));
     PANAL_TRY(save(now));
     former_ = now;
   }
-  KsmSettings wanted = *former_;
+  if (set_ && now.run != set_->run) {
+    taken_over_ = true;
+    former_.reset();
+    (void)::unlink(file_.c_str());
+    return fail(EBUSY, "somebody else turned KSM on or off: it is left to them");
+  }
+  KsmSettings wanted = now;
   wanted.advisor = KsmAdvisor::kNone;  // it would set the rate itself
   wanted.run = decision.run ? KsmRun::kRunning : KsmRun::kStopped;
   wanted.pages_to_scan = decision.pages_to_scan;
   wanted.sleep_ms = decision.sleep_ms;
   wanted.use_zero_pages = use_zero_pages;
-  if (set_ && *set_ == wanted) return {};
-  PANAL_TRY(kernel::write_ksm_settings(tree_, wanted));
+  if (now != wanted) PANAL_TRY(kernel::write_ksm_settings(tree_, wanted));
   set_ = wanted;
   return {};
 }
 
 Result<void> KsmKeeper::restore() {
   if (!former_) return {};
-  PANAL_TRY(kernel::write_ksm_settings(tree_, *former_));
+  KsmSettings former = *former_;
+  // It stood, unmerging or not, and shall stand: what is merged stays so.
+  if (former.run == KsmRun::kUnmerging) former.run = KsmRun::kStopped;
+  PANAL_ASSIGN(const KsmSettings now, kernel::read_ksm_settings(tree_));
+  PANAL_TRY(kernel::write_ksm_settings(tree_, with_knobs(now, former)));
   if (::unlink(file_.c_str()) != 0 && errno != ENOENT) return fail_errno("unlink", file_);
   former_.reset();
   set_.reset();

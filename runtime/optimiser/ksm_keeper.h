@@ -10,9 +10,10 @@
 
 namespace panal::optimiser {
 
-/// Holds the machine's KSM settings while the governor turns them. What they were before the first
-/// change is on disk before anything changes, so that whoever comes after a crash can put them
-/// back: the next panald, or `panal down`.
+/// Holds the machine's KSM settings while the governor turns them: run, pages_to_scan, sleep,
+/// advisor and use_zero_pages; the others are left alone. What they were before the first change is
+/// on disk before anything changes, so that the next panald can put them back after a crash. A boot
+/// makes such a record void.
 class KsmKeeper {
  public:
   /// `file`: where the former settings are kept. `tree` must outlive it.
@@ -21,7 +22,9 @@ class KsmKeeper {
   /// Takes over what a panald that was killed has left: its former settings are still the ones to
   /// go back to. Errors: EPROTO for a damaged file; EIO.
   [[nodiscard]] Result<void> recover();
-  /// Writes what differs from what is set. Errors: those of write_ksm_settings; of the file.
+  /// Writes what differs from what is set. Errors: EBUSY when somebody else stopped or started KSM
+  /// meanwhile (`panal tune`, root): it is theirs then, and nothing is written any more; those of
+  /// write_ksm_settings; of the file.
   [[nodiscard]] Result<void> apply(const KsmDecision& decision, bool use_zero_pages);
   /// Puts the former settings back and forgets them. What is merged stays merged: to unmerge may
   /// take memory that is not there, and it goes with the desktops. Nothing held is no error.
@@ -31,15 +34,24 @@ class KsmKeeper {
 
  private:
   [[nodiscard]] Result<void> save(const KsmSettings& settings) const;
+  [[nodiscard]] std::string boot_id() const;
 
   const Tree& tree_;
   std::string file_;
   std::optional<KsmSettings> former_;
   std::optional<KsmSettings> set_;
+  bool taken_over_ = false;  ///< by somebody else
 };
 
-/// The text kept on disk, and back. Errors: EPROTO.
-[[nodiscard]] std::string print_ksm_settings(const KsmSettings& settings);
-[[nodiscard]] Result<KsmSettings> parse_ksm_settings(const std::string& text);
+/// The text kept on disk, and back.
+struct SavedKsm {
+  std::string boot;  ///< the kernel's random/boot_id
+  KsmSettings settings;
+
+  [[nodiscard]] bool operator==(const SavedKsm&) const = default;
+};
+[[nodiscard]] std::string print_saved_ksm(const SavedKsm& saved);
+/// Errors: EPROTO.
+[[nodiscard]] Result<SavedKsm> parse_saved_ksm(const std::string& text);
 
 }  // namespace panal::optimiser

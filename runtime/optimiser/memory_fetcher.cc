@@ -9,16 +9,17 @@
 namespace panal::optimiser {
 namespace {
 
-Result<void> fetch_process(const Tree& tree, pid_t pid,
-                           std::chrono::steady_clock::time_point deadline, Fetched& fetched) {
-  PANAL_ASSIGN(const Pidfd held, Pidfd::open(pid));
-  PANAL_ASSIGN(const kernel::SmapsWalk walk, kernel::walk_smaps(tree, pid, {deadline}));
+Result<void> fetch_process(const Tree& tree, const kernel::Cgroup& group, pid_t pid,
+                           const FetchBudget& budget, Fetched& fetched) {
+  PANAL_ASSIGN(const Pidfd held, hold_process_of(tree, group, pid));
+  PANAL_ASSIGN(const kernel::SmapsWalk walk, kernel::walk_smaps(tree, pid, {budget.deadline}));
   for (const kernel::MemoryMapping& mapping : walk.mappings) {
     if (mapping.swap == 0) continue;
-    if (std::chrono::steady_clock::now() >= deadline) return {};
+    if (budget.over()) return {};
     const kernel::AddressRange range[] = {{mapping.start, mapping.bytes}};
-    PANAL_ASSIGN(const kernel::AdviceProgress progress,
-                 kernel::advise_process(held, range, kernel::MemoryAdvice::kWillNeed, {deadline}));
+    PANAL_ASSIGN(
+        const kernel::AdviceProgress progress,
+        kernel::advise_process(held, range, kernel::MemoryAdvice::kWillNeed, {budget.deadline}));
     if (progress.complete) fetched.bytes += mapping.swap;
   }
   return {};
@@ -27,16 +28,18 @@ Result<void> fetch_process(const Tree& tree, pid_t pid,
 }  // namespace
 
 Result<Fetched> fetch_back(const Tree& tree, const kernel::Cgroup& group, FetchPart part,
-                           std::chrono::steady_clock::time_point deadline) {
+                           const FetchBudget& budget) {
   const std::uint64_t begun = thread_cpu_ns();
   Fetched fetched;
   PANAL_ASSIGN(const std::vector<pid_t> pids, group.pids());
   for (const pid_t pid : pids) {
+    if (budget.over()) break;
     if (draws(tree, pid) != (part == FetchPart::kDisplay)) continue;
-    if (auto done = fetch_process(tree, pid, deadline, fetched); !done && !done.error().is_gone())
+    if (auto done = fetch_process(tree, group, pid, budget, fetched);
+        !done && !done.error().is_gone())
       return tl::make_unexpected(std::move(done.error()));
   }
-  fetched.complete = std::chrono::steady_clock::now() < deadline;
+  fetched.complete = !budget.over();
   fetched.cpu_ns = thread_cpu_ns() - begun;
   return fetched;
 }

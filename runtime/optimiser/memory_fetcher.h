@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 
@@ -15,13 +16,22 @@ struct Fetched {
   bool complete = false;  ///< all of it, within the time
 };
 
+struct FetchBudget {
+  std::chrono::steady_clock::time_point deadline;
+  const std::atomic<bool>* give_way = nullptr;  ///< somebody else waits: stop
+
+  [[nodiscard]] bool over() const {
+    return (give_way != nullptr && give_way->load(std::memory_order_relaxed)) ||
+           std::chrono::steady_clock::now() >= deadline;
+  }
+};
+
 /// Brings what was paged out of a desktop back, before somebody waits for it: first of the process
 /// that draws, and then, once it may run again, of the others.
 enum class FetchPart : std::uint8_t { kDisplay, kRest };
 
-/// Blocks until done or until `deadline`. Errors: ENODEV when the desktop is gone; EPERM.
+/// Blocks until done or until the budget is over. Errors: ENODEV when the desktop is gone; EPERM.
 [[nodiscard]] Result<Fetched> fetch_back(const Tree& tree, const kernel::Cgroup& group,
-                                         FetchPart part,
-                                         std::chrono::steady_clock::time_point deadline);
+                                         FetchPart part, const FetchBudget& budget);
 
 }  // namespace panal::optimiser

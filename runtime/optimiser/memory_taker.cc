@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "engine/base/pidfd.h"
 #include "engine/kernel/process_memory.h"
@@ -15,6 +16,8 @@ namespace {
 /// Of a desktop's mappings those below have little to give and cost a system call's share each.
 constexpr std::uint64_t kLeastMapping = 32 << 10;
 constexpr std::uint64_t kSmapsText = 8 << 20;
+/// 4 MiB take the kernel some 7 ms.
+constexpr std::uint64_t kSlice = 4 << 20;
 
 /// memory.reclaim where the controller is v2's, else the limit poke: both act on the whole group,
 /// page cache included, and choose pages by age.
@@ -64,50 +67,66 @@ class AdviseTaker final : public MemoryTaker {
     const std::vector<DesktopProcess> processes = display_last(tree_, pids);
     auto at = std::find_if(processes.begin(), processes.end(),
                            [&cursor](const DesktopProcess& p) { return p.pid == cursor.pid; });
-    std::uint64_t address = cursor.address;
+    TakeCursor from = cursor;
+    std::optional<Error> trouble;
     if (at == processes.end()) {
       at = processes.begin();
-      address = 0;
+      from = TakeCursor{};
     }
-    for (; at != processes.end(); ++at, address = 0) {
+    for (; at != processes.end(); ++at, from = TakeCursor{}) {
+      from.pid = at->pid;
       if (taken.asked_of_kernel_bytes >= request.bytes || request.stopped()) break;
-      auto next = advise(*at, request, address, taken);
-      if (!next && next.error().is_gone()) continue;
-      if (!next) return tl::make_unexpected(std::move(next.error()));
-      if (*next != 0) {
-        address = *next;
-        break;
-      }
+      const auto whole = advise(group, request, from, taken);
+      // One that ended, or that cannot be gone through, must not keep the others from their turn.
+      if (whole && !*whole) break;
+      if (!whole && !whole.error().is_gone() && !trouble) trouble = whole.error();
     }
+    if (trouble && taken.asked_of_kernel_bytes == 0) return tl::make_unexpected(*trouble);
     taken.exhausted = at == processes.end();
-    cursor = taken.exhausted ? TakeCursor{} : TakeCursor{at->pid, address};
+    cursor = taken.exhausted ? TakeCursor{} : from;
     PANAL_ASSIGN(taken.after_bytes, group.memory_usage());
     taken.cpu_ns = thread_cpu_ns() - begun;
     return taken;
   }
 
  private:
-  /// Returns where to go on in this process; 0: it was gone through.
-  [[nodiscard]] Result<std::uint64_t> advise(const DesktopProcess& process,
-                                             const TakeRequest& request, std::uint64_t from,
-                                             Taken& taken) const {
-    PANAL_ASSIGN(const Pidfd held, Pidfd::open(process.pid));
+  /// Goes on at `from` and leaves there where it stopped. True: the process was gone through.
+  [[nodiscard]] Result<bool> advise(const kernel::Cgroup& group, const TakeRequest& request,
+                                    TakeCursor& from, Taken& taken) const {
+    PANAL_ASSIGN(const Pidfd held, hold_process_of(tree_, group, from.pid));
     PANAL_ASSIGN(const kernel::SmapsWalk walk,
-                 kernel::walk_smaps(tree_, process.pid,
-                                    {request.deadline, kSmapsText, kLeastMapping, from}));
+                 kernel::walk_smaps(tree_, from.pid,
+                                    {request.deadline, kSmapsText, kLeastMapping, from.mapping}));
     for (const kernel::MemoryMapping& mapping : walk.mappings) {
       // Merged pages are skipped by the kernel, which says it took them all the same.
       const std::uint64_t has = mapping.anon > mapping.ksm ? mapping.anon - mapping.ksm : 0;
       if (mapping.locked || has < kLeastMapping) continue;
-      if (taken.asked_of_kernel_bytes >= request.bytes || request.stopped()) return mapping.start;
-      const kernel::AddressRange range[] = {{mapping.start, mapping.bytes}};
-      PANAL_ASSIGN(
-          const kernel::AdviceProgress progress,
-          kernel::advise_process(held, range, kernel::MemoryAdvice::kPageOut, {request.deadline}));
-      if (progress.advised_bytes > 0) taken.asked_of_kernel_bytes += has;
-      if (!progress.complete) return mapping.start;
+      const std::uint64_t end = mapping.start + mapping.bytes;
+      std::uint64_t address = mapping.start;
+      if (mapping.start == from.mapping && from.address > address && from.address < end)
+        address = from.address;
+      // Slices, so that the end of the budget and a user who returns are seen soon.
+      while (address < end) {
+        from.mapping = mapping.start;
+        from.address = address;
+        if (taken.asked_of_kernel_bytes >= request.bytes || request.stopped()) return false;
+        const std::uint64_t size = std::min(kSlice, end - address);
+        const kernel::AddressRange range[] = {{address, size}};
+        PANAL_ASSIGN(const kernel::AdviceProgress progress,
+                     kernel::advise_process(held, range, kernel::MemoryAdvice::kPageOut,
+                                            {request.deadline}));
+        if (progress.advised_bytes > 0)
+          taken.asked_of_kernel_bytes += std::max<std::uint64_t>(
+              1, static_cast<std::uint64_t>(static_cast<double>(has) * static_cast<double>(size) /
+                                            static_cast<double>(mapping.bytes)));
+        address += size;
+      }
     }
-    return walk.complete ? 0 : walk.next_address;
+    // A process with more mappings than a walk may read: no further than that.
+    if (walk.complete || walk.next_address <= from.mapping) return true;
+    from.mapping = walk.next_address;
+    from.address = 0;
+    return false;
   }
 
   const Tree& tree_;
@@ -129,9 +148,12 @@ std::unique_ptr<MemoryTaker> make_taker(std::string_view name, const Tree& tree)
   return nullptr;
 }
 
-std::unique_ptr<MemoryTaker> choose_taker(const Tree& tree, const kernel::CgroupRoot& cgroups) {
-  const kernel::CgroupMount* memory = cgroups.layout().with("memory");
-  if (memory != nullptr && memory->version == 2) return make_taker("reclaim", tree);
+std::unique_ptr<MemoryTaker> choose_taker(const Tree& tree, const kernel::CgroupRoot& cgroups,
+                                          const std::string& cgroup_parent) {
+  for (const auto& hierarchy : cgroups.hierarchies())
+    if (hierarchy.mount.version == 2 && hierarchy.mount.has("memory") &&
+        hierarchy.dir.exists(cgroup_parent + "/memory.reclaim"))
+      return make_taker("reclaim", tree);
   return make_taker("madvise", tree);
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "engine/base/result.h"
@@ -14,8 +15,9 @@ namespace panal::optimiser {
 
 /// Where a walk over a desktop's processes stopped, so that the next step does not begin anew.
 struct TakeCursor {
-  pid_t pid = 0;  ///< 0: at the beginning
-  std::uint64_t address = 0;
+  pid_t pid = 0;              ///< 0: at the beginning
+  std::uint64_t mapping = 0;  ///< address at which the mapping begins
+  std::uint64_t address = 0;  ///< in it
 };
 
 struct TakeRequest {
@@ -54,10 +56,11 @@ class MemoryTaker {
                                            TakeCursor& cursor) = 0;
 };
 
-/// The best that this kernel offers: memory.reclaim (v2, Linux 5.19), process_madvise (5.10), the
-/// poke of v1's hard limit. `tree` must outlive it.
+/// The best that this kernel offers: memory.reclaim (v2, Linux 5.19), else process_madvise (5.10),
+/// which knows what it takes; v1's poke only for who asks for it. `tree` must outlive it.
 [[nodiscard]] std::unique_ptr<MemoryTaker> choose_taker(const Tree& tree,
-                                                        const kernel::CgroupRoot& cgroups);
+                                                        const kernel::CgroupRoot& cgroups,
+                                                        const std::string& cgroup_parent);
 /// By name ("reclaim", "madvise", "poke"); for measurements. Null for another name.
 [[nodiscard]] std::unique_ptr<MemoryTaker> make_taker(std::string_view name, const Tree& tree);
 

@@ -1,7 +1,7 @@
 #include "runtime/optimiser/optimiser.h"
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
 #include "engine/kernel/host_snapshot.h"
 #include "engine/policy/units.h"
@@ -21,9 +21,13 @@ constexpr std::int64_t kLookEvery = 60;
 using policy::kSecond;
 /// A round of taking back; the shaver's steps are meant for a few seconds.
 constexpr MonotonicNs kRoundEvery = 6 * kSecond;
+/// Who gives nothing just now is read less often than the rounds are.
+constexpr MonotonicNs kRefreshAfter = 20 * kSecond;
 /// A worker does not stay with one desktop for longer.
 constexpr milliseconds kLongestTake{2000};
-constexpr milliseconds kFreezeTimeout{2000};
+/// One that cannot be frozen (a process in an uninterruptible sleep) is let alone for a while.
+constexpr milliseconds kFreezeTimeout{500};
+constexpr MonotonicNs kFreezeAgain = 10 * 60 * kSecond;
 /// What the user waits for before the link opens, and what comes after that.
 constexpr milliseconds kDisplayPatience{60};
 constexpr milliseconds kRestPatience{1500};
@@ -46,15 +50,21 @@ Optimiser::Optimiser(Parts parts, Settings settings)
       ksm_keeper_(parts_.tree, parts_.saved_ksm_file),
       governor_(settings_.ksm),
       shaver_(settings_.shaver),
-      taker_(choose_taker(parts_.tree, parts_.cgroups)) {
+      taker_(choose_taker(parts_.tree, parts_.cgroups, parts_.cgroup_parent)) {
   if (auto ksmd = kernel::Ksmd::find(parts_.tree)) ksmd_.emplace(std::move(*ksmd));
 }
 
 Result<std::unique_ptr<Optimiser>> Optimiser::open(Parts parts, Settings settings) {
   std::unique_ptr<Optimiser> one(new Optimiser(std::move(parts), std::move(settings)));
-  PANAL_TRY(one->ksm_keeper_.recover());
-  // A node that does not govern KSM any more puts back what a former panald changed.
-  if (!one->settings_.governs_ksm()) PANAL_TRY(one->ksm_keeper_.restore());
+  // Desktops are served whatever became of KSM's settings.
+  if (auto recovered = one->ksm_keeper_.recover(); !recovered) {
+    one->complain("recover_ksm", recovered.error());
+    one->settings_.enlist = Enlist::kNobody;
+  } else if (!one->settings_.governs_ksm()) {
+    // A node that does not govern KSM any more puts back what a former panald changed.
+    if (auto restored = one->ksm_keeper_.restore(); !restored)
+      one->complain("restore_ksm", restored.error());
+  }
   one->decider_ = std::thread([self = one.get()] { self->decide_loop(); });
   one->hand_ = std::thread([self = one.get()] { self->take_loop(); });
   one->waker_ = std::thread([self = one.get()] { self->wake_loop(); });
@@ -66,6 +76,7 @@ Optimiser::~Optimiser() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
+    somebody_waits_ = true;  // and whoever fetches
     for (const auto& [id, desk] : desks_) {
       desk->wanted = true;  // whoever takes stops
       desks.push_back(desk);
@@ -101,7 +112,32 @@ DeskPtr Optimiser::find(DesktopId id) const {
   return found == desks_.end() ? nullptr : found->second;
 }
 
-void Optimiser::started(DesktopId id, bool enlisted) {
+bool Optimiser::enlist(DesktopId id, const std::string& tenant) {
+  if (settings_.enlist != Enlist::kAll) return false;
+  const std::lock_guard lock(mutex_);
+  release_gone_places();
+  for (const auto& [other, place] : enlisted_)
+    if (other != id && place.tenant != tenant) return false;
+  enlisted_[id] = {tenant, false};
+  return true;
+}
+
+/// A desktop that is being stopped has its processes, and their merged pages, for some time.
+void Optimiser::release_gone_places() {
+  std::erase_if(enlisted_, [this](const auto& entry) {
+    return entry.second.leaving &&
+           !kernel::Cgroup::open(parts_.cgroups,
+                                 parts_.cgroup_parent + "/" + kernel_name(entry.first));
+  });
+}
+
+void Optimiser::not_started(DesktopId id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = enlisted_.find(id);
+  if (found != enlisted_.end() && !desks_.contains(id)) found->second.leaving = true;
+}
+
+void Optimiser::started(DesktopId id, const std::string& tenant, bool enlisted) {
   auto group = kernel::Cgroup::open(parts_.cgroups, parts_.cgroup_parent + "/" + kernel_name(id));
   if (!group) return complain("open_group", group.error());
   auto desk = std::make_shared<Desk>(id, std::move(*group));
@@ -113,12 +149,18 @@ void Optimiser::started(DesktopId id, bool enlisted) {
   if (auto thawed = desk->group.thaw(); !thawed) complain("thaw", thawed.error());
   const std::lock_guard lock(mutex_);
   desk->passes_at_start = host_.ksm ? host_.ksm->full_scans_total : 0;
-  if (enlisted) ++enlisted_starts_;
+  if (enlisted) {
+    ++enlisted_starts_;
+    enlisted_[id] = {tenant, false};
+  } else {
+    enlisted_.erase(id);
+  }
   desks_[id] = std::move(desk);
 }
 
 void Optimiser::ended(DesktopId id) {
   const std::lock_guard lock(mutex_);
+  if (const auto place = enlisted_.find(id); place != enlisted_.end()) place->second.leaving = true;
   const auto found = desks_.find(id);
   if (found == desks_.end()) return;
   found->second->wanted = true;
@@ -138,20 +180,27 @@ void Optimiser::session(DesktopId id, bool connected, std::uint64_t idle_ms) {
 }
 
 void Optimiser::wake(DesktopId id, std::function<void()> done) {
+  DeskPtr desk;
   {
     const std::lock_guard lock(mutex_);
     const auto found = desks_.find(id);
     if (found != desks_.end() && !ending_) {
-      Desk& desk = *found->second;
-      desk.wanted = true;
-      desk.awake_until_ns = monotonic_ns() + kAwake;
-      if (desk.frozen || desk.busy || desk.taken_bytes > 0) {
-        waking_.push_back({found->second, std::move(done)});
+      desk = found->second;
+      desk->wanted = true;
+      desk->awake_until_ns = monotonic_ns() + kAwake;
+      desk->limits_due = true;
+      if (std::erase_if(jobs_, [&desk](const Job& job) { return job.desk == desk; }) > 0)
+        desk->busy = false;
+      if (desk->frozen || desk->busy || desk->taken_bytes > 0) {
+        waking_.push_back({desk, std::move(done)});
+        somebody_waits_ = true;
         waking_came_.notify_one();
         return;
       }
     }
   }
+  // Nothing was taken: but its share of the CPU is still that of somebody who is away.
+  if (desk) set_limits(desk, SessionClass::kActive);
   done();
 }
 
@@ -162,10 +211,20 @@ void Optimiser::thaw(DesktopId id) {
     const std::lock_guard lock(mutex_);
     desk->wanted = true;
     desk->awake_until_ns = INT64_MAX;
-    desk->frozen = false;
   }
-  if (auto thawed = desk->group.thaw(); !thawed && !thawed.error().is_gone())
-    complain("thaw", thawed.error());
+  thaw_now(*desk);
+}
+
+/// A worker that freezes it just now looks again when it is done, and thaws it then.
+void Optimiser::thaw_now(Desk& desk) {
+  const auto thawed = desk.group.thaw();
+  const std::lock_guard lock(mutex_);
+  if (thawed || thawed.error().is_gone()) {
+    if (std::exchange(desk.frozen, false)) ++totals_.thaws;
+    return;
+  }
+  ++totals_.errors;  // it is tried again: it still counts as frozen
+  parts_.log->warning("optimiser", {{"step", "thaw"}, {"why", thawed.error().message()}});
 }
 
 // --- deciding -----------------------------------------------------------------------------------
@@ -187,7 +246,8 @@ void Optimiser::tick() {
   classify(host->at_ns);
   look_at_desks(host->at_ns);
   if (settings_.governs_ksm()) govern_ksm(*host);
-  if (settings_.shave && host->at_ns - last_round_ns_ >= kRoundEvery) shave_round(*host);
+  const bool rounds = settings_.shave || settings_.shaver.freeze_after_ns > 0;
+  if (rounds && host->at_ns - last_round_ns_ >= kRoundEvery) shave_round(*host);
   const std::lock_guard lock(mutex_);
   host_ = std::move(*host);
   ++totals_.looks;
@@ -196,26 +256,33 @@ void Optimiser::tick() {
 
 void Optimiser::classify(MonotonicNs now_ns) {
   std::vector<std::pair<DeskPtr, SessionClass>> changed;
+  std::vector<DeskPtr> asleep;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, desk] : desks_) {
+      const bool being_woken = now_ns < desk->awake_until_ns;
       SessionClass fresh = class_of(desk->session, desk->frozen, settings_.idle_after, now_ns);
-      if (now_ns < desk->awake_until_ns) fresh = SessionClass::kActive;
-      if (!desk->busy && fresh != SessionClass::kActive && !desk->session.connected)
-        desk->wanted = false;
-      if (fresh == SessionClass::kIdle) desk->wanted = false;
-      if (fresh == desk->last.session) continue;
+      if (being_woken) fresh = SessionClass::kActive;
+      if (fresh != SessionClass::kActive && !ending_) desk->wanted = false;
+      // Nobody may find a frozen desktop, however it came to be.
+      if (desk->frozen && !desk->busy && (desk->session.connected || being_woken))
+        asleep.push_back(desk);
+      if (fresh == desk->last.session && !desk->limits_due) continue;
+      if (fresh != desk->last.session) desk->last.session_since_ns = now_ns;
       desk->last.session = fresh;
-      desk->last.session_since_ns = now_ns;
+      desk->limits_due = false;
       changed.emplace_back(desk, fresh);
     }
   }
-  for (const auto& [desk, fresh] : changed) {
-    const auto limits = settings_.limits.find(fresh);
-    if (limits == settings_.limits.end()) continue;
-    if (auto set = desk->group.set_limits(limits->second); !set && !set.error().is_gone())
-      complain("set_limits", set.error());
-  }
+  for (const DeskPtr& desk : asleep) thaw_now(*desk);
+  for (const auto& [desk, fresh] : changed) set_limits(desk, fresh);
+}
+
+void Optimiser::set_limits(const DeskPtr& desk, SessionClass session) {
+  const auto limits = settings_.limits.find(session);
+  if (limits == settings_.limits.end()) return;
+  if (auto set = desk->group.set_limits(limits->second); !set && !set.error().is_gone())
+    complain("set_limits", set.error());
 }
 
 void Optimiser::read(const DeskPtr& desk) {
@@ -295,7 +362,10 @@ void Optimiser::shave_round(const Snapshot& host) {
     for (const auto& [id, desk] : desks_) {
       if (desk->busy) return;
       desks.push_back(desk);
-      if (desk->verdict.bytes > 0) refresh.push_back(desk);
+      // Deltas are reckoned by the round, so who may be taken from is read each round.
+      if (desk->last.session != SessionClass::kActive && may_be_taken(desk->last, host.at_ns) &&
+          (desk->verdict.bytes > 0 || host.at_ns - desk->last.at_ns > kRefreshAfter))
+        refresh.push_back(desk);
     }
     if (totals_.take_cpu_ns > 0)
       input.bytes_per_cpu_second =
@@ -308,7 +378,9 @@ void Optimiser::shave_round(const Snapshot& host) {
   for (const DeskPtr& desk : desks) {
     policy::ShaveDesktop one = policy::shave_desktop_of(desk->last);
     one.ksm_settled = !desk->enlisted || passes >= desk->passes_at_start + kPassesToSettle;
-    if (!may_be_taken(desk->last, input.at_ns)) one.session = SessionClass::kActive;
+    // Wishes that nobody carries out must not be taken for ones that gave nothing.
+    if (!settings_.shave || !may_be_taken(desk->last, input.at_ns))
+      one.anon_bytes = one.file_bytes = 0;
     // The advising kind takes no page cache.
     if (taker_->name() == "madvise") one.file_bytes = 0;
     input.desktops.push_back(one);
@@ -318,10 +390,16 @@ void Optimiser::shave_round(const Snapshot& host) {
     const ShaveDecision& verdict = verdicts[i];
     desks[i]->verdict = verdict;
     ++totals_.verdicts[std::string(to_string(verdict.reason))];
-    const bool freeze = verdict.freeze && !desks[i]->frozen;
-    if (verdict.bytes == 0 && !freeze) continue;
+    const bool freeze =
+        verdict.freeze && !desks[i]->frozen && input.at_ns >= desks[i]->not_frozen_before_ns;
+    const bool take =
+        verdict.bytes > 0 && settings_.shave && may_be_taken(desks[i]->last, input.at_ns);
+    if (!take) desks[i]->verdict.bytes = 0;
+    if (!take && !freeze) continue;
+    // Somebody came while we looked.
+    if (desks[i]->wanted || input.at_ns < desks[i]->awake_until_ns) continue;
     desks[i]->busy = true;
-    jobs_.push_back({desks[i], verdict.bytes, freeze});
+    jobs_.push_back({desks[i], take ? verdict.bytes : 0, freeze, desks[i]->last.session});
   }
   jobs_came_.notify_one();
 }
@@ -345,8 +423,12 @@ void Optimiser::take_loop() {
 
 void Optimiser::take(const Job& job) {
   Desk& desk = *job.desk;
+  {
+    const std::lock_guard lock(mutex_);
+    if (desk.last.session != job.session) return;  // what was decided was about another state
+  }
   if (job.bytes > 0 && !desk.wanted) {
-    TakeRequest request{job.bytes, steady_clock::now() + kLongestTake, &desk.wanted};
+    const TakeRequest request{job.bytes, steady_clock::now() + kLongestTake, &desk.wanted};
     const auto taken = taker_->take(desk.group, request, desk.cursor);
     if (!taken) {
       if (!taken.error().is_gone()) complain("take", taken.error());
@@ -359,19 +441,26 @@ void Optimiser::take(const Job& job) {
       desk.taken_bytes += taken->yield_bytes();
     }
   }
-  if (!job.freeze) return;
+  if (job.freeze) freeze(desk);
+}
+
+void Optimiser::freeze(Desk& desk) {
   {
     const std::lock_guard lock(mutex_);
     if (desk.wanted || desk.session.connected) return;
     desk.frozen = true;  // before it is: a waker that comes now thaws it
     ++totals_.freezes;
   }
-  if (auto frozen = desk.group.freeze(kFreezeTimeout); !frozen) {
-    if (!frozen.error().is_gone()) complain("freeze", frozen.error());
-    (void)desk.group.thaw();
+  const auto frozen = desk.group.freeze(kFreezeTimeout);
+  if (!frozen && !frozen.error().is_gone()) complain("freeze", frozen.error());
+  bool stay = false;
+  {
     const std::lock_guard lock(mutex_);
-    desk.frozen = false;
+    // Somebody may have come, and thawed, while the kernel was still at it.
+    stay = frozen && desk.frozen && !desk.wanted && !desk.session.connected;
+    if (!frozen) desk.not_frozen_before_ns = monotonic_ns() + kFreezeAgain;
   }
+  if (!stay) thaw_now(desk);
 }
 
 // --- waking -------------------------------------------------------------------------------------
@@ -379,47 +468,62 @@ void Optimiser::take(const Job& job) {
 void Optimiser::wake_loop() {
   std::unique_lock lock(mutex_);
   while (true) {
-    waking_came_.wait(lock, [this] { return ending_ || !waking_.empty(); });
+    waking_came_.wait(lock, [this] { return ending_ || !waking_.empty() || !rests_.empty(); });
     if (ending_) return;
+    if (waking_.empty()) {
+      const DeskPtr desk = std::move(rests_.front());
+      rests_.pop_front();
+      lock.unlock();
+      const bool complete = fetch(*desk, FetchPart::kRest, kRestPatience);
+      lock.lock();
+      // It gave way to somebody who waits.
+      if (!complete && somebody_waits_) rests_.push_back(desk);
+      continue;
+    }
     const Waking waking = std::move(waking_.front());
     waking_.pop_front();
+    somebody_waits_ = !waking_.empty();
     // The worker was told to stop; it is through with its system call in some ms.
     waking_came_.wait_for(lock, milliseconds(200),
                           [this, &waking] { return ending_ || !waking.desk->busy; });
     lock.unlock();
     wake_now(waking);
     lock.lock();
+    rests_.push_back(waking.desk);
   }
+}
+
+bool Optimiser::fetch(Desk& desk, FetchPart part, milliseconds patience) {
+  const std::atomic<bool>* give_way = part == FetchPart::kRest ? &somebody_waits_ : nullptr;
+  const auto fetched =
+      fetch_back(parts_.tree, desk.group, part, {steady_clock::now() + patience, give_way});
+  if (!fetched) {
+    if (!fetched.error().is_gone()) complain("fetch", fetched.error());
+    return true;
+  }
+  const std::lock_guard lock(mutex_);
+  totals_.fetched_bytes += fetched->bytes;
+  totals_.fetch_cpu_ns += fetched->cpu_ns;
+  return fetched->complete;
 }
 
 void Optimiser::wake_now(const Waking& waking) {
   Desk& desk = *waking.desk;
-  const auto fetch = [this, &desk](FetchPart part, milliseconds patience) {
-    const auto fetched = fetch_back(parts_.tree, desk.group, part, steady_clock::now() + patience);
-    if (!fetched) {
-      if (!fetched.error().is_gone()) complain("fetch", fetched.error());
-      return;
-    }
-    const std::lock_guard lock(mutex_);
-    totals_.fetched_bytes += fetched->bytes;
-    totals_.fetch_cpu_ns += fetched->cpu_ns;
-  };
+  set_limits(waking.desk, SessionClass::kActive);
   // While it is frozen nothing of it fights for the CPU.
-  fetch(FetchPart::kDisplay, kDisplayPatience);
+  (void)fetch(desk, FetchPart::kDisplay, kDisplayPatience);
   bool frozen = false;
   {
     const std::lock_guard lock(mutex_);
-    frozen = std::exchange(desk.frozen, false);
+    frozen = desk.frozen;
+    desk.awake_until_ns = std::max(desk.awake_until_ns, monotonic_ns() + kAwake);
+    desk.limits_due = true;
     desk.taken_bytes = 0;
-    desk.cursor = TakeCursor{};
+    if (!desk.busy) desk.cursor = TakeCursor{};
     ++totals_.wakes;
-    if (frozen) ++totals_.thaws;
   }
-  if (frozen)
-    if (auto thawed = desk.group.thaw(); !thawed && !thawed.error().is_gone())
-      complain("thaw", thawed.error());
+  if (frozen) thaw_now(desk);
   waking.done();
-  fetch(FetchPart::kRest, kRestPatience);
 }
 
 }  // namespace panal::optimiser

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -19,6 +21,7 @@
 #include "engine/policy/shaver.h"
 #include "runtime/optimiser/desk.h"
 #include "runtime/optimiser/ksm_keeper.h"
+#include "runtime/optimiser/memory_fetcher.h"
 #include "runtime/optimiser/settings.h"
 
 namespace panal::optimiser {
@@ -28,7 +31,8 @@ namespace panal::optimiser {
 /// wakes desktops whose users return, which must not wait for the others.
 ///
 /// Desktops it freezes are thawed when it ends, and KSM's former settings put back. After a
-/// kill -9 the next one does both. All calls are for any thread and do not block on the kernel.
+/// kill -9 the next one does both. All calls are for any thread; none waits for more than a write
+/// or two of the kernel's.
 class Optimiser {
  public:
   struct Parts {
@@ -45,8 +49,13 @@ class Optimiser {
   Optimiser(const Optimiser&) = delete;
   Optimiser& operator=(const Optimiser&) = delete;
 
+  /// Whether a desktop that is about to start offers its memory to KSM: the kernel has one tree for
+  /// all, so only one tenant's do at a time. The place is kept until ended() or not_started(), and
+  /// then for as long as its group exists.
+  [[nodiscard]] bool enlist(DesktopId id, const std::string& tenant);
+  void not_started(DesktopId id);
   /// A desktop runs; also one that ran before this panald did. `enlisted`: in KSM.
-  void started(DesktopId id, bool enlisted);
+  void started(DesktopId id, const std::string& tenant, bool enlisted);
   void ended(DesktopId id);
   void session(DesktopId id, bool connected, std::uint64_t idle_ms);
   /// Somebody wants in: thaws, fetches what draws, then calls `done` (on a thread of ours), then
@@ -63,6 +72,7 @@ class Optimiser {
     DeskPtr desk;
     std::uint64_t bytes = 0;
     bool freeze = false;
+    SessionClass session = SessionClass::kActive;  ///< it was when this was decided
   };
   struct Waking {
     DeskPtr desk;
@@ -87,7 +97,13 @@ class Optimiser {
   [[nodiscard]] bool may_be_taken(const GroupSnapshot& desktop, MonotonicNs now_ns) const;
   void shave_round(const Snapshot& host);
   void take(const Job& job);
+  void freeze(Desk& desk);
+  void thaw_now(Desk& desk);
   void wake_now(const Waking& waking);
+  /// False: it gave way, or its time was over.
+  bool fetch(Desk& desk, FetchPart part, std::chrono::milliseconds patience);
+  void set_limits(const DeskPtr& desk, SessionClass session);
+  void release_gone_places();
   void read(const DeskPtr& desk);
   void complain(const char* what, const Error& error);
   [[nodiscard]] DeskPtr find(DesktopId id) const;
@@ -106,9 +122,16 @@ class Optimiser {
   std::map<DesktopId, DeskPtr> desks_;
   std::deque<Job> jobs_;
   std::deque<Waking> waking_;
+  std::deque<DeskPtr> rests_;  ///< awake, but for what nobody waits for
+  std::atomic<bool> somebody_waits_{false};
   Snapshot host_;
   KsmDecision ksm_decision_;
   std::uint64_t enlisted_starts_ = 0;
+  struct Place {
+    std::string tenant;
+    bool leaving = false;
+  };
+  std::map<DesktopId, Place> enlisted_;  ///< those in KSM, about to be, or on their way out
   MonotonicNs last_round_ns_ = 0;
   Totals totals_;
   std::map<std::string, std::chrono::steady_clock::time_point> complained_;

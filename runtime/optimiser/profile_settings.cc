@@ -21,7 +21,7 @@ Enlist enlist_of(profile::Enlist enlist) {
 Limits limits_of(const profile::ClassTuning& tuning) {
   Limits limits;
   limits.cpu_weight = tuning.cpu_weight;
-  if (tuning.cpu_quota_percent > 0) limits.cpu_quota_permille = tuning.cpu_quota_percent * 10;
+  limits.cpu_quota_permille = tuning.cpu_quota_percent * 10;  // 0 lifts another class's
   return limits;
 }
 

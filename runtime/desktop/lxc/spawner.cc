@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -109,11 +110,22 @@ Result<UniqueFd> start_here(const StartRequest& request, const std::string& user
   return init;
 }
 
+/// panald has many descriptors; programs inside get the limit that Linux programs are made for
+/// (select(2) ends at 1024), and may raise it themselves.
+void usual_descriptor_limit() {
+  constexpr rlim_t kUsual = 1024;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= kUsual) return;
+  limit.rlim_cur = std::min(kUsual, limit.rlim_max);
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 [[noreturn]] void run_child(const StartRequest& request, const std::string& user_namespace,
                             const UniqueFd& reply) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // only this process: the monitor is forked off
   auto init = [&]() -> Result<UniqueFd> {
     PANAL_TRY(share_memory(request.sharing));
+    usual_descriptor_limit();
     return start_here(request, user_namespace);
   }();
   const auto sent = init ? send_message(reply, "started", init->get())

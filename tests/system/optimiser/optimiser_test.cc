@@ -78,7 +78,7 @@ TEST_F(RealOptimiser, TakesFromADisconnectedDesktopAndGivesBackBeforeItIsSeen) {
   const kernel::Cgroup group = make();
   const MemoryChild child(group, kSize, Pages::kDistinct);
   open(eager());
-  optimiser_->started(7, false);
+  optimiser_->started(7, "school", false);
   EXPECT_TRUE(eventually([&] { return resident(child) < kSize / 4; }))
       << optimiser_->report().dump(1);
   std::promise<void> awake;
@@ -99,7 +99,7 @@ TEST_F(RealOptimiser, LeavesTheActiveAlone) {
   const kernel::Cgroup group = make();
   const MemoryChild child(group, kSize, Pages::kDistinct);
   open(eager());
-  optimiser_->started(7, false);
+  optimiser_->started(7, "school", false);
   optimiser_->session(7, true, 0);
   std::this_thread::sleep_for(15s);
   EXPECT_GE(resident(child), kSize) << optimiser_->report().dump(1);
@@ -111,7 +111,7 @@ TEST_F(RealOptimiser, FreezesTheLongAwayAndThawsAtTheEnd) {
   Settings settings = eager();
   settings.shaver.freeze_after_ns = 8'000'000'000;
   open(settings);
-  optimiser_->started(7, false);
+  optimiser_->started(7, "school", false);
   ASSERT_TRUE(eventually([&] { return asleep(); })) << optimiser_->report().dump(1);
   std::promise<void> awake;
   optimiser_->wake(7, [&awake] { awake.set_value(); });
@@ -129,8 +129,24 @@ TEST_F(RealOptimiser, ThawsWhatAKilledOneFroze) {
   const MemoryChild child(group, 4 * kMib, Pages::kDistinct);
   ASSERT_TRUE(group.freeze(5s));
   open(Settings{});
-  optimiser_->started(7, false);
+  optimiser_->started(7, "school", false);
   EXPECT_TRUE(child.touch());
+}
+
+TEST_F(RealOptimiser, EnlistsOneTenantAtATime) {
+  Settings settings;
+  settings.enlist = Enlist::kAll;
+  open(settings);
+  EXPECT_TRUE(optimiser_->enlist(1, "school"));
+  EXPECT_TRUE(optimiser_->enlist(2, "school"));
+  EXPECT_FALSE(optimiser_->enlist(3, "bank"));
+  optimiser_->not_started(1);
+  EXPECT_FALSE(optimiser_->enlist(3, "bank")) << "2 is still about to start";
+  optimiser_->ended(2);
+  EXPECT_TRUE(optimiser_->enlist(3, "bank"));
+  EXPECT_FALSE(optimiser_->enlist(1, "school"));
+  open(Settings{});
+  EXPECT_FALSE(optimiser_->enlist(1, "school")) << "nobody by default";
 }
 
 TEST_F(RealOptimiser, GovernsKsmAndPutsItBackAlsoAfterAKill) {
@@ -145,7 +161,7 @@ TEST_F(RealOptimiser, GovernsKsmAndPutsItBackAlsoAfterAKill) {
     auto opened =
         Optimiser::open({tree_, root_, parent_path(), saved_, Logger::silent()}, settings);
     if (!opened) ::_exit(2);
-    (*opened)->started(7, true);
+    (*opened)->started(7, "school", true);
     ::pause();
   }
   EXPECT_TRUE(eventually([&] {
@@ -155,7 +171,7 @@ TEST_F(RealOptimiser, GovernsKsmAndPutsItBackAlsoAfterAKill) {
   ::kill(first, SIGKILL);
   status_of(first);
   open(settings);
-  optimiser_->started(7, true);
+  optimiser_->started(7, "school", true);
   // All pages are alike: nearly all of it can be won, so it must be worth a burst.
   EXPECT_TRUE(eventually(
       [&] {

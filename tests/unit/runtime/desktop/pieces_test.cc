@@ -43,6 +43,7 @@ TEST(SavedSpec, ComesBack) {
   spec.user.gid = 5;
   spec.ids = IdRange{4000000000U, 65536};
   spec.persistent = true;
+  spec.sharing.merge = true;
   const auto text = print_saved(spec);
   ASSERT_TRUE(text);
   const auto back = parse_saved(*text);
@@ -53,6 +54,7 @@ TEST(SavedSpec, ComesBack) {
   EXPECT_EQ(back->user.uid, 1234U);
   EXPECT_EQ(back->ids, spec.ids);
   EXPECT_TRUE(back->persistent);
+  EXPECT_TRUE(back->sharing.merge);
 }
 
 TEST(SavedSpec, MalformedTextIsRefused) {

@@ -116,7 +116,11 @@ class ReconcilerTest : public ::testing::Test {
     clerk_ = std::move(*WorkerPool::open(1, connect));
     workers_ = std::move(*WorkerPool::open(3, connect));
     reconciler_.emplace(
-        Reconciler::Parts{loop_, operations_, *workers_, *clerk_, "n", Logger::silent()},
+        Reconciler::Parts{loop_, operations_, *workers_, *clerk_, "n", Logger::silent(),
+                          [this](const store::Desktop& row, std::uint32_t in_flight) {
+                            return gate_ ? gate_(row, in_flight) : std::nullopt;
+                          },
+                          [this](std::chrono::nanoseconds) { ++starts_ended_; }},
         Reconciler::Events{[this](DesktopId) { ++started_; }, [this](DesktopId) { ++ended_; }});
   }
   void TearDown() override {
@@ -148,7 +152,8 @@ class ReconcilerTest : public ::testing::Test {
   loop::Loop loop_;
   std::unique_ptr<WorkerPool> clerk_, workers_;
   std::optional<Reconciler> reconciler_;
-  int started_ = 0, ended_ = 0;
+  std::function<std::optional<optimiser::StartWait>(const store::Desktop&, std::uint32_t)> gate_;
+  int started_ = 0, ended_ = 0, starts_ended_ = 0;
 };
 
 TEST_F(ReconcilerTest, StartsWhatIsWantedAndStopsWhatIsNot) {
@@ -162,6 +167,49 @@ TEST_F(ReconcilerTest, StartsWhatIsWantedAndStopsWhatIsNot) {
   ASSERT_TRUE(until([&] { return operations_.alive() == 0 && !reconciler_->busy(5); }));
   EXPECT_EQ(started_, 5);
   EXPECT_EQ(ended_, 5);
+}
+
+TEST_F(ReconcilerTest, StartsOneAfterTheOtherAsTheGateLetsThemIn) {
+  std::vector<DesktopId> order;
+  std::uint32_t most = 0;
+  gate_ = [&](const store::Desktop& row, std::uint32_t in_flight) {
+    most = std::max(most, in_flight);
+    if (in_flight > 0) return std::optional(optimiser::StartWait{"1 desktops are starting", false});
+    order.push_back(row.id);
+    return std::optional<optimiser::StartWait>();
+  };
+  for (DesktopId id = 1; id <= 5; ++id) want(id, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running_ids().size() == 5; }));
+  EXPECT_THAT(order, ::testing::ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_EQ(reconciler_->waiting(), 0U);
+  EXPECT_EQ(reconciler_->starting(), 0U);
+  EXPECT_EQ(starts_ended_, 5);
+}
+
+TEST_F(ReconcilerTest, SaysWhyThereIsNoRoomAndStartsWhenThereIs) {
+  bool full = true;
+  gate_ = [&](const store::Desktop&, std::uint32_t) {
+    return full ? std::optional(optimiser::StartWait{"no room for another desktop", true})
+                : std::nullopt;
+  };
+  for (DesktopId id = 1; id <= 3; ++id) want(id, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return row(1).reason == "no room for another desktop"; }));
+  EXPECT_EQ(row(1).observed, Observed::kStopped);
+  EXPECT_EQ(operations_.starts, 0);
+  // One that failed before, and is asked for again, waits like the others.
+  want(4, Desired::kRunning);
+  rows_->with([](FakeRows& rows) { return rows.desktops[4].observed = Observed::kFailed; });
+  reconciler_->scan();
+  // Who is not wanted any more does not keep the others out.
+  want(1, Desired::kStopped);
+  reconciler_->wake("1");
+  full = false;
+  ASSERT_TRUE(until([&] { return reconciler_->running_ids().size() == 3; }));
+  EXPECT_EQ(reconciler_->running(1), nullptr);
+  EXPECT_NE(reconciler_->running(4), nullptr);
+  EXPECT_EQ(reconciler_->waiting(), 0U);
 }
 
 TEST_F(ReconcilerTest, SeesWhatWasAskedWhileItWasBusy) {

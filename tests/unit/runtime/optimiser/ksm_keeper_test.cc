@@ -15,7 +15,7 @@ class KsmKeeperTest : public ::testing::Test {
   void SetUp() override {
     std::string pattern = ::testing::TempDir() + "panal-ksm-XXXXXX";
     root_ = ::mkdtemp(pattern.data());
-    for (const char* part : {"proc", "sys/kernel/mm/ksm", "cgroup"})
+    for (const char* part : {"proc/sys/kernel/random", "sys/kernel/mm/ksm", "cgroup"})
       std::filesystem::create_directories(root_ / part);
     for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
              {"run", "0"},
@@ -26,6 +26,7 @@ class KsmKeeperTest : public ::testing::Test {
              {"max_page_sharing", "256"},
              {"advisor_mode", "[none] scan-time"}})
       std::ofstream(knob(name)) << value << "\n";
+    boot("first");
     tree_ = std::move(*Tree::open_below(root_));
   }
   void TearDown() override { std::filesystem::remove_all(root_); }
@@ -38,6 +39,9 @@ class KsmKeeperTest : public ::testing::Test {
     std::string word;
     file >> word;
     return word;
+  }
+  void boot(const std::string& id) const {
+    std::ofstream(root_ / "proc/sys/kernel/random/boot_id") << id << "\n";
   }
   std::string saved() const { return root_ / "ksm.former"; }
 
@@ -86,23 +90,59 @@ TEST_F(KsmKeeperTest, TheNextOnePutsBackWhatAKilledOneChanged) {
   EXPECT_EQ(value("sleep_millisecs"), "20");
 }
 
+TEST_F(KsmKeeperTest, ARecordOfAnEarlierBootIsVoid) {
+  {
+    KsmKeeper killed(tree_, saved());
+    ASSERT_TRUE(killed.apply(kBurst, true));
+  }
+  boot("other");
+  KsmKeeper next(tree_, saved());
+  ASSERT_TRUE(next.recover());
+  EXPECT_FALSE(next.holds());
+  EXPECT_FALSE(std::filesystem::exists(saved()));
+}
+
+TEST_F(KsmKeeperTest, LeavesKsmToWhoeverTurnsItOff) {
+  KsmKeeper keeper(tree_, saved());
+  ASSERT_TRUE(keeper.apply(kBurst, true));
+  std::ofstream(knob("run")) << "2\n";
+  const auto refused = keeper.apply(KsmDecision{true, 250, 99, KsmPhase::kRest}, true);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EBUSY);
+  EXPECT_TRUE(keeper.apply(kBurst, true)) << "said once";
+  EXPECT_TRUE(keeper.restore());
+  EXPECT_EQ(value("run"), "2");
+  EXPECT_FALSE(std::filesystem::exists(saved()));
+}
+
+TEST_F(KsmKeeperTest, LeavesOtherKnobsAlone) {
+  KsmKeeper keeper(tree_, saved());
+  ASSERT_TRUE(keeper.apply(kBurst, true));
+  std::ofstream(knob("max_page_sharing")) << "512\n";
+  ASSERT_TRUE(keeper.restore());
+  EXPECT_EQ(value("max_page_sharing"), "512");
+}
+
 TEST_F(KsmKeeperTest, SaysWhatIsWrongWithADamagedRecord) {
-  const std::string good = print_ksm_settings(KsmSettings{});
-  ASSERT_TRUE(parse_ksm_settings(good));
-  EXPECT_EQ(*parse_ksm_settings(good), KsmSettings{});
+  const SavedKsm all{"b", KsmSettings{}};
+  const std::string good = print_saved_ksm(all);
+  ASSERT_TRUE(parse_saved_ksm(good));
+  EXPECT_EQ(*parse_saved_ksm(good), all);
   const std::pair<const char*, const char*> bad[] = {
       {"", "no JSON object"},
       {"[]", "no JSON object"},
-      {"{}", "run is no number"},
-      {R"({"run":3})", "run is no number up to 2"},
-      {R"({"run":-1})", "run is no number"},
-      {R"({"run":1,"pages_to_scan":"x"})", "pages_to_scan is no number"},
-      {R"({"run":1,"pages_to_scan":5,"sleep_ms":4294967296})", "sleep_ms is no number"},
-      {R"({"run":1,"pages_to_scan":5,"sleep_ms":1,"use_zero_pages":1})",
+      {"{}", "boot is no text"},
+      {R"({"boot":1})", "boot is no text"},
+      {R"({"boot":"b"})", "run is no number"},
+      {R"({"boot":"b","run":3})", "run is no number up to 2"},
+      {R"({"boot":"b","run":-1})", "run is no number"},
+      {R"({"boot":"b","run":1,"pages_to_scan":"x"})", "pages_to_scan is no number"},
+      {R"({"boot":"b","run":1,"pages_to_scan":5,"sleep_ms":4294967296})", "sleep_ms is no number"},
+      {R"({"boot":"b","run":1,"pages_to_scan":5,"sleep_ms":1,"use_zero_pages":1})",
        "use_zero_pages is neither"},
   };
   for (const auto& [text, why] : bad) {
-    const auto parsed = parse_ksm_settings(text);
+    const auto parsed = parse_saved_ksm(text);
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().code, EPROTO);
     EXPECT_NE(parsed.error().context.find(why), std::string::npos) << parsed.error().context;

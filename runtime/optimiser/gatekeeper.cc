@@ -1,0 +1,129 @@
+#include "runtime/optimiser/gatekeeper.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <thread>
+
+#include "engine/kernel/loadavg.h"
+#include "engine/kernel/meminfo.h"
+#include "engine/kernel/psi.h"
+#include "engine/kernel/sysctl.h"
+#include "runtime/optimiser/optimiser.h"
+
+namespace panal::optimiser {
+namespace {
+
+constexpr double kBytesPerMib = 1024.0 * 1024;
+/// Until this node has measured it: an XFCE desktop with something open.
+constexpr double kFirstMemory = 100;  // MiB
+constexpr double kFirstTasks = 40;
+/// The host's own processes, and what desktops will still start.
+constexpr double kTaskReserve = 0.10;
+
+double limit_of(const Tree& tree, const char* name) {
+  const auto text = kernel::read_sysctl(tree, name);
+  std::uint64_t value = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
+  return static_cast<double>(value);
+}
+
+policy::MarginalCost cost_of(const policy::CostSamples& samples, double first) {
+  policy::MarginalCost cost = samples.fit();
+  // A slope of nothing is noise: something is always taken.
+  if (!cost.measured || cost.each <= 0) {
+    cost = {};
+    cost.each = first;
+  }
+  return cost;
+}
+
+}  // namespace
+
+struct Gatekeeper::Look {
+  HostMemory memory;
+  kernel::TaskCounts tasks;
+  PressureSet pressure;
+};
+
+Result<Gatekeeper::Look> Gatekeeper::look() const {
+  Look look;
+  PANAL_ASSIGN(look.memory, kernel::read_meminfo(parts_.tree));
+  PANAL_ASSIGN(look.tasks, kernel::read_task_counts(parts_.tree));
+  PANAL_ASSIGN(look.pressure, kernel::read_host_pressures(parts_.tree));
+  return look;
+}
+
+std::vector<policy::Resource> Gatekeeper::resources(const Look& look) const {
+  policy::Resource memory;
+  memory.name = "memory";
+  memory.unit = "MiB";
+  memory.kind = policy::ResourceKind::kMemory;
+  memory.limit = static_cast<double>(look.memory.total) / kBytesPerMib;
+  memory.used = static_cast<double>(look.memory.total - look.memory.available) / kBytesPerMib;
+  memory.reserve = static_cast<double>(parts_.reserve_bytes) / kBytesPerMib;
+  memory.cost = cost_of(memory_, kFirstMemory);
+
+  policy::Resource tasks;
+  tasks.name = "processes and threads";
+  tasks.kind = policy::ResourceKind::kKernelObjects;
+  const double pids = limit_of(parts_.tree, "kernel.pid_max");
+  const double threads = limit_of(parts_.tree, "kernel.threads-max");
+  tasks.limit = pids > 0 && threads > 0 ? std::min(pids, threads) : std::max(pids, threads);
+  tasks.used = look.tasks.total;
+  tasks.reserve = tasks.limit * kTaskReserve;
+  tasks.cost = cost_of(tasks_, kFirstTasks);
+  if (tasks.limit <= 0) return {memory};
+  return {memory, tasks};
+}
+
+std::optional<StartWait> Gatekeeper::ask(std::string_view image, std::uint32_t in_flight) {
+  const auto now = look();
+  if (!now) return std::nullopt;
+  last_ = resources(*now);
+  policy::StartGateInput input;
+  input.at_ns = monotonic_ns();
+  input.pressure = now->pressure;
+  input.run_queue = now->tasks.runnable;
+  input.cores = std::max(1U, std::thread::hardware_concurrency());
+  input.available_bytes = now->memory.available;
+  input.reserve_bytes = parts_.reserve_bytes;
+  input.start_bytes = static_cast<std::uint64_t>(last_.front().cost.each * kBytesPerMib);
+  input.in_flight = in_flight;
+  const policy::StartGateDecision decision = gate_.decide(input);
+  const std::string full = policy::refusal(image, last_);
+  if (!full.empty()) return StartWait{full, true};
+  if (in_flight >= parts_.most_at_once)
+    return StartWait{fmt::format("as many desktops start ({}) as there are workers", in_flight)};
+  if (decision.may_start > 0) return std::nullopt;
+  switch (decision.reason) {
+    case policy::GateReason::kStalls:
+      return StartWait{fmt::format("the host waits for memory or disk; starting: {}", in_flight)};
+    case policy::GateReason::kMemory:
+      return StartWait{
+          fmt::format("those that start ({}) will need the memory that is left", in_flight),
+          in_flight == 0};
+    case policy::GateReason::kOpen:
+    case policy::GateReason::kWindowFull: break;
+  }
+  return StartWait{fmt::format("as many desktops start ({}) as the host bears", in_flight)};
+}
+
+void Gatekeeper::learn(std::size_t running) {
+  const auto now = look();
+  if (!now) return;
+  last_ = resources(*now);
+  memory_.add(static_cast<double>(running), last_.front().used);
+  tasks_.add(static_cast<double>(running), now->tasks.total);
+}
+
+std::string Gatekeeper::room() const {
+  const policy::Capacity now = policy::capacity(last_);
+  if (last_.empty() || now.first_out == SIZE_MAX) return "not known yet";
+  return fmt::format("{} more desktops fit, by {}; {} runs out first", now.more,
+                     now.measured ? "what this node measured" : "estimate",
+                     last_[now.first_out].name);
+}
+
+}  // namespace panal::optimiser

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/tree.h"
+#include "engine/policy/admission.h"
+#include "engine/policy/start_gate.h"
+
+namespace panal::optimiser {
+
+/// Why a start does not begin now.
+struct StartWait {
+  std::string reason;    ///< a sentence with numbers
+  bool no_room = false;  ///< it will not fit, however long it waits, unless something ends
+};
+
+/// Says whether one more desktop may start: by what the host has left, as measured on this node,
+/// and by how well it bears the starts that run (policy::StartGate). For one thread.
+class Gatekeeper {
+ public:
+  struct Parts {
+    const Tree& tree;  ///< must outlive it
+    std::uint64_t reserve_bytes = 0;
+    std::uint32_t most_at_once = 8;  ///< as many workers as there are
+  };
+  explicit Gatekeeper(Parts parts) : parts_(std::move(parts)) {}
+
+  /// `in_flight`: starts under way. nullopt: it may begin. What cannot be read keeps nobody out.
+  [[nodiscard]] std::optional<StartWait> ask(std::string_view image, std::uint32_t in_flight);
+  /// One ended, well or ill.
+  void ended(std::chrono::nanoseconds took) { gate_.ended(took.count()); }
+  /// A moment at which nothing starts or stops: what so many desktops take of the host. Call it
+  /// about once a minute.
+  void learn(std::size_t running);
+  /// "12 more desktops fit; memory runs out first", from the last look.
+  [[nodiscard]] std::string room() const;
+
+ private:
+  struct Look;
+  [[nodiscard]] Result<Look> look() const;
+  [[nodiscard]] std::vector<policy::Resource> resources(const Look& look) const;
+
+  Parts parts_;
+  policy::StartGate gate_;
+  policy::CostSamples memory_, tasks_;
+  std::vector<policy::Resource> last_;
+};
+
+}  // namespace panal::optimiser

@@ -1,0 +1,105 @@
+#include "runtime/optimiser/gatekeeper.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <thread>
+
+#include "tests/unit/engine/kernel/fixture_tree.h"
+
+namespace panal::optimiser {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
+
+/// A host of 24 GiB in files.
+class GatekeeperTest : public ::testing::Test {
+ protected:
+  GatekeeperTest() {
+    available(12'000);
+    runnable(1, 500);
+    for (const char* resource : {"cpu", "memory", "io"}) waited(resource, 0);
+    files_.write("proc/sys/kernel/pid_max", "32768\n");
+    files_.write("proc/sys/kernel/threads-max", "192730\n");
+  }
+  void available(std::uint64_t mib) {
+    files_.write("proc/meminfo", "MemTotal: 25165824 kB\nMemFree: " + std::to_string(mib * 1024) +
+                                     " kB\nMemAvailable: " + std::to_string(mib * 1024) + " kB\n");
+  }
+  void runnable(int now, int all) {
+    files_.write("proc/loadavg",
+                 "0.00 0.00 0.00 " + std::to_string(now) + "/" + std::to_string(all) + " 4711\n");
+  }
+  void waited(const std::string& resource, std::uint64_t us) {
+    const std::string line =
+        " avg10=0.00 avg60=0.00 avg300=0.00 total=" + std::to_string(us) + "\n";
+    files_.write("proc/pressure/" + resource, "some" + line + "full" + line);
+  }
+  std::optional<StartWait> ask(std::uint32_t in_flight) { return keeper_.ask("xfce", in_flight); }
+
+  kernel::FixtureTree files_{{}};
+  Tree tree_ = files_.tree();
+  Gatekeeper keeper_{{tree_, 2'000 * kMib, 8}};
+};
+
+TEST_F(GatekeeperTest, LetsInWhatFits) {
+  EXPECT_FALSE(ask(0));
+  EXPECT_THAT(keeper_.room(),
+              HasSubstr("100 more desktops fit, by estimate; memory runs out first"));
+}
+
+TEST_F(GatekeeperTest, RefusesWithNumbersWhatDoesNot) {
+  available(2'050);
+  const auto wait = ask(0);
+  ASSERT_TRUE(wait);
+  EXPECT_TRUE(wait->no_room);
+  EXPECT_EQ(wait->reason,
+            "no room for another desktop of image xfce: it takes 100 MiB of memory (estimated), "
+            "50.0 MiB of 24576 MiB are left beside the reserve of 2000 MiB");
+}
+
+TEST_F(GatekeeperTest, CountsProcessesToo) {
+  runnable(1, 32'000);
+  const auto wait = ask(0);
+  ASSERT_TRUE(wait);
+  EXPECT_TRUE(wait->no_room);
+  EXPECT_THAT(wait->reason, HasSubstr("processes and threads"));
+}
+
+TEST_F(GatekeeperTest, MeasuresWhatOneMoreTakes) {
+  for (std::size_t desktops = 0; desktops <= 10; desktops += 2) {
+    available(12'000 - 20 * desktops);
+    runnable(1, static_cast<int>(500 + 8 * desktops));
+    keeper_.learn(desktops);
+  }
+  EXPECT_FALSE(ask(0));
+  EXPECT_THAT(keeper_.room(), ::testing::ContainsRegex(
+                                  "(489|490|491) more desktops fit, by what this node measured"));
+}
+
+TEST_F(GatekeeperTest, LetsNoMoreInThanThereAreWorkersOrWhileTheHostIsBusy) {
+  const auto workers = ask(8);
+  ASSERT_TRUE(workers);
+  EXPECT_FALSE(workers->no_room);
+  EXPECT_THAT(workers->reason, HasSubstr("workers"));
+  const int crowd = 8 * static_cast<int>(std::max(1U, std::thread::hardware_concurrency())) + 8;
+  runnable(crowd, crowd + 500);
+  std::optional<StartWait> busy;
+  for (int i = 0; i < 3; ++i) busy = ask(4);
+  ASSERT_TRUE(busy);
+  EXPECT_FALSE(busy->no_room);
+  EXPECT_FALSE(ask(0)) << "with none under way one may always start";
+}
+
+TEST_F(GatekeeperTest, WhatCannotBeReadKeepsNobodyOut) {
+  files_.write("proc/loadavg", "nonsense\n");
+  EXPECT_FALSE(ask(0));
+  EXPECT_EQ(keeper_.room(), "not known yet");
+}
+
+}  // namespace
+}  // namespace panal::optimiser
