@@ -143,9 +143,14 @@ int main(int argc, char** argv) {
   density_command->add_option("--steps", density.steps, "started in so many lots (default 5)");
   density_command->add_option("--hold", density.hold_seconds, "seconds after each lot");
   density_command->add_option("--settle", density.settle_seconds, "seconds to settle, at most");
+  density_command->add_option("--rest", density.rest_seconds,
+                              "seconds after that, before it is held (for the optimiser)");
   density_command->add_option("--parallel-starts", density.parallel_starts, "panald's setting");
   density_command->add_option("--profile", density.profile,
                               "a tuning profile (panal tune ls); off: no optimiser (default)");
+  density_command
+      ->add_option("--active", density.active_percent, "percent that somebody types into")
+      ->check(CLI::Range(0, 100));
   density_command
       ->add_option("--disconnected", density.disconnected_percent,
                    "percent whose clients leave once they have settled")
@@ -196,7 +201,7 @@ int main(int argc, char** argv) {
       if (const auto fresh = check_fresh(source(), build_directory(), measured_programs()); !fresh)
         return not_measured({0, fresh.error().context});
     }
-    if (figure->in_lab) enter_lab(argv, memory);
+    if (figure->in_lab) enter_lab(argv, memory, figure->machine_settings);
     return measure_figure(*figure, store, words_of(argc, argv), memory);
   }
 

@@ -64,7 +64,10 @@ Result<BenchNode> BenchNode::up(const Options& options) {
     return fail_errno("chmod", node.password_file());
   if (tuned) PANAL_TRY(node.panal({"tune", "apply", options.profile}));
   node.tuned_ = tuned;
-  PANAL_TRY(node.panal({"up"}));
+  if (const auto up = node.panal({"up"}); !up) {
+    if (tuned) (void)node.panal({"tune", "revert"});
+    return tl::make_unexpected(up.error());
+  }
   return node;
 }
 
@@ -196,8 +199,10 @@ Result<pid_t> BenchNode::panald_pid() const {
 }
 
 Result<void> BenchNode::down() {
-  PANAL_TRY(panal({"down"}));
-  if (tuned_) PANAL_TRY(panal({"tune", "revert"}));
+  const auto down = panal({"down"});
+  const auto reverted = tuned_ ? panal({"tune", "revert"}) : Result<std::string>();
+  if (!down) return tl::make_unexpected(down.error());
+  if (!reverted) return tl::make_unexpected(reverted.error());
   return {};
 }
 

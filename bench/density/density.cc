@@ -10,6 +10,7 @@
 #include "bench/density/sampler.h"
 #include "bench/density/say.h"
 #include "bench/density/stopwatch.h"
+#include "bench/density/typing.h"
 #include "engine/base/arithmetic.h"
 
 namespace panal::bench {
@@ -23,8 +24,8 @@ constexpr double kSettledCores = 0.002;
 /// A lot of desktops on its way from stopped to attached.
 class Lot {
  public:
-  Lot(BenchNode& node, Load& load, std::vector<Account> accounts)
-      : node_(node), load_(load), accounts_(std::move(accounts)) {}
+  Lot(BenchNode& node, Load& load, std::vector<Account> accounts, std::set<std::int64_t> watched)
+      : node_(node), load_(load), accounts_(std::move(accounts)), watched_(std::move(watched)) {}
 
   /// Errors: ETIMEDOUT when one of them is not attached after `patience`.
   Result<json> bring_up(std::chrono::seconds patience) {
@@ -44,7 +45,7 @@ class Lot {
         if (found == live.end() || !found->second.agent || waiting.count(account.id) == 0) continue;
         if (running.count(account.id) == 0) {
           running[account.id] = seconds_since(begin);
-          PANAL_TRY(load_.connect(account));
+          PANAL_TRY(load_.connect(account, watched_.contains(account.id)));
         }
         if (found->second.session != "connected") continue;
         connected.push_back(seconds_since(begin));
@@ -71,6 +72,7 @@ class Lot {
   BenchNode& node_;
   Load& load_;
   std::vector<Account> accounts_;
+  std::set<std::int64_t> watched_;
 };
 
 /// What was seen while N desktops were held.
@@ -176,6 +178,17 @@ std::vector<Account> leavers(const std::vector<Account>& accounts, std::size_t f
   return out;
 }
 
+/// Who is typed into, of those that stay: every tenth for 10 percent.
+std::vector<Account> typed_into(const std::vector<Account>& accounts, std::size_t to,
+                                const DensityOptions& options) {
+  std::vector<Account> out;
+  for (std::size_t i = 0; i < to; ++i)
+    if ((i * options.active_percent) % 100 < options.active_percent &&
+        !leaves(i, options.disconnected_percent))
+      out.push_back(accounts[i]);
+  return out;
+}
+
 /// Everybody is looked at again: a desktop that died in silence would make the rest look cheap.
 /// Who was away comes back, one after the other.
 Result<json> visit(BenchNode& node, Load& load, const std::vector<Account>& accounts,
@@ -217,17 +230,27 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
   PANAL_ASSIGN(const auto accounts, node.make_desktops(options.image, options.count));
   PANAL_ASSIGN(const auto load, Load::make(node));
   PANAL_ASSIGN(const auto sampler, Sampler::make(node, *load));
-  json out = {{"image", options.image},     {"count", options.count},
-              {"prewarm", options.prewarm}, {"hold_seconds", options.hold_seconds},
-              {"steps", json::array()},     {"parallel_starts", node.config().parallel_starts},
-              {"profile", options.profile}, {"disconnected_percent", options.disconnected_percent}};
+  json out = {{"image", options.image},
+              {"count", options.count},
+              {"prewarm", options.prewarm},
+              {"hold_seconds", options.hold_seconds},
+              {"steps", json::array()},
+              {"parallel_starts", node.config().parallel_starts},
+              {"profile", options.profile},
+              {"disconnected_percent", options.disconnected_percent},
+              {"active_percent", options.active_percent}};
   const std::size_t steps = std::clamp<std::size_t>(options.steps, 1, options.count);
   std::size_t up = 0;
+  const auto active = typed_into(accounts, accounts.size(), options);
+  std::set<std::int64_t> watched;
+  for (const Account& account : active) watched.insert(account.id);
+  std::unique_ptr<Typist> typist;
   for (std::size_t step = 1; step <= steps; ++step) {
     const std::size_t goal = options.count * step / steps;
     Lot lot(node, *load,
             {accounts.begin() + static_cast<std::ptrdiff_t>(up),
-             accounts.begin() + static_cast<std::ptrdiff_t>(goal)});
+             accounts.begin() + static_cast<std::ptrdiff_t>(goal)},
+            watched);
     const auto begin = Clock::now();
     PANAL_ASSIGN(auto times, lot.bring_up(std::chrono::seconds(60 + 6 * (goal - up))));
     const std::size_t first = std::exchange(up, goal);
@@ -238,11 +261,30 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
     times["settled_seconds"] = seconds_since(begin);
     if (options.disconnected_percent > 0)
       load->disconnect(leavers(accounts, first, up, options.disconnected_percent));
+    if (!typist && load->watched_screen() != nullptr) {
+      PANAL_ASSIGN(typist, Typist::open(*load->watched_screen()));
+    }
+    std::optional<Typing> typing;
+    if (typist) {
+      std::vector<std::string> names;
+      for (const Account& account : typed_into(accounts, up, options))
+        names.push_back(account.desktop);
+      typing.emplace(*typist, std::move(names));
+    }
+    std::this_thread::sleep_for(std::chrono::seconds(options.rest_seconds));
     PANAL_ASSIGN(const auto held, hold(sampler, options.hold_seconds));
     json one = describe(held, up);
+    if (typing) {
+      one["typing"] = typing->end();
+      say("typing: {}", one["typing"].dump());
+    }
     one["settled"] = settled;
     one["start"] = times;
     out["steps"].push_back(std::move(one));
+    if (options.profile != "off") {
+      PANAL_ASSIGN(auto now, node.stats());
+      out["steps"].back()["optimiser"] = std::move(now["optimiser"]);
+    }
     say("held: {:.0f} MiB available, {:.1f} MiB charged each, {:.0f} ppm of CPU each",
         held.available / kMib, held.charge / kMib / static_cast<double>(up),
         held.desktop_cores * 1e6 / static_cast<double>(up));

@@ -12,13 +12,16 @@ struct DensityOptions {
   std::size_t count = 5;
   /// In how many lots they are started; the slope wants five or more.
   std::size_t steps = 5;
-  unsigned hold_seconds = 10;    ///< after each step
   unsigned settle_seconds = 60;  ///< at most, before each hold
+  unsigned rest_seconds = 0;     ///< after that, before it is held: for the optimiser's work
+  unsigned hold_seconds = 10;    ///< after each step
   bool prewarm = false;
   std::uint32_t parallel_starts = 0;
   /// A tuning profile, applied to the lab's machine before anything starts; "off": no optimiser.
   std::string profile = "off";
-  /// Percent of the desktops whose clients leave once they have settled; the others stay, idle.
+  /// Percent of the desktops that somebody types into, and of those whose clients leave once they
+  /// have settled; the others stay attached, idle.
+  unsigned active_percent = 0;
   unsigned disconnected_percent = 0;
   bool keep = false;  ///< afterwards wait for SIGINT with everything up
 };

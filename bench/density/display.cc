@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <thread>
 
@@ -104,6 +105,24 @@ double Display::painted() const {
     }
   }
   return static_cast<double>(good) / static_cast<double>(all);
+}
+
+std::uint64_t Display::checksum(int x, int y, int width, int height) const {
+  // FNV-1a over words: a key's echo is many pixels, so any change shows.
+  std::uint64_t sum = 14695981039346656037ULL;
+  const int right = std::min(x + width, kWidth);
+  const int bottom = std::min(y + height, kHeight);
+  for (int row = std::max(0, y); row < bottom; ++row) {
+    for (int column = std::max(0, x); column < right; ++column) {
+      std::uint32_t pixel = 0;
+      std::memcpy(&pixel,
+                  pixels_ + static_cast<std::size_t>(row) * line_bytes_ +
+                      static_cast<std::size_t>(column) * 4,
+                  sizeof pixel);
+      sum = (sum ^ pixel) * 1099511628211ULL;
+    }
+  }
+  return sum;
 }
 
 }  // namespace panal::bench

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,8 @@ class Display {
   /// The part (0..1) of the middle of the screen that shows neither the bare screen nor black, the
   /// colour of a window that was never painted.
   [[nodiscard]] double painted() const;
+  /// Of the pixels of a part of the screen, cut to it; equal pictures have equal ones.
+  [[nodiscard]] std::uint64_t checksum(int x, int y, int width, int height) const;
 
  private:
   Display() = default;

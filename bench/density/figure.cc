@@ -23,6 +23,14 @@ std::vector<std::string> density_code() {
           "runtime/desktop", "storage/compose", "netconfine"};
 }
 
+/// What an optimised desktop costs: the laws count, and who obeys them.
+std::vector<std::string> optimised_code() {
+  auto code = density_code();
+  for (const char* path : {"engine/kernel", "engine/policy", "engine/profile", "runtime/optimiser"})
+    code.emplace_back(path);
+  return code;
+}
+
 /// What scripts/up installs, builds and starts.
 std::vector<std::string> everything() {
   return {"CMakeLists.txt", "cmake",   "engine",  "storage",
@@ -57,6 +65,14 @@ std::vector<Figure> make_figures() {
       {"density.icewm.off.marginal_mib", "MiB", std::nullopt,
        "memory of one more living IceWM desktop, no optimiser", density_code()},
       {"density.xfce.off.marginal_mib", "MiB", std::nullopt, "the same for XFCE", density_code()},
+      {"density.icewm.dense.marginal_mib", "MiB", 8,
+       "the same for IceWM, profile dense, all connected and idle, up to 100", optimised_code(),
+       true, true},
+      {"density.xfce.dense.marginal_mib", "MiB", 40, "the same for XFCE", optimised_code(), true,
+       true},
+      {"attach.xfce_20_seconds", "s", std::nullopt,
+       "one command until 20 XFCE desktops run, each with a live client (issue 3)",
+       way_to_a_session()},
       {"attach.icewm_50_seconds", "s", 30,
        "one command until 50 IceWM desktops run, each with a live client (issue 3)",
        way_to_a_session()},

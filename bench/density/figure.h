@@ -15,6 +15,7 @@ struct Figure {
   std::string meaning;
   std::vector<std::string> code;  ///< what of the source tree it measures
   bool in_lab = true;             ///< false: it makes labs of its own
+  bool machine_settings = false;  ///< its lab may change KSM, zram and sysctls
 };
 
 /// All figures this program can measure, in the order of the design.

@@ -23,6 +23,7 @@ Result<std::unique_ptr<Load>> Load::make(const BenchNode& node) {
 Load::~Load() {
   disconnect_all();
   displays_.clear();
+  watched_.reset();
   (void)group_->destroy(std::chrono::seconds(10));
 }
 
@@ -31,13 +32,16 @@ Result<std::unique_ptr<Display>> Load::new_display() {
                         [this](pid_t pid) { return group_->add(pid); });
 }
 
-Result<void> Load::connect(const Account& account) {
-  if (clients_.size() >= displays_.size() * Display::kMostWindows) {
+Result<void> Load::connect(const Account& account, bool watched) {
+  if (watched && !watched_) {
+    PANAL_ASSIGN(watched_, new_display());
+  }
+  if (!watched && unwatched_ >= displays_.size() * Display::kMostWindows) {
     PANAL_ASSIGN(auto display, new_display());
     displays_.push_back(std::move(display));
   }
   CommandOptions options;
-  options.environment = displays_.back()->environment();
+  options.environment = (watched ? watched_ : displays_.back())->environment();
   options.output_file = fmt::format("{}/client-{}.log", node_.directory(), account.login);
   options.place = [this](pid_t pid) { return group_->add(pid); };
   PANAL_ASSIGN(auto client,
@@ -48,6 +52,7 @@ Result<void> Load::connect(const Account& account) {
                              "--keyboard", "pc105/us", "--retry", "3", "connect", account.desktop},
                             options));
   clients_[account.login] = std::move(client);
+  if (!watched) ++unwatched_;
   return {};
 }
 

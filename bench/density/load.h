@@ -19,8 +19,11 @@ class Load {
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
 
-  /// Starts the user's panal-client, on a screen that has room.
-  [[nodiscard]] Result<void> connect(const Account& account);
+  /// Starts the user's panal-client, on a screen that has room; `watched`: on the one screen of
+  /// those whose picture is looked at.
+  [[nodiscard]] Result<void> connect(const Account& account, bool watched = false);
+  /// The screen of the watched; null until there is one.
+  [[nodiscard]] const Display* watched_screen() const { return watched_.get(); }
   /// How many clients still run.
   [[nodiscard]] std::size_t running() const;
   void disconnect_all();
@@ -38,8 +41,10 @@ class Load {
   std::unique_ptr<kernel::CgroupRoot> root_;
   std::unique_ptr<kernel::Cgroup> group_;
   std::vector<std::unique_ptr<Display>> displays_;
+  std::unique_ptr<Display> watched_;
   std::map<std::string, Child> clients_;  ///< by login
   int next_display_ = 90;
+  std::size_t unwatched_ = 0;  ///< windows opened so far on `displays_`
 };
 
 }  // namespace panal::bench

@@ -31,6 +31,7 @@ struct Measured {
 [[nodiscard]] Result<Measured> measure_readopt();
 [[nodiscard]] Result<Measured> measure_idle_cpu(const std::string& image);
 [[nodiscard]] Result<Measured> measure_density(const std::string& image, std::size_t count);
-[[nodiscard]] Result<Measured> measure_attach_50();
+[[nodiscard]] Result<Measured> measure_dense(const std::string& image, std::size_t count);
+[[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench
