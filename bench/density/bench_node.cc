@@ -167,24 +167,27 @@ Result<void> BenchNode::wait_for(const std::vector<Account>& accounts, const std
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (true) {
     const auto now = live();
-    std::string missing;
+    const Account* missing = nullptr;
     std::size_t count = 0;
     for (const auto& account : accounts) {
       const auto found =
           now ? now->find(account.id) : std::map<std::int64_t, LiveDesktop>::const_iterator{};
       if (now && found != now->end() && good(found->second)) continue;
       ++count;
-      missing = account.desktop;
+      missing = &account;
     }
-    if (count == 0) return {};
+    if (missing == nullptr) return {};
     if (std::chrono::steady_clock::now() > deadline) {
-      const auto shown = panal({"desktop", "show", missing});
-      const auto log = run_command({"sh", "-c",
-                                    "tail -n 15 " + config_.state_dir + "/log/panald.log " +
-                                        config_.state_dir + "/desktops/*/log/* | tail -n 60"});
+      const auto shown = panal({"desktop", "show", missing->desktop});
+      const auto log = run_command(
+          {"sh", "-c",
+           fmt::format("tail -n 40 {0}/client-{1}.log {2}/desktops/d{3}/log/console.log; "
+                       "tail -n 15 {2}/log/panald.log {2}/log/panal-broker.log "
+                       "{2}/desktops/d{3}/log/lxc.log",
+                       directory_, missing->login, config_.state_dir, missing->id)});
       return fail(ETIMEDOUT,
                   fmt::format("waited {} s for {}: {} of {} missing, one is {}:\n{}\n{}",
-                              patience.count(), what, count, accounts.size(), missing,
+                              patience.count(), what, count, accounts.size(), missing->desktop,
                               shown ? *shown : shown.error().message(), log ? log->output : ""));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));

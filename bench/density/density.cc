@@ -189,25 +189,68 @@ std::vector<Account> typed_into(const std::vector<Account>& accounts, std::size_
   return out;
 }
 
+/// Types a key until it is answered; the time of the last try in ms. A window that has just come
+/// may take a while to be there.
+Result<double> answer_of(Load& load, const Account& account, std::chrono::seconds patience) {
+  PANAL_ASSIGN(Typist * typist, load.typist_of(account));
+  const auto begin = Clock::now();
+  while (true) {
+    const auto ms = typist->type(account.desktop);
+    if (ms || Clock::now() - begin > patience) return ms;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+json spread_ms(const std::vector<double>& ms) {
+  if (ms.empty()) return {{"count", 0}};
+  return {{"count", ms.size()},
+          {"p50", median(ms)},
+          {"p99", percentile(ms, 99)},
+          {"max", percentile(ms, 100)}};
+}
+
 /// Everybody is looked at again: a desktop that died in silence would make the rest look cheap.
-/// Who was away comes back, one after the other.
+/// A key is typed into each; who was away comes back before, one after the other.
 Result<json> visit(BenchNode& node, Load& load, const std::vector<Account>& accounts,
                    const std::vector<Account>& away) {
   const auto attached = [](const LiveDesktop& d) { return d.agent && d.session == "connected"; };
-  std::vector<double> came_back;
+  std::set<std::int64_t> gone;
+  for (const Account& account : away) gone.insert(account.id);
+  std::vector<double> came_back, stayed_ms, returned_ms;
+  std::vector<std::string> silent;
+  const auto ask = [&](const Account& account, std::vector<double>& ms) {
+    if (const auto answer = answer_of(load, account, std::chrono::seconds(10)))
+      ms.push_back(*answer);
+    else
+      silent.push_back(answer.error().message());
+  };
+  for (const Account& account : accounts)
+    if (!gone.contains(account.id)) ask(account, stayed_ms);
   for (const Account& account : away) {
     const auto begin = Clock::now();
     PANAL_TRY(load.connect(account));
     PANAL_TRY(
         node.wait_for({account}, "it to be attached again", attached, std::chrono::seconds(60)));
     came_back.push_back(seconds_since(begin));
+    ask(account, returned_ms);
+    // Their screens' memory is the load generator's, and there is not enough for all at once.
+    load.disconnect({account});
   }
-  PANAL_TRY(node.wait_for(accounts, "all desktops to be attached still", attached,
-                          std::chrono::seconds(5)));
-  if (load.running() != accounts.size())
+  std::vector<Account> there;
+  std::copy_if(accounts.begin(), accounts.end(), std::back_inserter(there),
+               [&](const Account& account) { return !gone.contains(account.id); });
+  PANAL_TRY(
+      node.wait_for(there, "all desktops to be attached still", attached, std::chrono::seconds(5)));
+  if (load.running() != there.size())
     return fail(ECHILD,
-                fmt::format("only {} of {} clients still run", load.running(), accounts.size()));
-  json out = {{"attached", accounts.size()}, {"came_back", came_back.size()}};
+                fmt::format("only {} of {} clients still run", load.running(), there.size()));
+  if (!silent.empty())
+    return fail(ETIMEDOUT, fmt::format("{} of {} desktops do not answer a key; the first: {}",
+                                       silent.size(), accounts.size(), silent.front()));
+  json out = {{"attached", there.size()},
+              {"came_back", came_back.size()},
+              {"stayed_answer_ms", spread_ms(stayed_ms)},
+              {"returned_answer_ms", spread_ms(returned_ms)}};
   if (!came_back.empty()) {
     out["came_back_p50_seconds"] = median(came_back);
     out["came_back_max_seconds"] = percentile(came_back, 100);
@@ -244,7 +287,6 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
   const auto active = typed_into(accounts, accounts.size(), options);
   std::set<std::int64_t> watched;
   for (const Account& account : active) watched.insert(account.id);
-  std::unique_ptr<Typist> typist;
   for (std::size_t step = 1; step <= steps; ++step) {
     const std::size_t goal = options.count * step / steps;
     Lot lot(node, *load,
@@ -261,14 +303,11 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
     times["settled_seconds"] = seconds_since(begin);
     if (options.disconnected_percent > 0)
       load->disconnect(leavers(accounts, first, up, options.disconnected_percent));
-    if (!typist && load->watched_screen() != nullptr) {
-      PANAL_ASSIGN(typist, Typist::open(*load->watched_screen()));
-    }
     std::optional<Typing> typing;
-    if (typist) {
+    if (const auto busy = typed_into(accounts, up, options); !busy.empty()) {
+      PANAL_ASSIGN(Typist * typist, load->typist_of(busy.front()));
       std::vector<std::string> names;
-      for (const Account& account : typed_into(accounts, up, options))
-        names.push_back(account.desktop);
+      for (const Account& account : busy) names.push_back(account.desktop);
       typing.emplace(*typist, std::move(names));
     }
     std::this_thread::sleep_for(std::chrono::seconds(options.rest_seconds));

@@ -48,7 +48,7 @@ Result<std::unique_ptr<Display>> Display::start(int number, const std::string& d
   PANAL_ASSIGN(
       out->server_,
       Child::start({"Xvfb", out->name_, "-screen", "0", fmt::format("{}x{}x24", kWidth, kHeight),
-                    "-nolisten", "tcp", "-noreset", "-maxclients", "2048", "-fbdir", buffer,
+                    "-nolisten", "tcp", "-noreset", "-bs", "-maxclients", "2048", "-fbdir", buffer,
                     "-auth", out->authority_},
                    {.output_file = directory + "/display.log", .place = place}));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);

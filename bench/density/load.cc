@@ -22,7 +22,7 @@ Result<std::unique_ptr<Load>> Load::make(const BenchNode& node) {
 
 Load::~Load() {
   disconnect_all();
-  displays_.clear();
+  screens_.clear();
   watched_.reset();
   (void)group_->destroy(std::chrono::seconds(10));
 }
@@ -32,16 +32,40 @@ Result<std::unique_ptr<Display>> Load::new_display() {
                         [this](pid_t pid) { return group_->add(pid); });
 }
 
+Result<std::unique_ptr<Load::Screen>> Load::new_screen() {
+  auto out = std::make_unique<Screen>();
+  PANAL_ASSIGN(out->display, new_display());
+  return out;
+}
+
+Result<Load::Screen*> Load::screen_with_room() {
+  for (const auto& screen : screens_)
+    if (screen->windows < Display::kMostWindows) return screen.get();
+  PANAL_ASSIGN(auto screen, new_screen());
+  screens_.push_back(std::move(screen));
+  return screens_.back().get();
+}
+
+Result<Typist*> Load::typist_of(const Account& account) {
+  const auto found = clients_.find(account.login);
+  if (found == clients_.end()) return fail(ENOENT, "nobody connected " + account.login);
+  Screen& screen = *found->second.screen;
+  if (!screen.typist) {
+    PANAL_ASSIGN(screen.typist, Typist::open(*screen.display));
+  }
+  return screen.typist.get();
+}
+
 Result<void> Load::connect(const Account& account, bool watched) {
   if (watched && !watched_) {
-    PANAL_ASSIGN(watched_, new_display());
+    PANAL_ASSIGN(watched_, new_screen());
   }
-  if (!watched && unwatched_ >= displays_.size() * Display::kMostWindows) {
-    PANAL_ASSIGN(auto display, new_display());
-    displays_.push_back(std::move(display));
+  Screen* screen = watched_.get();
+  if (!watched) {
+    PANAL_ASSIGN(screen, screen_with_room());
   }
   CommandOptions options;
-  options.environment = (watched ? watched_ : displays_.back())->environment();
+  options.environment = screen->display->environment();
   options.output_file = fmt::format("{}/client-{}.log", node_.directory(), account.login);
   options.place = [this](pid_t pid) { return group_->add(pid); };
   PANAL_ASSIGN(auto client,
@@ -51,30 +75,33 @@ Result<void> Load::connect(const Account& account, bool watched) {
                              "--known-servers", node_.known_servers(), "--geometry", "1000x700",
                              "--keyboard", "pc105/us", "--retry", "3", "connect", account.desktop},
                             options));
-  clients_[account.login] = std::move(client);
-  if (!watched) ++unwatched_;
+  ++screen->windows;
+  clients_.insert_or_assign(account.login, Client{std::move(client), screen});
   return {};
 }
 
 std::size_t Load::running() const {
-  return static_cast<std::size_t>(std::count_if(
-      clients_.begin(), clients_.end(), [](const auto& one) { return one.second.running(); }));
+  return static_cast<std::size_t>(
+      std::count_if(clients_.begin(), clients_.end(),
+                    [](const auto& one) { return one.second.process.running(); }));
 }
 
 void Load::disconnect_all() {
-  for (auto& [login, client] : clients_) client.signal(SIGTERM);
-  for (auto& [login, client] : clients_) client.end(std::chrono::seconds(10));
+  for (auto& [login, client] : clients_) client.process.signal(SIGTERM);
+  for (auto& [login, client] : clients_) client.process.end(std::chrono::seconds(10));
+  for (const auto& screen : screens_) screen->windows = 0;
   clients_.clear();
 }
 
 void Load::disconnect(const std::vector<Account>& accounts) {
   for (const Account& account : accounts)
     if (const auto found = clients_.find(account.login); found != clients_.end())
-      found->second.signal(SIGTERM);
+      found->second.process.signal(SIGTERM);
   for (const Account& account : accounts) {
     const auto found = clients_.find(account.login);
     if (found == clients_.end()) continue;
-    found->second.end(std::chrono::seconds(10));
+    found->second.process.end(std::chrono::seconds(10));
+    --found->second.screen->windows;
     clients_.erase(found);
   }
 }

@@ -7,6 +7,7 @@
 
 #include "bench/density/bench_node.h"
 #include "bench/density/display.h"
+#include "bench/density/typist.h"
 #include "engine/kernel/cgroup.h"
 
 namespace panal::bench {
@@ -22,8 +23,9 @@ class Load {
   /// Starts the user's panal-client, on a screen that has room; `watched`: on the one screen of
   /// those whose picture is looked at.
   [[nodiscard]] Result<void> connect(const Account& account, bool watched = false);
-  /// The screen of the watched; null until there is one.
-  [[nodiscard]] const Display* watched_screen() const { return watched_.get(); }
+  /// Who types into this user's desktop: opened at the first call for a screen. Errors: ENOENT of
+  /// a user whose client was never started; those of Typist::open.
+  [[nodiscard]] Result<Typist*> typist_of(const Account& account);
   /// How many clients still run.
   [[nodiscard]] std::size_t running() const;
   void disconnect_all();
@@ -37,14 +39,25 @@ class Load {
  private:
   explicit Load(const BenchNode& node) : node_(node) {}
 
+  struct Screen {
+    std::unique_ptr<Display> display;
+    std::unique_ptr<Typist> typist;  ///< goes first
+    std::size_t windows = 0;         ///< of clients that have not been ended
+  };
+  struct Client {
+    Child process;
+    Screen* screen;
+  };
+  [[nodiscard]] Result<std::unique_ptr<Screen>> new_screen();
+  [[nodiscard]] Result<Screen*> screen_with_room();
+
   const BenchNode& node_;
   std::unique_ptr<kernel::CgroupRoot> root_;
   std::unique_ptr<kernel::Cgroup> group_;
-  std::vector<std::unique_ptr<Display>> displays_;
-  std::unique_ptr<Display> watched_;
-  std::map<std::string, Child> clients_;  ///< by login
+  std::vector<std::unique_ptr<Screen>> screens_;
+  std::unique_ptr<Screen> watched_;
+  std::map<std::string, Client> clients_;  ///< by login
   int next_display_ = 90;
-  std::size_t unwatched_ = 0;  ///< windows opened so far on `displays_`
 };
 
 }  // namespace panal::bench

@@ -79,20 +79,24 @@ struct Typist::Impl {
     return std::nullopt;
   }
 
-  Result<Place> place_of(const std::string& desktop) {
-    auto known = windows.find(desktop);
-    if (known == windows.end()) {
-      const auto window = find(root, desktop, 0);
-      if (!window) return fail(ENOENT, "no window of " + desktop);
-      known = windows.emplace(desktop, *window).first;
-    }
+  std::optional<Place> place_of_window(xcb_window_t window) const {
     const Reply<xcb_translate_coordinates_reply_t> at(xcb_translate_coordinates_reply(
-        connection, xcb_translate_coordinates(connection, known->second, root, 0, 0), nullptr));
-    if (!at) {
+        connection, xcb_translate_coordinates(connection, window, root, 0, 0), nullptr));
+    if (!at) return std::nullopt;
+    return Place{window, at->dst_x, at->dst_y};
+  }
+
+  /// A desktop that was left and came back has a new window.
+  Result<Place> place_of(const std::string& desktop) {
+    if (const auto known = windows.find(desktop); known != windows.end()) {
+      if (const auto place = place_of_window(known->second)) return *place;
       windows.erase(known);
-      return fail(ENOENT, "the window of " + desktop + " is gone");
     }
-    return Place{known->second, at->dst_x, at->dst_y};
+    const auto window = find(root, desktop, 0);
+    const auto place = window ? place_of_window(*window) : std::nullopt;
+    if (!place) return fail(ENOENT, "no window of " + desktop);
+    windows.emplace(desktop, *window);
+    return *place;
   }
 
   void raise(xcb_window_t window) const {
