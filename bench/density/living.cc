@@ -6,7 +6,9 @@ namespace {
 constexpr const char* kPrograms = R"(#!/bin/sh
 [ ! -x /etc/X11/icewm/startup ] || [ "$1" = xfce ] || /etc/X11/icewm/startup
 cd ~
-xterm -geometry 80x24+20+20 -e sh -c 'cat ~/document.txt; exec cat' &
+# In front of the others, which map whenever they are ready: the typist clicks into it.
+xterm -geometry 80x24+20+20 -xrm '*allowWindowOps: true' -e sh -c 'cat ~/document.txt
+  (for s in 3 5 10 20; do sleep $s; printf "\033[5t"; done) & exec cat' &
 if [ -x /usr/bin/thunar ] && [ "$1" = xfce ]; then thunar ~ & else pcmanfm ~ & fi
 exec mousepad ~/document.txt
 )";

@@ -67,8 +67,9 @@ Result<Measured> measure_dense(const std::string& image, std::size_t count) {
   options.count = count;
   options.hold_seconds = 15;
   options.profile = "dense";
-  // The governor waits for the starts' end, then makes its passes.
-  options.rest_seconds = 75;
+  // The governor waits for the starts' end, then makes its passes; idle ones are taken from four
+  // minutes after their last key.
+  options.rest_seconds = 330;
   PANAL_ASSIGN(const auto result, run_density(options));
   json details = summary(result);
   details["ksm"] = result["optimiser"]["ksm"];
