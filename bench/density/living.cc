@@ -10,6 +10,7 @@ cd ~
 xterm -geometry 80x24+20+20 -xrm '*allowWindowOps: true' -e sh -c 'cat ~/document.txt
   (for s in 3 5 10 20; do sleep $s; printf "\033[5t"; done) & exec cat' &
 if [ -x /usr/bin/thunar ] && [ "$1" = xfce ]; then thunar ~ & else pcmanfm ~ & fi
+[ -x /usr/bin/mousepad ] || exec l3afpad ~/document.txt
 exec mousepad ~/document.txt
 )";
 
