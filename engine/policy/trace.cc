@@ -164,6 +164,25 @@ Result<Trace> parse_trace(std::string_view text) {
   return trace;
 }
 
+std::string print_trace(const Trace& trace, std::string_view comment) {
+  std::string text(kFirstLine);
+  text += '\n';
+  while (!comment.empty()) {
+    const std::size_t end = std::min(comment.find('\n'), comment.size());
+    text += "# " + std::string(comment.substr(0, end)) + "\n";
+    comment.remove_prefix(std::min(end + 1, comment.size()));
+  }
+  for (std::size_t i = 0; i < trace.columns.size(); ++i)
+    text += (i == 0 ? "" : " ") + trace.columns[i];
+  text += '\n';
+  for (const auto& row : trace.rows) {
+    for (std::size_t i = 0; i < row.size(); ++i)
+      text += (i == 0 ? "" : " ") + (row[i] ? std::to_string(*row[i]) : "-");
+    text += '\n';
+  }
+  return text;
+}
+
 std::vector<Snapshot> snapshots_of(const Trace& trace) {
   std::vector<const Setter*> places;
   for (const std::string& column : trace.columns) {
