@@ -38,39 +38,23 @@ class Column {
 
 }  // namespace
 
-const std::vector<std::string>& ksm_trace_columns() {
-  static const std::vector<std::string> columns = {
-      "time_ms",           "memory_total_bytes", "memory_available_bytes",
-      "cpu_cores",         "vm_cow_ksm",         "ksm_pages_shared",
-      "ksm_pages_sharing", "ksm_zero_pages",     "ksm_pages_scanned",
-      "ksm_pages_skipped", "ksm_full_scans",     "ksm_general_profit_bytes",
-      "ksm_ksmd_cpu_ns",   "enlisted_desktops",  "enlisted_starts",
-      "enlisted_bytes",    "decision_phase",     "decision_pages",
-      "decision_sleep_ms"};
+std::vector<std::string> ksm_trace_columns() {
+  auto columns = host_columns();
+  for (const char* name : {"enlisted_desktops", "enlisted_starts", "enlisted_bytes",
+                           "decision_phase", "decision_pages", "decision_sleep_ms"})
+    columns.emplace_back(name);
   return columns;
 }
 
-std::vector<Value> ksm_trace_row(const KsmSample& sample, const KsmDecision& decision) {
-  const KsmCounters& ksm = sample.ksm;
-  return {sample.at_ns / kMillisecond,
-          number(sample.memory_total_bytes),
-          number(sample.memory_available_bytes),
-          number(sample.cores),
-          number(sample.cow_ksm_total),
-          number(ksm.pages_shared),
-          number(ksm.pages_sharing),
-          number(ksm.zero_pages),
-          number(ksm.pages_scanned_total),
-          number(ksm.pages_skipped_total),
-          number(ksm.full_scans_total),
-          ksm.general_profit_bytes,
-          ksm.ksmd_cpu_ns ? number(*ksm.ksmd_cpu_ns) : Value{},
-          number(sample.enlisted_desktops),
-          number(sample.enlisted_starts_total),
-          number(sample.enlisted_bytes),
-          number(static_cast<std::uint64_t>(decision.phase)),
-          number(decision.run ? decision.pages_to_scan : 0),
-          number(decision.sleep_ms)};
+std::vector<Value> ksm_trace_row(const Snapshot& host, const KsmSample& sample,
+                                 const KsmDecision& decision) {
+  auto row = host_row(host);
+  for (const std::uint64_t value :
+       {std::uint64_t{sample.enlisted_desktops}, sample.enlisted_starts_total,
+        sample.enlisted_bytes, static_cast<std::uint64_t>(decision.phase),
+        std::uint64_t{decision.run ? decision.pages_to_scan : 0}, std::uint64_t{decision.sleep_ms}})
+    row.push_back(number(value));
+  return row;
 }
 
 std::vector<KsmSample> ksm_samples_of(const Trace& trace) {

@@ -11,13 +11,14 @@
 /// What the KSM governor saw and decided, as rows of a trace.
 namespace panal::policy {
 
-/// The host's columns that the governor looks at, those of the enlisted (enlisted_desktops,
-/// enlisted_starts, enlisted_bytes), and what it decided then (decision_phase, a number of
-/// KsmPhase; decision_pages; decision_sleep_ms).
-[[nodiscard]] const std::vector<std::string>& ksm_trace_columns();
+/// The host's columns, those of the enlisted (enlisted_desktops, enlisted_starts,
+/// enlisted_bytes), and what the governor decided then (decision_phase, a number of KsmPhase;
+/// decision_pages; decision_sleep_ms).
+[[nodiscard]] std::vector<std::string> ksm_trace_columns();
 
-/// One row of those columns. The moment is cut to a millisecond.
-[[nodiscard]] std::vector<std::optional<std::int64_t>> ksm_trace_row(const KsmSample& sample,
+/// One row of those columns. `host`: what the sample was made of.
+[[nodiscard]] std::vector<std::optional<std::int64_t>> ksm_trace_row(const Snapshot& host,
+                                                                     const KsmSample& sample,
                                                                      const KsmDecision& decision);
 
 /// What the governor saw, row by row. An absent column reads as nothing.

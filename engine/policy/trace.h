@@ -34,6 +34,11 @@ struct Trace {
 /// Text that parse_trace() reads back as the same trace. `comment`: lines to stand above it.
 [[nodiscard]] std::string print_trace(const Trace& trace, std::string_view comment = {});
 
+/// All columns of the host's part, time_ms first, and a row of them. The moment is cut to a
+/// millisecond.
+[[nodiscard]] std::vector<std::string> host_columns();
+[[nodiscard]] std::vector<std::optional<std::int64_t>> host_row(const Snapshot& snapshot);
+
 /// The host's part of each row. Unknown columns are skipped, absent ones leave what they stand for
 /// empty. The names are those of the members ("memory_available_bytes", "vm_cow_ksm").
 [[nodiscard]] std::vector<Snapshot> snapshots_of(const Trace& trace);

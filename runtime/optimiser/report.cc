@@ -34,10 +34,10 @@ json Optimiser::report() const {
     ksm["cow_total"] = host_.vm.cow_ksm;
     if (host_.ksm->ksmd_cpu_ns) ksm["ksmd_cpu_ns"] = *host_.ksm->ksmd_cpu_ns;
   }
-  if (settings_.governs_ksm() && ksm_sample_.at_ns > 0) {
+  if (settings_.governs_ksm() && host_.at_ns > 0 && ksm_sample_.at_ns == host_.at_ns) {
     // A row of a trace: `panal-bench ksm --trace` writes them down.
     json row = json::array();
-    for (const auto& value : policy::ksm_trace_row(ksm_sample_, ksm_decision_))
+    for (const auto& value : policy::ksm_trace_row(host_, ksm_sample_, ksm_decision_))
       row.push_back(value ? json(*value) : json(nullptr));
     ksm["trace_row"] = std::move(row);
   }

@@ -7,40 +7,48 @@
 namespace panal::policy {
 namespace {
 
-KsmSample example() {
-  KsmSample sample;
-  sample.at_ns = 5 * kSecond + 999'999;
-  sample.ksm.pages_shared = 10;
-  sample.ksm.pages_sharing = 200;
-  sample.ksm.zero_pages = 30;
-  sample.ksm.pages_scanned_total = 40'000;
-  sample.ksm.pages_skipped_total = 50;
-  sample.ksm.full_scans_total = 6;
-  sample.ksm.general_profit_bytes = -4096;
-  sample.ksm.ksmd_cpu_ns = 123'456'789;
-  sample.cow_ksm_total = 70;
-  sample.memory_total_bytes = 24 * 1024 * kMib;
-  sample.memory_available_bytes = 12 * 1024 * kMib;
-  sample.cores = 2;
+Snapshot example_host() {
+  Snapshot host;
+  host.at_ns = 5 * kSecond + 999'999;
+  host.ksm.emplace();
+  host.ksm->pages_shared = 10;
+  host.ksm->pages_sharing = 200;
+  host.ksm->pages_unshared = 300;
+  host.ksm->pages_volatile = 7;
+  host.ksm->zero_pages = 30;
+  host.ksm->pages_scanned_total = 40'000;
+  host.ksm->pages_skipped_total = 50;
+  host.ksm->full_scans_total = 6;
+  host.ksm->general_profit_bytes = -4096;
+  host.ksm->ksmd_cpu_ns = 123'456'789;
+  host.vm.cow_ksm = 70;
+  host.memory.total = 24 * 1024 * kMib;
+  host.memory.available = 12 * 1024 * kMib;
+  host.cpu.cores = 2;
+  return host;
+}
+
+KsmSample example(const Snapshot& host) {
+  KsmSample sample = ksm_sample_of(host);
   sample.enlisted_desktops = 20;
   sample.enlisted_starts_total = 22;
   sample.enlisted_bytes = 1900 * kMib;
   return sample;
 }
 
-Trace trace_of(const KsmSample& sample, const KsmDecision& decision) {
-  return {ksm_trace_columns(), {ksm_trace_row(sample, decision)}};
+Trace trace_of(const Snapshot& host, const KsmDecision& decision) {
+  return {ksm_trace_columns(), {ksm_trace_row(host, example(host), decision)}};
 }
 
 TEST(KsmTrace, HoldsAllThatTheGovernorSees) {
   const KsmDecision decision{true, 2000, 15, KsmPhase::kBurst};
-  const auto text = print_trace(trace_of(example(), decision));
-  const auto trace = parse_trace(text);
+  const Snapshot host = example_host();
+  const auto trace = parse_trace(print_trace(trace_of(host, decision)));
   ASSERT_TRUE(trace) << trace.error().message();
   const auto samples = ksm_samples_of(*trace);
   ASSERT_EQ(samples.size(), 1U);
   const KsmSample& back = samples[0];
-  const KsmSample sample = example();
+  const KsmSample sample = example(host);
   EXPECT_EQ(back.at_ns, 5 * kSecond) << "cut to a millisecond";
   EXPECT_EQ(back.ksm, sample.ksm);
   EXPECT_EQ(back.cow_ksm_total, sample.cow_ksm_total);
@@ -54,12 +62,12 @@ TEST(KsmTrace, HoldsAllThatTheGovernorSees) {
 }
 
 TEST(KsmTrace, KeepsThatKsmdWasNotSeen) {
-  KsmSample sample = example();
-  sample.ksm.ksmd_cpu_ns.reset();
-  const auto samples = ksm_samples_of(trace_of(sample, {}));
+  Snapshot host = example_host();
+  host.ksm->ksmd_cpu_ns.reset();
+  const auto samples = ksm_samples_of(trace_of(host, {}));
   ASSERT_EQ(samples.size(), 1U);
   EXPECT_FALSE(samples[0].ksm.ksmd_cpu_ns);
-  EXPECT_FALSE(ksm_decisions_of(trace_of(sample, {}))[0].run);
+  EXPECT_FALSE(ksm_decisions_of(trace_of(host, {}))[0].run);
 }
 
 TEST(KsmTrace, ReadsAForeignTraceAsFarAsItGoes) {

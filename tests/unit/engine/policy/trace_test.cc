@@ -36,6 +36,23 @@ TEST(Trace, IsPrintedAsItIsRead) {
   EXPECT_EQ(print_trace(trace), print_trace(*again, ""));
 }
 
+TEST(Trace, AHostBecomesARowAndTheHostAgain) {
+  Snapshot host;
+  host.at_ns = 7 * kSecond;
+  host.memory.available = 100;
+  host.memory.swap_free = 7;
+  host.vm.refault_anon = 3;
+  host.cpu.cores = 2;
+  host.pressure.memory.emplace().some.total_us = 11;
+  host.pressure.io.emplace().full.emplace().total_us = 12;
+  host.zram.used = 5;
+  const auto row = host_row(host);
+  ASSERT_EQ(row.size(), host_columns().size());
+  const auto snapshots = snapshots_of({host_columns(), {row}});
+  ASSERT_EQ(snapshots.size(), 1U);
+  EXPECT_EQ(snapshots[0], host) << "what was absent stays so";
+}
+
 TEST(Trace, RefusesMalformedText) {
   for (const char* text :
        {"", "\n", "panal-trace 2\ntime_ms\n", "panal-trace 1\n", "panal-trace 1\na time_ms\n",
