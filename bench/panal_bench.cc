@@ -12,6 +12,7 @@
 
 #include "bench/density/density.h"
 #include "bench/density/freshness.h"
+#include "bench/density/ksm_compare.h"
 #include "bench/density/measure.h"
 #include "bench/density/report.h"
 #include "bench/density/stored.h"
@@ -109,6 +110,16 @@ int stored_figure(const Figure& figure) {
   return print_verdict(figure, stored->value);
 }
 
+int compare_ksm(const KsmOptions& options, const std::string& json_file) {
+  const auto result = run_ksm(options);
+  if (!result) return not_measured(result.error());
+  for (const auto& [key, value] : result->items())
+    if (!value.is_structured()) std::cout << key << ": " << value.dump() << '\n';
+  if (json_file.empty()) return kPass;
+  const auto written = write_file(json_file, result->dump(2) + "\n");
+  return written ? kPass : not_measured(written.error());
+}
+
 int measure_figure(const Figure& figure, bool store, const std::string& command,
                    const std::string& memory) {
   auto provenance = provenance_now(source(), figure.code, command);
@@ -122,6 +133,13 @@ int measure_figure(const Figure& figure, bool store, const std::string& command,
   if (store) {
     if (const auto saved = save_stored(source(), figure, stored); !saved)
       return not_measured(saved.error());
+    for (const auto& [name, value] : measured->also) {
+      const Figure* other = find_figure(name);
+      if (other == nullptr) continue;
+      const Stored beside{name, value, stored.provenance, stored.details};
+      if (const auto saved = save_stored(source(), *other, beside); !saved)
+        return not_measured(saved.error());
+    }
   }
   return print_verdict(figure, measured->value);
 }
@@ -159,6 +177,29 @@ int main(int argc, char** argv) {
   density_command->add_flag("--keep", density.keep, "leave it up until SIGINT");
   density_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
   density_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
+
+  KsmOptions ksm;
+  std::string ksm_json;
+  auto* ksm_command =
+      app.add_subcommand("ksm", "laws for ksmd's pace against each other (figures ksm.*)");
+  ksm_command->add_option("--image", ksm.image, "icewm or xfce (default)");
+  ksm_command->add_option("--count", ksm.count, "desktops (default 40)")
+      ->check(CLI::Range(1, 2000));
+  ksm_command
+      ->add_option("--window", ksm.window_seconds, "seconds after the last start (default 900)")
+      ->check(CLI::Range(15, 36'000));
+  ksm_command
+      ->add_option("--churn", ksm.churn_percent,
+                   "percent stopped and started again at 8/15 of the window (default 10)")
+      ->check(CLI::Range(0, 100));
+  ksm_command->add_option("--attached", ksm.attached_seconds,
+                          "seconds until the clients leave (default 30)");
+  ksm_command->add_option("--arms", ksm.arms, "of governor, fixed, advisor, ksmtuned (default all)")
+      ->delimiter(',');
+  ksm_command->add_option("--trace", ksm.trace_file,
+                          "where what the governor saw is recorded (not below /tmp)");
+  ksm_command->add_option("--json", ksm_json, "where the result goes (not below /tmp)");
+  ksm_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
 
   std::string name;
   bool list = false, stored = false, store = false, as_json = false;
@@ -203,6 +244,11 @@ int main(int argc, char** argv) {
     }
     if (figure->in_lab) enter_lab(argv, memory, figure->machine_settings);
     return measure_figure(*figure, store, words_of(argc, argv), memory);
+  }
+
+  if (ksm_command->parsed()) {
+    enter_lab(argv, memory, true);
+    return compare_ksm(ksm, ksm_json);
   }
 
   if (!json_file.empty() && std::filesystem::absolute(json_file).string().starts_with("/tmp/") &&

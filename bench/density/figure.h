@@ -7,7 +7,7 @@
 
 namespace panal::bench {
 
-/// One number of design section 7: what it is, and what it must not exceed.
+/// One number of design section 7: what it is, and what it must not exceed or fall below.
 struct Figure {
   std::string name;
   std::string unit;
@@ -16,6 +16,9 @@ struct Figure {
   std::vector<std::string> code;  ///< what of the source tree it measures
   bool in_lab = true;             ///< false: it makes labs of its own
   bool machine_settings = false;  ///< its lab may change KSM, zram and sysctls
+  std::optional<double> at_least = std::nullopt;
+
+  [[nodiscard]] bool has_target() const { return at_most || at_least; }
 };
 
 /// All figures this program can measure, in the order of the design.
@@ -27,7 +30,7 @@ struct Figure {
 [[nodiscard]] bool passes(const Figure& figure, double value);
 /// A number as figures print it: at most four significant digits after the leading ones.
 [[nodiscard]] std::string number_text(double value);
-/// "<=150", or "report".
+/// "<=150", ">=0.9", or "report".
 [[nodiscard]] std::string target_text(const Figure& figure);
 /// "NAME VALUE UNIT TARGET pass|fail".
 [[nodiscard]] std::string verdict_line(const Figure& figure, double value);

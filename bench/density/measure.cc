@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/density/density.h"
+#include "bench/density/ksm_compare.h"
 
 namespace panal::bench {
 
@@ -25,6 +26,7 @@ Result<Measured> measure(const std::string& figure) {
   if (figure == "density.xfce.mix.marginal_mib") return measure_mix("xfce", 100);
   if (figure == "attach.icewm_50_seconds") return measure_attach("icewm", 50);
   if (figure == "attach.xfce_20_seconds") return measure_attach("xfce", 20);
+  if (figure.starts_with("ksm.")) return measure_ksm(figure);
   return fail(EINVAL, "nobody knows how to measure " + figure);
 }
 

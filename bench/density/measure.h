@@ -2,6 +2,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/base/result.h"
 
@@ -11,6 +13,8 @@ namespace panal::bench {
 struct Measured {
   double value = 0;
   std::string details = "{}";
+  /// Other figures that the same run measured, with the same details.
+  std::vector<std::pair<std::string, double>> also = {};
 };
 
 /// Measures one figure now; inside a lab. Errors: why it could not be measured.

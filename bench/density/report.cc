@@ -23,7 +23,7 @@ std::string report(const std::function<std::optional<Stored>(const std::string& 
     }
     const auto& p = stored->provenance;
     const bool quiet = p.load_before <= kQuietLoad;
-    const char* verdict = !figure.at_most                 ? ""
+    const char* verdict = !figure.has_target()            ? ""
                           : passes(figure, stored->value) ? "pass"
                                                           : "**fail**";
     out += fmt::format("| {} | {} {}{} | {} | {} | {} |\n", figure.name, number_text(stored->value),

@@ -68,13 +68,29 @@ Result<std::vector<std::optional<std::int64_t>>> parse_row(std::string_view text
   return row;
 }
 
-using Setter = std::function<void(Snapshot&, std::int64_t)>;
+using Value = std::optional<std::int64_t>;
 
+/// A column of the host's and where it stands in a snapshot.
+struct Place {
+  std::string_view name;
+  std::function<void(Snapshot&, std::int64_t)> set;
+  std::function<Value(const Snapshot&)> get;
+};
+
+/// Of what may be absent `part` makes it present; so a snapshot in which it made something had
+/// none.
 template <typename Part>
-Setter counter(Part part) {
-  return [part](Snapshot& snapshot, std::int64_t value) {
-    part(snapshot) = static_cast<std::uint64_t>(std::max<std::int64_t>(0, value));
-  };
+Place counter(std::string_view name, Part part) {
+  return {name,
+          [part](Snapshot& snapshot, std::int64_t value) {
+            part(snapshot) = static_cast<std::uint64_t>(std::max<std::int64_t>(0, value));
+          },
+          [part](const Snapshot& snapshot) -> Value {
+            Snapshot probe = snapshot;
+            const std::uint64_t value = part(probe);
+            if (!(probe == snapshot)) return std::nullopt;
+            return static_cast<std::int64_t>(std::min<std::uint64_t>(value, INT64_MAX));
+          }};
 }
 
 template <typename Value>
@@ -82,11 +98,10 @@ Value& made(std::optional<Value>& place) {
   return place ? *place : place.emplace();
 }
 
-#define PANAL_COLUMN(name, place) \
-  {name, counter([](Snapshot& s) -> std::uint64_t& { return place; })}
+#define PANAL_COLUMN(name, place) counter(name, [](Snapshot& s) -> std::uint64_t& { return place; })
 
-const std::vector<std::pair<std::string_view, Setter>>& setters() {
-  static const std::vector<std::pair<std::string_view, Setter>> known = {
+const std::vector<Place>& places() {
+  static const std::vector<Place> known = {
       PANAL_COLUMN("memory_total_bytes", s.memory.total),
       PANAL_COLUMN("memory_free_bytes", s.memory.free),
       PANAL_COLUMN("memory_available_bytes", s.memory.available),
@@ -118,13 +133,15 @@ const std::vector<std::pair<std::string_view, Setter>>& setters() {
       PANAL_COLUMN("ksm_zero_pages", made(s.ksm).zero_pages),
       PANAL_COLUMN("ksm_ksmd_cpu_ns", made(made(s.ksm).ksmd_cpu_ns)),
       {"ksm_general_profit_bytes",
-       [](Snapshot& s, std::int64_t value) { made(s.ksm).general_profit_bytes = value; }},
+       [](Snapshot& s, std::int64_t value) { made(s.ksm).general_profit_bytes = value; },
+       [](const Snapshot& s) { return s.ksm ? Value(s.ksm->general_profit_bytes) : Value(); }},
       PANAL_COLUMN("zram_original_bytes", s.zram.original),
       PANAL_COLUMN("zram_used_bytes", s.zram.used),
       {"cpu_cores",
        [](Snapshot& s, std::int64_t value) {
          s.cpu.cores = static_cast<std::uint32_t>(std::clamp<std::int64_t>(value, 0, 1 << 20));
-       }},
+       },
+       [](const Snapshot& s) { return Value(s.cpu.cores); }},
   };
   return known;
 }
@@ -164,12 +181,45 @@ Result<Trace> parse_trace(std::string_view text) {
   return trace;
 }
 
+std::string print_trace(const Trace& trace, std::string_view comment) {
+  std::string text(kFirstLine);
+  text += '\n';
+  while (!comment.empty()) {
+    const std::size_t end = std::min(comment.find('\n'), comment.size());
+    text += "# " + std::string(comment.substr(0, end)) + "\n";
+    comment.remove_prefix(std::min(end + 1, comment.size()));
+  }
+  for (std::size_t i = 0; i < trace.columns.size(); ++i)
+    text += (i == 0 ? "" : " ") + trace.columns[i];
+  text += '\n';
+  for (const auto& row : trace.rows) {
+    for (std::size_t i = 0; i < row.size(); ++i)
+      text += (i == 0 ? "" : " ") + (row[i] ? std::to_string(*row[i]) : "-");
+    text += '\n';
+  }
+  return text;
+}
+
+std::vector<std::string> host_columns() {
+  std::vector<std::string> columns = {"time_ms"};
+  for (const Place& place : places()) columns.emplace_back(place.name);
+  return columns;
+}
+
+std::vector<Value> host_row(const Snapshot& snapshot) {
+  Snapshot host = snapshot;
+  host.groups.clear();
+  std::vector<Value> row = {host.at_ns / kMillisecond};
+  for (const Place& place : places()) row.push_back(place.get(host));
+  return row;
+}
+
 std::vector<Snapshot> snapshots_of(const Trace& trace) {
-  std::vector<const Setter*> places;
+  std::vector<const Place*> of_columns;
   for (const std::string& column : trace.columns) {
-    const auto found = std::find_if(setters().begin(), setters().end(),
-                                    [&](const auto& entry) { return entry.first == column; });
-    places.push_back(found == setters().end() ? nullptr : &found->second);
+    const auto found = std::find_if(places().begin(), places().end(),
+                                    [&](const Place& place) { return place.name == column; });
+    of_columns.push_back(found == places().end() ? nullptr : &*found);
   }
   std::vector<Snapshot> snapshots;
   snapshots.reserve(trace.rows.size());
@@ -177,7 +227,7 @@ std::vector<Snapshot> snapshots_of(const Trace& trace) {
     Snapshot& snapshot = snapshots.emplace_back();
     snapshot.at_ns = row.front().value_or(0) * kMillisecond;
     for (std::size_t i = 1; i < row.size(); ++i)
-      if (places[i] != nullptr && row[i]) (*places[i])(snapshot, *row[i]);
+      if (of_columns[i] != nullptr && row[i]) of_columns[i]->set(snapshot, *row[i]);
   }
   return snapshots;
 }

@@ -46,6 +46,10 @@ struct Ksm {
   std::optional<std::uint32_t> pages_to_scan;  ///< where the governor begins
   std::optional<std::uint32_t> sleep_ms;       ///< where the governor begins
   Enlist enlist = Enlist::kOff;
+  /// Whether panald sets the pace. false: the enlisted are merged at the pace of the settings
+  /// above, or of whoever else sets it (the kernel's advisor, ksmtuned), and panald writes none of
+  /// them.
+  bool governor = true;
   std::uint32_t max_cpu_percent = 25;  ///< of one core, what the governor may let ksmd use
   bool optional = false;               ///< a kernel without KSM is good enough
 

@@ -60,6 +60,7 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.number("pages_to_scan", p.ksm.pages_to_scan, 1U, 10'000'000U);
   v.number("sleep_ms", p.ksm.sleep_ms, 0U, 3'600'000U);
   v.word("enlist", p.ksm.enlist, kEnlistWords);
+  v.flag("governor", p.ksm.governor);
   v.number("max_cpu_percent", p.ksm.max_cpu_percent, 1U, 100U);
   v.flag("optional", p.ksm.optional);
   v.section("desktop");

@@ -141,7 +141,7 @@ struct Node::Impl {
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
   PANAL_ASSIGN(optimiser::Settings settings, optimiser_settings(config, host->tree()));
-  if (settings.governs_ksm() && !kernel_can_enlist()) {
+  if (settings.enlists() && !kernel_can_enlist()) {
     log->warning("no_merging", {{"why", "this kernel cannot enlist desktops in KSM"}});
     settings.enlist = optimiser::Enlist::kNobody;
   }

@@ -5,6 +5,7 @@
 
 #include "engine/kernel/host_snapshot.h"
 #include "engine/policy/units.h"
+#include "runtime/optimiser/ksmd.h"
 #include "runtime/optimiser/memory_fetcher.h"
 
 namespace panal::optimiser {
@@ -50,9 +51,8 @@ Optimiser::Optimiser(Parts parts, Settings settings)
       ksm_keeper_(parts_.tree, parts_.saved_ksm_file),
       governor_(settings_.ksm),
       shaver_(settings_.shaver),
-      taker_(choose_taker(parts_.tree, parts_.cgroups, parts_.cgroup_parent)) {
-  if (auto ksmd = kernel::Ksmd::find(parts_.tree)) ksmd_.emplace(std::move(*ksmd));
-}
+      taker_(choose_taker(parts_.tree, parts_.cgroups, parts_.cgroup_parent)),
+      ksmd_(find_ksmd(parts_.tree)) {}
 
 Result<std::unique_ptr<Optimiser>> Optimiser::open(Parts parts, Settings settings) {
   std::unique_ptr<Optimiser> one(new Optimiser(std::move(parts), std::move(settings)));
@@ -340,6 +340,7 @@ void Optimiser::govern_ksm(const Snapshot& host) {
   if (auto applied = ksm_keeper_.apply(decision, settings_.use_zero_pages); !applied)
     complain("write_ksm", applied.error());
   const std::lock_guard lock(mutex_);
+  ksm_sample_ = sample;
   ksm_decision_ = decision;
 }
 

@@ -125,6 +125,7 @@ class Optimiser {
   std::deque<DeskPtr> rests_;  ///< awake, but for what nobody waits for
   std::atomic<bool> somebody_waits_{false};
   Snapshot host_;
+  policy::KsmSample ksm_sample_;  ///< what the governor saw last, and decided
   KsmDecision ksm_decision_;
   std::uint64_t enlisted_starts_ = 0;
   struct Place {

@@ -31,6 +31,7 @@ Settings settings_of(const profile::Profile& profile, const NodeFacts& node) {
   Settings settings;
   settings.enlist = enlist_of(profile.ksm.enlist);
   settings.fixed_addresses = !profile.address_randomisation;
+  settings.governor = profile.ksm.governor;
   settings.ksm.cap_cores = profile.ksm.max_cpu_percent / 100.0;
   settings.use_zero_pages = profile.ksm.use_zero_pages.value_or(false);
 

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "engine/policy/ksm_trace.h"
 #include "runtime/optimiser/optimiser.h"
 
 namespace panal::optimiser {
@@ -32,6 +33,13 @@ json Optimiser::report() const {
     ksm["full_scans"] = host_.ksm->full_scans_total;
     ksm["cow_total"] = host_.vm.cow_ksm;
     if (host_.ksm->ksmd_cpu_ns) ksm["ksmd_cpu_ns"] = *host_.ksm->ksmd_cpu_ns;
+  }
+  if (settings_.governs_ksm() && host_.at_ns > 0 && ksm_sample_.at_ns == host_.at_ns) {
+    // A row of a trace: `panal-bench ksm --trace` writes them down.
+    json row = json::array();
+    for (const auto& value : policy::ksm_trace_row(host_, ksm_sample_, ksm_decision_))
+      row.push_back(value ? json(*value) : json(nullptr));
+    ksm["trace_row"] = std::move(row);
   }
   json desktops = json::object();
   std::map<std::string, std::size_t> classes;

@@ -20,6 +20,7 @@ enum class Enlist : std::uint8_t { kNobody, kConsenting, kAll };
 struct Settings {
   Enlist enlist = Enlist::kNobody;
   bool fixed_addresses = false;  ///< ADDR_NO_RANDOMIZE for the enlisted
+  bool governor = true;          ///< sets ksmd's pace; false: that is somebody else's
   policy::KsmGovernorConfig ksm;
   bool use_zero_pages = true;
 
@@ -33,7 +34,8 @@ struct Settings {
   /// Absent ones are left as the desktop was started with.
   std::map<SessionClass, Limits> limits;
 
-  [[nodiscard]] bool governs_ksm() const { return enlist != Enlist::kNobody; }
+  [[nodiscard]] bool enlists() const { return enlist != Enlist::kNobody; }
+  [[nodiscard]] bool governs_ksm() const { return enlists() && governor; }
 };
 
 }  // namespace panal::optimiser

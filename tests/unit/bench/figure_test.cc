@@ -29,6 +29,9 @@ TEST(Figures, SayTheirVerdict) {
   const Figure limited{"a.ms", "ms", 150, "", {"x"}};
   EXPECT_EQ(verdict_line(limited, 150), "a.ms 150 ms <=150 pass");
   EXPECT_EQ(verdict_line(limited, 151.4), "a.ms 151 ms <=150 fail");
+  const Figure enough{"c.ratio", "ratio", std::nullopt, "", {"x"}, true, false, 0.9};
+  EXPECT_EQ(verdict_line(enough, 0.9), "c.ratio 0.9 ratio >=0.9 pass");
+  EXPECT_EQ(verdict_line(enough, 0.89), "c.ratio 0.89 ratio >=0.9 fail");
   const Figure report{"b.mib", "MiB", std::nullopt, "", {"x"}};
   EXPECT_EQ(verdict_line(report, 14.26), "b.mib 14.3 MiB report pass");
   EXPECT_EQ(verdict_line(report, 0.012345), "b.mib 0.0123 MiB report pass");

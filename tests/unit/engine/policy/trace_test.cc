@@ -23,6 +23,36 @@ TEST(Trace, ReadsWhatIsKnown) {
   EXPECT_FALSE(snapshots[1].pressure.memory);
 }
 
+TEST(Trace, IsPrintedAsItIsRead) {
+  Trace trace;
+  trace.columns = {"time_ms", "a", "b_c"};
+  trace.rows = {{0, -5, std::nullopt}, {1000, std::nullopt, INT64_MAX}};
+  const std::string text = print_trace(trace, "what ran\nand where");
+  EXPECT_TRUE(text.starts_with("panal-trace 1\n# what ran\n# and where\ntime_ms a b_c\n0 -5 -\n"))
+      << text;
+  const auto again = parse_trace(text);
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(*again, trace);
+  EXPECT_EQ(print_trace(trace), print_trace(*again, ""));
+}
+
+TEST(Trace, AHostBecomesARowAndTheHostAgain) {
+  Snapshot host;
+  host.at_ns = 7 * kSecond;
+  host.memory.available = 100;
+  host.memory.swap_free = 7;
+  host.vm.refault_anon = 3;
+  host.cpu.cores = 2;
+  host.pressure.memory.emplace().some.total_us = 11;
+  host.pressure.io.emplace().full.emplace().total_us = 12;
+  host.zram.used = 5;
+  const auto row = host_row(host);
+  ASSERT_EQ(row.size(), host_columns().size());
+  const auto snapshots = snapshots_of({host_columns(), {row}});
+  ASSERT_EQ(snapshots.size(), 1U);
+  EXPECT_EQ(snapshots[0], host) << "what was absent stays so";
+}
+
 TEST(Trace, RefusesMalformedText) {
   for (const char* text :
        {"", "\n", "panal-trace 2\ntime_ms\n", "panal-trace 1\n", "panal-trace 1\na time_ms\n",

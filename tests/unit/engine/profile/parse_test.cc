@@ -66,6 +66,20 @@ TEST(Profiles, BalancedMergesOnlyWithConsentAndRaisesWhatFourHundredDesktopsMeet
   }
 }
 
+TEST(Profiles, TheGovernorSetsThePaceUnlessToldNotTo) {
+  const auto governed = shipped("dense");
+  ASSERT_TRUE(governed);
+  EXPECT_TRUE(governed->ksm.governor);
+  const auto left = parse_profile(
+      "name = \"a\"\n[ksm]\nrun = \"scan\"\nenlist = \"all\"\ngovernor = false\n", "a.toml");
+  ASSERT_TRUE(left) << left.error().message();
+  EXPECT_FALSE(left->ksm.governor);
+  EXPECT_EQ(left->ksm.enlist, Enlist::kAll);
+  const auto again = parse_profile(print_profile(*left), "printed");
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(*again, *left);
+}
+
 TEST(Profiles, DenseMergesAllAndDoesNotRandomise) {
   const auto profile = shipped("dense");
   ASSERT_TRUE(profile);
