@@ -160,6 +160,8 @@ int main(int argc, char** argv) {
   density_command->add_option("--count", density.count, "how many")->check(CLI::Range(1, 2000));
   density_command->add_option("--steps", density.steps, "started in so many lots (default 5)");
   density_command->add_option("--hold", density.hold_seconds, "seconds after each lot");
+  density_command->add_option("--last-hold", density.last_hold_seconds,
+                              "seconds after the last lot (default: like the others)");
   density_command->add_option("--settle", density.settle_seconds, "seconds to settle, at most");
   density_command->add_option("--rest", density.rest_seconds,
                               "seconds after that, before it is held (for the optimiser)");

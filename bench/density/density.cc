@@ -311,7 +311,9 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
       typing.emplace(*typist, std::move(names));
     }
     std::this_thread::sleep_for(std::chrono::seconds(options.rest_seconds));
-    PANAL_ASSIGN(const auto held, hold(sampler, options.hold_seconds));
+    const unsigned last =
+        options.last_hold_seconds > 0 ? options.last_hold_seconds : options.hold_seconds;
+    PANAL_ASSIGN(const auto held, hold(sampler, step == steps ? last : options.hold_seconds));
     json one = describe(held, up);
     if (typing) {
       one["typing"] = typing->end();

@@ -12,9 +12,10 @@ struct DensityOptions {
   std::size_t count = 5;
   /// In how many lots they are started; the slope wants five or more.
   std::size_t steps = 5;
-  unsigned settle_seconds = 60;  ///< at most, before each hold
-  unsigned rest_seconds = 0;     ///< after that, before it is held: for the optimiser's work
-  unsigned hold_seconds = 10;    ///< after each step
+  unsigned settle_seconds = 60;    ///< at most, before each hold
+  unsigned rest_seconds = 0;       ///< after that, before it is held: for the optimiser's work
+  unsigned hold_seconds = 10;      ///< after each step
+  unsigned last_hold_seconds = 0;  ///< after the last one; 0: like the others
   bool prewarm = false;
   std::uint32_t parallel_starts = 0;
   /// A tuning profile, applied to the lab's machine before anything starts; "off": no optimiser.

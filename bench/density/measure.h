@@ -37,6 +37,8 @@ struct Measured {
 [[nodiscard]] Result<Measured> measure_density(const std::string& image, std::size_t count);
 [[nodiscard]] Result<Measured> measure_dense(const std::string& image, std::size_t count);
 [[nodiscard]] Result<Measured> measure_mix(const std::string& image, std::size_t count);
+[[nodiscard]] Result<Measured> measure_mix_count(const std::string& image, std::size_t count,
+                                                 std::size_t steps);
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench
