@@ -70,6 +70,11 @@ std::vector<Figure> make_figures() {
        true, true},
       {"density.xfce.dense.marginal_mib", "MiB", 40, "the same for XFCE", optimised_code(), true,
        true},
+      {"hog.bystander", "kinds", 0,
+       "kinds of hog (forks, memory, dirty pages, inotify, ptys) beside which the p99 of key to "
+       "paint "
+       "is more than max(1.1x, +20 ms) or 100 ms; medians of 5 pairs",
+       optimised_code(), true, true},
       {"attach.xfce_20_seconds", "s", std::nullopt,
        "one command until 20 XFCE desktops run, each with a live client (issue 3)",
        way_to_a_session()},

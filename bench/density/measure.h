@@ -32,6 +32,7 @@ struct Measured {
 [[nodiscard]] Result<Measured> measure_idle_cpu(const std::string& image);
 [[nodiscard]] Result<Measured> measure_density(const std::string& image, std::size_t count);
 [[nodiscard]] Result<Measured> measure_dense(const std::string& image, std::size_t count);
+[[nodiscard]] Result<Measured> measure_hogs();
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench
