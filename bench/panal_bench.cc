@@ -12,6 +12,7 @@
 
 #include "bench/density/density.h"
 #include "bench/density/freshness.h"
+#include "bench/density/hogs.h"
 #include "bench/density/ksm_compare.h"
 #include "bench/density/measure.h"
 #include "bench/density/report.h"
@@ -213,6 +214,16 @@ int main(int argc, char** argv) {
   figure_command->add_flag("--store", store, "keep the result in bench/results");
   figure_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
 
+  HogOptions hogs;
+  auto* hogs_command =
+      app.add_subcommand("hogs", "keys typed beside a desktop that takes all it can");
+  hogs_command->add_option("--kind", hogs.kinds, "forks, memory, dirty, inotify, ptys; default all")
+      ->check(CLI::IsMember(hog_kinds()));
+  hogs_command->add_option("--pairs", hogs.pairs, "with and without, in turns (default 5)")
+      ->check(CLI::Range(1, 100));
+  hogs_command->add_option("--window", hogs.window_seconds, "seconds of typing each (default 20)")
+      ->check(CLI::Range(3, 600));
+
   std::string report_file;
   auto* report_command = app.add_subcommand("report", "writes docs/results.md from stored results");
   report_command->add_option("FILE", report_file, "default docs/results.md; - for stdout");
@@ -232,6 +243,13 @@ int main(int argc, char** argv) {
     if (report_file.empty()) report_file = std::string(source()) + "/docs/results.md";
     const auto written = write_file(report_file, text);
     return written ? 0 : not_measured(written.error());
+  }
+  if (hogs_command->parsed()) {
+    enter_lab(argv, "", true);
+    const auto result = run_hogs(hogs);
+    if (!result) return not_measured(result.error());
+    std::cout << result->dump(2) << '\n';
+    return (*result)["failed"] == 0 ? kPass : kFail;
   }
   if (figure_command->parsed()) {
     if (list) return list_figures(as_json);

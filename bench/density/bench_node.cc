@@ -45,9 +45,14 @@ Result<BenchNode> BenchNode::up(const Options& options) {
   const char* cache = std::getenv("PANAL_TEST_CACHE");
   std::string text = fmt::format(
       "[node]\nname = \"bench\"\n[paths]\nstate = \"{0}/state\"\nrun = \"/run/panal\"\n"
-      "images = \"{1}/images\"\n[cgroup]\nparent = \"{2}/panal\"\n[broker]\n"
+      "images = \"{1}/images\"\n[cgroup]\nparent = \"{2}/panal\"\n{4}[broker]\n"
       "address = \"127.0.0.1\"\nport = 18443\n[desktop]\nprewarm = {3}\n",
-      directory, cache == nullptr ? "/var/cache/panal" : cache, group, options.prewarm);
+      directory, cache == nullptr ? "/var/cache/panal" : cache, group, options.prewarm,
+      options.parent_memory_mib > 0
+          ? fmt::format("memory_limit = \"{} MiB\"\n", options.parent_memory_mib)
+          : "");
+  if (options.desktop_memory_mib > 0)
+    text += fmt::format("memory = \"{} MiB\"\n", options.desktop_memory_mib);
   if (options.parallel_starts > 0)
     text += fmt::format("parallel_starts = {}\n", options.parallel_starts);
   const bool tuned = options.profile != "off";

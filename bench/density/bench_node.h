@@ -39,6 +39,8 @@ class BenchNode {
     bool prewarm = false;
     std::uint32_t parallel_starts = 0;  ///< 0: the product's default
     std::string profile = "off";        ///< a tuning profile; the machine's settings are its too
+    unsigned parent_memory_mib = 0;     ///< limit of all desktops together; 0: what the node thinks
+    unsigned desktop_memory_mib = 0;    ///< limit of each; 0: the product's default
   };
 
   /// `panal up`. Errors: what the command said.

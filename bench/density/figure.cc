@@ -90,6 +90,11 @@ std::vector<Figure> make_figures() {
       {"ksm.speedup", "times", std::nullopt,
        "how many times sooner than by ksmtuned's law 90 % of it is won", optimised_code(), true,
        true, 5},
+      {"hog.bystander", "kinds", 0,
+       "kinds of hog (forks, memory, dirty pages, inotify, ptys) beside which the p99 of key to "
+       "paint "
+       "is more than max(1.1x, +20 ms) or 100 ms; medians of 5 pairs",
+       optimised_code(), true, true},
       {"attach.xfce_20_seconds", "s", std::nullopt,
        "one command until 20 XFCE desktops run, each with a live client (issue 3)",
        way_to_a_session()},

@@ -1,8 +1,11 @@
 #include "bench/density/measure.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "bench/density/density.h"
+#include "bench/density/hogs.h"
 #include "bench/density/ksm_compare.h"
 
 namespace panal::bench {
@@ -29,6 +32,7 @@ Result<Measured> measure(const std::string& figure) {
   if (figure == "attach.icewm_50_seconds") return measure_attach("icewm", 50);
   if (figure == "attach.xfce_20_seconds") return measure_attach("xfce", 20);
   if (figure.starts_with("ksm.")) return measure_ksm(figure);
+  if (figure == "hog.bystander") return measure_hogs();
   return fail(EINVAL, "nobody knows how to measure " + figure);
 }
 
@@ -139,6 +143,19 @@ Result<Measured> measure_attach(const std::string& image, std::size_t count) {
   options.hold_seconds = 15;
   PANAL_ASSIGN(const auto result, run_density(options));
   return Measured{result["all_connected_seconds"].get<double>(), summary(result).dump()};
+}
+
+Result<Measured> measure_hogs() {
+  PANAL_ASSIGN(const auto result, run_hogs({}));
+  json details = {{"pairs", result["pairs"]}, {"window_seconds", result["window_seconds"]}};
+  // A sentence each: what a reader wants to see first.
+  for (const auto& [kind, one] : result["kinds"].items())
+    details[kind] =
+        fmt::format("{}: p99 {:.1f} ms beside it, {:.1f} ms without (medians)",
+                    one["pass"].get<bool>() ? "pass" : "fail", one["with_p99_ms"].get<double>(),
+                    one["without_p99_ms"].get<double>());
+  details["all"] = result;
+  return Measured{result["failed"].get<double>(), details.dump()};
 }
 
 Result<Measured> measure_idle_cpu(const std::string& image) {

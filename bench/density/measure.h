@@ -39,6 +39,7 @@ struct Measured {
 [[nodiscard]] Result<Measured> measure_mix(const std::string& image, std::size_t count);
 [[nodiscard]] Result<Measured> measure_mix_count(const std::string& image, std::size_t count,
                                                  std::size_t steps);
+[[nodiscard]] Result<Measured> measure_hogs();
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench

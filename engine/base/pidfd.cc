@@ -20,6 +20,12 @@ Result<void> Pidfd::send_signal(int signal) const {
   return {};
 }
 
+Result<void> Pidfd::release_memory() const {
+  if (::syscall(SYS_process_mrelease, fd_.get(), 0) != 0)
+    return fail_errno("process_mrelease", std::to_string(pid_));
+  return {};
+}
+
 Result<bool> Pidfd::wait_exit(std::chrono::milliseconds timeout) const {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   for (;;) {

@@ -193,51 +193,6 @@ const Cgroup::Part* Cgroup::v2_part() const {
   return nullptr;
 }
 
-Result<void> Cgroup::set_limits(const Limits& limits) const {
-  const auto lacks = [&](const char* controller) {
-    return fail(ENOTSUP, "limit cgroup " + path_ + ": no " + controller + " controller");
-  };
-  if (limits.memory_bytes) {
-    const Part* part = part_with("memory");
-    if (part == nullptr) return lacks("memory");
-    const char* knob = part->mount->version == 2 ? "memory.max" : "memory.limit_in_bytes";
-    PANAL_TRY(part->dir.write(knob, std::to_string(*limits.memory_bytes)));
-  }
-  if (limits.pids) {
-    const Part* part = part_with("pids");
-    if (part == nullptr) return lacks("pids");
-    PANAL_TRY(part->dir.write("pids.max", std::to_string(*limits.pids)));
-  }
-  if (!limits.cpu_weight && !limits.cpu_quota_permille) return {};
-  const Part* part = part_with("cpu");
-  if (part == nullptr) return lacks("cpu");
-  constexpr std::uint64_t kPeriodUs = 100'000;
-  if (limits.cpu_weight) {
-    const std::uint64_t weight = std::clamp<std::uint64_t>(*limits.cpu_weight, 1, 10'000);
-    // v1's 1024 is v2's 100; v1 takes 2 at least.
-    PANAL_TRY(part->mount->version == 2
-                  ? part->dir.write("cpu.weight", std::to_string(weight))
-                  : part->dir.write("cpu.shares", std::to_string(std::max<std::uint64_t>(
-                                                      2, weight * 1024 / 100))));
-  }
-  if (limits.cpu_quota_permille) {
-    // The kernel refuses less than 1 ms a period.
-    const std::uint64_t quota_us =
-        std::max<std::uint64_t>(1000, *limits.cpu_quota_permille * kPeriodUs / 1000);
-    const bool none = *limits.cpu_quota_permille == 0;
-    if (part->mount->version == 2) {
-      PANAL_TRY(part->dir.write(
-          "cpu.max", (none ? "max" : std::to_string(quota_us)) + " " + std::to_string(kPeriodUs)));
-    } else if (none) {
-      PANAL_TRY(part->dir.write("cpu.cfs_quota_us", "-1"));
-    } else {
-      PANAL_TRY(part->dir.write("cpu.cfs_period_us", std::to_string(kPeriodUs)));
-      PANAL_TRY(part->dir.write("cpu.cfs_quota_us", std::to_string(quota_us)));
-    }
-  }
-  return {};
-}
-
 Result<void> Cgroup::add(pid_t pid) const {
   const std::string text = std::to_string(pid);
   for (const CgroupRoot::Hierarchy& hierarchy : root_.hierarchies()) {

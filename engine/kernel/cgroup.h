@@ -56,9 +56,13 @@ class Cgroup {
   [[nodiscard]] static Result<Cgroup> open(const CgroupRoot& root, const std::string& path);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const CgroupLayout& layout() const { return root_.layout(); }
 
-  /// Sets the limits that are present and leaves the others alone.
-  /// Errors: ENOTSUP when a limit's controller is absent; EBUSY when v1 cannot reclaim enough.
+  /// Sets the limits that are present and leaves the others alone; the first that fails ends it.
+  /// A hard limit below what is in use makes v1 reclaim and say EBUSY where that is not enough; v2
+  /// kills: see runtime/optimiser/class_limits.h. Weights of I/O where no scheduler knows them are
+  /// let be. Errors: ENOTSUP when a limit's controller is absent; EBUSY; ENODEV for a disk that is
+  /// none.
   [[nodiscard]] Result<void> set_limits(const Limits& limits) const;
 
   /// Moves a process into the group, in every hierarchy. Errors: ESRCH.
@@ -68,6 +72,10 @@ class Cgroup {
   [[nodiscard]] Result<GroupUsage> statistics() const;
   /// The charge alone: one read. Errors: ENOTSUP without a memory controller.
   [[nodiscard]] Result<std::uint64_t> memory_usage() const;
+  /// The hard limit; kUnlimited where there is none. Errors: as above.
+  [[nodiscard]] Result<std::uint64_t> memory_limit() const;
+  /// The charge and what of it is swapped out, by one read or two. Errors: as above.
+  [[nodiscard]] Result<std::uint64_t> memory_with_swap() const;
   /// Opened by path each time, as no handle holds v1's blkio. Errors: ENOTSUP without the
   /// controller.
   [[nodiscard]] Result<IoStatistics> io() const;
@@ -112,6 +120,10 @@ class Cgroup {
   [[nodiscard]] Result<void> open_parts();
   [[nodiscard]] const Part* part_with(std::string_view controller) const;
   [[nodiscard]] const Part* v2_part() const;
+  [[nodiscard]] Result<void> set_memory(const Limits& limits) const;
+  [[nodiscard]] Result<void> set_cpu(const Limits& limits) const;
+  [[nodiscard]] Result<void> set_io(const Limits& limits) const;
+  [[nodiscard]] Failure lacks(const char* controller) const;
 
   CgroupRoot root_;
   std::string path_;

@@ -21,20 +21,26 @@ constexpr std::uint32_t kAgent = 3;
 constexpr unsigned kMostKillsOfOne = 3;
 constexpr MonotonicNs kKillWindow = 30 * kSecond;
 constexpr std::uint32_t kManyProcesses = 500;
+/// A build whose compiler does not fit loses one or two; who goes on means it.
+constexpr std::uint64_t kMostKernelKills = 5;
 
 bool is_away(SessionClass session) {
   return session == SessionClass::kDisconnected || session == SessionClass::kFrozen;
 }
 
-double excess(const ResortDesktop& desktop) {
-  return real(desktop.bytes) + kAheadSeconds * std::max(0.0, desktop.growth_bytes_per_second) -
-         real(desktop.share_bytes);
+double ahead(std::uint64_t bytes, double growth_bytes_per_second) {
+  return real(bytes) + kAheadSeconds * std::max(0.0, growth_bytes_per_second);
 }
 
 }  // namespace
 
+double excess_bytes(const ResortDesktop& desktop) {
+  return ahead(desktop.bytes, desktop.growth_bytes_per_second) - real(desktop.share_bytes);
+}
+
 Danger danger_of(const DangerInput& input) {
-  const bool thrashing = input.memory_full_share > kFullShare && input.scanned_pages > 0 &&
+  const bool near = input.available_bytes / 2 < input.reserve_bytes;
+  const bool thrashing = near && input.memory_full_share > kFullShare && input.scanned_pages > 0 &&
                          real(input.refault_pages) > kThrashShare * real(input.reclaimed_pages);
   if (thrashing || input.available_bytes < input.reserve_bytes / 2) return Danger::kCritical;
   return input.available_bytes < input.reserve_bytes ? Danger::kTight : Danger::kNone;
@@ -43,7 +49,8 @@ Danger danger_of(const DangerInput& input) {
 const ResortDesktop* worst_desktop(const std::vector<ResortDesktop>& desktops) {
   const ResortDesktop* worst = nullptr;
   for (const ResortDesktop& desktop : desktops)
-    if (excess(desktop) > 0 && (worst == nullptr || excess(desktop) > excess(*worst)))
+    if (excess_bytes(desktop) > 0 &&
+        (worst == nullptr || excess_bytes(desktop) > excess_bytes(*worst)))
       worst = &desktop;
   if (worst != nullptr) return worst;
   // Nobody is above its share: there are too many. Those that nobody looks at go first, and the
@@ -62,7 +69,9 @@ const ResortProcess* least_important(const ResortDesktop& desktop) {
   for (const ResortProcess& process : desktop.processes) {
     if (process.importance >= kAgent || process.pid <= 1) continue;
     if (least == nullptr || process.importance < least->importance ||
-        (process.importance == least->importance && process.bytes > least->bytes))
+        (process.importance == least->importance &&
+         ahead(process.bytes, process.growth_bytes_per_second) >
+             ahead(least->bytes, least->growth_bytes_per_second)))
       least = &process;
   }
   return least;
@@ -90,8 +99,20 @@ LastResortDecision LastResorts::kill(const LastResortInput& input) {
   return decision;
 }
 
+const ResortDesktop* LastResorts::relapsing(const LastResortInput& input) const {
+  if (killed_at_ns_ != 0 && input.at_ns < killed_at_ns_ + kHoldAfterKill) return nullptr;
+  for (const ResortDesktop& desktop : input.desktops)
+    if (desktop.kernel_kills >= kMostKernelKills) return &desktop;
+  return nullptr;
+}
+
 LastResortDecision LastResorts::decide(const LastResortInput& input) {
   LastResortDecision decision;
+  if (const ResortDesktop* desktop = relapsing(input)) {
+    killed_at_ns_ = input.at_ns;
+    until_ns_ = input.at_ns + kHoldAfterKill;
+    return {LastResort::kKillDesktop, true, {desktop->id}, 0};
+  }
   if (input.danger == Danger::kNone) {
     step_ = LastResort::kNone;
     until_ns_ = 0;

@@ -25,7 +25,8 @@ struct DangerInput {
   std::uint64_t reclaimed_pages = 0;  ///< taken since then
 };
 
-/// Waiting alone is no danger: it counts when reclaim is at work and gets back what it took.
+/// Waiting alone is no danger: it counts where less than two reserves are left, when reclaim is at
+/// work and gets back what it took. (A desktop that fights with its own limit waits too.)
 [[nodiscard]] Danger danger_of(const DangerInput& input);
 
 struct ResortProcess {
@@ -33,16 +34,20 @@ struct ResortProcess {
   std::uint32_t importance = 0;  ///< 0: a program; 1: of the session (window manager); 2: draws;
                                  ///< 3: the agent, which is never killed alone
   std::uint64_t bytes = 0;       ///< resident and swapped
+  double growth_bytes_per_second = 0;
 };
 
 struct ResortDesktop {
   DesktopId id = 0;
   SessionClass session = SessionClass::kActive;
   std::uint64_t bytes = 0;        ///< charged and swapped
-  std::uint64_t share_bytes = 0;  ///< what is its due: its soft limit
+  std::uint64_t share_bytes = 0;  ///< what is its due: an equal share of all there is
   double growth_bytes_per_second = 0;
   std::uint64_t reclaimable_bytes = 0;
   std::uint32_t process_count = 0;
+  /// Of its processes that the kernel killed in the last half minute, at a limit that the node set
+  /// to save the others.
+  std::uint64_t kernel_kills = 0;
   std::vector<ResortProcess> processes;  ///< may be cut short; of the worst ones at least
 };
 
@@ -54,6 +59,7 @@ struct LastResortInput {
 
 /// Chooses the mildest step that has something left to give. A step is held long enough to work
 /// (kHoldTight or kHoldCritical) before the next harder one; in kTight nothing is ever killed.
+/// A desktop that the kernel has to hold back again and again is killed whole, danger or not.
 /// Killed is only what is above its share; when nobody is, the largest disconnected desktop, then
 /// the largest idle one.
 class LastResorts {
@@ -65,9 +71,12 @@ class LastResorts {
   static constexpr MonotonicNs kHoldAfterKill = 1LL * 1'000'000'000;
 
   [[nodiscard]] LastResortDecision decide(const LastResortInput& input);
+  /// The next decision may be a kill: it wants the worst desktop's processes.
+  [[nodiscard]] bool may_kill() const { return step_ >= LastResort::kRefuse; }
 
  private:
   [[nodiscard]] LastResortDecision kill(const LastResortInput& input);
+  [[nodiscard]] const ResortDesktop* relapsing(const LastResortInput& input) const;
 
   LastResort step_ = LastResort::kNone;
   MonotonicNs until_ns_ = 0;
@@ -80,7 +89,11 @@ class LastResorts {
 /// nullptr where there is none to be blamed.
 [[nodiscard]] const ResortDesktop* worst_desktop(const std::vector<ResortDesktop>& desktops);
 
-/// Its least important process, of those the largest; nullptr where only the agent is left.
+/// How far a desktop is above its share, ten seconds ahead; negative below it. In bytes.
+[[nodiscard]] double excess_bytes(const ResortDesktop& desktop);
+
+/// Its least important process, of those the one that will be the largest in ten seconds; nullptr
+/// where only the agent is left.
 [[nodiscard]] const ResortProcess* least_important(const ResortDesktop& desktop);
 
 }  // namespace panal::policy

@@ -77,8 +77,10 @@ struct ClassTuning {
   std::uint32_t cpu_weight = 100;           ///< cgroup v2's scale, 1..10000
   std::uint32_t cpu_quota_percent = 0;      ///< of one core; 0: none
   std::uint32_t io_weight = 100;            ///< cgroup v2's scale, 1..10000
-  std::uint32_t pids_percent = 100;         ///< of the desktop's limit of processes
-  std::uint32_t shave_after_seconds = 0;    ///< within the class; 0: its memory is never taken back
+  std::uint32_t io_read_mib_per_second = 0;   ///< from the disk desktops are on; 0: no limit
+  std::uint32_t io_write_mib_per_second = 0;  ///< likewise; v1: only what passes the page cache by
+  std::uint32_t pids_percent = 100;           ///< of the desktop's limit of processes
+  std::uint32_t shave_after_seconds = 0;  ///< within the class; 0: its memory is never taken back
 
   [[nodiscard]] bool operator==(const ClassTuning&) const = default;
 };

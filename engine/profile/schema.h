@@ -33,6 +33,8 @@ void visit_class(Visitor& v, std::string_view section, AnyClass& c, bool has_bef
   v.number("cpu_weight", c.cpu_weight, 1U, 10'000U);
   v.number("cpu_quota_percent", c.cpu_quota_percent, 0U, 100'000U);
   v.number("io_weight", c.io_weight, 1U, 10'000U);
+  v.number("io_read_mib_per_second", c.io_read_mib_per_second, 0U, 1'000'000U);
+  v.number("io_write_mib_per_second", c.io_write_mib_per_second, 0U, 1'000'000U);
   v.number("pids_percent", c.pids_percent, 1U, 100U);
   // Taking memory from somebody who is at work is what this program promises not to do.
   if (has_before) v.number("shave_after_seconds", c.shave_after_seconds, 0U, kMonth);

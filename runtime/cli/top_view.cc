@@ -55,6 +55,27 @@ std::string render_optimiser(const nlohmann::json& report) {
   return line;
 }
 
+/// How near the end is and what was done about it. Empty while all is well and was.
+std::string render_last_resort(const nlohmann::json& report) {
+  const auto found = report.find("last_resort");
+  if (found == report.end() || !found->is_object()) return "";
+  const nlohmann::json& resort = *found;
+  const std::string danger = text(resort, "danger");
+  const auto processes = number(resort, "killed_processes");
+  const auto desktops = number(resort, "killed_desktops");
+  if ((danger.empty() || danger == "none") && processes + desktops == 0) return "";
+  std::string line =
+      fmt::format("memory: {}, {} left to {}", danger == "none" ? "enough" : danger,
+                  human_bytes(number(resort, "available_bytes")), text(resort, "nearest"));
+  if (!text(resort, "closed").empty()) line += "; no desktop starts";
+  if (processes + desktops > 0)
+    line += fmt::format("; killed for it: {} processes, {} desktops", processes, desktops);
+  const auto kills = resort.find("last_kills");
+  if (kills != resort.end() && kills->is_array() && !kills->empty() && kills->back().is_string())
+    line += "\nlast: " + kills->back().get<std::string>();
+  return line;
+}
+
 }  // namespace
 
 nlohmann::json TopView::digest(const nlohmann::json& stats, std::uint64_t now_ns,
@@ -122,6 +143,10 @@ std::string render_top(const nlohmann::json& digest, std::size_t rows) {
   if (digest.contains("optimiser"))
     if (const std::string line = render_optimiser(digest["optimiser"]); !line.empty())
       out << printable(line, 400) << "\n";
+  if (digest.contains("optimiser")) {
+    std::istringstream lines(render_last_resort(digest["optimiser"]));
+    for (std::string line; std::getline(lines, line);) out << printable(line, 400) << "\n";
+  }
   Table table({">ID", "NAME", "USER", "STATE", "SESSION", ">IDLE", ">MEMORY", ">ANON", ">SWAP",
                ">CPU %", ">PROCS", "CLASS"});
   for (const auto& row : desktops) {

@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "engine/kernel/block_device.h"
 #include "engine/kernel/ksm.h"
 #include "engine/kernel/meminfo.h"
 #include "runtime/node/agent_hub.h"
@@ -28,6 +29,7 @@
 #include "runtime/optimiser/gatekeeper.h"
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/profile_settings.h"
+#include "runtime/optimiser/rescuer.h"
 #include "runtime/tuning/profiles.h"
 
 namespace panal::node {
@@ -52,10 +54,20 @@ Result<std::unique_ptr<store::Store>> connect_within(const std::string& conninfo
 }
 
 /// As the configuration's tuning profile has it.
-Result<optimiser::Settings> optimiser_settings(const config::Config& config, const Tree& tree) {
+Result<optimiser::Settings> optimiser_settings(const config::Config& config, const Tree& tree,
+                                               Logger& log) {
   PANAL_ASSIGN(const auto profile, tuning::load_profile(config, config.tuning_profile));
   PANAL_ASSIGN(const HostMemory memory, kernel::read_meminfo(tree));
-  return optimiser::settings_of(profile, {memory.total, config.memory_reserve_bytes});
+  optimiser::NodeFacts node{memory.total, config.memory_reserve_bytes, config.desktop_memory_bytes,
+                            config.desktop_pids, ""};
+  if (optimiser::limits_io(profile)) {
+    // Something without limits (an overlay, a network's) keeps nobody from starting.
+    if (auto disk = kernel::whole_disk_of(tree, config.state_dir))
+      node.disk = std::move(*disk);
+    else
+      log.warning("no_io_limits", {{"why", disk.error().message()}});
+  }
+  return optimiser::settings_of(profile, node);
 }
 
 /// Before Linux 6.4 nobody can be enlisted in KSM; the rest of a profile is still good.
@@ -88,6 +100,7 @@ struct Node::Impl {
     // Only now does nobody call into them any more.
     workers.reset();
     clerk.reset();
+    rescuer.reset();
     optimiser.reset();
     if (!remove_groups) return;
     if (const auto removed = host->remove_groups(); !removed)
@@ -104,6 +117,8 @@ struct Node::Impl {
   desktop::MemorySharing sharing(DesktopId id, const std::string& tenant);
   void optimise(DesktopId id);
   void tell_session(DesktopId id, const AgentState& state);
+  std::optional<optimiser::StartWait> may_start(const store::Desktop& row, std::uint32_t in_flight);
+  nlohmann::json optimiser_report() const;
   void prewarm_if_ready(DesktopId id);
   std::optional<Refusal> refusal(DesktopId id) const;
   Result<UniqueFd> open_nx(DesktopId id) const;
@@ -117,6 +132,7 @@ struct Node::Impl {
   std::thread thread;
   AgentHub hub;
   std::unique_ptr<optimiser::Optimiser> optimiser;
+  std::unique_ptr<optimiser::Rescuer> rescuer;
   std::optional<optimiser::Gatekeeper> gatekeeper;
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
@@ -140,7 +156,7 @@ struct Node::Impl {
 
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
-  PANAL_ASSIGN(optimiser::Settings settings, optimiser_settings(config, host->tree()));
+  PANAL_ASSIGN(optimiser::Settings settings, optimiser_settings(config, host->tree(), *log));
   if (settings.enlists() && !kernel_can_enlist()) {
     log->warning("no_merging", {{"why", "this kernel cannot enlist desktops in KSM"}});
     settings.enlist = optimiser::Enlist::kNobody;
@@ -157,6 +173,9 @@ Result<void> Node::Impl::open(seconds database_limit) {
                optimiser::Optimiser::open({host->tree(), host->cgroups(), config.cgroup_parent,
                                            config.state_dir + "/ksm.former", log},
                                           settings));
+  PANAL_ASSIGN(rescuer, optimiser::Rescuer::open({host->tree(), host->cgroups(), *optimiser,
+                                                  config.cgroup_parent,
+                                                  settings.shaver.reserve_bytes, log}));
   gatekeeper.emplace(optimiser::Gatekeeper::Parts{host->tree(), settings.shaver.reserve_bytes,
                                                   std::max(1U, config.parallel_starts)});
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
@@ -191,10 +210,13 @@ void Node::Impl::wire() {
   reconciler.emplace(
       Reconciler::Parts{loop, *operations, *workers, *clerk, config.node_name, log,
                         [this](const store::Desktop& row, std::uint32_t in_flight) {
-                          return gatekeeper->ask(row.image, in_flight);
+                          return may_start(row, in_flight);
                         },
-                        [this](std::chrono::nanoseconds took) { gatekeeper->ended(took); }},
+                        [this](std::chrono::nanoseconds took) { gatekeeper->ended(took); },
+                        [this](DesktopId id) { return rescuer->killed(id); }},
       Reconciler::Events{[this](DesktopId id) {
+                           const desktop::DesktopSpec* spec = reconciler->running(id);
+                           rescuer->started(id, spec ? spec->limits.memory_bytes : std::nullopt);
                            optimise(id);
                            prewarm_wanted.insert(id);
                            prewarm_if_ready(id);
@@ -235,7 +257,7 @@ void Node::Impl::wire() {
   requests.emplace(Requests::Parts{*reconciler, *attaches, [this] { return status(); },
                                    [this](DesktopId only) {
                                      return statistics(*host, config.cgroup_parent, *reconciler,
-                                                       hub, optimiser->report(), only);
+                                                       hub, optimiser_report(), only);
                                    },
                                    [this](DesktopId id) { return hub.suspend(id); },
                                    [this](bool all_stopped) {
@@ -320,6 +342,22 @@ void Node::Impl::optimise(DesktopId id) {
 
 void Node::Impl::tell_session(DesktopId id, const AgentState& state) {
   optimiser->session(id, state.session == agent::SessionState::kConnected, state.idle_ms);
+}
+
+std::optional<optimiser::StartWait> Node::Impl::may_start(const store::Desktop& row,
+                                                          std::uint32_t in_flight) {
+  if (auto closed = rescuer->closed()) return optimiser::StartWait{std::move(*closed), true};
+  return gatekeeper->ask(row.image, in_flight);
+}
+
+nlohmann::json Node::Impl::optimiser_report() const {
+  nlohmann::json report = optimiser->report();
+  report["last_resort"] = rescuer->report();
+  for (const auto& [id, count] : rescuer->killed_processes())
+    if (const auto one = report["desktops"].find(std::to_string(id));
+        one != report["desktops"].end())
+      (*one)["killed_processes"] = count;
+  return report;
 }
 
 void Node::Impl::prewarm_if_ready(DesktopId id) {

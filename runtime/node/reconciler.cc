@@ -269,12 +269,14 @@ void Reconciler::on_exit(DesktopId id) {
   entry.held.reset();
   if (events_.ended) events_.ended(id);
   const bool wanted = entry.row.desired == store::Desired::kRunning;
-  const bool give_up = wanted && !entry.crashes.may_restart(steady_clock::now());
+  const auto killed = parts_.killed ? parts_.killed(id) : std::nullopt;
+  const bool broken = !killed && wanted && !entry.crashes.may_restart(steady_clock::now());
+  const bool give_up = broken || killed;
   const std::size_t ends = entry.crashes.ends();
-  run(id, [this, id, spec, give_up, ends](Store& store) -> Outcome {
-    std::string reason = parts_.operations.why_ended(id);
+  run(id, [this, id, spec, give_up, broken, killed, ends](Store& store) -> Outcome {
+    std::string reason = killed ? *killed : parts_.operations.why_ended(id);
     parts_.log->warning("ended", {{"desktop", kernel_name(id)}, {"why", reason}});
-    if (give_up)
+    if (broken)
       reason += "; that was the time number " + std::to_string(ends) +
                 " within 5 minutes, so it is not started again by itself";
     auto cleared = parts_.operations.clear(

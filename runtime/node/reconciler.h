@@ -38,6 +38,9 @@ class Reconciler {
                                                       std::uint32_t in_flight)>
         may_start = nullptr;
     std::function<void(std::chrono::nanoseconds)> start_ended = nullptr;
+    /// Why a desktop that ended was killed by this node; it is failed then, and not started again
+    /// by itself. Nothing: it was not.
+    std::function<std::optional<std::string>(DesktopId)> killed = nullptr;
   };
 
   Reconciler(Parts parts, Events events);

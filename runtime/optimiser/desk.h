@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "engine/kernel/cgroup.h"
 #include "engine/model/decision.h"
@@ -28,7 +29,11 @@ struct Desk {
   SessionView session;
   MonotonicNs awake_until_ns = 0;  ///< being woken counts as active
   bool frozen = false;
-  bool limits_due = true;  ///< those of its class were not set yet
+  bool frozen_for_rescue = false;      ///< and not by the profile's wish
+  bool limits_due = true;              ///< those of its class were not set yet
+  MonotonicNs limits_again_at_ns = 0;  ///< they are on their way down; 0: they are set
+  std::string limits_wait;             ///< why, with numbers
+  std::string limits_refused;          ///< what the kernel did not take of them
   MonotonicNs not_frozen_before_ns = 0;
   bool busy = false;  ///< a worker has it
   GroupSnapshot last;

@@ -5,6 +5,7 @@
 
 #include "engine/kernel/host_snapshot.h"
 #include "engine/policy/units.h"
+#include "runtime/optimiser/class_limits.h"
 #include "runtime/optimiser/ksmd.h"
 #include "runtime/optimiser/memory_fetcher.h"
 
@@ -26,6 +27,8 @@ constexpr MonotonicNs kRoundEvery = 6 * kSecond;
 constexpr MonotonicNs kRefreshAfter = 20 * kSecond;
 /// A worker does not stay with one desktop for longer.
 constexpr milliseconds kLongestTake{2000};
+/// Limits that are above what a desktop uses follow it down this often.
+constexpr MonotonicNs kLimitsAgain = 10 * kSecond;
 /// One that cannot be frozen (a process in an uninterruptible sleep) is let alone for a while.
 constexpr milliseconds kFreezeTimeout{500};
 constexpr MonotonicNs kFreezeAgain = 10 * 60 * kSecond;
@@ -267,7 +270,8 @@ void Optimiser::classify(MonotonicNs now_ns) {
       // Nobody may find a frozen desktop, however it came to be.
       if (desk->frozen && !desk->busy && (desk->session.connected || being_woken))
         asleep.push_back(desk);
-      if (fresh == desk->last.session && !desk->limits_due) continue;
+      const bool again = desk->limits_again_at_ns != 0 && now_ns >= desk->limits_again_at_ns;
+      if (fresh == desk->last.session && !desk->limits_due && !again) continue;
       if (fresh != desk->last.session) desk->last.session_since_ns = now_ns;
       desk->last.session = fresh;
       desk->limits_due = false;
@@ -281,8 +285,18 @@ void Optimiser::classify(MonotonicNs now_ns) {
 void Optimiser::set_limits(const DeskPtr& desk, SessionClass session) {
   const auto limits = settings_.limits.find(session);
   if (limits == settings_.limits.end()) return;
-  if (auto set = desk->group.set_limits(limits->second); !set && !set.error().is_gone())
-    complain("set_limits", set.error());
+  const auto set = set_class_limits(desk->group, limits->second);
+  if (!set) return;  // it is gone
+  {
+    const std::lock_guard lock(mutex_);
+    desk->limits_again_at_ns = set->complete ? 0 : monotonic_ns() + kLimitsAgain;
+    desk->limits_refused = set->refused;
+    const bool told = !desk->limits_wait.empty() || set->complete;
+    desk->limits_wait = set->why;
+    if (!told)
+      parts_.log->info("class_limits", {{"desktop", kernel_name(desk->id)}, {"why", set->why}});
+  }
+  if (!set->refused.empty()) complain("set_limits", {0, set->refused});
 }
 
 void Optimiser::read(const DeskPtr& desk) {

@@ -22,6 +22,7 @@
 #include "runtime/optimiser/desk.h"
 #include "runtime/optimiser/ksm_keeper.h"
 #include "runtime/optimiser/memory_fetcher.h"
+#include "runtime/optimiser/rescue_hands.h"
 #include "runtime/optimiser/settings.h"
 
 namespace panal::optimiser {
@@ -33,7 +34,7 @@ namespace panal::optimiser {
 /// Desktops it freezes are thawed when it ends, and KSM's former settings put back. After a
 /// kill -9 the next one does both. All calls are for any thread; none waits for more than a write
 /// or two of the kernel's.
-class Optimiser {
+class Optimiser final : public RescueHands {
  public:
   struct Parts {
     const Tree& tree;  ///< must outlive it, as must the next
@@ -45,7 +46,7 @@ class Optimiser {
 
   /// Errors: those of KsmKeeper::recover().
   [[nodiscard]] static Result<std::unique_ptr<Optimiser>> open(Parts parts, Settings settings);
-  ~Optimiser();
+  ~Optimiser() override;
   Optimiser(const Optimiser&) = delete;
   Optimiser& operator=(const Optimiser&) = delete;
 
@@ -63,6 +64,11 @@ class Optimiser {
   void wake(DesktopId id, std::function<void()> done);
   /// Makes sure that it runs, before it is stopped; blocks for a few ms.
   void thaw(DesktopId id);
+
+  [[nodiscard]] std::vector<RescueDesk> rescue_desks() const override;
+  void take_all(std::span<const DesktopId> ids) override;
+  void freeze_all(std::span<const DesktopId> ids) override;
+  void let_go() override;
 
   /// What was seen and decided, and each desktop's class and memory.
   [[nodiscard]] nlohmann::json report() const;
@@ -97,6 +103,7 @@ class Optimiser {
   [[nodiscard]] bool may_be_taken(const GroupSnapshot& desktop, MonotonicNs now_ns) const;
   void shave_round(const Snapshot& host);
   void take(const Job& job);
+  void rescue(std::span<const DesktopId> ids, bool freeze);
   void freeze(Desk& desk);
   void thaw_now(Desk& desk);
   void wake_now(const Waking& waking);

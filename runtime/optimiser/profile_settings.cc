@@ -16,16 +16,50 @@ Enlist enlist_of(profile::Enlist enlist) {
   return Enlist::kNobody;
 }
 
-/// The hard limit stays what the desktop was started with: to lower it under a living session
-/// could only kill.
-Limits limits_of(const profile::ClassTuning& tuning) {
+/// What any class says: only that is set, and then in every class, so that one takes back what
+/// another has set.
+struct Said {
+  bool hard = false, soft = false, swap = false, pids = false, io_weight = false, io = false;
+};
+
+Said said_by(const profile::Classes& classes) {
+  const profile::ClassTuning usual;
+  Said said;
+  for (const profile::ClassTuning* one :
+       {&classes.active, &classes.idle, &classes.disconnected, &classes.frozen}) {
+    said.hard |= one->memory_hard_percent != usual.memory_hard_percent;
+    said.soft |= one->memory_soft_percent != usual.memory_soft_percent;
+    said.swap |= one->swap != usual.swap;
+    said.pids |= one->pids_percent != usual.pids_percent;
+    said.io_weight |= one->io_weight != usual.io_weight;
+    said.io |= one->io_read_mib_per_second != 0 || one->io_write_mib_per_second != 0;
+  }
+  return said;
+}
+
+Limits limits_of(const profile::ClassTuning& tuning, const Said& said, const NodeFacts& node) {
   Limits limits;
   limits.cpu_weight = tuning.cpu_weight;
   limits.cpu_quota_permille = tuning.cpu_quota_percent * 10;  // 0 lifts another class's
+  if (said.hard && node.desktop_memory_bytes > 0)
+    limits.memory_bytes = node.desktop_memory_bytes / 100 * tuning.memory_hard_percent;
+  if (said.soft && node.desktop_memory_bytes > 0)
+    limits.memory_soft_bytes = tuning.memory_soft_percent == 0
+                                   ? kUnlimited
+                                   : node.desktop_memory_bytes / 100 * tuning.memory_soft_percent;
+  if (said.swap) limits.swap = tuning.swap;
+  if (said.pids && node.desktop_pids > 0)
+    limits.pids = std::max<std::uint64_t>(1, node.desktop_pids * tuning.pids_percent / 100);
+  if (said.io_weight) limits.io_weight = tuning.io_weight;
+  if (said.io && !node.disk.empty())
+    limits.io = IoLimit{node.disk, tuning.io_read_mib_per_second * policy::kMib,
+                        tuning.io_write_mib_per_second * policy::kMib};
   return limits;
 }
 
 }  // namespace
+
+bool limits_io(const profile::Profile& profile) { return said_by(profile.classes).io; }
 
 Settings settings_of(const profile::Profile& profile, const NodeFacts& node) {
   Settings settings;
@@ -51,10 +85,11 @@ Settings settings_of(const profile::Profile& profile, const NodeFacts& node) {
           ? node.memory_reserve_bytes
           : std::max(node.memory_total_bytes / 100 * profile.reserve.memory_percent,
                      profile.reserve.memory_least_mib * policy::kMib);
-  settings.limits = {{SessionClass::kActive, limits_of(classes.active)},
-                     {SessionClass::kIdle, limits_of(classes.idle)},
-                     {SessionClass::kDisconnected, limits_of(classes.disconnected)},
-                     {SessionClass::kFrozen, limits_of(classes.frozen)}};
+  const Said said = said_by(classes);
+  settings.limits = {{SessionClass::kActive, limits_of(classes.active, said, node)},
+                     {SessionClass::kIdle, limits_of(classes.idle, said, node)},
+                     {SessionClass::kDisconnected, limits_of(classes.disconnected, said, node)},
+                     {SessionClass::kFrozen, limits_of(classes.frozen, said, node)}};
   return settings;
 }
 

@@ -49,6 +49,8 @@ json Optimiser::report() const {
                 {"frozen", desk->frozen},
                 {"taken_bytes", desk->taken_bytes},
                 {"verdict", to_string(desk->verdict.reason)}};
+    if (!desk->limits_wait.empty()) one["limits"] = desk->limits_wait;
+    if (!desk->limits_refused.empty()) one["limits_refused"] = desk->limits_refused;
     desktops[std::to_string(id)] = std::move(one);
     ++classes[word(desk->last.session)];
   }

@@ -19,6 +19,7 @@
 #include "engine/kernel/mountinfo.h"
 #include "engine/kernel/oom_score.h"
 #include "engine/kernel/page_map.h"
+#include "engine/kernel/process_status.h"
 #include "engine/kernel/psi.h"
 #include "engine/kernel/smaps.h"
 #include "engine/kernel/swaps.h"
@@ -143,6 +144,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       require(bytes == map.present_bytes);
       break;
     }
+    case 'T': (void)parse_process_status(text); break;
     case 'a': (void)lists_profile(text, "panal-desktop"); break;
     case 's': (void)panal::supervisor::parse_start_ticks(text); break;
     case 'y': {

@@ -4,11 +4,15 @@
 // attack serve DIR              runs DIR/NAME.job (shell text), leaves DIR/NAME.out and NAME.rc
 // attack fill DIR MIB           files, then bytes, until the kernel refuses or MIB are written
 // attack swap DIR TARGET S      for S seconds DIR/nx.sock is a link to TARGET, whoever makes it
-// anew attack ptys|fds|inotify|maps  takes as many as there are, holds them until DIR/release
-// appears attack forks                  the same with processes attack eat MIB                a
-// child touches that much memory; how it ended attack search FILE            looks in /proc and
-// /sys for the lines of FILE and kernel addresses attack calls                  system calls whose
-// answers are printed Prints lines "NAME VALUE".
+// attack ptys|fds|inotify|maps  takes as many as there are, holds them until DIR/release appears
+// attack forks                  the same with processes
+// attack eat MIB                a child touches that much memory; how it ended
+// attack bomb S                 for S seconds every process forks as often as it can
+// attack dirty FILE MIB S       for S seconds writes and rewrites FILE through the page cache
+// attack search FILE            looks in /proc and /sys for the lines of FILE, kernel addresses
+// attack calls                  system calls whose answers are printed
+//
+// Prints lines "NAME VALUE".
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -237,6 +241,37 @@ int eat(long mib) {
   return 0;
 }
 
+int bomb(int seconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  const pid_t first = getpid();
+  (void)signal(SIGCHLD, SIG_IGN);  // nobody waits for anybody
+  long made = 0, refused = 0;
+  while (std::chrono::steady_clock::now() < end) {
+    const pid_t child = fork();
+    if (child > 0) ++made;
+    if (child < 0) ++refused;
+  }
+  if (getpid() != first) _exit(0);
+  say("made", made);
+  say("refused", refused);
+  return 0;
+}
+
+int dirty(const char* file, long mib, int seconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  const std::vector<char> block(1 << 20, 'x');
+  const int fd = open(file, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  long written = 0;
+  while (fd >= 0 && std::chrono::steady_clock::now() < end) {
+    if (pwrite(fd, block.data(), block.size(), (written % mib) << 20) <= 0) break;
+    ++written;
+  }
+  say("written_mib", written);
+  if (fd >= 0) close(fd);
+  (void)unlink(file);
+  return 0;
+}
+
 bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
 /// ffff8000'00000000 and above, as %p and %lx print them.
@@ -358,6 +393,10 @@ int main(int count, char** words) {
   if (is("forks", 0)) return take_processes();
   if (is("maps", 0)) return take_maps();
   if (is("eat", 1)) return eat(std::atol(args[1].c_str()));
+  if (is("bomb", 1)) return bomb(std::atoi(args[1].c_str()));
+  if (is("dirty", 3))
+    return dirty(args[1].c_str(), std::max(1L, std::atol(args[2].c_str())),
+                 std::atoi(args[3].c_str()));
   if (is("search", 1)) return search(args[1]);
   if (is("calls", 0)) return calls();
   (void)std::fprintf(stderr, "attack: unknown words\n");

@@ -120,7 +120,12 @@ class ReconcilerTest : public ::testing::Test {
                           [this](const store::Desktop& row, std::uint32_t in_flight) {
                             return gate_ ? gate_(row, in_flight) : std::nullopt;
                           },
-                          [this](std::chrono::nanoseconds) { ++starts_ended_; }},
+                          [this](std::chrono::nanoseconds) { ++starts_ended_; },
+                          [this](DesktopId id) -> std::optional<std::string> {
+                            const auto found = killed_.find(id);
+                            if (found == killed_.end()) return std::nullopt;
+                            return found->second;
+                          }},
         Reconciler::Events{[this](DesktopId) { ++started_; }, [this](DesktopId) { ++ended_; }});
   }
   void TearDown() override {
@@ -153,6 +158,7 @@ class ReconcilerTest : public ::testing::Test {
   std::unique_ptr<WorkerPool> clerk_, workers_;
   std::optional<Reconciler> reconciler_;
   std::function<std::optional<optimiser::StartWait>(const store::Desktop&, std::uint32_t)> gate_;
+  std::map<DesktopId, std::string> killed_;
   int started_ = 0, ended_ = 0, starts_ended_ = 0;
 };
 
@@ -185,6 +191,23 @@ TEST_F(ReconcilerTest, StartsOneAfterTheOtherAsTheGateLetsThemIn) {
   EXPECT_EQ(reconciler_->waiting(), 0U);
   EXPECT_EQ(reconciler_->starting(), 0U);
   EXPECT_EQ(starts_ended_, 5);
+}
+
+TEST_F(ReconcilerTest, OneThatTheNodeKilledIsFailedAndStaysSo) {
+  want(1, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running(1) != nullptr && !reconciler_->busy(1); }));
+  killed_[1] = "it was killed to save its neighbours: it held 900 MiB";
+  operations_.kill_desktop(1);
+  ASSERT_TRUE(until([&] { return row(1).observed == Observed::kFailed; }));
+  EXPECT_EQ(row(1).reason, killed_[1]);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return !reconciler_->busy(1); }));
+  EXPECT_EQ(operations_.starts, 1) << "only a new request starts it again";
+  killed_.clear();
+  want(1, Desired::kRunning);
+  reconciler_->scan();
+  EXPECT_TRUE(until([&] { return reconciler_->running(1) != nullptr; }));
 }
 
 TEST_F(ReconcilerTest, SaysWhyThereIsNoRoomAndStartsWhenThereIs) {

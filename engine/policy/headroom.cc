@@ -1,0 +1,53 @@
+#include "engine/policy/headroom.h"
+
+#include <algorithm>
+
+#include "engine/policy/units.h"
+
+namespace panal::policy {
+namespace {
+
+constexpr std::uint64_t kReserveShare = 16;
+constexpr std::uint64_t kLeastReserve = 32 * kMib;
+constexpr std::uint64_t kMostReserve = 512 * kMib;
+/// Desktops' memory compresses 4.9 to 1 (docs/results.md); a hog's may not. Used until enough is
+/// stored to know.
+constexpr double kFirstCost = 0.5;
+constexpr std::uint64_t kEnoughStored = 64 * kMib;
+/// Of anonymous memory, what can be swapped out without those who use it standing still.
+constexpr std::uint64_t kColdShare = 2;
+
+}  // namespace
+
+SwapRoom swap_room(const HostMemory& host, const ZramStatistics& zram) {
+  SwapRoom room{host.swap_free, 0};
+  if (zram.limit == 0 && zram.original == 0) return room;
+  room.cost = zram.original >= kEnoughStored
+                  ? std::clamp(real(zram.used) / real(zram.original), 0.05, 1.0)
+                  : kFirstCost;
+  if (zram.limit > 0)
+    room.bytes = std::min(room.bytes, whole(real(less(zram.limit, zram.used)) / room.cost));
+  return room;
+}
+
+Headroom host_headroom(const HostMemory& host, std::uint64_t reserve_bytes) {
+  return {host.available, reserve_bytes};
+}
+
+Headroom group_headroom(const MemoryStatistics& group, const SwapRoom& swap) {
+  Headroom room;
+  if (group.limit_bytes >= UINT64_MAX / 4) {  // v1 says "none" with a large number
+    room.available_bytes = UINT64_MAX / 4;
+    return room;
+  }
+  room.reserve_bytes = std::clamp(group.limit_bytes / kReserveShare, kLeastReserve, kMostReserve);
+  const std::uint64_t cache = less(group.file_bytes, group.shmem_bytes);
+  // Without some page cache, programs would be read from disk again and again.
+  const std::uint64_t droppable = less(cache, std::min(cache / 2, room.reserve_bytes));
+  const std::uint64_t cold = std::min(swap.bytes, group.anon_bytes / kColdShare);
+  room.available_bytes =
+      less(group.limit_bytes, group.usage_bytes) + droppable + whole(real(cold) * (1 - swap.cost));
+  return room;
+}
+
+}  // namespace panal::policy

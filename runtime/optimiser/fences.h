@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "engine/kernel/cgroup.h"
+#include "engine/policy/headroom.h"
+#include "runtime/optimiser/rescue_hands.h"
+
+namespace panal::optimiser {
+
+/// The hard limit that keeps one desktop from taking the last of what all share: what it has, and
+/// what there is down to a quarter of the reserve; never less than 16 MiB above what it has, and
+/// never more than `own_bytes`, its limit without fences. Whole MiB.
+[[nodiscard]] std::uint64_t fence_bytes(std::uint64_t own_bytes, std::uint64_t charge_bytes,
+                                        const policy::Headroom& room);
+
+/// Where memory gets short, every desktop's own limit is brought down to a fence. A hog then runs
+/// into its own limit, and the kernel looks for a victim among its processes, where at the limit
+/// of all it would take the largest of anybody's. No look could be quick enough for that: a
+/// process touches 1 to 3 GiB a second. For one thread.
+class Fences {
+ public:
+  Fences() = default;
+  ~Fences() { lift(); }
+  Fences(const Fences&) = delete;
+  Fences& operator=(const Fences&) = delete;
+
+  void update(const std::vector<RescueDesk>& desks, const policy::Headroom& room);
+  /// All of them have their own limits again.
+  void lift();
+  [[nodiscard]] bool fenced(DesktopId id) const { return fences_.contains(id); }
+  [[nodiscard]] std::size_t count() const { return fences_.size(); }
+
+ private:
+  struct Fence {
+    std::shared_ptr<const kernel::Cgroup> group;
+    std::uint64_t own_bytes = 0;
+    std::uint64_t set_bytes = 0;
+  };
+  std::map<DesktopId, Fence> fences_;
+};
+
+}  // namespace panal::optimiser

@@ -1,0 +1,60 @@
+// The optimiser as the hands of the last resort (rescuer.h).
+#include <utility>
+
+#include "engine/policy/units.h"
+#include "runtime/optimiser/optimiser.h"
+
+namespace panal::optimiser {
+
+std::vector<RescueDesk> Optimiser::rescue_desks() const {
+  std::vector<RescueDesk> out;
+  const std::lock_guard lock(mutex_);
+  out.reserve(desks_.size());
+  for (const auto& [id, desk] : desks_) {
+    RescueDesk one;
+    one.id = id;
+    one.session = desk->last.session;
+    one.group = std::shared_ptr<const kernel::Cgroup>(desk, &desk->group);
+    if (const auto& memory = desk->last.usage.memory) {
+      one.anon_bytes = memory->anon_bytes;
+      one.cache_bytes = policy::less(memory->file_bytes, memory->shmem_bytes);
+      one.swap_bytes = memory->swap_bytes;
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+void Optimiser::take_all(std::span<const DesktopId> ids) { rescue(ids, false); }
+void Optimiser::freeze_all(std::span<const DesktopId> ids) { rescue(ids, true); }
+
+void Optimiser::let_go() {
+  std::vector<DeskPtr> asleep;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, desk] : desks_)
+      if (std::exchange(desk->frozen_for_rescue, false) && desk->frozen) asleep.push_back(desk);
+  }
+  for (const DeskPtr& desk : asleep) thaw_now(*desk);
+}
+
+void Optimiser::rescue(std::span<const DesktopId> ids, bool freeze) {
+  const std::lock_guard lock(mutex_);
+  for (const DesktopId id : ids) {
+    const auto found = desks_.find(id);
+    if (found == desks_.end()) continue;
+    const DeskPtr& desk = found->second;
+    const bool seen =
+        desk->session.connected || desk->wanted || monotonic_ns() < desk->awake_until_ns;
+    if (desk->busy || seen || (freeze && desk->frozen)) continue;
+    const auto& memory = desk->last.usage.memory;
+    const std::uint64_t bytes = memory ? memory->anon_bytes + memory->file_bytes : 0;
+    if (!freeze && bytes == 0) continue;
+    if (freeze) desk->frozen_for_rescue = true;
+    desk->busy = true;
+    jobs_.push_front({desk, freeze ? 0 : bytes, freeze, desk->last.session});
+  }
+  jobs_came_.notify_one();
+}
+
+}  // namespace panal::optimiser

@@ -1,0 +1,146 @@
+#include <gtest/gtest.h>
+
+#include "engine/kernel/block_device.h"
+#include "engine/kernel/cgroup.h"
+#include "tests/unit/engine/kernel/fixture_tree.h"
+
+namespace panal::kernel {
+namespace {
+
+constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
+constexpr const char* kV1 =
+    "31 1 0:29 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
+    "32 31 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+    "33 31 0:31 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio\n";
+constexpr const char* kV1Controllers =
+    "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t1\t1\t1\nblkio\t2\t1\t1\n";
+constexpr const char* kV2 = "31 1 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+
+FixtureFiles v1_files() {
+  return {{"proc/self/mountinfo", kV1},
+          {"proc/cgroups", kV1Controllers},
+          {"cgroup/memory/panal/memory.swappiness", "60\n"},
+          {"cgroup/memory/panal/d7/memory.swappiness", ""},
+          {"cgroup/memory/panal/d7/memory.limit_in_bytes", ""},
+          {"cgroup/memory/panal/d7/memory.soft_limit_in_bytes", ""},
+          {"cgroup/memory/panal/d7/memory.memsw.limit_in_bytes", "9223372036854771712\n"},
+          {"cgroup/memory/panal/d7/memory.memsw.usage_in_bytes", "3000\n"},
+          {"cgroup/blkio/panal/d7/blkio.bfq.weight", ""},
+          {"cgroup/blkio/panal/d7/blkio.throttle.read_bps_device", ""},
+          {"cgroup/blkio/panal/d7/blkio.throttle.write_bps_device", ""}};
+}
+
+FixtureFiles v2_files() {
+  return {{"proc/self/mountinfo", kV2},
+          {"cgroup/cgroup.controllers", "io memory\n"},
+          {"cgroup/panal/d7/cgroup.controllers", "io memory\n"},
+          {"cgroup/panal/d7/memory.max", ""},
+          {"cgroup/panal/d7/memory.high", ""},
+          {"cgroup/panal/d7/memory.swap.max", ""},
+          {"cgroup/panal/d7/memory.current", "2000\n"},
+          {"cgroup/panal/d7/memory.swap.current", "500\n"},
+          {"cgroup/panal/d7/io.weight", ""},
+          {"cgroup/panal/d7/io.max", ""}};
+}
+
+Limits all() {
+  Limits limits;
+  limits.memory_bytes = 512 * kMib;
+  limits.memory_soft_bytes = 128 * kMib;
+  limits.swap = false;
+  limits.io_weight = 25;
+  limits.io = IoLimit{"254:0", 0, 8 * kMib};
+  return limits;
+}
+
+TEST(CgroupLimits, OfMemoryAndDisksOnV1) {
+  const FixtureTree files(v1_files());
+  const Tree tree = files.tree();
+  const auto group = Cgroup::open(*CgroupRoot::open(tree), "panal/d7");
+  ASSERT_TRUE(group) << group.error().message();
+  const auto set = group->set_limits(all());
+  ASSERT_TRUE(set) << set.error().message();
+  const std::string memory = "cgroup/memory/panal/d7/memory.";
+  EXPECT_EQ(files.read(memory + "limit_in_bytes"), std::to_string(512 * kMib));
+  EXPECT_EQ(files.read(memory + "soft_limit_in_bytes"), std::to_string(128 * kMib));
+  EXPECT_EQ(files.read(memory + "swappiness"), "0");
+  EXPECT_EQ(files.read("cgroup/blkio/panal/d7/blkio.bfq.weight"), "25");
+  EXPECT_EQ(files.read("cgroup/blkio/panal/d7/blkio.throttle.read_bps_device"), "254:0 0");
+  EXPECT_EQ(files.read("cgroup/blkio/panal/d7/blkio.throttle.write_bps_device"), "254:0 8388608");
+  EXPECT_EQ(group->memory_with_swap().value_or(0), 3000U);
+  Limits none;
+  none.swap = true;
+  ASSERT_TRUE(group->set_limits(none));
+  EXPECT_EQ(files.read(memory + "swappiness"), "60") << "the parent's";
+}
+
+TEST(CgroupLimits, V1RaisesTheLimitWithSwapFirst) {
+  auto some = v1_files();
+  some["cgroup/memory/panal/d7/memory.memsw.limit_in_bytes"] = "104857600";
+  const FixtureTree files(some);
+  const Tree tree = files.tree();
+  const auto group = Cgroup::open(*CgroupRoot::open(tree), "panal/d7");
+  Limits more;
+  more.memory_bytes = 512 * kMib;
+  ASSERT_TRUE(group->set_limits(more));
+  EXPECT_EQ(files.read("cgroup/memory/panal/d7/memory.memsw.limit_in_bytes"),
+            std::to_string(512 * kMib));
+  Limits less;
+  less.memory_bytes = 256 * kMib;
+  ASSERT_TRUE(group->set_limits(less));
+  EXPECT_EQ(files.read("cgroup/memory/panal/d7/memory.memsw.limit_in_bytes"),
+            std::to_string(512 * kMib))
+      << "on the way down it is left";
+  EXPECT_EQ(group->memory_limit().value_or(0), 256 * kMib);
+}
+
+TEST(CgroupLimits, OfMemoryAndDisksOnV2) {
+  const FixtureTree files(v2_files());
+  const Tree tree = files.tree();
+  const auto group = Cgroup::open(*CgroupRoot::open(tree), "panal/d7");
+  ASSERT_TRUE(group) << group.error().message();
+  const auto set = group->set_limits(all());
+  ASSERT_TRUE(set) << set.error().message();
+  EXPECT_EQ(files.read("cgroup/panal/d7/memory.max"), std::to_string(512 * kMib));
+  EXPECT_EQ(files.read("cgroup/panal/d7/memory.high"), std::to_string(128 * kMib));
+  EXPECT_EQ(files.read("cgroup/panal/d7/memory.swap.max"), "0");
+  EXPECT_EQ(files.read("cgroup/panal/d7/io.weight"), "default 25");
+  EXPECT_EQ(files.read("cgroup/panal/d7/io.max"), "254:0 rbps=max wbps=8388608");
+  EXPECT_EQ(group->memory_with_swap().value_or(0), 2500U);
+}
+
+TEST(CgroupLimits, NoneIsAWordOfItsOwn) {
+  Limits none;
+  none.memory_bytes = kUnlimited;
+  none.memory_soft_bytes = kUnlimited;
+  const FixtureTree v1(v1_files());
+  const Tree tree1 = v1.tree();
+  ASSERT_TRUE(Cgroup::open(*CgroupRoot::open(tree1), "panal/d7")->set_limits(none));
+  EXPECT_EQ(v1.read("cgroup/memory/panal/d7/memory.limit_in_bytes"), "-1");
+  EXPECT_EQ(v1.read("cgroup/memory/panal/d7/memory.soft_limit_in_bytes"), "-1");
+  const FixtureTree v2(v2_files());
+  const Tree tree2 = v2.tree();
+  const auto group = Cgroup::open(*CgroupRoot::open(tree2), "panal/d7");
+  ASSERT_TRUE(group->set_limits(none));
+  EXPECT_EQ(v2.read("cgroup/panal/d7/memory.max"), "max");
+  EXPECT_EQ(group->memory_limit().value_or(0), kUnlimited);
+}
+
+TEST(BlockDevice, APartitionsDiskIsTheOneThatHasLimits) {
+  const FixtureTree files({{"sys/dev/block/254:0/dev", "254:0\n"},
+                           {"sys/dev/block/8:0/dev", "8:0\n"},
+                           {"sys/devices/sda/dev", "8:0\n"},
+                           {"sys/devices/sda/sda1/dev", "8:1\n"},
+                           {"sys/devices/sda/sda1/partition", "1\n"}});
+  std::filesystem::create_symlink("../../devices/sda/sda1",
+                                  std::filesystem::path(files.path()) / "sys/dev/block/8:1");
+  const Tree tree = files.tree();
+  EXPECT_EQ(whole_disk(tree, "254:0").value_or(""), "254:0");
+  EXPECT_EQ(whole_disk(tree, "8:1").value_or(""), "8:0");
+  const auto none = whole_disk(tree, "0:42");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ENODEV);
+}
+
+}  // namespace
+}  // namespace panal::kernel

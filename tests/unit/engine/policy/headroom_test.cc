@@ -1,0 +1,69 @@
+#include "engine/policy/headroom.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/policy/units.h"
+
+namespace panal::policy {
+namespace {
+
+MemoryStatistics group(std::uint64_t usage_mib, std::uint64_t limit_mib) {
+  MemoryStatistics one;
+  one.usage_bytes = usage_mib * kMib;
+  one.limit_bytes = limit_mib * kMib;
+  one.anon_bytes = usage_mib * kMib;
+  return one;
+}
+
+TEST(Headroom, AGroupWithoutLimitNeverEnds) {
+  MemoryStatistics none = group(100, 0);
+  none.limit_bytes = 9223372036854771712ULL;  // v1's word for none
+  EXPECT_GT(group_headroom(none, {}).reserves(), 1000);
+  none.limit_bytes = UINT64_MAX;
+  EXPECT_GT(group_headroom(none, {}).reserves(), 1000);
+}
+
+TEST(Headroom, TheReserveGrowsWithTheLimitWithinBounds) {
+  EXPECT_EQ(group_headroom(group(0, 256), {}).reserve_bytes, 32 * kMib);
+  EXPECT_EQ(group_headroom(group(0, 4096), {}).reserve_bytes, 256 * kMib);
+  EXPECT_EQ(group_headroom(group(0, 20480), {}).reserve_bytes, 512 * kMib);
+}
+
+TEST(Headroom, PageCacheCountsAndSharedMemoryDoesNot) {
+  MemoryStatistics one = group(900, 1024);
+  EXPECT_EQ(group_headroom(one, {}).available_bytes, 124 * kMib);
+  one.file_bytes = 400 * kMib;
+  one.shmem_bytes = 100 * kMib;
+  EXPECT_EQ(group_headroom(one, {}).available_bytes, (124 + 300 - 64) * kMib);
+}
+
+TEST(Headroom, SwapTakesHalfOfWhatIsAnonymousAtItsPrice) {
+  EXPECT_EQ(group_headroom(group(1000, 1024), {4096 * kMib, 0.25}).available_bytes,
+            (24 + 375) * kMib);
+  EXPECT_EQ(group_headroom(group(1000, 1024), {80 * kMib, 0.25}).available_bytes, (24 + 60) * kMib);
+  EXPECT_EQ(group_headroom(group(1000, 1024), {80 * kMib, 1}).available_bytes, 24 * kMib);
+}
+
+TEST(Headroom, ZramIsFullWhenItsLimitIs) {
+  HostMemory host;
+  host.swap_free = 8192 * kMib;
+  EXPECT_EQ(swap_room(host, {}).bytes, 8192 * kMib);
+  EXPECT_EQ(swap_room(host, {}).cost, 0);
+  ZramStatistics zram;
+  zram.original = 1000 * kMib;
+  zram.used = 250 * kMib;
+  zram.limit = 350 * kMib;
+  EXPECT_EQ(swap_room(host, zram).bytes, 400 * kMib);
+  zram.used = 400 * kMib;
+  EXPECT_EQ(swap_room(host, zram).bytes, 0U);
+}
+
+TEST(Headroom, TheNearestToItsEndHasTheFewestReserves) {
+  const Headroom host = host_headroom({.available = 3000 * kMib}, 1000 * kMib);
+  const Headroom small = group_headroom(group(1000, 1064), {});
+  EXPECT_LT(small.reserves(), host.reserves());
+  EXPECT_GT(Headroom{}.reserves(), host.reserves());
+}
+
+}  // namespace
+}  // namespace panal::policy
