@@ -123,7 +123,7 @@ class Scene {
     PANAL_TRY(node_.wait_for(bystanders_, "the bystanders' clients", attached, kPatience));
     PANAL_TRY(raise_hog());
     std::this_thread::sleep_for(seconds(15));  // their programs come up
-    PANAL_ASSIGN(typist_, Typist::open(*load_.watched_screen()));
+    PANAL_ASSIGN(typist_, load_.typist_of(bystanders_.front()));
     return {};
   }
 
@@ -191,7 +191,7 @@ class Scene {
   Load& load_;
   std::vector<Account> bystanders_;
   Hog hog_;
-  std::unique_ptr<Typist> typist_;
+  Typist* typist_ = nullptr;  ///< the load generator's
 };
 
 Result<json> scenario(BenchNode& node, const HogOptions& options) {
