@@ -145,6 +145,8 @@ LastResortDecision LastResorts::decide(const LastResortInput& input) {
   if (step_ < LastResort::kRefuse) {
     step_ = LastResort::kRefuse;
     decision.step = LastResort::kRefuse;
+    // It frees nothing, so that there is nothing to wait for where time is short.
+    if (input.danger == Danger::kCritical) until_ns_ = input.at_ns;
     return decision;
   }
   if (input.danger == Danger::kTight) {

@@ -12,8 +12,8 @@ using policy::kMib;
 constexpr std::uint64_t kLeastRoom = 16 * kMib;
 /// What is left between a critical state and this is for the law to act in.
 constexpr std::uint64_t kReservesKept = 4;
-/// Moves of less are not written.
-constexpr std::uint64_t kDeadBand = 8 * kMib;
+/// Moves of less than this part of the reserve are not written.
+constexpr std::uint64_t kDeadBandShare = 32;
 
 bool set(const kernel::Cgroup& group, std::uint64_t bytes) {
   Limits limits;
@@ -47,7 +47,7 @@ void Fences::update(const std::vector<RescueDesk>& desks, const policy::Headroom
     const std::uint64_t wanted = fence_bytes(fence.own_bytes, *charge, room);
     const std::uint64_t moved = std::max(wanted, *limit) - std::min(wanted, *limit);
     const bool lifted = wanted == fence.own_bytes;
-    if (moved > kDeadBand || (lifted && moved > 0))
+    if (moved > room.reserve_bytes / kDeadBandShare || (lifted && moved > 0))
       if (set(*desk.group, wanted)) fence.set_bytes = wanted;
     if (fence.set_bytes != fence.own_bytes) fences_.emplace(desk.id, std::move(fence));
   }

@@ -30,6 +30,8 @@ namespace {
 constexpr int kCalmMs = 1000;
 /// With less than kNearReserves left: a hog that takes 1 GiB a second is seen in time.
 constexpr int kNearMs = 200;
+/// With many desktops less often: a look costs some 20 us for each.
+constexpr int kNearMsEach = 2;
 constexpr int kDangerMs = 100;
 constexpr double kNearReserves = 4;
 constexpr std::uint64_t kNearBytes = 1024 * kMib;
@@ -220,7 +222,8 @@ int Rescuer::look() {
   act(decision, *sight, input.desktops, desks);
   held_.clear();
   if (sight->danger != Danger::kNone) return kDangerMs;
-  return sight->near ? kNearMs : kCalmMs;
+  if (!sight->near) return kCalmMs;
+  return std::clamp(static_cast<int>(desks.size()) * kNearMsEach, kNearMs, kCalmMs);
 }
 
 std::string Rescuer::words(const Sight& sight) {

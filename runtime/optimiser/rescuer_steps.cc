@@ -20,6 +20,7 @@ namespace {
 
 /// The dear reading is for those that could be to blame: the largest.
 constexpr std::size_t kReadWhole = 32;
+constexpr std::size_t kReadWholeNear = 8;  ///< while there is no danger yet
 /// Growth over less than this is noise.
 constexpr MonotonicNs kGrowthOver = 150 * kMillisecond;
 /// Older than this, it says nothing of now.
@@ -76,7 +77,8 @@ std::vector<ResortDesktop> Rescuer::measure(const std::vector<RescueDesk>& desks
   }
   std::vector<std::size_t> order(out.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  const std::size_t most = std::min(kReadWhole, order.size());
+  const std::size_t most =
+      std::min(sight.danger == policy::Danger::kNone ? kReadWholeNear : kReadWhole, order.size());
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(most), order.end(),
                     [&out](std::size_t a, std::size_t b) { return out[a].bytes > out[b].bytes; });
   for (std::size_t i = 0; i < most; ++i) {

@@ -227,11 +227,19 @@ int take_maps() {
 int eat(long mib) {
   const pid_t child = fork();
   if (child == 0) {
+    unsigned long noise = 88172645463325252UL;
     for (long i = 0; i < mib; ++i) {
       void* piece =
           mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       if (piece == MAP_FAILED) _exit(1);
-      std::memset(piece, static_cast<int>(i | 1), 1 << 20);
+      // Noise: what compresses would vanish in compressed swap.
+      auto* words = static_cast<unsigned long*>(piece);
+      for (std::size_t word = 0; word < (1U << 20) / sizeof *words; ++word) {
+        noise ^= noise << 13U;
+        noise ^= noise >> 7U;
+        noise ^= noise << 17U;
+        words[word] = noise;
+      }
     }
     _exit(0);
   }

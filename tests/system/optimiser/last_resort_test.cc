@@ -20,7 +20,7 @@ constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
 constexpr std::uint64_t kParent = 1024 * kMib;
 constexpr std::uint64_t kEach = 40 * kMib;
 /// Beside three bystanders: not yet near the reserve, which is 64 MiB.
-constexpr std::uint64_t kSafe = kParent - 3 * kEach - 128 * kMib;
+constexpr std::uint64_t kSafe = kParent - 3 * kEach - 112 * kMib;
 
 /// Takes memory: at once as far as `quick`, the rest slowly.
 [[noreturn]] void eat(std::uint64_t bytes, std::uint64_t quick, std::chrono::milliseconds pause) {
@@ -97,7 +97,7 @@ TEST_F(RealRescuer, KillsTheGreedyProcessAndNobodyElse) {
   for (DesktopId id = 1; id <= 3; ++id) bystander(id);
   const kernel::Cgroup group = desk(9);
   const pid_t calm = start(group);
-  const pid_t hog = start(group, [] { eat(2 * kParent, kSafe, 100ms); });
+  const pid_t hog = start(group, [] { eat(2 * kParent, kSafe, 200ms); });
   ASSERT_TRUE(eventually([&] { return count("killed_processes") > 0; })) << report();
   const int status = status_of(hog);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
@@ -119,7 +119,7 @@ TEST_F(RealRescuer, KillsTheDesktopWhoseProcessesComeBack) {
   const pid_t hog = start(group, [] {
     for (;;) {
       const pid_t child = ::fork();
-      if (child == 0) eat(2 * kParent, kSafe, 100ms);
+      if (child == 0) eat(2 * kParent, kSafe, 200ms);
       int status = 0;
       (void)::waitpid(child, &status, 0);
     }
@@ -171,8 +171,8 @@ TEST_F(RealRescuer, ManySmallOnesAreOneHog) {
   const kernel::Cgroup group = desk(9);
   // No process of it is as large as a bystander's: the kernel would blame the wrong one.
   const pid_t hog = start(group, [] {
-    for (int i = 0; i < 64; ++i)
-      if (::fork() == 0) eat(32 * kMib, 0, 0ms);
+    for (int i = 0; i < 32; ++i)
+      if (::fork() == 0) eat(64 * kMib, 64 * kMib, 0ms);
     for (;;) ::pause();
   });
   const auto kernel_kills = [&group] {
