@@ -92,6 +92,18 @@ class ControlCall final : public NodeCall {
     state_->request(json{{"op", "open"}, {"desktop", state_->desktop}, {"attach", state_->attach}});
   }
 
+  void metrics(std::function<void(Answer<std::string>)> done) override {
+    state_->progress = nullptr;
+    state_->done = [done = std::move(done)](Answer<control::Connection::Message> answer) {
+      if (!answer) return done(tl::make_unexpected(answer.error()));
+      const auto text = answer->body.find("text");
+      if (text == answer->body.end() || !text->is_string())
+        return done(tl::make_unexpected(Refusal{502, "The node's answer has no metrics."}));
+      done(text->get<std::string>());
+    };
+    state_->request(json{{"op", "metrics"}});
+  }
+
  private:
   struct State : std::enable_shared_from_this<State> {
     State(loop::Loop& loop_in, const std::string& path_in, std::chrono::milliseconds silence_in)

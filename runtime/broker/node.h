@@ -35,7 +35,8 @@ struct Attached {
   std::string cookie;  ///< 32 hex digits
 };
 
-/// One attach being made. Destroying it abandons what is under way; nothing is called any more.
+/// One attach being made, or one question. Destroying it abandons what is under way; nothing is
+/// called any more.
 class NodeCall {
  public:
   virtual ~NodeCall() = default;
@@ -44,6 +45,8 @@ class NodeCall {
                       std::function<void(Answer<Attached>)> done) = 0;
   /// The connected NX socket of the attach just made.
   virtual void open(std::function<void(Answer<UniqueFd>)> done) = 0;
+  /// The node's metrics in Prometheus's text format. Without an attach.
+  virtual void metrics(std::function<void(Answer<std::string>)> done) = 0;
 };
 
 /// The way to a node's panald. Callbacks come on the loop, never inside the call.

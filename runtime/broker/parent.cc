@@ -17,6 +17,7 @@
 #include "runtime/broker/parent_log.h"
 #include "runtime/broker/tls_stream.h"
 #include "runtime/broker/worker.h"
+#include "runtime/config/endpoint.h"
 
 namespace panal::broker {
 namespace {
@@ -47,11 +48,12 @@ sigset_t handled_signals() {
 class Parent {
  public:
   Parent(const config::Config& config, Identity identity, Certificate certificate,
-         UniqueFd listener)
+         UniqueFd listener, UniqueFd metrics)
       : config_(config),
         identity_(std::move(identity)),
         certificate_(std::move(certificate)),
-        listener_(std::move(listener)) {}
+        listener_(std::move(listener)),
+        metrics_(std::move(metrics)) {}
 
   Result<void> run(std::size_t workers) {
     const sigset_t set = handled_signals();
@@ -107,7 +109,8 @@ class Parent {
       log_.error("worker_failed", {{"reason", become.error().message()}});
       return 1;
     }
-    return run_worker({config_, std::move(certificate_), std::move(listener_), std::move(channel)});
+    return run_worker({config_, std::move(certificate_), std::move(listener_), std::move(channel),
+                       std::move(metrics_)});
   }
 
   void reap() {
@@ -194,6 +197,7 @@ class Parent {
   Identity identity_;
   Certificate certificate_;
   UniqueFd listener_;
+  UniqueFd metrics_;
   ParentLog log_;
   sigset_t before_{};
   std::vector<Slot> slots_;
@@ -206,6 +210,20 @@ std::size_t cores() {
   return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
 }
 
+/// Not valid: nobody asked for it, or it cannot be had: users are let in all the same.
+UniqueFd listen_for_scrapers(const config::Config& config) {
+  if (config.metrics_listen.empty()) return {};
+  const auto endpoint = config::parse_endpoint(config.metrics_listen);
+  auto listener = endpoint ? listen_on(endpoint->address, endpoint->port)
+                           : Result<UniqueFd>(tl::make_unexpected(endpoint.error()));
+  if (!listener) {
+    ParentLog().error("metrics_not_served", {{"reason", listener.error().message()}});
+    return {};
+  }
+  ParentLog().info("metrics_served", {{"address", bound_address(listener->get())}});
+  return std::move(*listener);
+}
+
 }  // namespace
 
 Result<void> run_parent(const config::Config& config) {
@@ -215,7 +233,8 @@ Result<void> run_parent(const config::Config& config) {
   const std::size_t workers = config.broker_workers == 0 ? cores() : config.broker_workers;
   ParentLog().info("broker_listens", {{"address", bound_address(listener.get())},
                                       {"workers", std::to_string(workers)}});
-  return Parent(config, std::move(identity), std::move(certificate), std::move(listener))
+  return Parent(config, std::move(identity), std::move(certificate), std::move(listener),
+                listen_for_scrapers(config))
       .run(workers);
 }
 

@@ -14,6 +14,7 @@
 #include "runtime/broker/auth/password.h"
 #include "runtime/broker/control_node.h"
 #include "runtime/broker/http_session.h"
+#include "runtime/broker/metrics_door.h"
 #include "runtime/broker/services.h"
 #include "runtime/broker/tls_stream.h"
 
@@ -82,7 +83,10 @@ class Worker {
         parent_(std::make_unique<loop::Descriptor>(loop_, std::move(setup.parent))),
         accept_timer_(loop_),
         farewell_(loop_),
-        signals_(loop_, {SIGTERM, SIGINT}, [this](int) { end(); }) {}
+        signals_(loop_, {SIGTERM, SIGINT}, [this](int) { end(); }) {
+    if (setup.metrics)
+      metrics_ = std::make_unique<MetricsDoor>(services_, std::move(setup.metrics));
+  }
 
   void run() {
     wait_accept();
@@ -148,6 +152,8 @@ class Worker {
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return wait_parent();
     if (got <= 0) {
       log_->warning("parent_gone", {{"connections", std::to_string(registry_.count())}});
+      // The port that clients use last: who gets it gets the other as well.
+      metrics_.reset();
       listener_.reset();
       return drain();
     }
@@ -171,6 +177,7 @@ class Worker {
   }
 
   void end() {
+    metrics_.reset();
     listener_.reset();
     log_->info("worker_ends", {{"connections", std::to_string(registry_.count())}});
     registry_.close_all();
@@ -193,6 +200,7 @@ class Worker {
   Authenticator authenticator_;
   Services services_;
   std::unique_ptr<loop::Descriptor> listener_;
+  std::unique_ptr<MetricsDoor> metrics_;
   std::unique_ptr<loop::Descriptor> parent_;
   loop::Timer accept_timer_;
   loop::Timer farewell_;

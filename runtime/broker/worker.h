@@ -15,6 +15,7 @@ struct WorkerSetup {
   /// SOCK_SEQPACKET to the parent: a message is a new certificate (encode_certificate()); its end
   /// means the parent is gone: the worker takes no new connections and ends with its last tunnel.
   UniqueFd parent;
+  UniqueFd metrics;  ///< as `listener`, for scrapers; not valid: there is none
 };
 
 /// A worker's life; returns its exit code. Call it in a process without other threads.

@@ -7,6 +7,7 @@
 #include "engine/base/log.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/doctor.h"
+#include "runtime/cli/metrics.h"
 #include "runtime/cli/supervisor/services.h"
 #include "runtime/cli/up.h"
 
@@ -111,6 +112,19 @@ void add_node_commands(CLI::App& app, CommandLine& line) {
       ->check(CLI::Range(1U, 3600U));
   top_command->callback([&action, top_options] {
     action = [top_options](Shell& shell) { return top(shell, *top_options); };
+  });
+
+  auto* metrics_command =
+      app.add_subcommand("metrics", "What panald counted and decided, as Prometheus reads it.");
+  const auto metrics_options = std::make_shared<MetricsOptions>();
+  auto* metrics_json = metrics_command->add_flag("--json", metrics_options->json, "as JSON");
+  metrics_command
+      ->add_option("--textfile", metrics_options->textfile,
+                   "replace this file instead of printing (node_exporter reads *.prom)")
+      ->type_name("FILE")
+      ->excludes(metrics_json);
+  metrics_command->callback([&action, metrics_options] {
+    action = [metrics_options](Shell& shell) { return metrics(shell, *metrics_options); };
   });
 
   const auto check = std::make_shared<bool>(false);

@@ -58,6 +58,10 @@ struct Config {
   std::string broker_user = "panal-broker";
   std::uint32_t broker_workers = 0;  ///< 0: one a core
 
+  // [metrics]
+  std::string metrics_listen;   ///< "address:port" (parse_endpoint()); empty: nobody serves them
+  bool metrics_public = false;  ///< whether others than this machine may reach it
+
   // [database]
   std::string database_url;  ///< libpq URL; empty: the private cluster under state_dir/postgres
   std::string database_user = "panal-db";  ///< OS user that owns the private cluster

@@ -10,6 +10,7 @@
 
 #include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
+#include "runtime/config/endpoint.h"
 #include "runtime/config/schema.h"
 
 namespace panal::config {
@@ -199,6 +200,22 @@ bool plain_path_below(const std::string& text) {
   return true;
 }
 
+void check_metrics(Reader& reader, const Config& c) {
+  if (c.metrics_listen.empty()) return;
+  const auto endpoint = parse_endpoint(c.metrics_listen);
+  const std::string shown = fmt::format("listen = \"{}\"", printable(c.metrics_listen, 80));
+  if (!endpoint) {
+    reader.wrong_at("metrics", "listen", shown + " " + endpoint.error().context);
+  } else if (!endpoint->loopback && !c.metrics_public) {
+    reader.wrong_at("metrics", "listen",
+                    shown +
+                        " can be reached from other machines, and there is no login: listen at "
+                        "127.0.0.1 or [::1], or say public = true in [metrics]");
+  } else if (endpoint->port == c.port) {
+    reader.wrong_at("metrics", "listen", shown + " has the port of [broker]; choose another");
+  }
+}
+
 /// What no single value shows.
 void check_whole(Reader& reader, const Config& c) {
   if (!plain_name(c.node_name, "_-.")) {
@@ -233,6 +250,7 @@ void check_whole(Reader& reader, const Config& c) {
       inet_pton(AF_INET6, c.listen_address.c_str(), address.data()) != 1) {
     reader.wrong_at("broker", "address", "address must be a numeric IPv4 or IPv6 address");
   }
+  check_metrics(reader, c);
   if (c.tuning_profile.empty()) {
     reader.wrong_at("tuning", "profile",
                     "profile must name one (panal tune ls lists them) or be a file");

@@ -52,6 +52,9 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.text("key", c.tls_key, Kind::kPath);
   v.text("user", c.broker_user, Kind::kText);
   v.number("workers", c.broker_workers, 0, 256);
+  v.section("metrics");
+  v.text("listen", c.metrics_listen, Kind::kText);
+  v.flag("public", c.metrics_public);
   v.section("database");
   v.text("url", c.database_url, Kind::kText);
   v.text("user", c.database_user, Kind::kText);

@@ -12,13 +12,14 @@ namespace panal::control {
 
 /// panald's local socket (config.node_socket()): SOCK_SEQPACKET, one JSON object a message,
 /// descriptors by SCM_RIGHTS. Mode 0660 root:<broker's group>; who calls is known by SO_PEERCRED:
-/// the broker's user may only `attach` and `open`, root may all.
+/// the broker's user may only `attach`, `open` and `metrics`, root may all.
 ///
 /// Requests ("op"), each answered by any number of {"progress": text} and one of
 /// {"ok": true, ...} or {"error": sentence, "status": HTTP-like code}:
 ///   status                       node name, pid, version, desktops by state
 ///   stats                        {"desktops": [{"id", "memory_bytes", "cpu_ns", "processes",
 ///                                "session", "idle_ms", "class"}], "host": {...}}
+///   metrics format=json          {"text": what Prometheus reads}, or {"families": [...]}
 ///   attach desktop=ID geometry fullscreen keyboard link client takeover
 ///                                makes nxagent listen with a fresh cookie; answers
 ///                                {"ok": true, "attach": N, "cookie": "<32 hex>"}; one attach at a

@@ -17,6 +17,7 @@
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
 #include "runtime/node/host_operations.h"
+#include "runtime/node/metrics.h"
 #include "runtime/node/notify_thread.h"
 #include "runtime/node/prewarm_flow.h"
 #include "runtime/node/prewarm_process.h"
@@ -254,16 +255,20 @@ void Node::Impl::wire() {
   };
   attaches.emplace(std::move(letting_in));
   sessions.emplace(loop, *clerk, log);
-  requests.emplace(Requests::Parts{*reconciler, *attaches, [this] { return status(); },
-                                   [this](DesktopId only) {
-                                     return statistics(*host, config.cgroup_parent, *reconciler,
-                                                       hub, optimiser_report(), only);
-                                   },
-                                   [this](DesktopId id) { return hub.suspend(id); },
-                                   [this](bool all_stopped) {
-                                     remove_groups = all_stopped;
-                                     if (!std::exchange(stopping, true)) stopped.set_value();
-                                   }});
+  requests.emplace(Requests::Parts{
+      *reconciler, *attaches, [this] { return status(); },
+      [this](DesktopId only) {
+        return statistics(*host, config.cgroup_parent, *reconciler, hub, optimiser_report(), only);
+      },
+      [this](bool as_families) {
+        return metrics_answer({config.node_name, *host, *reconciler, *gatekeeper, *optimiser},
+                              as_families);
+      },
+      [this](DesktopId id) { return hub.suspend(id); },
+      [this](bool all_stopped) {
+        remove_groups = all_stopped;
+        if (!std::exchange(stopping, true)) stopped.set_value();
+      }});
   hub.set_events({[this](DesktopId id, const AgentState& state) { on_session(id, state); },
                   [this](DesktopId id) { prewarm->on_settled(id); }});
 }

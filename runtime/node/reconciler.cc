@@ -149,6 +149,7 @@ bool Reconciler::must_wait(DesktopId id, Entry& entry) {
     return false;
   }
   if (queued == waiting_.end()) waiting_.push_back(id);
+  count_wait(entry, *wait);
   if (wait->no_room && entry.told.empty()) tell_wait(id, entry, wait->reason);
   if (!others_first) {  // whoever is first has set the time of the next look
     gate_pause_ = wait->no_room ? kNoRoomPause : kGatePause;
@@ -180,7 +181,10 @@ void Reconciler::let_in() {
                         steady_clock::now() >= found->second.not_before &&
                         decide(found->second.row, found->second.held.has_value()) == Action::kStart;
     if (!wanted) {
-      if (found != entries_.end()) found->second.told.clear();
+      if (found != entries_.end()) {
+        found->second.told.clear();
+        found->second.waits_for.clear();
+      }
       waiting_.pop_front();  // one that failed comes again when its pause is over
       continue;
     }
@@ -219,6 +223,8 @@ void Reconciler::act(DesktopId id, Entry& entry, Action action) {
 
 void Reconciler::start(DesktopId id) {
   ++starting_;
+  ++starts_.let_through;
+  entries_[id].waits_for.clear();
   const auto began = steady_clock::now();
   run(id, [this, id, began](Store& store) -> Outcome {
     auto result =
@@ -226,6 +232,8 @@ void Reconciler::start(DesktopId id) {
     return [this, id, result, began](Entry& entry) {
       --starting_;
       if (parts_.start_ended) parts_.start_ended(steady_clock::now() - began);
+      starts_.took.add(steady_clock::now() - began);
+      ++starts_.ended[!*result ? "failed" : **result ? "running" : "elsewhere"];
       if (!waiting_.empty()) gate_.start(std::chrono::milliseconds(0), [this] { let_in(); });
       if (*result && **result) {
         entry.pause = seconds(0);
@@ -360,13 +368,6 @@ bool Reconciler::at_rest(seconds span) const {
   return steady_clock::now() - last_end_ >= span &&
          std::none_of(entries_.begin(), entries_.end(),
                       [](const auto& item) { return item.second.busy; });
-}
-
-std::map<std::string, std::size_t> Reconciler::states() const {
-  std::map<std::string, std::size_t> counts;
-  for (const auto& [id, entry] : entries_)
-    if (entry.known) ++counts[std::string(store::to_string(entry.row.observed))];
-  return counts;
 }
 
 void Reconciler::shut_down(bool stop_desktops, std::function<void(std::size_t)> progress,

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "runtime/node/operations.h"
 #include "runtime/node/worker_pool.h"
 #include "runtime/optimiser/gatekeeper.h"
+#include "runtime/optimiser/tally.h"
 
 namespace panal::node {
 
@@ -64,6 +66,8 @@ class Reconciler {
   /// Starts that are under way, and those that wait for the gate.
   [[nodiscard]] std::uint32_t starting() const { return starting_; }
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+  [[nodiscard]] const optimiser::StartTally& starts() const { return starts_; }
+  [[nodiscard]] std::map<std::string, std::size_t> running_by_tenant() const;
   /// No operation is under way, nor ended in the last `span`.
   [[nodiscard]] bool at_rest(std::chrono::seconds span) const;
 
@@ -88,6 +92,8 @@ class Reconciler {
     std::chrono::seconds pause{0};
     bool exited = false;  ///< while an operation of it was under way
     std::string told;     ///< why it waits, as the store has it
+    /// Since it asked to start: no room, and of what.
+    std::set<std::pair<bool, std::string_view>> waits_for;
   };
   using Outcome = std::function<void(Entry&)>;
 
@@ -97,6 +103,7 @@ class Reconciler {
   void consider(DesktopId id);
   void act(DesktopId id, Entry& entry, Action action);
   [[nodiscard]] bool must_wait(DesktopId id, Entry& entry);
+  void count_wait(Entry& entry, const optimiser::StartWait& wait);
   void tell_wait(DesktopId id, Entry& entry, const std::string& reason);
   void let_in();
   void start(DesktopId id);
@@ -116,6 +123,7 @@ class Reconciler {
   std::deque<DesktopId> waiting_;  ///< for the gate, first come first
   std::chrono::milliseconds gate_pause_{100};
   std::uint32_t starting_ = 0;
+  optimiser::StartTally starts_;
   std::chrono::steady_clock::time_point last_end_{};  ///< of an operation
   std::uint64_t finished_ = 0;  ///< operations that have ended, of all desktops
   bool scanning_ = false;

@@ -29,7 +29,9 @@ void Requests::handle(const CallerPtr& caller, const json& request) {
   const std::string op = text_of(request, "op");
   if (op == "attach") return attach(caller, request);
   if (op == "open") return open(caller, request);
-  // The broker may let people in and nothing else.
+  // Counts of the node as a whole, which the broker serves to scrapers.
+  if (op == "metrics") return caller->answer(parts_.metrics(text_of(request, "format") == "json"));
+  // Beyond that the broker may let people in and nothing else.
   if (caller->uid() != 0) return caller->refuse(403, "only root may ask for this");
   if (op == "status") return caller->answer(parts_.status());
   if (op == "stats") return caller->answer(parts_.statistics(number_of(request, "desktop")));

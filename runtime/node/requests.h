@@ -18,6 +18,7 @@ class Requests {
     AttachDesk& attaches;
     std::function<nlohmann::json()> status;
     std::function<nlohmann::json(DesktopId only)> statistics;
+    std::function<nlohmann::json(bool as_families)> metrics;
     std::function<Result<void>(DesktopId)> suspend;
     std::function<void(bool all_stopped)> exit;  ///< soon: panald ends
   };

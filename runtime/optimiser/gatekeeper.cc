@@ -93,21 +93,28 @@ std::optional<StartWait> Gatekeeper::ask(std::string_view image, std::uint32_t i
   input.in_flight = in_flight;
   const policy::StartGateDecision decision = gate_.decide(input);
   const std::string full = policy::refusal(image, last_);
-  if (!full.empty()) return StartWait{full, true};
+  if (!full.empty()) {
+    const std::size_t first_out = capacity().first_out;
+    return StartWait{
+        full, true, first_out < last_.size() ? policy::to_string(last_[first_out].kind) : "memory"};
+  }
   if (in_flight >= parts_.most_at_once)
-    return StartWait{fmt::format("as many desktops start ({}) as there are workers", in_flight)};
+    return StartWait{fmt::format("as many desktops start ({}) as there are workers", in_flight),
+                     false, "workers"};
   if (decision.may_start > 0) return std::nullopt;
   switch (decision.reason) {
     case policy::GateReason::kStalls:
-      return StartWait{fmt::format("the host waits for memory or disk; starting: {}", in_flight)};
+      return StartWait{fmt::format("the host waits for memory or disk; starting: {}", in_flight),
+                       false, "stalls"};
     case policy::GateReason::kMemory:
       return StartWait{
           fmt::format("those that start ({}) will need the memory that is left", in_flight),
-          in_flight == 0};
+          in_flight == 0, "memory"};
     case policy::GateReason::kOpen:
     case policy::GateReason::kWindowFull: break;
   }
-  return StartWait{fmt::format("as many desktops start ({}) as the host bears", in_flight)};
+  return StartWait{fmt::format("as many desktops start ({}) as the host bears", in_flight), false,
+                   "window"};
 }
 
 void Gatekeeper::learn(std::size_t running) {

@@ -18,6 +18,7 @@ namespace panal::optimiser {
 struct StartWait {
   std::string reason;    ///< a sentence with numbers
   bool no_room = false;  ///< it will not fit, however long it waits, unless something ends
+  std::string_view resource = "queue";  ///< of which there is too little; one of kStartWaits
 };
 
 /// Says whether one more desktop may start: by what the host has left, as measured on this node,
@@ -40,6 +41,8 @@ class Gatekeeper {
   void learn(std::size_t running);
   /// "12 more desktops fit; memory runs out first", from the last look.
   [[nodiscard]] std::string room() const;
+  /// The same as numbers; `more` 1,000,000: not known yet, or nothing ends it.
+  [[nodiscard]] policy::Capacity capacity() const { return policy::capacity(last_); }
 
  private:
   struct Look;

@@ -40,6 +40,13 @@ constexpr MonotonicNs kAwake = 60 * kSecond;
 constexpr std::uint64_t kPassesToSettle = 2;
 constexpr std::uint64_t kPage = 4096;
 
+/// Pages that came back soon after they were taken, between two looks.
+std::uint64_t refaults(const GroupUsage& before, const GroupUsage& now) {
+  if (!before.memory || !now.memory) return 0;
+  return policy::grown(before.memory->refault_anon_pages, now.memory->refault_anon_pages) +
+         policy::grown(before.memory->refault_file_pages, now.memory->refault_file_pages);
+}
+
 }  // namespace
 
 MonotonicNs monotonic_ns() {
@@ -101,6 +108,7 @@ void Optimiser::complain(const char* what, const Error& error) {
   {
     const std::lock_guard lock(mutex_);
     ++totals_.errors;
+    ++totals_.errors_by_step[what];
     auto& last = complained_[what];
     const auto now = steady_clock::now();
     if (last != steady_clock::time_point{} && now - last < seconds(60)) return;
@@ -116,12 +124,17 @@ DeskPtr Optimiser::find(DesktopId id) const {
 }
 
 bool Optimiser::enlist(DesktopId id, const std::string& tenant) {
-  if (settings_.enlist != Enlist::kAll) return false;
   const std::lock_guard lock(mutex_);
+  const auto refuse = [this](const char* why) {
+    ++totals_.enlist_refused[why];
+    return false;
+  };
+  if (settings_.enlist != Enlist::kAll) return refuse("not_allowed");
   release_gone_places();
   for (const auto& [other, place] : enlisted_)
-    if (other != id && place.tenant != tenant) return false;
+    if (other != id && place.tenant != tenant) return refuse("other_tenant");
   enlisted_[id] = {tenant, false};
+  ++totals_.enlisted;
   return true;
 }
 
@@ -192,7 +205,12 @@ void Optimiser::wake(DesktopId id, std::function<void()> done) {
       desk->wanted = true;
       desk->awake_until_ns = monotonic_ns() + kAwake;
       desk->limits_due = true;
-      if (std::erase_if(jobs_, [&desk](const Job& job) { return job.desk == desk; }) > 0)
+      if (std::erase_if(jobs_, [this, &desk](const Job& job) {
+            if (job.desk != desk) return false;
+            if (job.bytes > 0) ++totals_.steps_dropped["came_back"];
+            if (job.freeze) ++totals_.freezes_refused["came_back"];
+            return true;
+          }) > 0)
         desk->busy = false;
       if (desk->frozen || desk->busy || desk->taken_bytes > 0) {
         waking_.push_back({desk, std::move(done)});
@@ -200,6 +218,7 @@ void Optimiser::wake(DesktopId id, std::function<void()> done) {
         waking_came_.notify_one();
         return;
       }
+      ++totals_.wakes_at_once;
     }
   }
   // Nothing was taken: but its share of the CPU is still that of somebody who is away.
@@ -220,13 +239,17 @@ void Optimiser::thaw(DesktopId id) {
 
 /// A worker that freezes it just now looks again when it is done, and thaws it then.
 void Optimiser::thaw_now(Desk& desk) {
+  const auto begun = steady_clock::now();
   const auto thawed = desk.group.thaw();
   const std::lock_guard lock(mutex_);
   if (thawed || thawed.error().is_gone()) {
-    if (std::exchange(desk.frozen, false)) ++totals_.thaws;
+    if (!std::exchange(desk.frozen, false)) return;
+    ++totals_.thaws;
+    totals_.thawing.add(steady_clock::now() - begun);
     return;
   }
   ++totals_.errors;  // it is tried again: it still counts as frozen
+  ++totals_.errors_by_step["thaw"];
   parts_.log->warning("optimiser", {{"step", "thaw"}, {"why", thawed.error().message()}});
 }
 
@@ -272,7 +295,10 @@ void Optimiser::classify(MonotonicNs now_ns) {
         asleep.push_back(desk);
       const bool again = desk->limits_again_at_ns != 0 && now_ns >= desk->limits_again_at_ns;
       if (fresh == desk->last.session && !desk->limits_due && !again) continue;
-      if (fresh != desk->last.session) desk->last.session_since_ns = now_ns;
+      if (fresh != desk->last.session) {
+        desk->last.session_since_ns = now_ns;
+        ++totals_.class_changes[index_of(desk->last.session)][index_of(fresh)];
+      }
       desk->last.session = fresh;
       desk->limits_due = false;
       changed.emplace_back(desk, fresh);
@@ -289,6 +315,7 @@ void Optimiser::set_limits(const DeskPtr& desk, SessionClass session) {
   if (!set) return;  // it is gone
   {
     const std::lock_guard lock(mutex_);
+    ++totals_.limits_set[index_of(session)];
     desk->limits_again_at_ns = set->complete ? 0 : monotonic_ns() + kLimitsAgain;
     desk->limits_refused = set->refused;
     const bool told = !desk->limits_wait.empty() || set->complete;
@@ -309,6 +336,7 @@ void Optimiser::read(const DeskPtr& desk) {
   }
   const std::lock_guard lock(mutex_);
   desk->last.at_ns = monotonic_ns();
+  if (desk->taken_bytes > 0) totals_.refaulted_pages += refaults(desk->last.usage, *usage);
   desk->last.usage = std::move(*usage);
   desk->last.pressure = *pressure;
 }
@@ -355,6 +383,7 @@ void Optimiser::govern_ksm(const Snapshot& host) {
     complain("write_ksm", applied.error());
   const std::lock_guard lock(mutex_);
   ksm_sample_ = sample;
+  if (decision != ksm_decision_) ++totals_.ksm_changes;
   ksm_decision_ = decision;
 }
 
@@ -404,15 +433,23 @@ void Optimiser::shave_round(const Snapshot& host) {
   for (std::size_t i = 0; i < verdicts.size(); ++i) {
     const ShaveDecision& verdict = verdicts[i];
     desks[i]->verdict = verdict;
-    ++totals_.verdicts[std::string(to_string(verdict.reason))];
-    const bool freeze =
-        verdict.freeze && !desks[i]->frozen && input.at_ns >= desks[i]->not_frozen_before_ns;
-    const bool take =
-        verdict.bytes > 0 && settings_.shave && may_be_taken(desks[i]->last, input.at_ns);
+    const bool may = settings_.shave && may_be_taken(desks[i]->last, input.at_ns);
+    // What was hidden from the shaver looks to it as if there were nothing.
+    const bool too_soon = !may && verdict.reason == ShaveReason::kAtFloor;
+    ++totals_.verdicts[std::string(too_soon ? kTooSoon : to_string(verdict.reason))];
+    const bool failed_lately = input.at_ns < desks[i]->not_frozen_before_ns;
+    const bool freeze = verdict.freeze && !desks[i]->frozen && !failed_lately;
+    if (verdict.freeze && !desks[i]->frozen && failed_lately)
+      ++totals_.freezes_refused["failed_lately"];
+    const bool take = verdict.bytes > 0 && may;
     if (!take) desks[i]->verdict.bytes = 0;
     if (!take && !freeze) continue;
     // Somebody came while we looked.
-    if (desks[i]->wanted || input.at_ns < desks[i]->awake_until_ns) continue;
+    if (desks[i]->wanted || input.at_ns < desks[i]->awake_until_ns) {
+      if (take) ++totals_.steps_dropped["came_back"];
+      if (freeze) ++totals_.freezes_refused["came_back"];
+      continue;
+    }
     desks[i]->busy = true;
     jobs_.push_back({desks[i], take ? verdict.bytes : 0, freeze, desks[i]->last.session});
   }
@@ -440,15 +477,20 @@ void Optimiser::take(const Job& job) {
   Desk& desk = *job.desk;
   {
     const std::lock_guard lock(mutex_);
-    if (desk.last.session != job.session) return;  // what was decided was about another state
+    const bool changed = desk.last.session != job.session;
+    if (job.bytes > 0 && (changed || desk.wanted))
+      ++totals_.steps_dropped[changed ? "class_changed" : "came_back"];
+    if (changed && job.freeze) ++totals_.freezes_refused["class_changed"];
+    if (changed) return;  // what was decided was about another state
   }
   if (job.bytes > 0 && !desk.wanted) {
     const TakeRequest request{job.bytes, steady_clock::now() + kLongestTake, &desk.wanted};
     const auto taken = taker_->take(desk.group, request, desk.cursor);
+    if (!taken && !taken.error().is_gone()) complain("take", taken.error());
+    const std::lock_guard lock(mutex_);
     if (!taken) {
-      if (!taken.error().is_gone()) complain("take", taken.error());
+      ++totals_.steps_dropped["failed"];
     } else {
-      const std::lock_guard lock(mutex_);
       ++totals_.takes;
       totals_.asked_bytes += job.bytes;
       totals_.taken_bytes += taken->yield_bytes();
@@ -462,10 +504,14 @@ void Optimiser::take(const Job& job) {
 void Optimiser::freeze(Desk& desk) {
   {
     const std::lock_guard lock(mutex_);
-    if (desk.wanted || desk.session.connected) return;
+    if (desk.wanted || desk.session.connected) {
+      ++totals_.freezes_refused["came_back"];
+      return;
+    }
     desk.frozen = true;  // before it is: a waker that comes now thaws it
     ++totals_.freezes;
   }
+  const auto begun = steady_clock::now();
   const auto frozen = desk.group.freeze(kFreezeTimeout);
   if (!frozen && !frozen.error().is_gone()) complain("freeze", frozen.error());
   bool stay = false;
@@ -473,7 +519,12 @@ void Optimiser::freeze(Desk& desk) {
     const std::lock_guard lock(mutex_);
     // Somebody may have come, and thawed, while the kernel was still at it.
     stay = frozen && desk.frozen && !desk.wanted && !desk.session.connected;
-    if (!frozen) desk.not_frozen_before_ns = monotonic_ns() + kFreezeAgain;
+    if (frozen) {
+      totals_.freezing.add(steady_clock::now() - begun);
+    } else {
+      ++totals_.freezes_refused["failed"];
+      desk.not_frozen_before_ns = monotonic_ns() + kFreezeAgain;
+    }
   }
   if (!stay) thaw_now(desk);
 }
@@ -538,6 +589,10 @@ void Optimiser::wake_now(const Waking& waking) {
     ++totals_.wakes;
   }
   if (frozen) thaw_now(desk);
+  {
+    const std::lock_guard lock(mutex_);
+    totals_.waking.add(steady_clock::now() - waking.asked);
+  }
   waking.done();
 }
 

@@ -20,6 +20,7 @@
 #include "engine/policy/ksm_governor.h"
 #include "engine/policy/shaver.h"
 #include "runtime/optimiser/desk.h"
+#include "runtime/optimiser/figures.h"
 #include "runtime/optimiser/ksm_keeper.h"
 #include "runtime/optimiser/memory_fetcher.h"
 #include "runtime/optimiser/rescue_hands.h"
@@ -72,6 +73,8 @@ class Optimiser final : public RescueHands {
 
   /// What was seen and decided, and each desktop's class and memory.
   [[nodiscard]] nlohmann::json report() const;
+  /// What metrics are made of.
+  [[nodiscard]] Figures figures() const;
 
  private:
   struct Job {
@@ -83,13 +86,7 @@ class Optimiser final : public RescueHands {
   struct Waking {
     DeskPtr desk;
     std::function<void()> done;
-  };
-  struct Totals {
-    std::uint64_t looks = 0, look_cpu_ns = 0;
-    std::uint64_t takes = 0, taken_bytes = 0, take_cpu_ns = 0, asked_bytes = 0;
-    std::uint64_t freezes = 0, thaws = 0, wakes = 0, fetched_bytes = 0, fetch_cpu_ns = 0;
-    std::uint64_t errors = 0;
-    std::map<std::string, std::uint64_t, std::less<>> verdicts;  ///< shaver's, by reason
+    std::chrono::steady_clock::time_point asked = std::chrono::steady_clock::now();
   };
 
   Optimiser(Parts parts, Settings settings);
@@ -141,7 +138,7 @@ class Optimiser final : public RescueHands {
   };
   std::map<DesktopId, Place> enlisted_;  ///< those in KSM, about to be, or on their way out
   MonotonicNs last_round_ns_ = 0;
-  Totals totals_;
+  Tally totals_;
   std::map<std::string, std::chrono::steady_clock::time_point> complained_;
 
   std::thread decider_, hand_, waker_;  ///< last: they use all of the above

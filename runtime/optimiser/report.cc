@@ -9,15 +9,7 @@ using nlohmann::json;
 
 namespace {
 
-const char* word(SessionClass session) {
-  switch (session) {
-    case SessionClass::kActive: return "active";
-    case SessionClass::kIdle: return "idle";
-    case SessionClass::kDisconnected: return "disconnected";
-    case SessionClass::kFrozen: return "frozen";
-  }
-  return "unknown";
-}
+std::string word(SessionClass session) { return std::string(to_string(session)); }
 
 }  // namespace
 

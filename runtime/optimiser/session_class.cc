@@ -2,6 +2,16 @@
 
 namespace panal::optimiser {
 
+std::string_view to_string(SessionClass session) {
+  switch (session) {
+    case SessionClass::kActive: return "active";
+    case SessionClass::kIdle: return "idle";
+    case SessionClass::kDisconnected: return "disconnected";
+    case SessionClass::kFrozen: return "frozen";
+  }
+  return "active";
+}
+
 SessionClass class_of(const SessionView& session, bool frozen, std::chrono::seconds idle_after,
                       MonotonicNs now_ns) {
   if (!session.connected) return frozen ? SessionClass::kFrozen : SessionClass::kDisconnected;

@@ -2,11 +2,15 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string_view>
 
 #include "engine/model/session.h"
 #include "engine/model/snapshot.h"
 
 namespace panal::optimiser {
+
+/// "active", "idle", "disconnected", "frozen"
+[[nodiscard]] std::string_view to_string(SessionClass session);
 
 /// What is known of a session.
 struct SessionView {

@@ -8,8 +8,12 @@ import os
 import pathlib
 import sys
 import time
+import urllib.error
+import urllib.request
 
 from farm import Client, Failed, Node, Screen, conduct, say, wait_for
+
+METRICS = "127.0.0.1:19464"
 
 # What the session starts beside the image's own programs: one terminal that keeps what is typed.
 TYPED = "typed.txt"
@@ -73,6 +77,8 @@ def life(node, screen, image, pictures, second=("--no-cookie",)):
     login, password, name = "alice", "correct horse 7", "alice-desk"
 
     say("panal up; user; desktop")
+    with node.config.open("a") as config:
+        config.write(f'[metrics]\nlisten = "{METRICS}"\n')
     node.panal("up")
     node.panal("image", "build", image)
     node.panal("user", "add", login, "--password-file", "/dev/stdin", stdin=password + "\n")
@@ -140,6 +146,8 @@ def life(node, screen, image, pictures, second=("--no-cookie",)):
     node.panal("desktop", "stop", name)
     warm(node, screen, image, pictures, (login, password, name))
 
+    counted(node)
+
     say("wrong password")
     wrong = Client(node, screen, login, "wrong", name)
     if wrong.process.wait(timeout=60) != 4:
@@ -196,6 +204,32 @@ def warm(node, screen, image, pictures, account):
     if (node.home(login) / "terminal.pid").read_text() != pid:
         raise Failed("another terminal was started")
     client.close()
+
+
+def counted(node):
+    """What was done with the one desktop, as the command tells it and as a scraper gets it."""
+    say("metrics: by panal metrics, and by HTTP")
+    with urllib.request.urlopen(f"http://{METRICS}/metrics", timeout=10) as answer:
+        scraped = answer.read().decode()
+    for text in (node.panal("metrics").stdout, scraped):
+        values = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+        for sample, least in (
+            ("panal_starts_let_through_total", 3),
+            ('panal_starts_ended_total{result="running"}', 3),
+            ('panal_node_desktops{state="running"}', 1),
+            ('panal_node_tenant_desktops{tenant="default"}', 1),
+            ("panal_wake_at_once_total", 2),
+            ("panal_memory_available_bytes", 1),
+        ):
+            if float(values.get(sample, -1)) < least:
+                raise Failed(f"{sample} is {values.get(sample)}, not {least} or more")
+    try:
+        urllib.request.urlopen(f"http://{METRICS}/qvd/ping", timeout=10)
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise Failed(f"{METRICS} answers {error.code} to another path") from None
+    else:
+        raise Failed(f"{METRICS} serves more than metrics")
 
 
 def main():

@@ -21,6 +21,7 @@
 namespace panal::broker {
 
 inline constexpr std::uint16_t kPort = 18443;
+inline constexpr std::uint16_t kMetricsPort = 19464;
 
 inline bool eventually(const std::function<bool()>& done) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
@@ -144,7 +145,8 @@ class BrokerProcess : public ::testing::Test {
     std::ofstream(file) << "[paths]\nstate = \"" << config.state_dir << "\"\nrun = \""
                         << config.run_dir
                         << "\"\n[broker]\naddress = \"127.0.0.1\"\nport = " << kPort
-                        << "\nuser = \"nobody\"\nworkers = 1\n";
+                        << "\nuser = \"nobody\"\nworkers = 1\n[metrics]\nlisten = \"127.0.0.1:"
+                        << kMetricsPort << "\"\n";
     panald = std::make_unique<FakePanald>(config.node_socket());
     parent = ::fork();
     if (parent == 0) {

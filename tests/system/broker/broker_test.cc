@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 
 #include "tests/system/broker/broker_process.h"
 
@@ -60,6 +61,31 @@ TEST_F(BrokerProcess, LineFeedsAndLimits) {
   EXPECT_THAT(none.get("/qvd/connect_to_vm?id=" + std::to_string(bobs),
                        std::string(TestClient::kLogin) + TestClient::kUpgrade),
               StartsWith("HTTP/1.1 404 Not Found\r\n"));
+}
+
+/// One request over plain TCP, and all of the answer. Empty: nobody is there.
+std::string scrape(const std::string& request) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(kMetricsPort);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return "";
+  EXPECT_EQ(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(request.size()));
+  return read_exactly(fd.get(), 1 << 20);
+}
+
+TEST_F(BrokerProcess, ServesMetricsAtTheirOwnPortAndOnlyThem) {
+  const std::string answer = scrape("GET /metrics HTTP/1.1\r\nHost: lab\r\n\r\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, ::testing::EndsWith(FakePanald::kMetrics));
+  EXPECT_THAT(scrape("GET /qvd/ping HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(scrape("POST /metrics HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 405 "));
+  TestClient client;
+  EXPECT_THAT(client.get("/metrics"), StartsWith("HTTP/1.1 404 ")) << "not for users";
+  panald.reset();
+  EXPECT_THAT(scrape("GET /metrics HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 503 "));
 }
 
 TEST_F(BrokerProcess, StartConnectSuspendStop) {

@@ -21,6 +21,8 @@ class FakePanald {
  public:
   static constexpr const char* kCookie = "00112233445566778899aabbccddeeff";
 
+  static constexpr const char* kMetrics = "# HELP a A.\n# TYPE a counter\na 1\n";
+
   explicit FakePanald(std::string path) : path_(std::move(path)) {
     ::unlink(path_.c_str());
     listener_ = UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
@@ -86,6 +88,8 @@ class FakePanald {
         }
         ++opens_;
         static_cast<void>(control::send_message(fd.get(), {{"ok", true}}, theirs.get()));
+      } else if (op == "metrics") {
+        static_cast<void>(control::send_message(fd.get(), {{"ok", true}, {"text", kMetrics}}));
       } else {
         static_cast<void>(control::send_message(
             fd.get(), {{"error", "The fake does not know that."}, {"status", 400}}));

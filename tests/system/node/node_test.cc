@@ -7,6 +7,7 @@
 
 #include "runtime/control/control.h"
 #include "runtime/control/message.h"
+#include "tests/support/metrics_text.h"
 #include "tests/system/node/running_node.h"
 
 namespace panal::node {
@@ -66,6 +67,48 @@ TEST_F(NodeTest, TakesDesktopsThroughTheirLives) {
   EXPECT_FALSE(stopped.id_slot);
   EXPECT_EQ(::kill(init, 0), -1);
   EXPECT_FALSE(std::filesystem::exists(node_->config().desktop_run_dir(desktop.id)));
+}
+
+TEST_F(NodeTest, CountsWhatItDecides) {
+  const auto desktop = new_desktop();
+  const auto ask = [] {
+    const json answer = node_->ask({{"op", "metrics"}});
+    auto read = test::read_metrics(answer.value("text", ""));
+    EXPECT_EQ(read.error, "") << answer.dump();
+    return read;
+  };
+  const auto before = ask();
+  node_->want(desktop.id, Desired::kRunning);
+  node_->await(desktop.id, Observed::kRunning);
+  auto after = ask();
+  const std::map<std::string, std::string> running{{"state", "running"}};
+  // The database knows it before the loop has read it back.
+  for (int i = 0; i < 100 && after.value("panal_node_desktops", running) ==
+                                 before.value("panal_node_desktops", running);
+       ++i) {
+    ::usleep(50000);
+    after = ask();
+  }
+  const auto grown = [&](const std::string& family,
+                         const std::map<std::string, std::string>& labels = {}) {
+    return after.value(family, labels) - before.value(family, labels);
+  };
+  EXPECT_EQ(grown("panal_starts_let_through_total"), 1);
+  EXPECT_EQ(grown("panal_starts_ended_total", {{"result", "running"}}), 1);
+  EXPECT_EQ(grown("panal_starts_ended_total", {{"result", "failed"}}), 0);
+  EXPECT_GE(after.value("panal_node_tenant_desktops", {{"tenant", desktop.tenant}}), 1);
+  EXPECT_EQ(grown("panal_ksm_enlistments_refused_total", {{"reason", "not_allowed"}}), 1)
+      << "balanced enlists nobody";
+  EXPECT_EQ(grown("panal_node_desktops", running), 1);
+  EXPECT_GT(grown("panal_node_cpu_seconds_total"), 0);
+  EXPECT_GT(after.value("panal_memory_available_bytes"), 0);
+  EXPECT_GT(after.value("panal_memory_limit_bytes"), after.value("panal_memory_desktops_bytes"));
+  EXPECT_GT(after.value("panal_optimiser_looks_total"), 0);
+
+  // Whom it is, and the same as JSON.
+  EXPECT_EQ(after.families.at("panal_node_build_info").samples.at(0).labels.at("node"), "lab");
+  const json families = node_->ask({{"op", "metrics"}, {"format", "json"}})["families"];
+  EXPECT_EQ(families.size(), after.families.size());
 }
 
 TEST_F(NodeTest, LetsUsersInOneAtATime) {

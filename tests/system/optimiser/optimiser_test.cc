@@ -93,6 +93,15 @@ TEST_F(RealOptimiser, TakesFromADisconnectedDesktopAndGivesBackBeforeItIsSeen) {
   const auto report = optimiser_->report();
   EXPECT_GT(report["shaver"]["taken_bytes"].get<std::uint64_t>(), kSize / 2);
   EXPECT_EQ(report["errors"], 0);
+  const Figures figures = optimiser_->figures();
+  EXPECT_EQ(figures.tally.taken_bytes, report["shaver"]["taken_bytes"]);
+  EXPECT_GT(figures.tally.verdicts.at("taken"), 0U);
+  EXPECT_EQ(figures.tally.wakes, 1U);
+  EXPECT_GT(figures.tally.waking.sum_seconds, 0);
+  EXPECT_EQ(figures.tally.class_changes[index_of(SessionClass::kDisconnected)]
+                                       [index_of(SessionClass::kActive)],
+            1U);
+  EXPECT_EQ(figures.desktops[index_of(SessionClass::kActive)], 1U);
 }
 
 TEST_F(RealOptimiser, LeavesTheActiveAlone) {
@@ -120,6 +129,11 @@ TEST_F(RealOptimiser, FreezesTheLongAwayAndThawsAtTheEnd) {
   optimiser_->session(7, true, 0);
   optimiser_->session(7, false, 0);
   ASSERT_TRUE(eventually([&] { return asleep(); })) << optimiser_->report().dump(1);
+  const Tally tally = optimiser_->figures().tally;
+  EXPECT_EQ(tally.freezes, 2U);
+  EXPECT_EQ(tally.thaws, 1U);
+  EXPECT_GT(tally.freezing.sum_seconds, 0);
+  EXPECT_GT(tally.thawing.sum_seconds, 0);
   optimiser_.reset();
   EXPECT_TRUE(child.touch()) << "nothing stays frozen when panald ends";
 }
@@ -145,8 +159,11 @@ TEST_F(RealOptimiser, EnlistsOneTenantAtATime) {
   optimiser_->ended(2);
   EXPECT_TRUE(optimiser_->enlist(3, "bank"));
   EXPECT_FALSE(optimiser_->enlist(1, "school"));
+  EXPECT_EQ(optimiser_->figures().tally.enlisted, 3U);
+  EXPECT_EQ(optimiser_->figures().tally.enlist_refused, (Counts{{"other_tenant", 3}}));
   open(Settings{});
   EXPECT_FALSE(optimiser_->enlist(1, "school")) << "nobody by default";
+  EXPECT_EQ(optimiser_->figures().tally.enlist_refused, (Counts{{"not_allowed", 1}}));
 }
 
 TEST_F(RealOptimiser, GovernsKsmAndPutsItBackAlsoAfterAKill) {

@@ -26,6 +26,7 @@ class FakeNode final : public NodePort {
   int opens = 0;
   Answer<Attached> attach_answer = Attached{9, kTestCookie};
   bool refuse_open = false;
+  Answer<std::string> metrics_answer = std::string("# HELP a A.\n# TYPE a counter\na 1\n");
   UniqueFd agent;  ///< the desktop's end after an open
 
  private:
@@ -50,6 +51,9 @@ class FakeNode final : public NodePort {
       node_.agent = UniqueFd(pair[0]);
       const auto fd = std::make_shared<UniqueFd>(pair[1]);
       node_.loop_.post([done, fd] { done(std::move(*fd)); });
+    }
+    void metrics(std::function<void(Answer<std::string>)> done) override {
+      node_.loop_.post([done, answer = node_.metrics_answer] { done(answer); });
     }
 
    private:

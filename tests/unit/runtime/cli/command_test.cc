@@ -84,6 +84,8 @@ TEST_F(Commands, UsageErrorsAreOneSentenceAndExitTwo) {
            {{"user", "add", "x", "--generate", "--lang", "a b"}, "no language"},
            {{"image", "build"}, "RECIPE is required"},
            {{"up", "--first-desktop", "a", "b"}, "b"},
+           {{"metrics", "--json", "--textfile", "x"}, "--json"},
+           {{"metrics", "--textfile"}, "--textfile"},
        }) {
     EXPECT_EQ(panal(wrong.words), ExitCode::kUsage) << testing::PrintToString(wrong.words);
     EXPECT_THAT(err(), HasSubstr(wrong.said)) << testing::PrintToString(wrong.words);
@@ -106,6 +108,47 @@ TEST_F(Commands, HelpGoesToOutAndNamesTheExitCodes) {
   EXPECT_THAT(out(), HasSubstr("Usage: panal desktop start"));
   EXPECT_THAT(out(), HasSubstr("Exit codes: 0 done"));
   EXPECT_EQ(err(), "");
+}
+
+TEST_F(Commands, MetricsPrintsWhatPanaldCounts) {
+  const std::string text = "# HELP a A.\n# TYPE a counter\na 1\n";
+  backends_.farm.node_answer = {{"ok", true}, {"text", text}};
+  EXPECT_EQ(panal({"metrics"}), ExitCode::kOk) << err();
+  EXPECT_EQ(out(), text);
+  EXPECT_EQ(backends_.farm.requests.back(), (nlohmann::json{{"op", "metrics"}}));
+  backends_.farm.node_answer = {{"ok", true}, {"families", {{{"name", "a"}}}}};
+  EXPECT_EQ(panal({"metrics", "--json"}), ExitCode::kOk) << err();
+  EXPECT_EQ(json()[0]["name"], "a");
+  EXPECT_EQ(backends_.farm.requests.back().value("format", ""), "json");
+  backends_.farm.node_answer = {{"ok", true}};
+  EXPECT_EQ(panal({"metrics"}), ExitCode::kFailed);
+  EXPECT_THAT(err(), HasSubstr("no metrics"));
+  backends_.farm.node_answers = false;
+  EXPECT_EQ(panal({"metrics"}), ExitCode::kNotRunning);
+}
+
+TEST_F(Commands, MetricsReplacesATextfileWhole) {
+  const std::string file = directory_ + "/panal.prom";
+  const auto content = [&file] {
+    std::ifstream in(file);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  std::ofstream(file) << "former";
+  backends_.farm.node_answer = {{"ok", true}, {"text", "a 1\n"}};
+  EXPECT_EQ(panal({"metrics", "--textfile", file}), ExitCode::kOk) << err();
+  EXPECT_EQ(out(), "");
+  EXPECT_EQ(content(), "a 1\n");
+  EXPECT_EQ(static_cast<unsigned>(std::filesystem::status(file).permissions()), 0644U);
+  // What fails leaves the former one, and nothing beside it.
+  backends_.farm.node_answers = false;
+  EXPECT_EQ(panal({"metrics", "--textfile", file}), ExitCode::kNotRunning);
+  EXPECT_EQ(content(), "a 1\n");
+  backends_.farm.node_answers = true;
+  EXPECT_EQ(panal({"metrics", "--textfile", directory_ + "/none/x.prom"}), ExitCode::kNotFound);
+  EXPECT_THAT(err(), HasSubstr("none/"));
+  EXPECT_NE(panal({"metrics", "--textfile", directory_}), ExitCode::kOk) << "a directory";
+  for (const auto& entry : std::filesystem::directory_iterator(directory_))
+    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr(".new")));
 }
 
 TEST_F(Commands, NoDatabaseIsExitThree) {

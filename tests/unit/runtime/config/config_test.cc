@@ -9,6 +9,7 @@
 #include <regex>
 #include <sstream>
 
+#include "runtime/config/endpoint.h"
 #include "runtime/config/schema.h"
 
 namespace panal::config {
@@ -111,7 +112,8 @@ TEST(Config, SampleIsReadAsItIsAndWithEveryKeyUncommented) {
 TEST(Config, SampleDefaultsAreTheDefaults) {
   auto from_sample = parse(
       std::regex_replace(
-          sample(), std::regex("\n# ((?!name|recipes|profiles|certificate|key|url)[a-z_0-9]+ = )"),
+          sample(),
+          std::regex("\n# ((?!name|recipes|profiles|certificate|key|listen|url)[a-z_0-9]+ = )"),
           "\n$1"),
       "sample");
   ASSERT_TRUE(from_sample) << from_sample.error().message();
@@ -165,6 +167,21 @@ INSTANTIATE_TEST_SUITE_P(
                   "p.toml:2: certificate and key must be given together"},
         Malformed{"[broker]\ncertificate = \"c\"\nkey = \"/k\"\n", "must be an absolute path"},
         Malformed{"[broker]\nuser = \"-x\"\n", "name of a system account"},
+        Malformed{"[metrics]\nlisten = 9464\n", "listen in [metrics] must be text in quotes"},
+        Malformed{"[metrics]\nport = 9464\n", "p.toml:2: unknown key port in [metrics]"},
+        Malformed{"[metrics]\npublic = \"yes\"\n", "public in [metrics] must be true or false"},
+        Malformed{"[metrics]\nlisten = \"127.0.0.1\"\n", "p.toml:2: listen = \"127.0.0.1\" has no"},
+        Malformed{"[metrics]\nlisten = \"127.0.0.1:\"\n", "needs a port of 1 to 65535"},
+        Malformed{"[metrics]\nlisten = \"127.0.0.1:0\"\n", "needs a port of 1 to 65535"},
+        Malformed{"[metrics]\nlisten = \"127.0.0.1:65536\"\n", "needs a port of 1 to 65535"},
+        Malformed{"[metrics]\nlisten = \"127.0.0.1:80x\"\n", "needs a port of 1 to 65535"},
+        Malformed{"[metrics]\nlisten = \"localhost:9464\"\n", "must be a numeric address"},
+        Malformed{"[metrics]\nlisten = \"::1:9464\"\n", "IPv6 in brackets"},
+        Malformed{"[metrics]\nlisten = \":9464\"\n", "must be a numeric address"},
+        Malformed{"[metrics]\nlisten = \"0.0.0.0:9464\"\n",
+                  "p.toml:2: listen = \"0.0.0.0:9464\" can be reached from other machines"},
+        Malformed{"[metrics]\npublic = false\nlisten = \"[::]:9464\"\n", "say public = true"},
+        Malformed{"[metrics]\nlisten = \"127.0.0.1:8443\"\n", "the port of [broker]"},
         Malformed{"[desktop]\nprewarm = 1\n", "prewarm in [desktop] must be true or false"},
         Malformed{"[desktop]\nmemory = \"2 GB\"\n", "unknown unit"},
         Malformed{"[desktop]\nmemory = \"GiB\"\n", "is no size"},
@@ -194,6 +211,19 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"[network]\nsubnet6 = \"fd77::1/64\"\n", "bits behind its prefix"},
         Malformed{"[network]\nsubnet6 = \"10.0.0.0/8\"\n", "is no IPv6 address"},
         Malformed{"[network]\noutside = \"nat\"\n", "outside can only be \"none\""}));
+
+TEST(Config, MetricsAreServedToThisMachineUnlessItSaysPublic) {
+  EXPECT_EQ(parse("", "p.toml")->metrics_listen, "");
+  for (const char* text :
+       {"listen = \"127.0.0.1:9464\"", "listen = \"[::1]:9464\"", "listen = \"\"",
+        "listen = \"10.0.0.7:9464\"\npublic = true", "listen = \"[::]:9464\"\npublic = true"}) {
+    const auto config = parse(std::string("[metrics]\n") + text + "\n", "p.toml");
+    EXPECT_TRUE(config) << text << ": " << config.error().message();
+  }
+  EXPECT_EQ(*parse_endpoint("127.8.0.1:1"), (Endpoint{"127.8.0.1", 1, true}));
+  EXPECT_EQ(*parse_endpoint("[::1]:65535"), (Endpoint{"::1", 65535, true}));
+  EXPECT_EQ(*parse_endpoint("[fe80::1]:2"), (Endpoint{"fe80::1", 2, false}));
+}
 
 TEST(Config, FirstProblemInTheFileIsTold) {
   const auto config = parse("[broker]\nbad = 1\nport = 0\n", "p.toml");

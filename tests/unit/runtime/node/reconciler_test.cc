@@ -235,6 +235,30 @@ TEST_F(ReconcilerTest, SaysWhyThereIsNoRoomAndStartsWhenThereIs) {
   EXPECT_EQ(reconciler_->waiting(), 0U);
 }
 
+TEST_F(ReconcilerTest, CountsAStartThatWaitsOnceHoweverOftenItAsks) {
+  int asked = 0;
+  gate_ = [&](const store::Desktop&, std::uint32_t) -> std::optional<optimiser::StartWait> {
+    ++asked;
+    if (asked <= 3) return optimiser::StartWait{"it stalls", false, "stalls"};
+    if (asked <= 4) return optimiser::StartWait{"no room", true, "memory"};
+    return std::nullopt;
+  };
+  for (DesktopId id = 1; id <= 2; ++id) want(id, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running_ids().size() == 2; }));
+  const optimiser::StartTally& starts = reconciler_->starts();
+  EXPECT_EQ(starts.let_through, 2U);
+  EXPECT_EQ(starts.made_to_wait, (optimiser::Counts{{"stalls", 1}, {"queue", 1}}));
+  EXPECT_EQ(starts.refused, (optimiser::Counts{{"memory", 1}}));
+  EXPECT_EQ(starts.ended, (optimiser::Counts{{"running", 2}}));
+  std::uint64_t timed = 0;
+  for (const std::uint64_t count : starts.took.counts) timed += count;
+  EXPECT_EQ(timed, 2U);
+  std::size_t running = 0;
+  for (const auto& [tenant, count] : reconciler_->running_by_tenant()) running += count;
+  EXPECT_EQ(running, 2U);
+}
+
 TEST_F(ReconcilerTest, SeesWhatWasAskedWhileItWasBusy) {
   operations_.hold = true;
   want(1, Desired::kRunning);

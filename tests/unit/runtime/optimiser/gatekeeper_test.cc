@@ -50,6 +50,7 @@ TEST_F(GatekeeperTest, LetsInWhatFits) {
   EXPECT_FALSE(ask(0));
   EXPECT_THAT(keeper_.room(),
               HasSubstr("100 more desktops fit, by estimate; memory runs out first"));
+  EXPECT_EQ(keeper_.capacity().more, 100U);
 }
 
 TEST_F(GatekeeperTest, RefusesWithNumbersWhatDoesNot) {
@@ -57,6 +58,7 @@ TEST_F(GatekeeperTest, RefusesWithNumbersWhatDoesNot) {
   const auto wait = ask(0);
   ASSERT_TRUE(wait);
   EXPECT_TRUE(wait->no_room);
+  EXPECT_EQ(wait->resource, "memory");
   EXPECT_EQ(wait->reason,
             "no room for another desktop of image xfce: it takes 100 MiB of memory (estimated), "
             "50.0 MiB of 24576 MiB are left beside the reserve of 2000 MiB");
@@ -68,6 +70,7 @@ TEST_F(GatekeeperTest, CountsProcessesToo) {
   ASSERT_TRUE(wait);
   EXPECT_TRUE(wait->no_room);
   EXPECT_THAT(wait->reason, HasSubstr("processes and threads"));
+  EXPECT_EQ(wait->resource, "kernel");
 }
 
 TEST_F(GatekeeperTest, MeasuresWhatOneMoreTakes) {
@@ -86,12 +89,14 @@ TEST_F(GatekeeperTest, LetsNoMoreInThanThereAreWorkersOrWhileTheHostIsBusy) {
   ASSERT_TRUE(workers);
   EXPECT_FALSE(workers->no_room);
   EXPECT_THAT(workers->reason, HasSubstr("workers"));
+  EXPECT_EQ(workers->resource, "workers");
   const int crowd = 8 * static_cast<int>(std::max(1U, std::thread::hardware_concurrency())) + 8;
   runnable(crowd, crowd + 500);
   std::optional<StartWait> busy;
   for (int i = 0; i < 3; ++i) busy = ask(4);
   ASSERT_TRUE(busy);
   EXPECT_FALSE(busy->no_room);
+  EXPECT_EQ(busy->resource, "window");
   EXPECT_FALSE(ask(0)) << "with none under way one may always start";
 }
 

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "runtime/metrics/figures.h"
+#include "runtime/node/host.h"
+#include "runtime/node/reconciler.h"
+#include "runtime/optimiser/gatekeeper.h"
+#include "runtime/optimiser/optimiser.h"
+
+namespace panal::node {
+
+struct MetricSources {
+  const std::string& node;
+  const Host& host;
+  const Reconciler& reconciler;
+  const optimiser::Gatekeeper& gatekeeper;
+  const optimiser::Optimiser& optimiser;
+};
+
+/// Gathers them, on the loop's thread. What others hold is copied; of the kernel only the charge of
+/// all desktops together is read, whatever their number.
+[[nodiscard]] metrics::NodeFigures figures(const MetricSources& sources);
+
+/// The answer to `metrics`: {"text"} for a scraper, or {"families"}.
+[[nodiscard]] nlohmann::json metrics_answer(const MetricSources& sources, bool as_families);
+
+}  // namespace panal::node

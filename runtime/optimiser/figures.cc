@@ -1,0 +1,21 @@
+#include "runtime/optimiser/figures.h"
+
+#include "runtime/optimiser/optimiser.h"
+
+namespace panal::optimiser {
+
+Figures Optimiser::figures() const {
+  Figures out;
+  const std::lock_guard lock(mutex_);
+  out.tally = totals_;
+  out.host = host_;
+  out.governs_ksm = settings_.governs_ksm();
+  out.ksm = ksm_decision_;
+  for (const auto& [id, desk] : desks_) {
+    ++out.desktops[index_of(desk->last.session)];
+    if (desk->enlisted) ++out.enlisted;
+  }
+  return out;
+}
+
+}  // namespace panal::optimiser

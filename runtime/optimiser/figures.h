@@ -1,0 +1,23 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "engine/model/decision.h"
+#include "engine/model/snapshot.h"
+#include "runtime/optimiser/tally.h"
+
+namespace panal::optimiser {
+
+/// What the optimiser decided and what it last saw, as plain values: a copy of what it holds, made
+/// without reading anything from the kernel.
+struct Figures {
+  Tally tally;
+  Snapshot host;  ///< of the last look, a second old; at_ns 0: there was none yet
+  bool governs_ksm = false;
+  KsmDecision ksm;                                      ///< the governor's last
+  std::array<std::size_t, kSessionClasses> desktops{};  ///< by class
+  std::size_t enlisted = 0;                             ///< desktops in KSM
+};
+
+}  // namespace panal::optimiser
