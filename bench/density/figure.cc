@@ -70,6 +70,14 @@ std::vector<Figure> make_figures() {
        true, true},
       {"density.xfce.dense.marginal_mib", "MiB", 40, "the same for XFCE", optimised_code(), true,
        true},
+      {"shave.reconnect_added_p99_ms", "ms", 150,
+       "first picture of an XFCE desktop after 10 minutes disconnected and shaved, less that of "
+       "one "
+       "nothing was taken from, p99 of 50 tries each",
+       optimised_code(), true, true},
+      {"shave.resident_ratio", "ratio", 0.2,
+       "PSS of an XFCE desktop after 10 minutes disconnected and shaved, as a part of what it was",
+       optimised_code(), true, true},
       {"attach.xfce_20_seconds", "s", std::nullopt,
        "one command until 20 XFCE desktops run, each with a live client (issue 3)",
        way_to_a_session()},

@@ -21,6 +21,8 @@ Result<Measured> measure(const std::string& figure) {
   if (figure == "density.xfce.off.marginal_mib") return measure_density("xfce", 20);
   if (figure == "density.icewm.dense.marginal_mib") return measure_dense("icewm", 100);
   if (figure == "density.xfce.dense.marginal_mib") return measure_dense("xfce", 100);
+  if (figure == "shave.reconnect_added_p99_ms") return measure_reconnect_added();
+  if (figure == "shave.resident_ratio") return measure_resident_ratio();
   if (figure == "attach.icewm_50_seconds") return measure_attach("icewm", 50);
   if (figure == "attach.xfce_20_seconds") return measure_attach("xfce", 20);
   return fail(EINVAL, "nobody knows how to measure " + figure);

@@ -32,6 +32,8 @@ struct Measured {
 [[nodiscard]] Result<Measured> measure_idle_cpu(const std::string& image);
 [[nodiscard]] Result<Measured> measure_density(const std::string& image, std::size_t count);
 [[nodiscard]] Result<Measured> measure_dense(const std::string& image, std::size_t count);
+[[nodiscard]] Result<Measured> measure_reconnect_added();
+[[nodiscard]] Result<Measured> measure_resident_ratio();
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench

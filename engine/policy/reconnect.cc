@@ -16,6 +16,8 @@ constexpr double kFirstBytesPerSecond = 400.0 * kMib;
 constexpr std::uint64_t kGapBytes = 64 * kKib;
 /// More calls than this take longer than what they fetch.
 constexpr std::size_t kMostRanges = 512;
+/// Joining across more than that fetches more of what nobody wants than of what somebody does.
+constexpr std::uint64_t kWidestGapBytes = 256 * kKib;
 
 /// Lists what fits, in order; a range that fits in part is cut.
 std::vector<MemoryRange> take(const std::vector<RecordedRange>& recorded, bool display,
@@ -55,6 +57,26 @@ ReconnectDecision plan_reconnect(const ReconnectInput& input) {
   decision.before_thaw = take(input.recorded, true, budget);
   decision.after_thaw = take(input.recorded, false, budget);
   return decision;
+}
+
+std::vector<MemoryRange> condense_ranges(std::vector<MemoryRange> ranges, std::size_t most) {
+  for (std::uint64_t gap = 0; gap <= kWidestGapBytes; gap = std::max(2 * gap, kPageBytes)) {
+    std::size_t last = 0;
+    for (std::size_t i = 1; i < ranges.size(); ++i) {
+      MemoryRange& before = ranges[last];
+      const std::uint64_t end = before.start + before.bytes;
+      const MemoryRange& range = ranges[i];
+      if (range.pid == before.pid && range.start >= end && range.start - end <= gap) {
+        before.bytes = range.start + range.bytes - before.start;
+      } else {
+        ranges[++last] = range;
+      }
+    }
+    if (!ranges.empty()) ranges.resize(last + 1);
+    if (ranges.size() <= most) break;
+  }
+  if (ranges.size() > most) ranges.resize(most);
+  return ranges;
 }
 
 }  // namespace panal::policy

@@ -153,10 +153,10 @@ Result<void> Node::Impl::open(seconds database_limit) {
           [this](DesktopId id, const std::string& tenant) { return sharing(id, tenant); },
           [this](DesktopId id) { optimiser->not_started(id); }},
       config);
-  PANAL_ASSIGN(optimiser,
-               optimiser::Optimiser::open({host->tree(), host->cgroups(), config.cgroup_parent,
-                                           config.state_dir + "/ksm.former", log},
-                                          settings));
+  PANAL_ASSIGN(optimiser, optimiser::Optimiser::open(
+                              {host->tree(), host->cgroups(), config.cgroup_parent,
+                               config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
+                              settings));
   gatekeeper.emplace(optimiser::Gatekeeper::Parts{host->tree(), settings.shaver.reserve_bytes,
                                                   std::max(1U, config.parallel_starts)});
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
@@ -238,6 +238,9 @@ void Node::Impl::wire() {
                                                        hub, optimiser->report(), only);
                                    },
                                    [this](DesktopId id) { return hub.suspend(id); },
+                                   [this](DesktopId id, const optimiser::Treatment& treatment) {
+                                     return optimiser->treat(id, treatment);
+                                   },
                                    [this](bool all_stopped) {
                                      remove_groups = all_stopped;
                                      if (!std::exchange(stopping, true)) stopped.set_value();

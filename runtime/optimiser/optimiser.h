@@ -20,6 +20,7 @@
 #include "engine/policy/ksm_governor.h"
 #include "engine/policy/shaver.h"
 #include "runtime/optimiser/desk.h"
+#include "runtime/optimiser/hot_book.h"
 #include "runtime/optimiser/ksm_keeper.h"
 #include "runtime/optimiser/memory_fetcher.h"
 #include "runtime/optimiser/settings.h"
@@ -41,6 +42,7 @@ class Optimiser {
     std::string cgroup_parent;
     std::string saved_ksm_file;
     LoggerPtr log;
+    std::string hot_directory = {};  ///< of hot_book.h; empty: hot memory is not kept on disk
   };
 
   /// Errors: those of KsmKeeper::recover().
@@ -58,11 +60,15 @@ class Optimiser {
   void started(DesktopId id, const std::string& tenant, bool enlisted);
   void ended(DesktopId id);
   void session(DesktopId id, bool connected, std::uint64_t idle_ms);
-  /// Somebody wants in: thaws, fetches what draws, then calls `done` (on a thread of ours), then
-  /// fetches the rest. An unknown desktop is done at once.
+  /// Somebody wants in: fetches what draws, thaws, then calls `done` (on a thread of ours), then
+  /// fetches the rest (WakePlan); some seconds later what was touched is recorded for the next
+  /// time. An unknown desktop is done at once.
   void wake(DesktopId id, std::function<void()> done);
   /// Makes sure that it runs, before it is stopped; blocks for a few ms.
   void thaw(DesktopId id);
+
+  /// False: no such desktop.
+  bool treat(DesktopId id, const Treatment& treatment);
 
   /// What was seen and decided, and each desktop's class and memory.
   [[nodiscard]] nlohmann::json report() const;
@@ -82,6 +88,8 @@ class Optimiser {
     std::uint64_t looks = 0, look_cpu_ns = 0;
     std::uint64_t takes = 0, taken_bytes = 0, take_cpu_ns = 0, asked_bytes = 0;
     std::uint64_t freezes = 0, thaws = 0, wakes = 0, fetched_bytes = 0, fetch_cpu_ns = 0;
+    std::uint64_t wakes_by_ranges = 0, waited_ns = 0;  ///< users, for what draws
+    std::uint64_t records = 0, record_cpu_ns = 0, hot_bytes = 0, hot_ranges = 0;
     std::uint64_t errors = 0;
     std::map<std::string, std::uint64_t, std::less<>> verdicts;  ///< shaver's, by reason
   };
@@ -100,6 +108,7 @@ class Optimiser {
   void freeze(Desk& desk);
   void thaw_now(Desk& desk);
   void wake_now(const Waking& waking);
+  void record(const DeskPtr& desk);
   /// False: it gave way, or its time was over.
   bool fetch(Desk& desk, FetchPart part, std::chrono::milliseconds patience);
   void set_limits(const DeskPtr& desk, SessionClass session);
@@ -114,6 +123,7 @@ class Optimiser {
   policy::KsmGovernor governor_;
   policy::Shaver shaver_;
   std::unique_ptr<MemoryTaker> taker_;
+  HotBook hot_;
   std::optional<kernel::Ksmd> ksmd_;
 
   mutable std::mutex mutex_;
@@ -122,7 +132,8 @@ class Optimiser {
   std::map<DesktopId, DeskPtr> desks_;
   std::deque<Job> jobs_;
   std::deque<Waking> waking_;
-  std::deque<DeskPtr> rests_;  ///< awake, but for what nobody waits for
+  std::deque<DeskPtr> rests_;    ///< awake, but for what nobody waits for
+  std::deque<DeskPtr> records_;  ///< awake for some seconds: what came back is to be recorded
   std::atomic<bool> somebody_waits_{false};
   Snapshot host_;
   KsmDecision ksm_decision_;

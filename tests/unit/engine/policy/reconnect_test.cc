@@ -59,5 +59,44 @@ TEST(Reconnect, PassesOverWhatIsNoRange) {
   EXPECT_THAT(decision.after_thaw, IsEmpty());
 }
 
+MemoryRange piece(std::int32_t pid, std::uint64_t page, std::uint64_t pages) {
+  return {pid, page * kPageBytes, pages * kPageBytes};
+}
+
+TEST(CondenseRanges, NeighboursBecomeOneWhateverTheirNumber) {
+  EXPECT_THAT(
+      condense_ranges({piece(1, 10, 2), piece(1, 12, 1), piece(2, 13, 1), piece(2, 20, 1)}, 100),
+      ElementsAre(piece(1, 10, 3), piece(2, 13, 1), piece(2, 20, 1)));
+  EXPECT_THAT(condense_ranges({}, 1), IsEmpty());
+}
+
+TEST(CondenseRanges, NarrowGapsAreGivenUpFirst) {
+  const std::vector<MemoryRange> ranges = {piece(1, 0, 1), piece(1, 2, 1), piece(1, 10, 1),
+                                           piece(1, 14, 1), piece(1, 1000, 1)};
+  EXPECT_EQ(condense_ranges(ranges, 5), ranges);
+  EXPECT_THAT(condense_ranges(ranges, 4),
+              ElementsAre(piece(1, 0, 3), piece(1, 10, 1), piece(1, 14, 1), piece(1, 1000, 1)));
+  EXPECT_THAT(condense_ranges(ranges, 3),
+              ElementsAre(piece(1, 0, 3), piece(1, 10, 5), piece(1, 1000, 1)));
+  // Nothing joins what is megabytes apart: then the last are left out.
+  EXPECT_THAT(condense_ranges(ranges, 1), ElementsAre(piece(1, 0, 15)));
+}
+
+TEST(CondenseRanges, StaysWithinItsBoundForAnyTable) {
+  std::vector<MemoryRange> ranges;
+  for (std::int32_t pid = 1; pid <= 5; ++pid)
+    for (std::uint64_t i = 0; i < 3000; ++i) ranges.push_back(piece(pid, i * i, 1));
+  std::uint64_t wanted = 0;
+  for (const MemoryRange& range : ranges) wanted += range.bytes;
+  const auto few = condense_ranges(ranges, 1000);
+  EXPECT_LE(few.size(), 1000U);
+  EXPECT_EQ(few.front(), piece(1, 0, few.front().bytes / kPageBytes));
+  // In order, none over another.
+  for (std::size_t i = 1; i < few.size(); ++i) {
+    if (few[i].pid != few[i - 1].pid) continue;
+    EXPECT_GT(few[i].start, few[i - 1].start + few[i - 1].bytes);
+  }
+}
+
 }  // namespace
 }  // namespace panal::policy
