@@ -32,11 +32,11 @@ TEST(Reconnect, FetchesWhatDrawsBeforeItThaws) {
 
 TEST(Reconnect, JoinsNeighboursOfOneProcessOnly) {
   ReconnectInput input;
-  input.recorded = {range(kDraws, 0, 64 * kKib), range(kDraws, 96 * kKib, 32 * kKib),
-                    range(kDraws, 4 * kMib, 4 * kKib)};
+  input.recorded = {range(kDraws, 0, 64 * kKib), range(kDraws, 64 * kKib, 64 * kKib),
+                    range(kDraws, 132 * kKib, 4 * kKib)};
   EXPECT_THAT(
       plan_reconnect(input).before_thaw,
-      ElementsAre(MemoryRange{kDraws, 0, 128 * kKib}, MemoryRange{kDraws, 4 * kMib, 4 * kKib}));
+      ElementsAre(MemoryRange{kDraws, 0, 128 * kKib}, MemoryRange{kDraws, 132 * kKib, 4 * kKib}));
   input.recorded = {range(kProgram, 0, 4 * kKib), {{kProgram + 1, 4 * kKib, 4 * kKib}, false}};
   EXPECT_EQ(plan_reconnect(input).after_thaw.size(), 2U);
 }
