@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -32,6 +33,9 @@ struct Seat {
   std::string treatment;
   double pss_before = 0;
   double pss_now = 0;
+  double charge_before = 0;  ///< of its group: what is in the swap cache is in no process's PSS
+  double charge_now = 0;
+  bool lost = false;  ///< its nxagent died: it is left out from then on
 };
 
 class Reconnects {
@@ -54,6 +58,7 @@ class Reconnects {
     PANAL_TRY(measure_pss());
     for (Seat& seat : seats_) {
       seat.pss_before = seat.pss_now;
+      seat.charge_before = seat.charge_now;
       PANAL_TRY(node_.treat(seat.account, seat.treatment));
     }
     json out = {{"image", options_.image},
@@ -81,6 +86,7 @@ class Reconnects {
                                 {"max", percentile(all, 100)},
                                 {"all", all}};
       }
+    out["lost"] = std::count_if(seats_.begin(), seats_.end(), [](const Seat& s) { return s.lost; });
     PANAL_ASSIGN(auto stats, node_.stats());
     out["optimiser"] = std::move(stats["optimiser"]);
     return out;
@@ -115,7 +121,8 @@ class Reconnects {
 
   /// One after the other; `times` may be null.
   Result<void> visit_all(json* times) {
-    for (const Seat& seat : seats_) {
+    for (Seat& seat : seats_) {
+      if (seat.lost) continue;
       PANAL_TRY(wait_bare());
       {
         PANAL_ASSIGN(const auto opened, open_session(node_, seat.account, screen_.get()));
@@ -127,12 +134,26 @@ class Reconnects {
         }
         std::this_thread::sleep_for(kStay);
       }
-      PANAL_TRY(node_.wait_for(
-          {seat.account}, "the suspend",
-          [](const LiveDesktop& d) { return d.agent && d.session == "suspended"; }, seconds(60)));
+      PANAL_TRY(wait_suspended(seat));
       std::this_thread::sleep_for(kPause);
     }
     left_ = Clock::now();
+    return {};
+  }
+
+  /// nxagent 3.5.99.26 dies now and then when its link goes; that is not what is measured here, but
+  /// it is told.
+  Result<void> wait_suspended(Seat& seat) {
+    std::string state;
+    PANAL_TRY(node_.wait_for(
+        {seat.account}, "the suspend",
+        [&state](const LiveDesktop& d) {
+          state = d.session;
+          return d.agent && (state == "suspended" || state == "none");
+        },
+        seconds(60)));
+    seat.lost = state == "none";
+    if (seat.lost) say("{}: its session has died", seat.account.desktop);
     return {};
   }
 
@@ -154,6 +175,8 @@ class Reconnects {
       seat.pss_now = 0;
       for (const pid_t pid : pids)
         if (const auto bytes = pss_bytes(tree_, pid)) seat.pss_now += *bytes;
+      PANAL_ASSIGN(const std::uint64_t charge, group.memory_usage());
+      seat.charge_now = static_cast<double>(charge);
     }
     return {};
   }
@@ -177,7 +200,11 @@ class Reconnects {
     double before = 0, after = 0, worst = 0;
     std::size_t count = 0;
     double spared_before = 0, spared_after = 0;
+    std::map<std::string, std::pair<double, double>> charges;
     for (const Seat& seat : seats_) {
+      if (seat.lost) continue;
+      charges[seat.treatment].first += seat.charge_before;
+      charges[seat.treatment].second += seat.charge_now;
       if (seat.treatment == kSpared) {
         spared_before += seat.pss_before;
         spared_after += seat.pss_now;
