@@ -15,6 +15,7 @@
 #include "bench/density/hogs.h"
 #include "bench/density/ksm_compare.h"
 #include "bench/density/measure.h"
+#include "bench/density/reconnect.h"
 #include "bench/density/report.h"
 #include "bench/density/stored.h"
 
@@ -145,6 +146,20 @@ int measure_figure(const Figure& figure, bool store, const std::string& command,
   return print_verdict(figure, measured->value);
 }
 
+/// One line for each treatment; all of it into `file`, where one is named.
+int reconnect(const ReconnectOptions& options, const std::string& file) {
+  const auto result = run_reconnect(options);
+  if (!result) return not_measured(result.error());
+  for (const auto& [treatment, times] : (*result)["first_picture_ms"].items())
+    fmt::print("{:9} first picture p50 {:.0f} ms, p99 {:.0f} ms, {} tries\n", treatment,
+               times["p50"].get<double>(), times["p99"].get<double>(),
+               times["tries"].get<std::size_t>());
+  for (const auto& round : (*result)["resident"]) std::cout << "resident " << round.dump() << '\n';
+  if (file.empty()) return kPass;
+  const auto written = write_file(file, result->dump(2) + "\n");
+  return written ? kPass : not_measured(written.error());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -203,6 +218,23 @@ int main(int argc, char** argv) {
                           "where what the governor saw is recorded (not below /tmp)");
   ksm_command->add_option("--json", ksm_json, "where the result goes (not below /tmp)");
   ksm_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
+  ReconnectOptions back;
+  auto* reconnect_command =
+      app.add_subcommand("reconnect", "users who come back to desktops that memory was taken from");
+  reconnect_command->add_option("--image", back.image, "icewm or xfce (default)");
+  reconnect_command->add_option("--profile", back.profile, "a tuning profile (default dense)");
+  reconnect_command->add_option("--desktops", back.desktops, "how many")
+      ->check(CLI::Range(1, 1000));
+  reconnect_command
+      ->add_option("--treatments", back.treatments,
+                   "dealt out in turn: spared, recorded, drawing, nothing")
+      ->check(CLI::IsMember({"spared", "recorded", "drawing", "nothing"}));
+  reconnect_command->add_option("--rounds", back.rounds, "measured reconnects of each");
+  reconnect_command->add_option("--away", back.away_seconds, "seconds disconnected before them");
+  reconnect_command->add_option("--patience", back.patience_seconds,
+                                "seconds until it is small enough, at most");
+  reconnect_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+  reconnect_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
 
   std::string name;
   bool list = false, stored = false, store = false, as_json = false;
@@ -274,6 +306,10 @@ int main(int argc, char** argv) {
   if (!json_file.empty() && std::filesystem::absolute(json_file).string().starts_with("/tmp/") &&
       std::getenv("PANAL_LAB") == nullptr)
     return not_measured({0, "a lab does not see the host's /tmp: put --json elsewhere"});
+  if (reconnect_command->parsed()) {
+    enter_lab(argv, memory, back.profile != "off");
+    return reconnect(back, json_file);
+  }
   enter_lab(argv, memory, density.profile != "off");
   auto provenance =
       provenance_now(source(),

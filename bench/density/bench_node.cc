@@ -150,6 +150,18 @@ Result<json> BenchNode::stats() const {
   return std::move(answer.body);
 }
 
+Result<void> BenchNode::treat(const Account& account, const std::string& how) const {
+  const bool spared = how == "spared";
+  PANAL_ASSIGN(const auto connection, control::Connection::connect(config_.node_socket()));
+  PANAL_TRY(connection.send({{"op", "treat"},
+                             {"desktop", account.id},
+                             {"spared", spared},
+                             {"prefetch", spared ? "recorded" : how}}));
+  PANAL_ASSIGN(const auto answer, connection.receive(std::chrono::seconds(30)));
+  if (answer.body.contains("error")) return fail(EPROTO, "treat: " + answer.body.dump());
+  return {};
+}
+
 Result<std::map<std::int64_t, LiveDesktop>> BenchNode::live() const {
   PANAL_ASSIGN(const auto answer, stats());
   std::map<std::int64_t, LiveDesktop> out;

@@ -48,6 +48,9 @@ class BenchNode {
 
   /// panald's whole answer to `stats`. Errors: EPROTO.
   [[nodiscard]] Result<nlohmann::json> stats() const;
+  /// How panald's optimiser treats a desktop: "spared" (nothing is taken), or what it fetches when
+  /// the user returns: "recorded", "drawing", "nothing". Errors: EPROTO with panald's words.
+  [[nodiscard]] Result<void> treat(const Account& account, const std::string& how) const;
   /// Registers the image, which must be in the cache: the lab has no network.
   [[nodiscard]] Result<void> use_image(const std::string& image);
   /// One user and one desktop each, with a home in which a living session is planted.

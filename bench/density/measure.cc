@@ -29,6 +29,8 @@ Result<Measured> measure(const std::string& figure) {
   if (figure == "density.xfce.mix.marginal_mib") return measure_mix("xfce", 100);
   if (figure == "density.xfce.mix.count") return measure_mix_count("xfce", 400, 8);
   if (figure == "density.icewm.mix.count") return measure_mix_count("icewm", 1000, 10);
+  if (figure == "shave.reconnect_added_p99_ms") return measure_reconnect_added();
+  if (figure == "shave.resident_ratio") return measure_resident_ratio();
   if (figure == "attach.icewm_50_seconds") return measure_attach("icewm", 50);
   if (figure == "attach.xfce_20_seconds") return measure_attach("xfce", 20);
   if (figure.starts_with("ksm.")) return measure_ksm(figure);

@@ -40,6 +40,8 @@ struct Measured {
 [[nodiscard]] Result<Measured> measure_mix_count(const std::string& image, std::size_t count,
                                                  std::size_t steps);
 [[nodiscard]] Result<Measured> measure_hogs();
+[[nodiscard]] Result<Measured> measure_reconnect_added();
+[[nodiscard]] Result<Measured> measure_resident_ratio();
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench

@@ -14,6 +14,7 @@ constexpr std::uint64_t kPageMapPage = 4096;
 constexpr std::uint64_t kPresent = std::uint64_t{1} << 63;
 constexpr std::uint64_t kSwapped = std::uint64_t{1} << 62;
 constexpr std::uint64_t kFileOrShared = std::uint64_t{1} << 61;
+constexpr std::uint64_t kExclusive = std::uint64_t{1} << 56;
 
 void append_page(std::vector<AddressRange>& ranges, std::uint64_t address) {
   if (!ranges.empty() && ranges.back().start + ranges.back().bytes == address) {
@@ -34,6 +35,9 @@ void add_page_entries(std::span<const std::uint64_t> entries, std::uint64_t addr
     if ((entry & kPresent) != 0) {
       append_page(into.present, page);
       into.present_bytes += kPageMapPage;
+      if ((entry & kExclusive) == 0) continue;
+      append_page(into.own, page);
+      into.own_bytes += kPageMapPage;
     } else if ((entry & kSwapped) != 0) {
       append_page(into.swapped, page);
       into.swapped_bytes += kPageMapPage;

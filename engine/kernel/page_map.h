@@ -23,7 +23,11 @@ struct PageMapBudget {
 struct PageMap {
   std::vector<AddressRange> present;  ///< neighbouring pages are one range
   std::vector<AddressRange> swapped;
+  /// Of the present ones those that no other process maps and KSM has not merged with another: only
+  /// these can be paged out by process_madvise.
+  std::vector<AddressRange> own;
   std::uint64_t present_bytes = 0;
+  std::uint64_t own_bytes = 0;
   std::uint64_t swapped_bytes = 0;
   bool complete = false;
   AddressRange next;           ///< where to go on when not complete: the rest of this range,

@@ -46,6 +46,9 @@ Result<void> restore_limit_v1(const Dir& group, std::uint64_t limit_bytes) {
 Result<ReclaimResult> reclaim_v1(const Dir& group, std::uint64_t bytes) {
   PANAL_TRY(check_amount(group, bytes));
   ReclaimResult result;
+  // Reading this brings the kernel's counts of the group's pages up to date, which it otherwise
+  // does every two seconds: right after another poke it would see nothing to take, and say EBUSY.
+  (void)group.read("memory.stat");
   PANAL_ASSIGN(const std::uint64_t limit, read_number(group, kLimitV1));
   PANAL_ASSIGN(result.before_bytes, read_memory_usage(group, 1));
   const std::uint64_t target = result.before_bytes > bytes ? result.before_bytes - bytes : 0;

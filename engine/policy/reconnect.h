@@ -24,4 +24,10 @@ struct ReconnectInput {
 /// take longer than kPatience together is left to faults. Adjacent ranges become one.
 [[nodiscard]] ReconnectDecision plan_reconnect(const ReconnectInput& input);
 
+/// Makes of ranges (of whole pages, those of a process by address) at most `most` (> 0): neighbours
+/// become one, then those with ever wider gaps between them, the gap with them; at last those of
+/// the last processes are left out.
+[[nodiscard]] std::vector<MemoryRange> condense_ranges(std::vector<MemoryRange> ranges,
+                                                       std::size_t most);
+
 }  // namespace panal::policy

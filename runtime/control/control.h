@@ -26,8 +26,13 @@ namespace panal::control {
 ///                                time per desktop: a later one takes over (status 409 refusals say
 ///                                so to the earlier)
 ///   open desktop=ID attach=N     answers {"ok": true} with the connected nx socket as its
-///   descriptor suspend desktop=ID           ends the link, keeps the programs wake run the
-///   reconcile loop now
+///                                descriptor
+///   suspend desktop=ID           ends the link, keeps the programs
+///   treat desktop=ID spared prefetch
+///                                for measurements, until the desktop or panald ends: spared: no
+///                                memory is taken from it; prefetch: what is fetched when its user
+///                                returns ("recorded", "drawing", "nothing")
+///   wake                         run the reconcile loop now
 inline constexpr std::size_t kMessageBytes = std::size_t{256} << 10U;
 
 /// A blocking client of that socket, for the CLI and for workers' threads.

@@ -170,10 +170,10 @@ Result<void> Node::Impl::open(seconds database_limit) {
           [this](DesktopId id, const std::string& tenant) { return sharing(id, tenant); },
           [this](DesktopId id) { optimiser->not_started(id); }},
       config);
-  PANAL_ASSIGN(optimiser,
-               optimiser::Optimiser::open({host->tree(), host->cgroups(), config.cgroup_parent,
-                                           config.state_dir + "/ksm.former", log},
-                                          settings));
+  PANAL_ASSIGN(optimiser, optimiser::Optimiser::open(
+                              {host->tree(), host->cgroups(), config.cgroup_parent,
+                               config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
+                              settings));
   PANAL_ASSIGN(rescuer, optimiser::Rescuer::open({host->tree(), host->cgroups(), *optimiser,
                                                   config.cgroup_parent,
                                                   settings.shaver.reserve_bytes, log}));
@@ -265,6 +265,9 @@ void Node::Impl::wire() {
                               as_families);
       },
       [this](DesktopId id) { return hub.suspend(id); },
+      [this](DesktopId id, const optimiser::Treatment& treatment) {
+        return optimiser->treat(id, treatment);
+      },
       [this](bool all_stopped) {
         remove_groups = all_stopped;
         if (!std::exchange(stopping, true)) stopped.set_value();

@@ -36,6 +36,7 @@ void Requests::handle(const CallerPtr& caller, const json& request) {
   if (op == "status") return caller->answer(parts_.status());
   if (op == "stats") return caller->answer(parts_.statistics(number_of(request, "desktop")));
   if (op == "suspend") return suspend(caller, request);
+  if (op == "treat") return treat(caller, request);
   if (op == "shutdown") return shut_down(caller, request);
   if (op == "wake") {
     parts_.reconciler.scan();
@@ -75,6 +76,15 @@ void Requests::suspend(const CallerPtr& caller, const json& request) {
     return caller->refuse(404, "desktop " + std::to_string(id) + " does not run here");
   const auto asked = parts_.suspend(id);
   if (!asked) return caller->refuse(503, asked.error().message());
+  caller->answer(json::object());
+}
+
+void Requests::treat(const CallerPtr& caller, const json& request) {
+  const auto prefetch = optimiser::parse_prefetch(text_of(request, "prefetch"));
+  if (!prefetch) return caller->refuse(400, "prefetch is recorded, drawing or nothing");
+  const DesktopId id = number_of(request, "desktop");
+  if (!parts_.treat(id, {.spared = flag_of(request, "spared", false), .prefetch = *prefetch}))
+    return caller->refuse(404, "desktop " + std::to_string(id) + " does not run here");
   caller->answer(json::object());
 }
 

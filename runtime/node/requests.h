@@ -7,6 +7,7 @@
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
 #include "runtime/node/reconciler.h"
+#include "runtime/optimiser/wake_plan.h"
 
 namespace panal::node {
 
@@ -20,6 +21,7 @@ class Requests {
     std::function<nlohmann::json(DesktopId only)> statistics;
     std::function<nlohmann::json(bool as_families)> metrics;
     std::function<Result<void>(DesktopId)> suspend;
+    std::function<bool(DesktopId, const optimiser::Treatment&)> treat;
     std::function<void(bool all_stopped)> exit;  ///< soon: panald ends
   };
   explicit Requests(Parts parts) : parts_(std::move(parts)) {}
@@ -30,6 +32,7 @@ class Requests {
   void attach(const CallerPtr& caller, const nlohmann::json& request);
   void open(const CallerPtr& caller, const nlohmann::json& request);
   void suspend(const CallerPtr& caller, const nlohmann::json& request);
+  void treat(const CallerPtr& caller, const nlohmann::json& request);
   void shut_down(const CallerPtr& caller, const nlohmann::json& request);
 
   Parts parts_;

@@ -10,6 +10,7 @@
 #include "engine/model/snapshot.h"
 #include "runtime/optimiser/memory_taker.h"
 #include "runtime/optimiser/session_class.h"
+#include "runtime/optimiser/wake_plan.h"
 
 namespace panal::optimiser {
 
@@ -41,6 +42,10 @@ struct Desk {
   TakeCursor cursor;                  ///< the worker's, while it is busy
   std::uint64_t taken_bytes = 0;      ///< since it was last woken
   ShaveDecision verdict;
+  Treatment treatment;
+  WakePlan plan;                 ///< the waker's, of the last wake
+  bool woken = false;            ///< what its user touches is to be recorded
+  MonotonicNs record_at_ns = 0;  ///< 0: not now
 };
 using DeskPtr = std::shared_ptr<Desk>;
 

@@ -35,6 +35,9 @@ constexpr MonotonicNs kFreezeAgain = 10 * 60 * kSecond;
 /// What the user waits for before the link opens, and what comes after that.
 constexpr milliseconds kDisplayPatience{60};
 constexpr milliseconds kRestPatience{1500};
+/// The first frame has come by then, and nothing that the user opens.
+constexpr MonotonicNs kRecordAfter = 3 * kSecond;
+constexpr milliseconds kRecordPatience{300};
 /// How long a desktop that is being woken counts as active before its client has to be there.
 constexpr MonotonicNs kAwake = 60 * kSecond;
 constexpr std::uint64_t kPassesToSettle = 2;
@@ -62,6 +65,7 @@ Optimiser::Optimiser(Parts parts, Settings settings)
       governor_(settings_.ksm),
       shaver_(settings_.shaver),
       taker_(choose_taker(parts_.tree, parts_.cgroups, parts_.cgroup_parent)),
+      hot_(parts_.tree, parts_.hot_directory),
       ksmd_(find_ksmd(parts_.tree)) {}
 
 Result<std::unique_ptr<Optimiser>> Optimiser::open(Parts parts, Settings settings) {
@@ -175,6 +179,7 @@ void Optimiser::started(DesktopId id, const std::string& tenant, bool enlisted) 
 }
 
 void Optimiser::ended(DesktopId id) {
+  hot_.forget(id);
   const std::lock_guard lock(mutex_);
   if (const auto place = enlisted_.find(id); place != enlisted_.end()) place->second.leaving = true;
   const auto found = desks_.find(id);
@@ -189,7 +194,11 @@ void Optimiser::session(DesktopId id, bool connected, std::uint64_t idle_ms) {
   if (found == desks_.end()) return;
   Desk& desk = *found->second;
   desk.session = SessionView{connected, idle_ms, monotonic_ns()};
-  if (!connected) return;
+  if (!connected) {
+    desk.record_at_ns = 0;
+    return;
+  }
+  if (std::exchange(desk.woken, false)) desk.record_at_ns = desk.session.told_at_ns + kRecordAfter;
   desk.awake_until_ns = 0;
   // Back at the keyboard: whoever takes its memory stops now, not at the next look.
   if (std::chrono::milliseconds{idle_ms} < settings_.idle_after) desk.wanted = true;
@@ -224,6 +233,14 @@ void Optimiser::wake(DesktopId id, std::function<void()> done) {
   // Nothing was taken: but its share of the CPU is still that of somebody who is away.
   if (desk) set_limits(desk, SessionClass::kActive);
   done();
+}
+
+bool Optimiser::treat(DesktopId id, const Treatment& treatment) {
+  const DeskPtr desk = find(id);
+  if (!desk) return false;
+  const std::lock_guard lock(mutex_);
+  desk->treatment = treatment;
+  return true;
 }
 
 void Optimiser::thaw(DesktopId id) {
@@ -293,6 +310,11 @@ void Optimiser::classify(MonotonicNs now_ns) {
       // Nobody may find a frozen desktop, however it came to be.
       if (desk->frozen && !desk->busy && (desk->session.connected || being_woken))
         asleep.push_back(desk);
+      if (desk->record_at_ns > 0 && now_ns >= desk->record_at_ns) {
+        desk->record_at_ns = 0;
+        records_.push_back(desk);
+        waking_came_.notify_one();
+      }
       const bool again = desk->limits_again_at_ns != 0 && now_ns >= desk->limits_again_at_ns;
       if (fresh == desk->last.session && !desk->limits_due && !again) continue;
       if (fresh != desk->last.session) {
@@ -423,7 +445,7 @@ void Optimiser::shave_round(const Snapshot& host) {
     policy::ShaveDesktop one = policy::shave_desktop_of(desk->last);
     one.ksm_settled = !desk->enlisted || passes >= desk->passes_at_start + kPassesToSettle;
     // Wishes that nobody carries out must not be taken for ones that gave nothing.
-    if (!settings_.shave || !may_be_taken(desk->last, input.at_ns))
+    if (!settings_.shave || desk->treatment.spared || !may_be_taken(desk->last, input.at_ns))
       one.anon_bytes = one.file_bytes = 0;
     // The advising kind takes no page cache.
     if (taker_->name() == "madvise") one.file_bytes = 0;
@@ -438,7 +460,8 @@ void Optimiser::shave_round(const Snapshot& host) {
     const bool too_soon = !may && verdict.reason == ShaveReason::kAtFloor;
     ++totals_.verdicts[std::string(too_soon ? kTooSoon : to_string(verdict.reason))];
     const bool failed_lately = input.at_ns < desks[i]->not_frozen_before_ns;
-    const bool freeze = verdict.freeze && !desks[i]->frozen && !failed_lately;
+    const bool freeze =
+        verdict.freeze && !desks[i]->frozen && !failed_lately && !desks[i]->treatment.spared;
     if (verdict.freeze && !desks[i]->frozen && failed_lately)
       ++totals_.freezes_refused["failed_lately"];
     const bool take = verdict.bytes > 0 && may;
@@ -532,14 +555,23 @@ void Optimiser::freeze(Desk& desk) {
 // --- waking -------------------------------------------------------------------------------------
 
 void Optimiser::wake_loop() {
+  if (auto loaded = hot_.load(); !loaded) complain("load_hot", loaded.error());
   std::unique_lock lock(mutex_);
   while (true) {
-    waking_came_.wait(lock, [this] { return ending_ || !waking_.empty() || !rests_.empty(); });
+    waking_came_.wait(lock, [this] {
+      return ending_ || !waking_.empty() || !rests_.empty() || !records_.empty();
+    });
     if (ending_) return;
     if (waking_.empty()) {
-      const DeskPtr desk = std::move(rests_.front());
-      rests_.pop_front();
+      auto& queue = rests_.empty() ? records_ : rests_;
+      const DeskPtr desk = std::move(queue.front());
+      queue.pop_front();
       lock.unlock();
+      if (&queue == &records_) {
+        record(desk);
+        lock.lock();
+        continue;
+      }
       const bool complete = fetch(*desk, FetchPart::kRest, kRestPatience);
       lock.lock();
       // It gave way to somebody who waits.
@@ -552,7 +584,13 @@ void Optimiser::wake_loop() {
     // The worker was told to stop; it is through with its system call in some ms.
     waking_came_.wait_for(lock, milliseconds(200),
                           [this, &waking] { return ending_ || !waking.desk->busy; });
+    const double speed = totals_.fetch_cpu_ns > 0
+                             ? static_cast<double>(totals_.fetched_bytes) * 1e9 /
+                                   static_cast<double>(totals_.fetch_cpu_ns)
+                             : 0;
+    const Prefetch prefetch = waking.desk->treatment.prefetch;
     lock.unlock();
+    waking.desk->plan = plan_wake(prefetch, hot_.find(waking.desk->id), speed);
     wake_now(waking);
     lock.lock();
     rests_.push_back(waking.desk);
@@ -561,8 +599,8 @@ void Optimiser::wake_loop() {
 
 bool Optimiser::fetch(Desk& desk, FetchPart part, milliseconds patience) {
   const std::atomic<bool>* give_way = part == FetchPart::kRest ? &somebody_waits_ : nullptr;
-  const auto fetched =
-      fetch_back(parts_.tree, desk.group, part, {steady_clock::now() + patience, give_way});
+  const auto fetched = optimiser::fetch(parts_.tree, desk.group, desk.plan, part,
+                                        {steady_clock::now() + patience, give_way});
   if (!fetched) {
     if (!fetched.error().is_gone()) complain("fetch", fetched.error());
     return true;
@@ -575,6 +613,7 @@ bool Optimiser::fetch(Desk& desk, FetchPart part, milliseconds patience) {
 
 void Optimiser::wake_now(const Waking& waking) {
   Desk& desk = *waking.desk;
+  const MonotonicNs begun = monotonic_ns();
   set_limits(waking.desk, SessionClass::kActive);
   // While it is frozen nothing of it fights for the CPU.
   (void)fetch(desk, FetchPart::kDisplay, kDisplayPatience);
@@ -586,7 +625,10 @@ void Optimiser::wake_now(const Waking& waking) {
     desk.limits_due = true;
     desk.taken_bytes = 0;
     if (!desk.busy) desk.cursor = TakeCursor{};
+    desk.woken = true;
     ++totals_.wakes;
+    if (desk.plan.hot) ++totals_.wakes_by_ranges;
+    totals_.waited_ns += static_cast<std::uint64_t>(monotonic_ns() - begun);
   }
   if (frozen) thaw_now(desk);
   {
@@ -594,6 +636,27 @@ void Optimiser::wake_now(const Waking& waking) {
     totals_.waking.add(steady_clock::now() - waking.asked);
   }
   waking.done();
+}
+
+/// What is in memory some seconds after the user came back, of all that had been paged out.
+void Optimiser::record(const DeskPtr& desk) {
+  auto hot = record_hot(parts_.tree, desk->group,
+                        {steady_clock::now() + kRecordPatience, &somebody_waits_});
+  if (!hot) {
+    if (!hot.error().is_gone()) complain("record_hot", hot.error());
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    totals_.record_cpu_ns += hot->cpu_ns;
+    // Gave way, or too little was paged out: what was known before is better.
+    if (!hot->tells() || !desks_.contains(desk->id)) return;
+    ++totals_.records;
+    totals_.hot_bytes += hot->hot_bytes;
+    totals_.hot_ranges += hot->hot.ranges();
+  }
+  if (auto kept = hot_.keep(desk->id, std::move(hot->hot)); !kept)
+    complain("keep_hot", kept.error());
 }
 
 }  // namespace panal::optimiser

@@ -21,6 +21,7 @@
 #include "engine/policy/shaver.h"
 #include "runtime/optimiser/desk.h"
 #include "runtime/optimiser/figures.h"
+#include "runtime/optimiser/hot_book.h"
 #include "runtime/optimiser/ksm_keeper.h"
 #include "runtime/optimiser/memory_fetcher.h"
 #include "runtime/optimiser/rescue_hands.h"
@@ -43,6 +44,7 @@ class Optimiser final : public RescueHands {
     std::string cgroup_parent;
     std::string saved_ksm_file;
     LoggerPtr log;
+    std::string hot_directory = {};  ///< of hot_book.h; empty: hot memory is not kept on disk
   };
 
   /// Errors: those of KsmKeeper::recover().
@@ -60,8 +62,9 @@ class Optimiser final : public RescueHands {
   void started(DesktopId id, const std::string& tenant, bool enlisted);
   void ended(DesktopId id);
   void session(DesktopId id, bool connected, std::uint64_t idle_ms);
-  /// Somebody wants in: thaws, fetches what draws, then calls `done` (on a thread of ours), then
-  /// fetches the rest. An unknown desktop is done at once.
+  /// Somebody wants in: fetches what draws, thaws, then calls `done` (on a thread of ours), then
+  /// fetches the rest (WakePlan); some seconds later what was touched is recorded for the next
+  /// time. An unknown desktop is done at once.
   void wake(DesktopId id, std::function<void()> done);
   /// Makes sure that it runs, before it is stopped; blocks for a few ms.
   void thaw(DesktopId id);
@@ -70,6 +73,8 @@ class Optimiser final : public RescueHands {
   void take_all(std::span<const DesktopId> ids) override;
   void freeze_all(std::span<const DesktopId> ids) override;
   void let_go() override;
+  /// False: no such desktop.
+  bool treat(DesktopId id, const Treatment& treatment);
 
   /// What was seen and decided, and each desktop's class and memory.
   [[nodiscard]] nlohmann::json report() const;
@@ -104,6 +109,7 @@ class Optimiser final : public RescueHands {
   void freeze(Desk& desk);
   void thaw_now(Desk& desk);
   void wake_now(const Waking& waking);
+  void record(const DeskPtr& desk);
   /// False: it gave way, or its time was over.
   bool fetch(Desk& desk, FetchPart part, std::chrono::milliseconds patience);
   void set_limits(const DeskPtr& desk, SessionClass session);
@@ -118,6 +124,7 @@ class Optimiser final : public RescueHands {
   policy::KsmGovernor governor_;
   policy::Shaver shaver_;
   std::unique_ptr<MemoryTaker> taker_;
+  HotBook hot_;
   std::optional<kernel::Ksmd> ksmd_;
 
   mutable std::mutex mutex_;
@@ -126,7 +133,8 @@ class Optimiser final : public RescueHands {
   std::map<DesktopId, DeskPtr> desks_;
   std::deque<Job> jobs_;
   std::deque<Waking> waking_;
-  std::deque<DeskPtr> rests_;  ///< awake, but for what nobody waits for
+  std::deque<DeskPtr> rests_;    ///< awake, but for what nobody waits for
+  std::deque<DeskPtr> records_;  ///< awake for some seconds: what came back is to be recorded
   std::atomic<bool> somebody_waits_{false};
   Snapshot host_;
   policy::KsmSample ksm_sample_;  ///< what the governor saw last, and decided

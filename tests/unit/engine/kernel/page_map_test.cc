@@ -40,6 +40,16 @@ TEST(PageMap, JoinsNeighboursAndLeavesFilesOut) {
   EXPECT_EQ(map.swapped.back(), (AddressRange{0x17000, 2 * kPage})) << "across two reads";
 }
 
+TEST(PageMap, TellsWhatNobodyElseMaps) {
+  constexpr std::uint64_t kOwn = kPresent | std::uint64_t{1} << 56;
+  PageMap map;
+  add_page_entries(std::vector<std::uint64_t>{kOwn, kPresent, kOwn, kOwn, kOwn | kFile, kSwapped},
+                   0x10000, map);
+  EXPECT_THAT(map.own, ElementsAre(AddressRange{0x10000, kPage}, AddressRange{0x12000, 2 * kPage}));
+  EXPECT_EQ(map.own_bytes, 3 * kPage);
+  EXPECT_EQ(map.present_bytes, 4 * kPage);
+}
+
 TEST(PageMap, LooksAtRangesAndStopsAtItsBudget) {
   const FixtureTree fixture(
       FixtureFiles{{"proc/42/pagemap", pagemap({kPresent, kSwapped, kPresent, kPresent})}});
