@@ -94,6 +94,8 @@ class Optimiser {
   void classify(MonotonicNs now_ns);
   void look_at_desks(MonotonicNs now_ns);
   void govern_ksm(const Snapshot& host);
+  /// Anonymous memory of all desktops; 0 while there is none.
+  [[nodiscard]] std::uint64_t anon_of_all();
   [[nodiscard]] bool may_be_taken(const GroupSnapshot& desktop, MonotonicNs now_ns) const;
   void shave_round(const Snapshot& host);
   void take(const Job& job);
@@ -115,6 +117,7 @@ class Optimiser {
   policy::Shaver shaver_;
   std::unique_ptr<MemoryTaker> taker_;
   std::optional<kernel::Ksmd> ksmd_;
+  std::optional<kernel::Cgroup> all_;  ///< the desktops' parent; the decider's
 
   mutable std::mutex mutex_;
   std::condition_variable ticked_, jobs_came_, waking_came_;
