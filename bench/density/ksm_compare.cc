@@ -72,6 +72,10 @@ Result<json> run_ksm(const KsmOptions& options) {
     if (full_rss == 0) full_rss = run.rss_bytes;
     if (name == kGovernorArm && !options.trace_file.empty())
       PANAL_TRY(save_trace(options, run.trace));
+    if (run.arm.points.empty()) return fail(ENODATA, "arm " + name + " was not sampled");
+    const KsmPoint& last = run.arm.points.back();
+    say("{} is over: {:.0f} MiB won, ksmd used {:.1f} s", name, last.profit_bytes / kMib,
+        last.ksmd_cpu_seconds);
     each[name] = std::move(run.details);
     each[name]["course"] = course(run.arm, options.window_seconds);
     arms.push_back(std::move(run.arm));

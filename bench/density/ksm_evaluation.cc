@@ -32,8 +32,6 @@ Result<KsmArmResult> look_at(const KsmArm& arm, double window) {
   if (ends == 0)
     return fail(ENODATA, "arm " + arm.name + " was not sampled at the end of its window");
   out.final_profit_bytes = sum / ends;
-  if (out.final_profit_bytes <= 0)
-    return fail(ENODATA, "nothing was won by merging in arm " + arm.name);
   out.cpu_seconds = last->ksmd_cpu_seconds - first->ksmd_cpu_seconds;
   out.cow_pages = last->cow_pages - first->cow_pages;
   return out;
@@ -61,9 +59,13 @@ Result<KsmVerdict> evaluate_ksm(const std::vector<KsmArm>& arms, double window) 
     out.arms.push_back(std::move(one));
   }
   if (out.arms.empty()) return fail(ENODATA, "no arm has run");
-  out.common_profit_bytes = out.arms.front().final_profit_bytes;
+  // An arm that did not begin within a short window says nothing of where the others end.
   for (const auto& arm : out.arms)
-    out.common_profit_bytes = std::min(out.common_profit_bytes, arm.final_profit_bytes);
+    if (arm.final_profit_bytes > 0)
+      out.common_profit_bytes = out.common_profit_bytes > 0
+                                    ? std::min(out.common_profit_bytes, arm.final_profit_bytes)
+                                    : arm.final_profit_bytes;
+  if (out.common_profit_bytes <= 0) return fail(ENODATA, "nothing was won by merging in any arm");
   for (std::size_t i = 0; i < arms.size(); ++i)
     out.arms[i].to_90_seconds = time_until(arms[i], kReached * out.common_profit_bytes, window);
 
@@ -73,7 +75,7 @@ Result<KsmVerdict> evaluate_ksm(const std::vector<KsmArm>& arms, double window) 
         (best == nullptr || arm.final_profit_bytes > best->final_profit_bytes))
       best = &arm;
   const KsmArmResult* governor = find(out.arms, kGovernorArm);
-  if (best == nullptr || governor == nullptr) return out;
+  if (best == nullptr || governor == nullptr || best->final_profit_bytes <= 0) return out;
   out.best = best->name;
   out.profit_ratio = governor->final_profit_bytes / best->final_profit_bytes;
   if (best->cpu_seconds > 0) out.cpu_ratio = governor->cpu_seconds / best->cpu_seconds;

@@ -40,8 +40,8 @@ struct KsmArmResult {
 /// The figures ksm.*. Absent where the arms they compare did not run.
 struct KsmVerdict {
   std::vector<KsmArmResult> arms;
-  std::string best;                ///< of the others, whose final profit is the highest
-  double common_profit_bytes = 0;  ///< the least final profit of all arms: all of them get there
+  std::string best;                    ///< of the others, whose final profit is the highest
+  double common_profit_bytes = 0;      ///< the least final profit of all arms that won anything
   std::optional<double> profit_ratio;  ///< the governor's final profit to the best other's
   std::optional<double> cpu_ratio;     ///< the governor's CPU time in the window to that arm's
   std::optional<double> speedup;       ///< ksmtuned's time to 90 % of the common profit to ours
@@ -50,7 +50,7 @@ struct KsmVerdict {
 inline constexpr const char* kGovernorArm = "governor";
 inline constexpr const char* kKsmtunedArm = "ksmtuned";
 
-/// Errors: ENODATA when an arm has no points in the window, or nothing was merged in one.
+/// Errors: ENODATA when an arm has no points at the end of the window, or no arm won anything.
 [[nodiscard]] Result<KsmVerdict> evaluate_ksm(const std::vector<KsmArm>& arms,
                                               double window_seconds);
 

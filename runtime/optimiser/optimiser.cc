@@ -386,17 +386,33 @@ void Optimiser::look_at_desks(MonotonicNs now_ns) {
   for (const DeskPtr& desk : due) read(desk);
 }
 
+std::uint64_t Optimiser::anon_of_all() {
+  if (!all_) {
+    auto group = kernel::Cgroup::open(parts_.cgroups, parts_.cgroup_parent);
+    if (!group) return 0;  // nothing has started yet
+    all_.emplace(std::move(*group));
+  }
+  const auto usage = all_->statistics();
+  if (!usage) all_.reset();  // it may have been made anew
+  return usage && usage->memory ? usage->memory->anon_bytes : 0;
+}
+
 void Optimiser::govern_ksm(const Snapshot& host) {
   if (!host.ksm) return;
   policy::KsmSample sample = policy::ksm_sample_of(host);
+  // What is known of each desktop may be a minute old, and new ones grow: that of all is read now.
+  const std::uint64_t all = anon_of_all();
   {
     const std::lock_guard lock(mutex_);
     sample.enlisted_starts_total = enlisted_starts_;
+    std::uint64_t others = 0;
     for (const auto& [id, desk] : desks_) {
-      if (!desk->enlisted) continue;
-      ++sample.enlisted_desktops;
-      if (desk->last.usage.memory) sample.enlisted_bytes += desk->last.usage.memory->anon_bytes;
+      if (desk->enlisted)
+        ++sample.enlisted_desktops;
+      else if (desk->last.usage.memory)
+        others += desk->last.usage.memory->anon_bytes;
     }
+    if (sample.enlisted_desktops > 0) sample.enlisted_bytes = policy::less(all, others);
     // The charge counts a merged page once.
     sample.enlisted_bytes += host.ksm->pages_sharing * kPage;
   }

@@ -102,6 +102,8 @@ class Optimiser final : public RescueHands {
   void classify(MonotonicNs now_ns);
   void look_at_desks(MonotonicNs now_ns);
   void govern_ksm(const Snapshot& host);
+  /// Anonymous memory of all desktops; 0 while there is none.
+  [[nodiscard]] std::uint64_t anon_of_all();
   [[nodiscard]] bool may_be_taken(const GroupSnapshot& desktop, MonotonicNs now_ns) const;
   void shave_round(const Snapshot& host);
   void take(const Job& job);
@@ -126,6 +128,7 @@ class Optimiser final : public RescueHands {
   std::unique_ptr<MemoryTaker> taker_;
   HotBook hot_;
   std::optional<kernel::Ksmd> ksmd_;
+  std::optional<kernel::Cgroup> all_;  ///< the desktops' parent; the decider's
 
   mutable std::mutex mutex_;
   std::condition_variable ticked_, jobs_came_, waking_came_;

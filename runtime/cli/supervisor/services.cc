@@ -24,6 +24,9 @@ std::vector<std::string> environment(const std::string& config_file) {
   } else if (inherited != nullptr) {
     out.push_back(std::string("PANAL_CONFIG=") + inherited);
   }
+  // Where a lab shows the host's ksmd (runtime/optimiser/ksmd.h).
+  if (const char* ksmd = std::getenv("PANAL_LAB_KSMD"))
+    out.push_back(std::string("PANAL_LAB_KSMD=") + ksmd);
   return out;
 }
 

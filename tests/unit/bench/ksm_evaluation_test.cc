@@ -73,6 +73,17 @@ TEST(KsmEvaluation, AChurnLowersTheFinalProfitAndNotTheBest) {
   EXPECT_FALSE(verdict->profit_ratio) << "one arm alone compares with nothing";
 }
 
+TEST(KsmEvaluation, AnArmThatNeverBeganIsNoMeasureOfTheOthers) {
+  const auto verdict = evaluate_ksm(
+      {ramp("governor", 1000, 50, 0.1), ramp("fixed", 900, 20, 0.8), ramp("ksmtuned", 0, 50, 0)},
+      kWindow);
+  ASSERT_TRUE(verdict) << verdict.error().message();
+  EXPECT_NEAR(verdict->common_profit_bytes, 900 * kMib, 1);
+  EXPECT_EQ(verdict->best, "fixed");
+  EXPECT_FALSE(verdict->arms[2].to_90_seconds);
+  EXPECT_FALSE(verdict->speedup) << "it never got there: how much sooner is not known";
+}
+
 TEST(KsmEvaluation, RefusesWhatIsNoRun) {
   EXPECT_FALSE(evaluate_ksm({}, kWindow));
   EXPECT_FALSE(evaluate_ksm({KsmArm{"governor", {}}}, kWindow));
