@@ -183,7 +183,7 @@ struct Row {
 std::map<std::string, Row> documented() {
   std::ifstream file(PANAL_SOURCE_DIR "/docs/metrics.md");
   std::map<std::string, Row> rows;
-  const std::regex pattern("\\| `(panal_[a-z_]+)` \\| ([a-z]+) \\| ([^|]*) \\| ([^|]+) \\|");
+  const std::regex pattern("\\| `(panal_[a-z_]+)` \\| ([a-z]+) \\| ?([^|]*) \\| ([^|]+) \\|");
   const std::regex label("`([a-z]+)`");
   for (std::string line; std::getline(file, line);) {
     std::smatch match;
