@@ -220,8 +220,12 @@ class Reconnects {
       after_file += seat.pss_file_now;
       worst = std::max(worst, seat.pss_now / seat.pss_before);
     }
+    json charge_ratio = json::object();
+    for (const auto& [treatment, sums] : charges)
+      charge_ratio[treatment] = sums.second / std::max(sums.first, 1.0);
     return {
         {"desktops", count},
+        {"charge_ratio", std::move(charge_ratio)},
         {"away_seconds", seconds_since(left_)},
         {"pss_before_mib", before / kMib / static_cast<double>(std::max<std::size_t>(count, 1))},
         {"pss_after_mib", after / kMib / static_cast<double>(std::max<std::size_t>(count, 1))},
