@@ -13,6 +13,7 @@
 #include "bench/density/stopwatch.h"
 #include "bench/density/watched_session.h"
 #include "engine/base/arithmetic.h"
+#include "engine/kernel/smaps.h"
 
 namespace panal::bench {
 namespace {
@@ -33,6 +34,7 @@ struct Seat {
   std::string treatment;
   double pss_before = 0;
   double pss_now = 0;
+  double pss_file_now = 0;   ///< of that, its share of what it maps of files; the image's, mostly
   double charge_before = 0;  ///< of its group: what is in the swap cache is in no process's PSS
   double charge_now = 0;
   bool lost = false;  ///< its nxagent died: it is left out from then on
@@ -172,9 +174,11 @@ class Reconnects {
                    kernel::Cgroup::open(load_->root(), node_.config().cgroup_parent + "/d" +
                                                            std::to_string(seat.account.id)));
       PANAL_ASSIGN(const auto pids, group.pids());
-      seat.pss_now = 0;
+      SmapsRollup parts;
       for (const pid_t pid : pids)
-        if (const auto bytes = pss_bytes(tree_, pid)) seat.pss_now += *bytes;
+        if (const auto maps = kernel::read_smaps_rollup(tree_, pid)) kernel::add(parts, *maps);
+      seat.pss_now = static_cast<double>(parts.pss);
+      seat.pss_file_now = static_cast<double>(parts.pss_file);
       PANAL_ASSIGN(const std::uint64_t charge, group.memory_usage());
       seat.charge_now = static_cast<double>(charge);
     }
@@ -197,7 +201,7 @@ class Reconnects {
   }
 
   [[nodiscard]] json resident() const {
-    double before = 0, after = 0, worst = 0;
+    double before = 0, after = 0, after_file = 0, worst = 0;
     std::size_t count = 0;
     double spared_before = 0, spared_after = 0;
     std::map<std::string, std::pair<double, double>> charges;
@@ -213,10 +217,15 @@ class Reconnects {
       ++count;
       before += seat.pss_before;
       after += seat.pss_now;
+      after_file += seat.pss_file_now;
       worst = std::max(worst, seat.pss_now / seat.pss_before);
     }
+    json charge_ratio = json::object();
+    for (const auto& [treatment, sums] : charges)
+      charge_ratio[treatment] = sums.second / std::max(sums.first, 1.0);
     return {
         {"desktops", count},
+        {"charge_ratio", std::move(charge_ratio)},
         {"away_seconds", seconds_since(left_)},
         {"pss_before_mib", before / kMib / static_cast<double>(std::max<std::size_t>(count, 1))},
         {"pss_after_mib", after / kMib / static_cast<double>(std::max<std::size_t>(count, 1))},

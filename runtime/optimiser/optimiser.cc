@@ -41,7 +41,6 @@ constexpr milliseconds kRecordPatience{300};
 /// How long a desktop that is being woken counts as active before its client has to be there.
 constexpr MonotonicNs kAwake = 60 * kSecond;
 constexpr std::uint64_t kPassesToSettle = 2;
-constexpr std::uint64_t kPage = 4096;
 
 /// Pages that came back soon after they were taken, between two looks.
 std::uint64_t refaults(const GroupUsage& before, const GroupUsage& now) {
@@ -414,7 +413,7 @@ void Optimiser::govern_ksm(const Snapshot& host) {
     }
     if (sample.enlisted_desktops > 0) sample.enlisted_bytes = policy::less(all, others);
     // The charge counts a merged page once.
-    sample.enlisted_bytes += host.ksm->pages_sharing * kPage;
+    sample.enlisted_bytes += host.ksm->pages_sharing * policy::kPageBytes;
   }
   const KsmDecision decision = governor_.decide(sample);
   if (auto applied = ksm_keeper_.apply(decision, settings_.use_zero_pages); !applied)

@@ -21,7 +21,11 @@ WakePlan plan_wake(Prefetch prefetch, std::shared_ptr<const HotMemory> known,
                    double bytes_per_second) {
   WakePlan plan;
   plan.fetches = prefetch != Prefetch::kNothing;
-  if (prefetch != Prefetch::kRecorded || !known) return plan;
+  if (prefetch != Prefetch::kRecorded) return plan;
+  if (!known) {
+    plan.fetches_rest = false;
+    return plan;
+  }
   policy::ReconnectInput input;
   input.recorded = recorded_ranges(*known);
   input.bytes_per_second = bytes_per_second;
@@ -32,7 +36,8 @@ WakePlan plan_wake(Prefetch prefetch, std::shared_ptr<const HotMemory> known,
 
 Result<Fetched> fetch(const Tree& tree, const kernel::Cgroup& group, const WakePlan& plan,
                       FetchPart part, const FetchBudget& budget) {
-  if (!plan.fetches) return Fetched{.complete = true};
+  if (!plan.fetches || (part == FetchPart::kRest && !plan.fetches_rest))
+    return Fetched{.complete = true};
   if (!plan.hot) return fetch_back(tree, group, part, budget);
   return fetch_ranges(
       tree, group, *plan.hot,

@@ -12,7 +12,7 @@ namespace panal::optimiser {
 
 /// What is fetched for a user who returns.
 enum class Prefetch : std::uint8_t {
-  kRecorded,  ///< the hot ranges; all that draws where none are known
+  kRecorded,  ///< the hot ranges; where none are known all that draws, and nothing else
   kDrawing,   ///< all that draws, then all else
   kNothing,   ///< all is left to faults
 };
@@ -31,6 +31,8 @@ struct WakePlan {
   std::shared_ptr<const HotMemory> hot;  ///< null: not by ranges
   ReconnectDecision ranges;
   bool fetches = true;
+  /// What is fetched and then not touched cannot be paged out by process_madvise any more.
+  bool fetches_rest = true;
 };
 
 /// `known` may be null. `bytes_per_second`: measured, of fetching; 0: not yet.

@@ -79,6 +79,7 @@ TEST_F(RealOptimiser, TakesFromADisconnectedDesktopAndGivesBackBeforeItIsSeen) {
   const MemoryChild child(group, kSize, Pages::kDistinct);
   open(eager());
   optimiser_->started(7, "school", false);
+  EXPECT_TRUE(optimiser_->treat(7, {.prefetch = Prefetch::kDrawing})) << "and then all else";
   EXPECT_TRUE(eventually([&] { return resident(child) < kSize / 4; }))
       << optimiser_->report().dump(1);
   std::promise<void> awake;

@@ -107,6 +107,8 @@ TEST(WakePlan, FetchesWhatIsKnownAndElseWhatDraws) {
   EXPECT_EQ(by_ranges.ranges.after_thaw[0].pid, 43);
   EXPECT_FALSE(plan_wake(Prefetch::kRecorded, nullptr, 0).hot);
   EXPECT_TRUE(plan_wake(Prefetch::kRecorded, nullptr, 0).fetches);
+  EXPECT_FALSE(plan_wake(Prefetch::kRecorded, nullptr, 0).fetches_rest);
+  EXPECT_TRUE(plan_wake(Prefetch::kDrawing, nullptr, 0).fetches_rest);
   EXPECT_FALSE(plan_wake(Prefetch::kDrawing, known, 0).hot);
   EXPECT_FALSE(plan_wake(Prefetch::kNothing, known, 0).fetches);
   for (const Prefetch one : {Prefetch::kRecorded, Prefetch::kDrawing, Prefetch::kNothing})
