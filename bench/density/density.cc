@@ -11,13 +11,13 @@
 #include "bench/density/say.h"
 #include "bench/density/stopwatch.h"
 #include "bench/density/typing.h"
+#include "bench/density/units.h"
 #include "engine/base/arithmetic.h"
 
 namespace panal::bench {
 namespace {
 
 using nlohmann::json;
-constexpr double kMib = 1024.0 * 1024;
 /// A desktop that has just started is settled when it uses less than this of a core.
 constexpr double kSettledCores = 0.002;
 

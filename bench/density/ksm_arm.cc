@@ -14,6 +14,7 @@
 #include "bench/density/load.h"
 #include "bench/density/say.h"
 #include "bench/density/stored.h"
+#include "bench/density/units.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/policy/ksm_trace.h"
 
@@ -22,8 +23,6 @@ namespace {
 
 using nlohmann::json;
 using std::chrono::milliseconds;
-
-constexpr double kMib = 1024.0 * 1024;
 
 /// Everything that merged comes apart: the next arm begins with nothing.
 Result<void> unmerge(const Tree& tree) {

@@ -9,13 +9,13 @@
 #include "bench/density/ksm_evaluation.h"
 #include "bench/density/say.h"
 #include "bench/density/stored.h"
+#include "bench/density/units.h"
 
 namespace panal::bench {
 namespace {
 
 using nlohmann::json;
 
-constexpr double kMib = 1024.0 * 1024;
 /// As many moments of a course are kept: enough for a plot.
 constexpr unsigned kMoments = 240;
 

@@ -11,6 +11,7 @@
 #include "bench/density/sampler.h"
 #include "bench/density/say.h"
 #include "bench/density/stopwatch.h"
+#include "bench/density/units.h"
 #include "bench/density/watched_session.h"
 #include "engine/base/arithmetic.h"
 #include "engine/kernel/smaps.h"
@@ -22,7 +23,6 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr double kMib = 1024.0 * 1024;
 constexpr const char* kSpared = "spared";
 /// panald looks at what a user touched three to five seconds after he came.
 constexpr seconds kStay{6};

@@ -16,7 +16,7 @@ using http::text;
 
 /// At a time and worker: a scraper needs one. What comes beyond is closed at once.
 constexpr int kMostConnections = 8;
-constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr std::chrono::milliseconds kDoorPause{100};
 /// The text format that panald writes (runtime/metrics).
 constexpr const char* kContentType = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -105,7 +105,7 @@ void MetricsDoor::accept() {
                   std::shared_ptr<void>(nullptr, [open = open_](void*) { --*open; }));
   } else if (!fd && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
     // Out of descriptors or memory: who waits still does, so at once would be for ever.
-    return pause_.start(kAcceptPause, [this] { wait(); });
+    return pause_.start(kDoorPause, [this] { wait(); });
   }
   wait();
 }

@@ -7,7 +7,7 @@
 namespace panal::kernel {
 namespace {
 
-constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
+constexpr std::uint64_t kOneMib = std::uint64_t{1} << 20;
 constexpr const char* kV1 =
     "31 1 0:29 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
     "32 31 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
@@ -45,11 +45,11 @@ FixtureFiles v2_files() {
 
 Limits all() {
   Limits limits;
-  limits.memory_bytes = 512 * kMib;
-  limits.memory_soft_bytes = 128 * kMib;
+  limits.memory_bytes = 512 * kOneMib;
+  limits.memory_soft_bytes = 128 * kOneMib;
   limits.swap = false;
   limits.io_weight = 25;
-  limits.io = IoLimit{"254:0", 0, 8 * kMib};
+  limits.io = IoLimit{"254:0", 0, 8 * kOneMib};
   return limits;
 }
 
@@ -61,8 +61,8 @@ TEST(CgroupLimits, OfMemoryAndDisksOnV1) {
   const auto set = group->set_limits(all());
   ASSERT_TRUE(set) << set.error().message();
   const std::string memory = "cgroup/memory/panal/d7/memory.";
-  EXPECT_EQ(files.read(memory + "limit_in_bytes"), std::to_string(512 * kMib));
-  EXPECT_EQ(files.read(memory + "soft_limit_in_bytes"), std::to_string(128 * kMib));
+  EXPECT_EQ(files.read(memory + "limit_in_bytes"), std::to_string(512 * kOneMib));
+  EXPECT_EQ(files.read(memory + "soft_limit_in_bytes"), std::to_string(128 * kOneMib));
   EXPECT_EQ(files.read(memory + "swappiness"), "0");
   EXPECT_EQ(files.read("cgroup/blkio/panal/d7/blkio.bfq.weight"), "25");
   EXPECT_EQ(files.read("cgroup/blkio/panal/d7/blkio.throttle.read_bps_device"), "254:0 0");
@@ -81,17 +81,17 @@ TEST(CgroupLimits, V1RaisesTheLimitWithSwapFirst) {
   const Tree tree = files.tree();
   const auto group = Cgroup::open(*CgroupRoot::open(tree), "panal/d7");
   Limits more;
-  more.memory_bytes = 512 * kMib;
+  more.memory_bytes = 512 * kOneMib;
   ASSERT_TRUE(group->set_limits(more));
   EXPECT_EQ(files.read("cgroup/memory/panal/d7/memory.memsw.limit_in_bytes"),
-            std::to_string(512 * kMib));
+            std::to_string(512 * kOneMib));
   Limits less;
-  less.memory_bytes = 256 * kMib;
+  less.memory_bytes = 256 * kOneMib;
   ASSERT_TRUE(group->set_limits(less));
   EXPECT_EQ(files.read("cgroup/memory/panal/d7/memory.memsw.limit_in_bytes"),
-            std::to_string(512 * kMib))
+            std::to_string(512 * kOneMib))
       << "on the way down it is left";
-  EXPECT_EQ(group->memory_limit().value_or(0), 256 * kMib);
+  EXPECT_EQ(group->memory_limit().value_or(0), 256 * kOneMib);
 }
 
 TEST(CgroupLimits, OfMemoryAndDisksOnV2) {
@@ -101,8 +101,8 @@ TEST(CgroupLimits, OfMemoryAndDisksOnV2) {
   ASSERT_TRUE(group) << group.error().message();
   const auto set = group->set_limits(all());
   ASSERT_TRUE(set) << set.error().message();
-  EXPECT_EQ(files.read("cgroup/panal/d7/memory.max"), std::to_string(512 * kMib));
-  EXPECT_EQ(files.read("cgroup/panal/d7/memory.high"), std::to_string(128 * kMib));
+  EXPECT_EQ(files.read("cgroup/panal/d7/memory.max"), std::to_string(512 * kOneMib));
+  EXPECT_EQ(files.read("cgroup/panal/d7/memory.high"), std::to_string(128 * kOneMib));
   EXPECT_EQ(files.read("cgroup/panal/d7/memory.swap.max"), "0");
   EXPECT_EQ(files.read("cgroup/panal/d7/io.weight"), "default 25");
   EXPECT_EQ(files.read("cgroup/panal/d7/io.max"), "254:0 rbps=max wbps=8388608");

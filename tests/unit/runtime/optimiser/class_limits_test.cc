@@ -2,12 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/policy/units.h"
 #include "runtime/optimiser/profile_settings.h"
 
 namespace panal::optimiser {
 namespace {
 
-constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
+using policy::kMib;
 
 TEST(ClassLimits, TheHardLimitNeverGoesBelowWhatIsUsed) {
   EXPECT_EQ(next_hard_limit(512 * kMib, 100 * kMib), 512 * kMib);

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/policy/units.h"
+
 namespace panal::optimiser {
 namespace {
 
-constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
+using policy::kMib;
 
 policy::Headroom room(std::uint64_t available_mib) { return {available_mib * kMib, 100 * kMib}; }
 

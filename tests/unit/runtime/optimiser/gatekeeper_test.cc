@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "engine/policy/units.h"
 #include "tests/unit/engine/kernel/fixture_tree.h"
 
 namespace panal::optimiser {
@@ -14,7 +15,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
+using policy::kMib;
 
 /// A host of 24 GiB in files.
 class GatekeeperTest : public ::testing::Test {
