@@ -32,7 +32,8 @@ std::string Tail::last_lines(int lines) const {
   while (!rest.empty() && static_cast<int>(found.size()) < lines) {
     const std::size_t cut = rest.rfind('\n');
     const std::string_view line = cut == std::string_view::npos ? rest : rest.substr(cut + 1);
-    if (!line.empty()) found.push_back(line);
+    // A line that begins with blanks explains the one above it (GDK's advice to programmers).
+    if (!line.empty() && !line.starts_with("  ")) found.push_back(line);
     rest = cut == std::string_view::npos ? std::string_view{} : rest.substr(0, cut);
   }
   std::string out;

@@ -17,7 +17,8 @@ class Tail {
  public:
   explicit Tail(std::size_t limit_bytes) : limit_(limit_bytes) {}
   void append(std::string_view text);
-  /// The last `lines` lines, joined by " | ", printable.
+  /// The last `lines` lines, joined by " | ", printable. Continuations (they begin with two blanks)
+  /// are left out.
   [[nodiscard]] std::string last_lines(int lines) const;
   void clear() { text_.clear(); }
 

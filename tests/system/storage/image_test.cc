@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "storage/compose/overlay.h"
@@ -82,10 +83,12 @@ TEST_P(ImageTest, HoldsWhatADesktopNeeds) {
   EXPECT_THAT(run("fc-list"), HasSubstr("DejaVuSans.ttf"));
   EXPECT_THAT(run("LANG=es_ES.UTF-8 TZ=Europe/Madrid date -d '2026-07-01 10:00 UTC' '+%A %H'"),
               HasSubstr("12"));
-  // The command of the session is there.
-  const std::string& program =
-      manifest_.session.at(GetParam() == "xfce" ? manifest_.session.size() - 1 : 2);
-  EXPECT_THAT(run("command -v " + program), HasSubstr("/usr/bin/" + program));
+  // The commands of the session are there: what begins it, and after "--" the session itself.
+  const auto& words = manifest_.session;
+  const auto dashes = std::find(words.begin(), words.end(), "--");
+  ASSERT_LT(dashes + 1, words.end());
+  EXPECT_THAT(run("command -v " + words.front()), HasSubstr(words.front()));
+  EXPECT_THAT(run("command -v " + *(dashes + 1)), HasSubstr("/usr/bin/" + *(dashes + 1)));
 }
 
 TEST_P(ImageTest, IsCleanAndCanonical) {

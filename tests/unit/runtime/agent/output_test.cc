@@ -31,6 +31,9 @@ TEST(Tail, KeepsTheLastLines) {
   EXPECT_EQ(tail.last_lines(5), std::string(32, 'z'));
   tail.clear();
   EXPECT_EQ(tail.last_lines(5), "");
+  Tail more(400);
+  more.append("The error was 'BadMatch'.\n  (Details: 8)\n   that is\n");
+  EXPECT_EQ(more.last_lines(5), "The error was 'BadMatch'.");
 }
 
 TEST(Drain, TellsTheEnd) {
