@@ -97,9 +97,8 @@ port = {port}
 
     def logs(self):
         out = []
-        for path in sorted(self.state.glob("log/*.log")) + sorted(
-            self.state.glob("desktops/*/log/*")
-        ):
+        kept = ("log/*.log", "desktops/*/log/*", "homes/*/*/.local/share/panal/session.log*")
+        for path in (path for glob in kept for path in sorted(self.state.glob(glob))):
             if path.is_file():
                 lines = path.read_text(errors="replace").splitlines()[-40:]
                 out.append(f"--- {path}\n" + "\n".join(lines))
