@@ -174,9 +174,9 @@ Result<void> Node::Impl::open(seconds database_limit) {
                               {host->tree(), host->cgroups(), config.cgroup_parent,
                                config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
                               settings));
-  PANAL_ASSIGN(rescuer, optimiser::Rescuer::open({host->tree(), host->cgroups(), *optimiser,
-                                                  config.cgroup_parent,
-                                                  settings.shaver.reserve_bytes, log}));
+  PANAL_ASSIGN(rescuer, optimiser::Rescuer::open(
+                            {host->tree(), host->cgroups(), *optimiser, config.cgroup_parent,
+                             settings.shaver.reserve_bytes, config.desktop_memory_bytes, log}));
   gatekeeper.emplace(optimiser::Gatekeeper::Parts{host->tree(), settings.shaver.reserve_bytes,
                                                   std::max(1U, config.parallel_starts)});
   const std::string conninfo = config.database_conninfo(store::kNodeRole);

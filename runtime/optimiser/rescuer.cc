@@ -169,7 +169,8 @@ Result<Rescuer::Sight> Rescuer::see() {
     sight.place = place.name;
     sight.room = room;
   }
-  sight.near = sight.room.reserves() < kNearReserves || sight.room.available_bytes < kNearBytes;
+  const std::uint64_t one = std::max(kNearBytes, parts_.desktop_bytes + sight.room.reserve_bytes);
+  sight.near = sight.room.reserves() < kNearReserves || sight.room.available_bytes < one;
   policy::DangerInput input;
   if (const auto waiting = waiting_since(monotonic_ns())) input = *waiting;
   input.available_bytes = sight.room.available_bytes;

@@ -39,6 +39,8 @@ class Rescuer {
     RescueHands& hands;
     std::string cgroup_parent;
     std::uint64_t reserve_bytes = 0;  ///< of the host's memory
+    /// What one desktop may have: with less than that left, one alone can take the rest.
+    std::uint64_t desktop_bytes = 0;
     LoggerPtr log;
   };
 

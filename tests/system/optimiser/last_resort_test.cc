@@ -41,6 +41,7 @@ class RealRescuer : public kernel::RealCgroup {
   void SetUp() override {
     RealCgroup::SetUp();
     if (HasFatalFailure()) return;
+    ::signal(SIGPIPE, SIG_IGN);  // a bystander that was lost is to be told of
     auto parent = kernel::Cgroup::create(root_, parent_path());
     ASSERT_TRUE(parent) << parent.error().message();
     Limits limits;
@@ -51,8 +52,8 @@ class RealRescuer : public kernel::RealCgroup {
         Settings{});
     ASSERT_TRUE(optimiser) << optimiser.error().message();
     optimiser_ = std::move(*optimiser);
-    auto rescuer =
-        Rescuer::open({tree_, root_, *optimiser_, parent_path(), 64 * kMib, Logger::silent()});
+    auto rescuer = Rescuer::open(
+        {tree_, root_, *optimiser_, parent_path(), 64 * kMib, 2 * kParent, Logger::silent()});
     ASSERT_TRUE(rescuer) << rescuer.error().message();
     rescuer_ = std::move(*rescuer);
   }
@@ -144,6 +145,7 @@ TEST_F(RealRescuer, KillsTheDesktopWhoseProcessesComeBack) {
 TEST_F(RealRescuer, OneThatIsTooQuickForAnyLookIsStoppedAtItsFence) {
   for (DesktopId id = 1; id <= 3; ++id) bystander(id);
   const kernel::Cgroup group = desk(9);
+  std::this_thread::sleep_for(500ms);
   const pid_t hog = start(group, [] {
     for (;;) {
       const pid_t child = ::fork();
@@ -169,6 +171,7 @@ TEST_F(RealRescuer, OneThatIsTooQuickForAnyLookIsStoppedAtItsFence) {
 TEST_F(RealRescuer, ManySmallOnesAreOneHog) {
   for (DesktopId id = 1; id <= 3; ++id) bystander(id);
   const kernel::Cgroup group = desk(9);
+  std::this_thread::sleep_for(500ms);  // a session takes longer to start than a look
   // No process of it is as large as a bystander's: the kernel would blame the wrong one.
   const pid_t hog = start(group, [] {
     for (int i = 0; i < 32; ++i)
