@@ -1,6 +1,7 @@
 #include "bench/density/ksm_compare.h"
 
 #include <fmt/format.h>
+#include <sys/utsname.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -54,10 +55,13 @@ json describe(const KsmArmResult& result, const KsmArmResult* governor) {
 }
 
 Result<void> save_trace(const KsmOptions& options, const policy::Trace& trace) {
+  utsname system{};
+  ::uname(&system);
   const std::string comment = fmt::format(
       "what the KSM governor saw and decided, once a second: {} {} desktops of profile dense "
-      "without zram,\na window of {} s after the last start, {} % of them churned at 8/15 of it",
-      options.count, options.image, options.window_seconds, options.churn_percent);
+      "without zram,\na window of {} s after the last start, {} % of them churned at 8/15 of "
+      "it\non Linux {}",
+      options.count, options.image, options.window_seconds, options.churn_percent, system.release);
   return write_file(options.trace_file, policy::print_trace(trace, comment));
 }
 

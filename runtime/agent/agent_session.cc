@@ -5,6 +5,8 @@
 
 #include "runtime/agent/agent.h"
 #include "runtime/agent/agent_log.h"
+#include "runtime/agent/guard_bytes.h"
+#include "runtime/agent/prepare.h"
 
 namespace panal::agent {
 namespace {
@@ -94,9 +96,14 @@ void Agent::start_nx(const session::Step& step, bool resume) {
 void Agent::start_programs() {
   programs_log_.tail.clear();
   programs_log_.open(*user_);
-  auto child = spawn_as(
-      *user_, user_->session,
-      session_environment(*user_, kDisplay, nx_.xauthority(), nx_.request().media), user_->home);
+  auto environment = session_environment(*user_, kDisplay, nx_.xauthority(), nx_.request().media);
+  const std::string guard = std::string(kSessionDir) + "/session-guard.so";
+  // Without it they run as well, but for a race when the screen changes.
+  if (const auto put = replace_file(guard, session_guard(), 0644, 0, 0); put)
+    environment.push_back("LD_PRELOAD=" + guard);
+  else
+    log_line("session_guard", {{"why", put.error().message()}});
+  auto child = spawn_as(*user_, user_->session, environment, user_->home);
   if (!child) {
     run_steps(machine_.programs_exited(child.error().message(), now()));
     return;
