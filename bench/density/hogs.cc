@@ -21,14 +21,13 @@ namespace panal::bench {
 namespace {
 
 using nlohmann::json;
-using std::chrono::seconds;
 
 /// All desktops together; the hog's own limit is above it, so that it is the node that must act.
 constexpr unsigned kParentMib = 1024;
 constexpr unsigned kDesktopMib = 2048;
-constexpr seconds kPatience{120};
+constexpr std::chrono::seconds kPatience{120};
 /// What a hog has taken is back, and whom it held up has caught up.
-constexpr seconds kRest{5};
+constexpr std::chrono::seconds kRest{5};
 
 /// The words that do it for so many seconds; each ends by itself.
 std::string words_of(const std::string& kind, unsigned span) {
@@ -122,7 +121,7 @@ class Scene {
     for (const Account& one : bystanders_) PANAL_TRY(load_.connect(one, true));
     PANAL_TRY(node_.wait_for(bystanders_, "the bystanders' clients", attached, kPatience));
     PANAL_TRY(raise_hog());
-    std::this_thread::sleep_for(seconds(15));  // their programs come up
+    std::this_thread::sleep_for(std::chrono::seconds(15));  // their programs come up
     PANAL_ASSIGN(typist_, load_.typist_of(bystanders_.front()));
     return {};
   }
@@ -143,8 +142,8 @@ class Scene {
       hog_.release(true);
       PANAL_ASSIGN(const std::string end, end_of_hog());
       ++ends[end];
-      PANAL_TRY(
-          node_.wait_for(bystanders_, "the bystanders to be attached still", attached, seconds(5)));
+      PANAL_TRY(node_.wait_for(bystanders_, "the bystanders to be attached still", attached,
+                               std::chrono::seconds(5)));
       say("{} {}: p99 {:.1f} ms without, {:.1f} with; the hog {}", kind, pair + 1, without.back(),
           with.back(), end);
       std::this_thread::sleep_for(kRest);
@@ -164,7 +163,7 @@ class Scene {
     std::vector<std::string> names;
     for (const Account& one : bystanders_) names.push_back(one.desktop);
     Typing typing(*typist_, std::move(names));
-    std::this_thread::sleep_for(seconds(span));
+    std::this_thread::sleep_for(std::chrono::seconds(span));
     return typing.end();
   }
   Result<void> raise_hog() {

@@ -21,13 +21,12 @@ namespace {
 
 using nlohmann::json;
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 constexpr const char* kSpared = "spared";
 /// panald looks at what a user touched three to five seconds after he came.
-constexpr seconds kStay{6};
+constexpr std::chrono::seconds kStay{6};
 /// Between two users: nxagent ignores a HUP while its last link still closes.
-constexpr seconds kPause{2};
+constexpr std::chrono::seconds kPause{2};
 
 struct Seat {
   Account account;
@@ -74,7 +73,8 @@ class Reconnects {
     for (unsigned round = 0; round <= options_.rounds; ++round) {
       // In the round before the measured ones nobody has to be away for long, only taken from.
       const bool measured = round > 0 || options_.rounds == 0;
-      PANAL_TRY(wait_away(measured ? seconds(options_.away_seconds) : seconds(0)));
+      PANAL_TRY(wait_away(measured ? std::chrono::seconds(options_.away_seconds)
+                                   : std::chrono::seconds(0)));
       out["resident"].push_back(resident());
       say("round {}: {}", round, out["resident"].back().dump());
       PANAL_TRY(visit_all(measured ? &times : nullptr));
@@ -115,7 +115,8 @@ class Reconnects {
       }
     }
     PANAL_ASSIGN(const auto sampler, Sampler::make(node_, *load_));
-    PANAL_ASSIGN(const bool settled, sampler.settle(seats_.size(), 0.002, seconds(90)));
+    PANAL_ASSIGN(const bool settled,
+                 sampler.settle(seats_.size(), 0.002, std::chrono::seconds(90)));
     say("{} desktops are up after {:.0f} s{}", seats_.size(), seconds_since(begin),
         settled ? "" : ", not settled");
     return {};
@@ -153,7 +154,7 @@ class Reconnects {
           state = d.session;
           return d.agent && (state == "suspended" || state == "none");
         },
-        seconds(60)));
+        std::chrono::seconds(60)));
     seat.lost = state == "none";
     if (seat.lost) say("{}: its session has died", seat.account.desktop);
     return {};
@@ -186,9 +187,9 @@ class Reconnects {
   }
 
   /// Until everybody has been away for so long, and all but the spared are as small as wanted.
-  Result<void> wait_away(seconds least) {
+  Result<void> wait_away(std::chrono::seconds least) {
     while (true) {
-      std::this_thread::sleep_for(seconds(10));
+      std::this_thread::sleep_for(std::chrono::seconds(10));
       if (seconds_since(left_) < static_cast<double>(least.count())) continue;
       PANAL_TRY(measure_pss());
       const json now = resident();
