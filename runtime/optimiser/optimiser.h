@@ -82,6 +82,10 @@ class Optimiser final : public RescueHands {
   [[nodiscard]] Figures figures() const;
 
  private:
+  /// How long a desktop that is being woken counts as active before its client has to be there.
+  static constexpr MonotonicNs kAwakeNs = 60LL * 1'000'000'000;
+  /// The first frame has come by then, and nothing that the user opens.
+  static constexpr MonotonicNs kRecordAfterNs = 3LL * 1'000'000'000;
   struct Job {
     DeskPtr desk;
     std::uint64_t bytes = 0;

@@ -1,0 +1,95 @@
+// The hand's thread: what was decided is done to one desktop at a time.
+#include <algorithm>
+#include <utility>
+
+#include "engine/policy/units.h"
+#include "runtime/optimiser/optimiser.h"
+
+namespace panal::optimiser {
+
+using policy::kSecond;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+/// A worker does not stay with one desktop for longer.
+constexpr milliseconds kLongestTake{2000};
+/// One that cannot be frozen (a process in an uninterruptible sleep) is let alone for a while.
+constexpr milliseconds kFreezeTimeout{500};
+constexpr MonotonicNs kFreezeAgain = 10 * 60 * kSecond;
+
+}  // namespace
+
+void Optimiser::take_loop() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    jobs_came_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
+    if (ending_) return;
+    const Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    take(job);
+    lock.lock();
+    job.desk->busy = false;
+    waking_came_.notify_one();
+  }
+}
+
+void Optimiser::take(const Job& job) {
+  Desk& desk = *job.desk;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool changed = desk.last.session != job.session;
+    if (job.bytes > 0 && (changed || desk.wanted))
+      ++totals_.steps_dropped[changed ? "class_changed" : "came_back"];
+    if (changed && job.freeze) ++totals_.freezes_refused["class_changed"];
+    if (changed) return;  // what was decided was about another state
+  }
+  if (job.bytes > 0 && !desk.wanted) {
+    const TakeRequest request{job.bytes, steady_clock::now() + kLongestTake, &desk.wanted};
+    const auto taken = taker_->take(desk.group, request, desk.cursor);
+    if (!taken && !taken.error().is_gone()) complain("take", taken.error());
+    const std::lock_guard lock(mutex_);
+    if (!taken) {
+      ++totals_.steps_dropped["failed"];
+    } else {
+      ++totals_.takes;
+      totals_.asked_bytes += job.bytes;
+      totals_.taken_bytes += taken->yield_bytes();
+      totals_.take_cpu_ns += taken->cpu_ns;
+      desk.taken_bytes += taken->yield_bytes();
+    }
+  }
+  if (job.freeze) freeze(desk);
+}
+
+void Optimiser::freeze(Desk& desk) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (desk.wanted || desk.session.connected) {
+      ++totals_.freezes_refused["came_back"];
+      return;
+    }
+    desk.frozen = true;  // before it is: a waker that comes now thaws it
+    ++totals_.freezes;
+  }
+  const auto begun = steady_clock::now();
+  const auto frozen = desk.group.freeze(kFreezeTimeout);
+  if (!frozen && !frozen.error().is_gone()) complain("freeze", frozen.error());
+  bool stay = false;
+  {
+    const std::lock_guard lock(mutex_);
+    // Somebody may have come, and thawed, while the kernel was still at it.
+    stay = frozen && desk.frozen && !desk.wanted && !desk.session.connected;
+    if (frozen) {
+      totals_.freezing.add(steady_clock::now() - begun);
+    } else {
+      ++totals_.freezes_refused["failed"];
+      desk.not_frozen_before_ns = monotonic_ns() + kFreezeAgain;
+    }
+  }
+  if (!stay) thaw_now(desk);
+}
+
+}  // namespace panal::optimiser
