@@ -78,7 +78,8 @@ TEST_F(RealTaker, ByTheLimitOfV1) {
 TEST_F(RealTaker, ByReclaimOfV2) {
   const kernel::CgroupMount* memory = root_.layout().with("memory");
   ASSERT_NE(memory, nullptr);
-  if (memory->version != 2) GTEST_SKIP() << "nothing is missing: this kernel has v1 (tests/vm has v2)";
+  if (memory->version != 2)
+    GTEST_SKIP() << "nothing is missing: this kernel has v1 (tests/vm has v2)";
   take_from("reclaim");
 }
 
