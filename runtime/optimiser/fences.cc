@@ -32,11 +32,20 @@ std::uint64_t fence_bytes(std::uint64_t own_bytes, std::uint64_t charge_bytes,
   return std::min(own_bytes, fence / kMib * kMib);
 }
 
-void Fences::update(const std::vector<RescueDesk>& desks, const policy::Headroom& room) {
+Fences::Charges Fences::charges(const std::vector<RescueDesk>& desks) {
+  Charges out;
+  out.reserve(desks.size());
+  for (const RescueDesk& desk : desks) out.push_back(desk.group->memory_usage());
+  return out;
+}
+
+void Fences::update(const std::vector<RescueDesk>& desks, const Charges& charges,
+                    const policy::Headroom& room) {
   std::map<DesktopId, Fence> former;
   former.swap(fences_);
-  for (const RescueDesk& desk : desks) {
-    const auto charge = desk.group->memory_usage();
+  for (std::size_t i = 0; i < desks.size(); ++i) {
+    const RescueDesk& desk = desks[i];
+    const auto& charge = charges[i];
     const auto limit = desk.group->memory_limit();
     if (!charge || !limit) continue;
     Fence fence{desk.group, *limit, *limit};

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/base/result.h"
 #include "engine/kernel/cgroup.h"
 #include "engine/policy/headroom.h"
 #include "runtime/optimiser/rescue_hands.h"
@@ -28,7 +29,13 @@ class Fences {
   Fences(const Fences&) = delete;
   Fences& operator=(const Fences&) = delete;
 
-  void update(const std::vector<RescueDesk>& desks, const policy::Headroom& room);
+  using Charges = std::vector<Result<std::uint64_t>>;
+  /// What each is charged, in bytes.
+  [[nodiscard]] static Charges charges(const std::vector<RescueDesk>& desks);
+  /// `room` must have been read after `charges`: else what a hog took between the two counts
+  /// twice, and its fence stands beyond the limit of all.
+  void update(const std::vector<RescueDesk>& desks, const Charges& charges,
+              const policy::Headroom& room);
   /// All of them have their own limits again.
   void lift();
   [[nodiscard]] bool fenced(DesktopId id) const { return fences_.contains(id); }

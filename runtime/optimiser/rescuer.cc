@@ -151,7 +151,7 @@ std::optional<policy::DangerInput> Rescuer::waiting_since(MonotonicNs now_ns) {
   return input;
 }
 
-Result<Rescuer::Sight> Rescuer::see() {
+Result<Rescuer::Sight> Rescuer::tightest() const {
   PANAL_ASSIGN(const HostMemory host, kernel::read_meminfo(parts_.tree));
   PANAL_ASSIGN(const ZramStatistics zram, kernel::read_zram(parts_.tree));
   const policy::SwapRoom swap = policy::swap_room(host, zram);
@@ -169,6 +169,11 @@ Result<Rescuer::Sight> Rescuer::see() {
     sight.place = place.name;
     sight.room = room;
   }
+  return sight;
+}
+
+Result<Rescuer::Sight> Rescuer::see() {
+  PANAL_ASSIGN(Sight sight, tightest());
   const std::uint64_t one = std::max(kNearBytes, parts_.desktop_bytes + sight.room.reserve_bytes);
   sight.near = sight.room.reserves() < kNearReserves || sight.room.available_bytes < one;
   policy::DangerInput input;
@@ -190,7 +195,9 @@ int Rescuer::look() {
   policy::LastResortInput input;
   if (sight->near || sight->danger != Danger::kNone) {
     desks = parts_.hands.rescue_desks();
-    fences_.update(desks, sight->room);
+    const Fences::Charges charges = Fences::charges(desks);
+    const auto now = tightest();
+    fences_.update(desks, charges, now ? now->room : sight->room);
     input.desktops = measure(desks, *sight);
   } else {
     fences_.lift();

@@ -104,6 +104,8 @@ class Rescuer {
   void loop();
   /// How long until the next look, in ms.
   [[nodiscard]] int look();
+  /// Where the least is left.
+  [[nodiscard]] Result<Sight> tightest() const;
   [[nodiscard]] Result<Sight> see();
   [[nodiscard]] std::optional<policy::DangerInput> waiting_since(MonotonicNs now_ns);
   [[nodiscard]] std::vector<policy::ResortDesktop> measure(const std::vector<RescueDesk>& desks,
