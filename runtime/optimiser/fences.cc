@@ -25,11 +25,13 @@ bool set(const kernel::Cgroup& group, std::uint64_t bytes) {
 }  // namespace
 
 std::uint64_t fence_bytes(std::uint64_t own_bytes, std::uint64_t charge_bytes,
-                          const policy::Headroom& room) {
+                          const policy::Headroom& room, std::uint64_t share_bytes) {
   const std::uint64_t left = policy::less(room.available_bytes, room.reserve_bytes / kReservesKept);
   if (left >= own_bytes) return own_bytes;
-  const std::uint64_t fence = charge_bytes + std::max(kLeastRoom, left);
-  return std::min(own_bytes, fence / kMib * kMib);
+  const std::uint64_t least = charge_bytes <= share_bytes ? kLeastRoom : 0;
+  // Not below what it has: the kernel would take from it, or refuse.
+  const std::uint64_t fence = charge_bytes + std::max(least, left);
+  return std::min(own_bytes, (fence + kMib - 1) / kMib * kMib);
 }
 
 Fences::Charges Fences::charges(const std::vector<RescueDesk>& desks) {
@@ -40,7 +42,7 @@ Fences::Charges Fences::charges(const std::vector<RescueDesk>& desks) {
 }
 
 void Fences::update(const std::vector<RescueDesk>& desks, const Charges& charges,
-                    const policy::Headroom& room) {
+                    const policy::Headroom& room, std::uint64_t share_bytes) {
   std::map<DesktopId, Fence> former;
   former.swap(fences_);
   for (std::size_t i = 0; i < desks.size(); ++i) {
@@ -53,7 +55,7 @@ void Fences::update(const std::vector<RescueDesk>& desks, const Charges& charges
     const bool fenced = known != former.end() && known->second.group == desk.group;
     // Another value than ours is its class's: that is its own from now on.
     if (fenced && known->second.set_bytes == *limit) fence.own_bytes = known->second.own_bytes;
-    const std::uint64_t wanted = fence_bytes(fence.own_bytes, *charge, room);
+    const std::uint64_t wanted = fence_bytes(fence.own_bytes, *charge, room, share_bytes);
     const std::uint64_t moved = std::max(wanted, *limit) - std::min(wanted, *limit);
     const bool lifted = wanted == fence.own_bytes;
     if (moved > room.reserve_bytes / kDeadBandShare || (lifted && moved > 0))

@@ -12,11 +12,12 @@
 
 namespace panal::optimiser {
 
-/// The hard limit that keeps one desktop from taking the last of what all share: what it has, and
-/// what there is down to a quarter of the reserve; never less than 16 MiB above what it has, and
-/// never more than `own_bytes`, its limit without fences. Whole MiB.
+/// Where a desktop's hard limit belongs while `room` is what all have left: what it has, and what
+/// there is down to a quarter of the reserve. Up to `share_bytes`, an equal share, it may have 16
+/// MiB more whatever is left; above it not, or it would be given the last of it step by step. Never
+/// more than `own_bytes`, its limit without fences. All in bytes; whole MiB.
 [[nodiscard]] std::uint64_t fence_bytes(std::uint64_t own_bytes, std::uint64_t charge_bytes,
-                                        const policy::Headroom& room);
+                                        const policy::Headroom& room, std::uint64_t share_bytes);
 
 /// Where memory gets short, every desktop's own limit is brought down to a fence. A hog then runs
 /// into its own limit, and the kernel looks for a victim among its processes, where at the limit
@@ -35,7 +36,7 @@ class Fences {
   /// `room` must have been read after `charges`: else what a hog took between the two counts
   /// twice, and its fence stands beyond the limit of all.
   void update(const std::vector<RescueDesk>& desks, const Charges& charges,
-              const policy::Headroom& room);
+              const policy::Headroom& room, std::uint64_t share_bytes);
   /// All of them have their own limits again.
   void lift();
   [[nodiscard]] bool fenced(DesktopId id) const { return fences_.contains(id); }

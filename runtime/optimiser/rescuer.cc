@@ -197,7 +197,9 @@ int Rescuer::look() {
     desks = parts_.hands.rescue_desks();
     const Fences::Charges charges = Fences::charges(desks);
     const auto now = tightest();
-    fences_.update(desks, charges, now ? now->room : sight->room);
+    const Sight& later = now ? *now : *sight;
+    fences_.update(desks, charges, later.room,
+                   later.limit_bytes / std::max<std::size_t>(1, desks.size()));
     input.desktops = measure(desks, *sight);
   } else {
     fences_.lift();
