@@ -28,7 +28,8 @@ std::uint64_t fence_bytes(std::uint64_t own_bytes, std::uint64_t charge_bytes,
                           const policy::Headroom& room, std::uint64_t share_bytes) {
   const std::uint64_t left = policy::less(room.available_bytes, room.reserve_bytes / kReservesKept);
   if (left >= own_bytes) return own_bytes;
-  const std::uint64_t least = charge_bytes <= share_bytes ? kLeastRoom : 0;
+  const std::uint64_t least =
+      charge_bytes <= share_bytes ? kLeastRoom : std::min(kLeastRoom, room.available_bytes / 2);
   // Not below what it has: the kernel would take from it, or refuse.
   const std::uint64_t fence = charge_bytes + std::max(least, left);
   return std::min(own_bytes, (fence + kMib - 1) / kMib * kMib);

@@ -14,8 +14,9 @@ namespace panal::optimiser {
 
 /// Where a desktop's hard limit belongs while `room` is what all have left: what it has, and what
 /// there is down to a quarter of the reserve. Up to `share_bytes`, an equal share, it may have 16
-/// MiB more whatever is left; above it not, or it would be given the last of it step by step. Never
-/// more than `own_bytes`, its limit without fences. All in bytes; whole MiB.
+/// MiB more whatever is left; above it half of what is left at most, or it would be given the last
+/// of it step by step. Never more than `own_bytes`, its limit without fences. All in bytes; whole
+/// MiB.
 [[nodiscard]] std::uint64_t fence_bytes(std::uint64_t own_bytes, std::uint64_t charge_bytes,
                                         const policy::Headroom& room, std::uint64_t share_bytes);
 

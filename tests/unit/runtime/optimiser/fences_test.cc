@@ -32,7 +32,8 @@ TEST(Fences, WhatItHasIsNeverTaken) {
 TEST(Fences, WhoIsAboveAnEqualShareIsNotGivenTheLastOfIt) {
   EXPECT_EQ(fence_bytes(2048 * kMib, 500 * kMib, room(0), kShare), 516 * kMib);
   EXPECT_EQ(fence_bytes(2048 * kMib, 501 * kMib, room(0), kShare), 501 * kMib);
-  EXPECT_EQ(fence_bytes(2048 * kMib, 501 * kMib, room(35), kShare), 511 * kMib);
+  EXPECT_EQ(fence_bytes(2048 * kMib, 501 * kMib, room(20), kShare), 511 * kMib);
+  EXPECT_EQ(fence_bytes(2048 * kMib, 501 * kMib, room(35), kShare), 517 * kMib);
   EXPECT_EQ(fence_bytes(2048 * kMib, 501 * kMib + 1, room(0), kShare), 502 * kMib);
 }
 
