@@ -13,8 +13,8 @@ import sys
 import time
 
 from farm import Client, Node, Screen, conduct, say, wait_for
-from first_desktop import plant_startup, wait_connected
-from hostile import PASSWORD, Bystander, Hostile, check
+from first_desktop import wait_connected
+from hostile import PASSWORD, Bystander, check, two_users
 
 PARENT_MIB = 700
 DESKTOP_MIB = 2048
@@ -131,17 +131,7 @@ def again(node, hog, bystander):
 
 def scene(node, screen):
     pictures = pathlib.Path(os.environ.get("PANAL_PICTURES", node.directory))
-    say("panal up; two users; two desktops")
-    node.panal("up")
-    node.panal("image", "build", "icewm")
-    for login, name in (("mallory", "evil"), ("zbystander", "zdesk")):
-        node.panal("user", "add", login, "--password-file", "/dev/stdin", stdin=PASSWORD + "\n")
-        node.panal("desktop", "create", name, "--user", login, "--image", "icewm")
-        node.panal("desktop", "start", name)
-        node.panal("desktop", "stop", name)
-    hog = Hostile(node, "mallory")
-    hog.plant()
-    plant_startup(node, "zbystander")
+    hog = two_users(node)
     node.panal("desktop", "start", "evil", "zdesk")
     bystander = Watched(node, screen, "zbystander", "zdesk")
     bystander.connect(pictures / "bystander.png")

@@ -295,8 +295,9 @@ def words(node, mallory):
     startup.write_text(SERVE)
 
 
-def attack(node, screen):
-    pictures = pathlib.Path(os.environ.get("PANAL_PICTURES", node.directory))
+def two_users(node):
+    """mallory with desktop evil, what attacks planted in the home, and zbystander with zdesk; both
+    desktops are stopped."""
     say("panal up; two users; two desktops")
     node.panal("up")
     node.panal("image", "build", "icewm")
@@ -308,6 +309,12 @@ def attack(node, screen):
     mallory = Hostile(node, "mallory")
     mallory.plant()
     plant_startup(node, "zbystander")
+    return mallory
+
+
+def attack(node, screen):
+    pictures = pathlib.Path(os.environ.get("PANAL_PICTURES", node.directory))
+    mallory = two_users(node)
     node.panal("desktop", "start", "evil", "zdesk")
     bystander = Bystander(node, screen, "zbystander", "zdesk")
     bystander.connect(pictures / "bystander.png")

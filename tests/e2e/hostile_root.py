@@ -17,8 +17,9 @@ import time
 
 from bad_input import check
 from farm import BIN, Client, Node, Screen, conduct, say, wait_for
-from first_desktop import plant_startup, session_is, wait_connected
-from hostile import CONTROL_BYTES, MEMORY_MIB, PASSWORD, PIDS, Bystander, Hostile, daemons, strings
+from first_desktop import session_is, wait_connected
+from hostile import (CONTROL_BYTES, MEMORY_MIB, PASSWORD, PIDS, Bystander, daemons, strings,
+                     two_users)
 
 SECONDS = 25  # of each attack on the agent's socket
 
@@ -127,17 +128,7 @@ def much(node, mallory, bystander):
 
 def attack(node, screen):
     pictures = pathlib.Path(os.environ.get("PANAL_PICTURES", node.directory))
-    say("panal up; two users; two desktops")
-    node.panal("up")
-    node.panal("image", "build", "icewm")
-    for login, name in (("mallory", "evil"), ("zbystander", "zdesk")):
-        node.panal("user", "add", login, "--password-file", "/dev/stdin", stdin=PASSWORD + "\n")
-        node.panal("desktop", "create", name, "--user", login, "--image", "icewm")
-        node.panal("desktop", "start", name)
-        node.panal("desktop", "stop", name)
-    mallory = Hostile(node, "mallory")
-    mallory.plant()
-    plant_startup(node, "zbystander")
+    mallory = two_users(node)
     root = Root(node, "evil", "mallory")
     node.panal("desktop", "start", "evil", "zdesk")
     bystander = Bystander(node, screen, "zbystander", "zdesk")
