@@ -8,10 +8,8 @@
 
 #include "engine/kernel/smaps.h"
 #include "engine/kernel/vmstat.h"
-#include "engine/kernel/zram_swap.h"
 #include "runtime/optimiser/optimiser.h"
-#include "tests/system/kernel/machine/memory_child.h"
-#include "tests/system/kernel/real_cgroup.h"
+#include "tests/system/optimiser/real_swap_group.h"
 
 namespace panal::optimiser {
 namespace {
@@ -20,33 +18,23 @@ using namespace std::chrono_literals;
 using kernel::MemoryChild;
 using kernel::Pages;
 
-constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
-constexpr std::uint64_t kSize = 48 * kMib;
-constexpr std::uint64_t kHot = MemoryChild::hot_bytes(kSize);
 constexpr DesktopId kDesktop = 7;
 
-class HotRanges : public kernel::RealCgroup {
+class HotRanges : public RealSwapGroup {
  protected:
+  static constexpr std::uint64_t kHot = MemoryChild::hot_bytes(kSize);
+
   void SetUp() override {
-    RealCgroup::SetUp();
+    RealSwapGroup::SetUp();
     if (HasFatalFailure()) return;
     if (::syscall(SYS_process_madvise, -1, nullptr, 0, 0, 0) < 0 && errno == ENOSYS)
       GTEST_SKIP() << "this kernel has no process_madvise";
-    const auto device = kernel::find_free_zram(tree_);
-    ASSERT_TRUE(device) << device.error().message();
-    const auto started = kernel::start_zram_swap(
-        tree_, *device,
-        {.disk_bytes = 512 * kMib, .memory_limit_bytes = 256 * kMib, .algorithm = "lzo-rle"});
-    ASSERT_TRUE(started) << started.error().message();
-    device_ = *device;
     directory_ = ::testing::TempDir() + "panal-hot";
     std::filesystem::remove_all(directory_);
   }
   void TearDown() override {
     optimiser_.reset();
-    RealCgroup::TearDown();
-    if (!device_) return;
-    EXPECT_TRUE(kernel::stop_zram_swap(tree_, *device_));
+    RealSwapGroup::TearDown();
   }
   void open() {
     optimiser_.reset();
@@ -102,7 +90,6 @@ class HotRanges : public kernel::RealCgroup {
     return vm ? vm->swap_in * 4096 : 0;
   }
 
-  std::optional<unsigned> device_;
   std::string directory_;
   std::unique_ptr<Optimiser> optimiser_;
 };

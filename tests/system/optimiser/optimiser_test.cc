@@ -6,9 +6,7 @@
 
 #include "engine/kernel/ksm.h"
 #include "engine/kernel/smaps.h"
-#include "engine/kernel/zram_swap.h"
-#include "tests/system/kernel/machine/memory_child.h"
-#include "tests/system/kernel/real_cgroup.h"
+#include "tests/system/optimiser/real_swap_group.h"
 
 namespace panal::optimiser {
 namespace {
@@ -17,29 +15,17 @@ using namespace std::chrono_literals;
 using kernel::MemoryChild;
 using kernel::Pages;
 
-constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
-constexpr std::uint64_t kSize = 48 * kMib;
-
-class RealOptimiser : public kernel::RealCgroup {
+class RealOptimiser : public RealSwapGroup {
  protected:
   void SetUp() override {
-    RealCgroup::SetUp();
+    RealSwapGroup::SetUp();
     if (HasFatalFailure()) return;
-    const auto device = kernel::find_free_zram(tree_);
-    ASSERT_TRUE(device) << device.error().message();
-    const auto started = kernel::start_zram_swap(
-        tree_, *device,
-        {.disk_bytes = 512 * kMib, .memory_limit_bytes = 256 * kMib, .algorithm = "lzo-rle"});
-    ASSERT_TRUE(started) << started.error().message();
-    device_ = *device;
     saved_ = ::testing::TempDir() + "panal-ksm-former";
     ::unlink(saved_.c_str());
   }
   void TearDown() override {
     optimiser_.reset();
-    RealCgroup::TearDown();
-    if (!device_) return;
-    EXPECT_TRUE(kernel::stop_zram_swap(tree_, *device_));
+    RealSwapGroup::TearDown();
   }
   /// Eager: what is idle is taken at once.
   static Settings eager() {
@@ -69,7 +55,6 @@ class RealOptimiser : public kernel::RealCgroup {
   }
   bool asleep() const { return optimiser_->report()["desktops"]["7"].value("frozen", false); }
 
-  std::optional<unsigned> device_;
   std::string saved_;
   std::unique_ptr<Optimiser> optimiser_;
 };

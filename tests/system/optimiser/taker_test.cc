@@ -1,9 +1,7 @@
 // Each way to take memory back, on a real process and real swap in compressed memory.
 #include "engine/kernel/smaps.h"
-#include "engine/kernel/zram_swap.h"
 #include "runtime/optimiser/memory_taker.h"
-#include "tests/system/kernel/machine/memory_child.h"
-#include "tests/system/kernel/real_cgroup.h"
+#include "tests/system/optimiser/real_swap_group.h"
 
 namespace panal::optimiser {
 namespace {
@@ -12,27 +10,8 @@ using namespace std::chrono_literals;
 using kernel::MemoryChild;
 using kernel::Pages;
 
-constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
-constexpr std::uint64_t kSize = 48 * kMib;
-
-class RealTaker : public kernel::RealCgroup {
+class RealTaker : public RealSwapGroup {
  protected:
-  void SetUp() override {
-    RealCgroup::SetUp();
-    if (HasFatalFailure()) return;
-    const auto device = kernel::find_free_zram(tree_);
-    ASSERT_TRUE(device) << device.error().message();
-    const auto started = kernel::start_zram_swap(
-        tree_, *device,
-        {.disk_bytes = 512 * kMib, .memory_limit_bytes = 256 * kMib, .algorithm = "lzo-rle"});
-    ASSERT_TRUE(started) << started.error().message();
-    device_ = *device;
-  }
-  void TearDown() override {
-    RealCgroup::TearDown();
-    if (!device_) return;
-    EXPECT_TRUE(kernel::stop_zram_swap(tree_, *device_));
-  }
   /// What it takes is what the group's charge says, and the process finds it again.
   void take_from(std::string_view name) const {
     const kernel::Cgroup group = make();
@@ -61,8 +40,6 @@ class RealTaker : public kernel::RealCgroup {
     ASSERT_TRUE(nothing) << nothing.error().message();
     EXPECT_EQ(nothing->asked_of_kernel_bytes, 0U);
   }
-
-  std::optional<unsigned> device_;
 };
 
 TEST_F(RealTaker, ByAdvice) { take_from("madvise"); }
@@ -70,8 +47,7 @@ TEST_F(RealTaker, ByAdvice) { take_from("madvise"); }
 TEST_F(RealTaker, ByTheLimitOfV1) {
   const kernel::CgroupMount* memory = root_.layout().with("memory");
   ASSERT_NE(memory, nullptr);
-  if (memory->version != 1)
-    GTEST_SKIP() << "this kernel's memory controller is v2's: memory.reclaim does it";
+  if (memory->version != 1) GTEST_SKIP() << "nothing is missing: with v2 memory.reclaim does it";
   take_from("poke");
 }
 
