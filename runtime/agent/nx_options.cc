@@ -131,7 +131,9 @@ NxOptions render_nx_options(const AttachRequest& request, const NxPlaces& places
   // People roam between X servers with other visuals.
   add("tolerancechecks", "risky");
   add("xinerama", "1");
-  if (!request.keyboard.empty()) add("keyboard", request.keyboard);
+  // Never left out: a resume that fails ends where nxagent copies the keyboard's name (guard/), and
+  // without a name it would listen once more for the client that is gone, a minute long.
+  add("keyboard", request.keyboard.empty() ? kDefaultKeyboard : request.keyboard);
   if (!history.running) add("fullscreen", request.fullscreen && !request.warm ? "1" : "0");
   if (request.warm) {
     // No geometry: the one that counts is its user's. A pre-warmer's screen has a size of its

@@ -51,6 +51,7 @@ struct NxOptions {
 
 /// What a windowed attach without geometry gets.
 inline constexpr const char* kDefaultGeometry = "1024x768";
+inline constexpr const char* kDefaultKeyboard = "pc105/us";  ///< what nxagent takes without one
 
 struct Size {
   int width = 0;

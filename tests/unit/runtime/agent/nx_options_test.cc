@@ -38,6 +38,11 @@ TEST(NxOptions, ValuesAreUrlEncoded) {
   EXPECT_THAT(options.line, HasSubstr(",geometry=800x600+1+2,"));
 }
 
+TEST(NxOptions, ThereIsAlwaysAKeyboard) {
+  // The resume guard needs its name.
+  EXPECT_THAT(render(listen()).line, HasSubstr(",keyboard=pc105/us,"));
+}
+
 TEST(NxOptions, GeometryAndFullScreen) {
   struct Case {
     const char* what;
