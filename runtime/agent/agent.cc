@@ -75,12 +75,13 @@ std::optional<Moment> Agent::next_deadline() const {
 }
 
 void Agent::wait_and_dispatch() {
-  std::array<pollfd, 4> entries{};
+  std::array<pollfd, 5> entries{};
   // poll(2) skips negative descriptors.
   entries[0] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};
   entries[1] = {.fd = link_.fd(), .events = POLLIN, .revents = 0};
   entries[2] = {.fd = nx_.log_fd(), .events = POLLIN, .revents = 0};
   entries[3] = {.fd = programs_.output.get(), .events = POLLIN, .revents = 0};
+  entries[4] = {.fd = screen_.fd(), .events = POLLIN, .revents = 0};
   int timeout = -1;
   if (const auto deadline = next_deadline()) {
     timeout = static_cast<int>(
@@ -96,6 +97,9 @@ void Agent::wait_and_dispatch() {
     for (const auto event : nx_.read_log()) run_steps(machine_.nx_event(event, now()));
   }
   if (entries[3].revents != 0) read_programs();
+  // Whatever was read of the screen above may have been all there was, or have lost the link.
+  if (entries[4].revents != 0 && entries[4].fd == screen_.fd() && screen_.read_event() && idle_at_)
+    idle_at_ = now();
   if (entries[0].revents != 0) on_signals();
 }
 

@@ -14,7 +14,11 @@ namespace {
 using session::Moment;
 
 constexpr Moment kIdleMinute{60000};
-constexpr Moment kReturnPoll{5000};  // how soon a return to the keyboard is noticed
+// A return to the keyboard is an event of the X server's; asking for it every few seconds would
+// keep it, the link and the client from sleeping. Only who has no such event is asked.
+constexpr Moment kReturn{10000};       // input after so long without is a return
+constexpr Moment kReturnPoll{5000};    // where there is no event
+constexpr Moment kReturnSure{300000};  // in case one was lost
 constexpr Moment kSettlePoll{250};
 constexpr Moment kSettleQuiet{1500};
 constexpr Moment kSettleMost{20000};
@@ -148,7 +152,10 @@ void Agent::check_idle() {
     idle_told_ = !idle_told_;
     link_.send(Frame("idle").add("ms", std::to_string(idle_told_ ? ms.count() : 0)));
   }
-  idle_at_ = now() + (idle_told_ ? kReturnPoll : kIdleMinute - ms + Moment{50});
+  if (idle_told_)
+    idle_at_ = now() + (screen_.watch_for_input(kReturn) ? kReturnSure : kReturnPoll);
+  else
+    idle_at_ = now() + kIdleMinute - ms + Moment{50};
 }
 
 }  // namespace panal::agent

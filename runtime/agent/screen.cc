@@ -31,6 +31,20 @@ std::optional<std::uint32_t> Screen::idle_ms() {
   return std::nullopt;
 }
 
+bool Screen::watch_for_input(std::chrono::milliseconds idle) {
+  if (!ensure()) return false;
+  const auto watching = client_->watch_for_input(idle, kPatience);
+  // Late answers again; a server that merely lacks it has answered.
+  if (!watching && watching.error().code != ENOTSUP && watching.error().code != EAGAIN) forget();
+  return watching.has_value();
+}
+
+bool Screen::read_event() {
+  const auto input = client_ ? client_->read_event(kPatience) : false;
+  if (!input) forget();
+  return input && *input;
+}
+
 std::optional<int> Screen::visible_windows() {
   if (ensure()) {
     const auto windows = client_->visible_windows(kPatience);

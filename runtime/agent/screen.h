@@ -18,6 +18,13 @@ class Screen {
 
   /// Milliseconds without input; nothing when X does not answer.
   [[nodiscard]] std::optional<std::uint32_t> idle_ms();
+  /// fd() becomes readable once the last input is no longer ago than `idle`. False: the server has
+  /// no such thing, or does not answer.
+  [[nodiscard]] bool watch_for_input(std::chrono::milliseconds idle);
+  /// -1 while there is no connection.
+  [[nodiscard]] int fd() const { return client_ ? client_->fd() : -1; }
+  /// To be called when fd() is readable; true: there was input.
+  [[nodiscard]] bool read_event();
   [[nodiscard]] std::optional<int> visible_windows();
   /// Gives the root this size if it has another.
   [[nodiscard]] Result<void> adjust(Size size);

@@ -83,7 +83,7 @@ Result<std::string> Client::receive(milliseconds timeout) const {
   return message;
 }
 
-Result<std::string> Client::ask(std::string_view request, milliseconds timeout) const {
+Result<std::string> Client::ask(std::string_view request, milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
   PANAL_TRY(send(request));
   for (;;) {
@@ -93,22 +93,57 @@ Result<std::string> Client::ask(std::string_view request, milliseconds timeout) 
       return fail(EPROTO, "X server answers error " + std::to_string(message[1] & 0xff));
     }
     if (message[0] == 1) return message;
+    PANAL_TRY(take_alarm(message));
   }
 }
 
-Result<std::uint8_t> Client::opcode(std::string_view extension, milliseconds timeout) const {
-  PANAL_ASSIGN(const std::string reply, ask(query_extension(extension), timeout));
-  PANAL_ASSIGN(const std::uint8_t code, parse_query_extension(reply));
-  if (code == 0) return fail(ENOTSUP, "X server lacks " + std::string(extension));
-  return code;
+Result<Extension> Client::extension(std::string_view name, milliseconds timeout) {
+  PANAL_ASSIGN(const std::string reply, ask(query_extension(name), timeout));
+  PANAL_ASSIGN(const Extension found, parse_query_extension(reply));
+  if (found.opcode == 0) return fail(ENOTSUP, "X server lacks " + std::string(name));
+  return found;
 }
 
 Result<std::uint32_t> Client::idle_ms(milliseconds timeout) {
   if (saver_ == 0) {
-    PANAL_ASSIGN(saver_, opcode("MIT-SCREEN-SAVER", timeout));
+    PANAL_ASSIGN(const Extension found, extension("MIT-SCREEN-SAVER", timeout));
+    saver_ = found.opcode;
   }
   PANAL_ASSIGN(const std::string reply, ask(screen_saver_query(saver_, setup_.root), timeout));
   return parse_idle(reply);
+}
+
+Result<void> Client::watch_for_input(milliseconds idle, milliseconds timeout) {
+  if (armed_) return {};
+  if (sync_.opcode == 0) {
+    PANAL_ASSIGN(const Extension sync, extension("SYNC", timeout));
+    PANAL_TRY(ask(sync_initialize(sync.opcode), timeout));
+    PANAL_ASSIGN(const std::string counters, ask(sync_list_counters(sync.opcode), timeout));
+    PANAL_ASSIGN(idle_counter_, parse_system_counter(counters, "IDLETIME"));
+    if (idle_counter_ == 0) return fail(ENOTSUP, "X server has no counter of idle time");
+    sync_ = sync;
+  }
+  armed_ = true;
+  PANAL_TRY(send(sync_alarm_when_at_most(sync_.opcode, alarm(), idle_counter_,
+                                         static_cast<std::uint32_t>(idle.count()))));
+  // Only to see an error, if there is one: an alarm has no reply.
+  PANAL_TRY(ask(get_geometry(setup_.root), timeout));
+  if (!armed_) return fail(EAGAIN, "there was input meanwhile");
+  return {};
+}
+
+Result<bool> Client::read_event(milliseconds timeout) {
+  pollfd entry{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+  if (::poll(&entry, 1, 0) <= 0) return false;
+  PANAL_ASSIGN(const std::string message, receive(timeout));
+  return take_alarm(message);
+}
+
+Result<bool> Client::take_alarm(std::string_view message) {
+  if (!armed_ || !is_alarm(message, sync_.first_event)) return false;
+  armed_ = false;
+  PANAL_TRY(send(sync_destroy_alarm(sync_.opcode, alarm())));
+  return true;
 }
 
 Result<int> Client::visible_windows(milliseconds timeout) {
@@ -136,7 +171,8 @@ Result<Area> Client::root_size(milliseconds timeout) {
 }
 
 Result<void> Client::resize_root(Area area, milliseconds timeout) {
-  PANAL_ASSIGN(const std::uint8_t randr, opcode("RANDR", timeout));
+  PANAL_ASSIGN(const Extension found, extension("RANDR", timeout));
+  const std::uint8_t randr = found.opcode;
   PANAL_TRY(ask(randr_version(randr), timeout));
   PANAL_ASSIGN(const std::string reply, ask(randr_resources(randr, setup_.root), timeout));
   PANAL_ASSIGN(const Resources resources, parse_resources(reply));

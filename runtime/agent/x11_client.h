@@ -22,6 +22,14 @@ class Client {
 
   /// Milliseconds without input (MIT-SCREEN-SAVER). Errors: ENOTSUP without the extension.
   [[nodiscard]] Result<std::uint32_t> idle_ms(std::chrono::milliseconds timeout);
+  /// Asks for one event once the last input is no longer ago than `idle` (SYNC's IDLETIME); to be
+  /// called when it is longer ago. Errors: ENOTSUP where the server has no such counter; EAGAIN
+  /// when it came at once.
+  [[nodiscard]] Result<void> watch_for_input(std::chrono::milliseconds idle,
+                                             std::chrono::milliseconds timeout);
+  /// Reads one message that nobody asked for, if one is there; true: the event of
+  /// watch_for_input(). Waits at most `timeout` for the rest of it.
+  [[nodiscard]] Result<bool> read_event(std::chrono::milliseconds timeout);
   /// How many windows people can see are children of the root.
   [[nodiscard]] Result<int> visible_windows(std::chrono::milliseconds timeout);
   [[nodiscard]] Result<Area> root_size(std::chrono::milliseconds timeout);
@@ -36,15 +44,23 @@ class Client {
 
  private:
   Client(UniqueFd socket, Setup setup) : socket_(std::move(socket)), setup_(setup) {}
-  /// Sends and waits for its reply; events are dropped, an X error is EPROTO.
+  /// Sends and waits for its reply; of events only the alarm is heeded, an X error is EPROTO.
   [[nodiscard]] Result<std::string> ask(std::string_view request,
-                                        std::chrono::milliseconds timeout) const;
-  [[nodiscard]] Result<std::uint8_t> opcode(std::string_view extension,
-                                            std::chrono::milliseconds timeout) const;
+                                        std::chrono::milliseconds timeout);
+  /// True for the alarm that is set; it is none any more.
+  [[nodiscard]] Result<bool> take_alarm(std::string_view message);
+  /// Errors: ENOTSUP.
+  [[nodiscard]] Result<Extension> extension(std::string_view name,
+                                            std::chrono::milliseconds timeout);
+
+  [[nodiscard]] std::uint32_t alarm() const { return setup_.id_base + 1; }
 
   UniqueFd socket_;
   Setup setup_;
   std::uint8_t saver_ = 0;
+  Extension sync_;
+  std::uint32_t idle_counter_ = 0;
+  bool armed_ = false;  ///< an alarm is set
 };
 
 }  // namespace panal::agent::x11

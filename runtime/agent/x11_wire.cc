@@ -91,7 +91,8 @@ Result<Setup> parse_setup(std::string_view body) {
   if (body.size() < 32 || at<std::uint8_t>(body, 20) < 1 || body.size() < screen + 40) {
     return fail(EPROTO, "X server's set-up reply has no screen");
   }
-  return Setup{.root = at<std::uint32_t>(body, screen),
+  return Setup{.id_base = at<std::uint32_t>(body, 4),
+               .root = at<std::uint32_t>(body, screen),
                .width = at<std::uint16_t>(body, screen + 20),
                .height = at<std::uint16_t>(body, screen + 22)};
 }
@@ -100,9 +101,11 @@ std::string query_extension(std::string_view name) {
   return request(98).u16(static_cast<unsigned>(name.size())).u16(0).text(name).request();
 }
 
-Result<std::uint8_t> parse_query_extension(std::string_view reply) {
+Result<Extension> parse_query_extension(std::string_view reply) {
   PANAL_TRY(check_reply(reply, kReplyBytes, "QueryExtension"));
-  return at<std::uint8_t>(reply, 8) != 0 ? at<std::uint8_t>(reply, 9) : std::uint8_t{0};
+  if (at<std::uint8_t>(reply, 8) == 0) return Extension{};
+  return Extension{.opcode = at<std::uint8_t>(reply, 9),
+                   .first_event = at<std::uint8_t>(reply, 10)};
 }
 
 std::string screen_saver_query(std::uint8_t opcode, std::uint32_t root) {
@@ -112,6 +115,56 @@ std::string screen_saver_query(std::uint8_t opcode, std::uint32_t root) {
 Result<std::uint32_t> parse_idle(std::string_view reply) {
   PANAL_TRY(check_reply(reply, kReplyBytes, "ScreenSaverQueryInfo"));
   return at<std::uint32_t>(reply, 16);
+}
+
+std::string sync_initialize(std::uint8_t opcode) {
+  return request(opcode, 0).u8(3).u8(0).request();
+}
+
+std::string sync_list_counters(std::uint8_t opcode) { return request(opcode, 1).request(); }
+
+Result<std::uint32_t> parse_system_counter(std::string_view reply, std::string_view name) {
+  PANAL_TRY(check_reply(reply, kReplyBytes, "ListSystemCounters"));
+  // Each: id, resolution of 64 bits, the name's length and the name, padded.
+  constexpr std::size_t kHead = 14;
+  std::size_t place = kReplyBytes;
+  for (std::uint32_t left = at<std::uint32_t>(reply, 8); left > 0; --left) {
+    if (reply.size() < place + kHead) return fail(EPROTO, "X server's ListSystemCounters is cut");
+    const std::size_t length = at<std::uint16_t>(reply, place + 12);
+    if (reply.size() < place + kHead + length)
+      return fail(EPROTO, "X server's ListSystemCounters is cut");
+    if (reply.substr(place + kHead, length) == name) return at<std::uint32_t>(reply, place);
+    place += (kHead + length + 3) / 4 * 4;
+  }
+  return std::uint32_t{0};
+}
+
+std::string sync_alarm_when_at_most(std::uint8_t opcode, std::uint32_t id, std::uint32_t counter,
+                                    std::uint32_t value) {
+  constexpr std::uint32_t kAllOfIt = 0x3f;  // counter, kind, value, test, delta, events
+  constexpr std::uint32_t kAbsolute = 0, kNegativeComparison = 3;
+  return request(opcode, 8)
+      .u32(id)
+      .u32(kAllOfIt)
+      .u32(counter)
+      .u32(kAbsolute)
+      .u32(0)
+      .u32(value)
+      .u32(kNegativeComparison)
+      .u32(0)
+      .u32(0)
+      .u32(1)
+      .request();
+}
+
+std::string sync_destroy_alarm(std::uint8_t opcode, std::uint32_t id) {
+  return request(opcode, 11).u32(id).request();
+}
+
+bool is_alarm(std::string_view event, std::uint8_t first_event) {
+  constexpr unsigned kAlarmNotify = 1;
+  return event.size() >= kReplyBytes &&
+         (at<std::uint8_t>(event, 0) & 0x7fU) == first_event + kAlarmNotify;
 }
 
 std::string get_geometry(std::uint32_t drawable) { return request(14).u32(drawable).request(); }

@@ -11,8 +11,8 @@
 namespace panal::agent::x11 {
 
 /// The few X11 messages Panal needs, as bytes in the machine's byte order (X Window System
-/// Protocol, X.Org; MIT-SCREEN-SAVER 1.0; RandR 1.2). The server is the desktop's: hostile.
-/// All parse_* fail with EPROTO.
+/// Protocol, X.Org; MIT-SCREEN-SAVER 1.0; RandR 1.2; SYNC 3.0). The server is the desktop's:
+/// hostile. All parse_* fail with EPROTO.
 
 inline constexpr std::size_t kReplyBytes = 32;  ///< errors, events and the fixed part of replies
 /// Longest reply that is read; the tree of a root window with 16,000 children.
@@ -21,6 +21,7 @@ inline constexpr std::size_t kMostReplyBytes = 64 << 10;
 [[nodiscard]] std::string setup_request(std::string_view cookie_bytes);
 
 struct Setup {
+  std::uint32_t id_base = 0;  ///< of the ids that the client may give
   std::uint32_t root = 0;
   std::uint16_t width = 0;
   std::uint16_t height = 0;
@@ -31,12 +32,28 @@ struct Setup {
 [[nodiscard]] Result<Setup> parse_setup(std::string_view body);
 
 [[nodiscard]] std::string query_extension(std::string_view name);
-/// Its major opcode; 0: not there.
-[[nodiscard]] Result<std::uint8_t> parse_query_extension(std::string_view reply);
+struct Extension {
+  std::uint8_t opcode = 0;  ///< 0: not there
+  std::uint8_t first_event = 0;
+};
+[[nodiscard]] Result<Extension> parse_query_extension(std::string_view reply);
 
 [[nodiscard]] std::string screen_saver_query(std::uint8_t opcode, std::uint32_t root);
 /// Milliseconds since the last input.
 [[nodiscard]] Result<std::uint32_t> parse_idle(std::string_view reply);
+
+[[nodiscard]] std::string sync_initialize(std::uint8_t opcode);
+[[nodiscard]] std::string sync_list_counters(std::uint8_t opcode);
+/// The id of the system counter of this name; 0: not there.
+[[nodiscard]] Result<std::uint32_t> parse_system_counter(std::string_view reply,
+                                                         std::string_view name);
+/// One event once the counter is `value` or less. (Each time it falls so far would be a
+/// NegativeTransition, which X.Org forgot to look for before xserver 1.10, and nxagent still does.)
+[[nodiscard]] std::string sync_alarm_when_at_most(std::uint8_t opcode, std::uint32_t id,
+                                                  std::uint32_t counter, std::uint32_t value);
+[[nodiscard]] std::string sync_destroy_alarm(std::uint8_t opcode, std::uint32_t id);
+/// The AlarmNotify of SYNC, whose first event is `first_event`.
+[[nodiscard]] bool is_alarm(std::string_view event, std::uint8_t first_event);
 
 [[nodiscard]] std::string get_geometry(std::uint32_t drawable);
 struct Area {

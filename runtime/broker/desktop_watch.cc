@@ -7,8 +7,9 @@ namespace panal::broker {
 namespace {
 
 constexpr const char* kChannel = "panal_desktop";
-constexpr std::chrono::milliseconds kWait{500};  // also how long the worker's end may take
-constexpr int kRetrySteps = 4;                   // of kWait, while the database is down
+constexpr std::chrono::minutes kWait{10};        // of a wait that ends when there is something
+constexpr std::chrono::milliseconds kStep{500};  // while the database is down
+constexpr int kRetrySteps = 4;
 
 }  // namespace
 
@@ -17,6 +18,10 @@ DesktopWatch::DesktopWatch(loop::Loop& loop, StoreFactory factory, LoggerPtr log
 
 DesktopWatch::~DesktopWatch() {
   stop_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    if (listening_ != nullptr) listening_->interrupt();
+  }
   if (thread_.joinable()) thread_.join();
 }
 
@@ -35,13 +40,15 @@ void DesktopWatch::listen() {
   while (!stop_) {
     if (pause > 0) {
       --pause;
-      std::this_thread::sleep_for(kWait);
+      std::this_thread::sleep_for(kStep);
       continue;
     }
     if (!store) {
       auto made = factory_();
       if (made && (*made)->listen(kChannel)) {
         store = std::move(*made);
+        const std::lock_guard lock(mutex_);
+        listening_ = store.get();
       } else {
         pause = kRetrySteps;
       }
@@ -50,6 +57,10 @@ void DesktopWatch::listen() {
     auto payloads = store->wait_notifications(kWait);
     if (!payloads) {
       log_->warning("desktop_watch_lost", {{"reason", payloads.error().message()}});
+      {
+        const std::lock_guard lock(mutex_);
+        listening_ = nullptr;
+      }
       store.reset();
       pause = kRetrySteps;
       continue;
@@ -71,6 +82,8 @@ void DesktopWatch::listen() {
       for (const auto& call : due) call();
     });
   }
+  const std::lock_guard lock(mutex_);
+  listening_ = nullptr;
 }
 
 }  // namespace panal::broker

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "runtime/broker/directory.h"
@@ -35,7 +36,9 @@ class DesktopWatch {
   std::shared_ptr<Waiters> waiters_ = std::make_shared<Waiters>();  ///< used on the loop only
   std::uint64_t next_key_ = 1;
   std::atomic<bool> stop_{false};
-  std::thread thread_;  ///< starts at the first add()
+  std::mutex mutex_;
+  store::Store* listening_ = nullptr;  ///< the thread's; under mutex_
+  std::thread thread_;                 ///< starts at the first add()
 };
 
 }  // namespace panal::broker

@@ -3,9 +3,8 @@
 namespace panal::node {
 
 namespace {
-// Bounds how long the destructor waits; notifications themselves come at once.
-constexpr std::chrono::seconds kSlice{1};
-constexpr std::chrono::seconds kPause{2};  // between tries to reach a database that is away
+constexpr std::chrono::minutes kSlice{10};  // of a wait that ends when there is something
+constexpr std::chrono::seconds kPause{2};   // between tries to reach a database that is away
 }  // namespace
 
 Result<std::unique_ptr<NotifyThread>> NotifyThread::open(
@@ -26,6 +25,7 @@ NotifyThread::~NotifyThread() {
     stopping_ = true;
   }
   changed_.notify_all();
+  store_->interrupt();
   if (thread_.joinable()) thread_.join();
 }
 

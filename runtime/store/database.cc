@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 
 #include <charconv>
 
@@ -72,6 +73,8 @@ void Database::Closer::operator()(pg_conn* connection) const { PQfinish(connecti
 
 Result<Database> Database::connect(const std::string& conninfo) {
   Database database(conninfo);
+  database.interrupt_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!database.interrupt_) return fail_errno("make an eventfd");
   PANAL_TRY(database.reconnect());
   return database;
 }
@@ -189,13 +192,19 @@ Result<std::vector<std::string>> Database::wait_notifications(std::chrono::milli
   PANAL_TRY(ready());
   collect_notifications();
   if (pending_.empty()) {
-    pollfd entry{PQsocket(connection_.get()), POLLIN, 0};
-    if (::poll(&entry, 1, static_cast<int>(timeout.count())) < 0 && errno != EINTR)
+    pollfd entries[] = {{PQsocket(connection_.get()), POLLIN, 0}, {interrupt_.get(), POLLIN, 0}};
+    if (::poll(entries, 2, static_cast<int>(timeout.count())) < 0 && errno != EINTR)
       return fail_errno("poll", "the database's socket");
+    eventfd_t interrupted = 0;
+    (void)::eventfd_read(interrupt_.get(), &interrupted);  // EAGAIN: it was not
     PANAL_TRY(ready());
     collect_notifications();
   }
   return std::exchange(pending_, {});
+}
+
+void Database::interrupt() const {
+  (void)::eventfd_write(interrupt_.get(), 1);  // can only fail when it is signalled already
 }
 
 Result<Database::Transaction> Database::begin() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/base/unique_fd.h"
 
 struct pg_conn;
 struct pg_result;
@@ -61,6 +62,8 @@ class Database {
   /// As Store::wait_notifications().
   [[nodiscard]] Result<std::vector<std::string>> wait_notifications(
       std::chrono::milliseconds timeout);
+  /// As Store::interrupt(); the one call that other threads may make.
+  void interrupt() const;
 
   /// Rolls back unless committed. One at a time.
   class Transaction {
@@ -93,6 +96,7 @@ class Database {
 
   std::string conninfo_;
   std::unique_ptr<pg_conn, Closer> connection_;
+  UniqueFd interrupt_;  ///< an eventfd
   std::vector<std::string> channels_;
   std::vector<std::string> pending_;  ///< payloads that came in with other answers
   bool in_transaction_ = false;

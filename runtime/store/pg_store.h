@@ -58,6 +58,7 @@ class PgStore final : public Store {
 
   Result<void> listen(const std::string& channel) override;
   Result<std::vector<std::string>> wait_notifications(std::chrono::milliseconds timeout) override;
+  void interrupt() override { database_.interrupt(); }
 
  private:
   /// ENOENT with a sentence when nothing was changed.

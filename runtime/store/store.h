@@ -159,6 +159,8 @@ class Store {
   /// Payloads that came in; waits up to `timeout` for the first. An empty list: none.
   [[nodiscard]] virtual Result<std::vector<std::string>> wait_notifications(
       std::chrono::milliseconds timeout) = 0;
+  /// Ends the wait that is under way, or the next one, with what there is. Any thread may call it.
+  virtual void interrupt() = 0;
 };
 
 /// Applies the numbered migrations that the database lacks, under an advisory lock, each in a

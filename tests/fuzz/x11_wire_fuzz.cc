@@ -19,6 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 's': (void)parse_setup(bytes); break;
     case 'x': (void)parse_query_extension(bytes); break;
     case 'i': (void)parse_idle(bytes); break;
+    case 'c': (void)parse_system_counter(bytes, "IDLETIME"); break;
+    case 'n': (void)is_alarm(bytes, 90); break;
     case 'g': (void)parse_geometry_reply(bytes); break;
     case 't': {
       const auto children = parse_tree(bytes);

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "runtime/agent/prewarm.h"
 #include "runtime/agent/x11_client.h"
@@ -143,6 +144,31 @@ TEST_F(AgentSystem, ASessionOutlivesItsLinks) {
   ASSERT_NE(pss, std::string::npos);
   EXPECT_LE(std::stoi(smaps.substr(pss + 5)), 1024) << smaps;
   EXPECT_TRUE(power_off());
+}
+
+TEST_F(AgentSystem, AReturnToTheKeyboardIsAnEvent) {
+  desktop->welcome(kSession);
+  const Computer computer(directory + "/c1", 391, "1280x800");
+  ASSERT_TRUE(desktop->listen(Frame("").add("geometry", "900x600")));
+  const Program proxy = computer.attach(*desktop);
+  ASSERT_TRUE(connected());
+  ASSERT_EQ(desktop->until("settled").get("windows"), "1");
+  auto x = x11::Client::connect(desktop->inside("/tmp/.X11-unix/X100"),
+                                cookie_bytes(desktop->cookie()).value(), kX);
+  ASSERT_TRUE(x) << x.error().message();
+  constexpr std::chrono::milliseconds kIdle{1000};
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(eventually([&] { return x->idle_ms(kX).value_or(0) > 1500; }));
+    const auto watched = x->watch_for_input(kIdle, kX);
+    ASSERT_TRUE(watched) << watched.error().message();
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_FALSE(x->read_event(kX).value_or(true)) << "nobody came back";
+    EXPECT_EQ(Program({"xdotool", "mousemove", "300", round == 0 ? "300" : "350"},
+                      computer.environment(), directory + "/xdotool.log")
+                  .wait(),
+              0);
+    EXPECT_TRUE(eventually([&] { return x->read_event(kX).value_or(false); })) << round;
+  }
 }
 
 TEST_F(AgentSystem, APrewarmedDesktopLooksRight) {

@@ -57,7 +57,8 @@ TEST(X11Wire, RequestsAreWholeWordsWithTheirLength) {
        {query_extension("MIT-SCREEN-SAVER"), screen_saver_query(140, 7), get_geometry(7),
         query_tree(7), get_attributes(7), randr_version(1), randr_resources(1, 7),
         randr_disable_crtc(1, 2, 3), randr_set_size(1, 7, {.width = 800, .height = 600}),
-        select_input(7, 1), map_window(7),
+        select_input(7, 1), map_window(7), sync_initialize(134), sync_list_counters(134),
+        sync_alarm_when_at_most(134, 0x200001, 8, 10000), sync_destroy_alarm(134, 0x200001),
         configure_window(
             {.window = 7, .mask = 0x7f, .x = -1, .y = 2, .width = 3, .height = 4, .border = 0})}) {
     std::uint16_t words = 0;
@@ -74,10 +75,40 @@ TEST(X11Wire, Idle) {
 
 TEST(X11Wire, Extension) {
   std::string bytes = reply();
-  EXPECT_EQ(parse_query_extension(bytes).value(), 0);
+  EXPECT_EQ(parse_query_extension(bytes).value().opcode, 0);
   put<std::uint8_t>(bytes, 8, 1);
   put<std::uint8_t>(bytes, 9, 140);
-  EXPECT_EQ(parse_query_extension(bytes).value(), 140);
+  put<std::uint8_t>(bytes, 10, 90);
+  EXPECT_EQ(parse_query_extension(bytes).value().opcode, 140);
+  EXPECT_EQ(parse_query_extension(bytes).value().first_event, 90);
+}
+
+TEST(X11Wire, SystemCounter) {
+  // SERVERTIME and IDLETIME: 14 bytes before each name, then padding to words.
+  std::string bytes = reply(kReplyBytes + 24 + 24);
+  put<std::uint32_t>(bytes, 8, 2);
+  put<std::uint32_t>(bytes, 32, 7);
+  put<std::uint16_t>(bytes, 44, 10);
+  bytes.replace(46, 10, "SERVERTIME");
+  put<std::uint32_t>(bytes, 56, 8);
+  put<std::uint16_t>(bytes, 68, 8);
+  bytes.replace(70, 8, "IDLETIME");
+  EXPECT_EQ(parse_system_counter(bytes, "IDLETIME").value(), 8U);
+  EXPECT_EQ(parse_system_counter(bytes, "OTHER").value(), 0U);
+  EXPECT_FALSE(parse_system_counter(bytes.substr(0, 75), "IDLETIME")) << "the name is cut";
+  EXPECT_FALSE(parse_system_counter(bytes.substr(0, 60), "IDLETIME")) << "its head is cut";
+  put<std::uint32_t>(bytes, 8, 0xffffffffU);
+  EXPECT_FALSE(parse_system_counter(bytes, "OTHER")) << "more than there are";
+  put<std::uint16_t>(bytes, 44, 0xffff);
+  EXPECT_FALSE(parse_system_counter(bytes, "IDLETIME")) << "a name past the end";
+}
+
+TEST(X11Wire, Alarm) {
+  std::string event(kReplyBytes, '\0');
+  event[0] = 91;
+  EXPECT_TRUE(is_alarm(event, 90));
+  EXPECT_FALSE(is_alarm(event, 91));
+  EXPECT_FALSE(is_alarm("\x5b", 90));
 }
 
 TEST(X11Wire, TreeAndResources) {

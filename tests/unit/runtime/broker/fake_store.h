@@ -91,15 +91,17 @@ class FakeStore final : public store::Store {
   }
   Result<void> listen(const std::string&) override { return {}; }
   Result<std::vector<std::string>> wait_notifications(std::chrono::milliseconds timeout) override {
-    for (int i = 0; i < 50; ++i) {
+    const auto end = std::chrono::steady_clock::now() + timeout;
+    while (!interrupted_.exchange(false) && std::chrono::steady_clock::now() < end) {
       {
         const std::lock_guard lock(db_.mutex);
         if (!db_.notifications.empty()) return std::exchange(db_.notifications, {});
       }
-      std::this_thread::sleep_for(timeout / 50);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     return std::vector<std::string>{};
   }
+  void interrupt() override { interrupted_ = true; }
 
   // Not the broker's.
   Result<store::User> add_user(store::User) override { return no(); }
@@ -133,6 +135,7 @@ class FakeStore final : public store::Store {
  private:
   static Failure no() { return fail(EACCES, "the broker may not"); }
   FakeDatabase& db_;
+  std::atomic<bool> interrupted_{false};
 };
 
 }  // namespace panal::broker

@@ -127,6 +127,7 @@ class FakeStore final : public store::Store {
     farm_.step();
     return std::vector<std::string>{};
   }
+  void interrupt() override {}
 
   // A node's and a broker's part: the commands never call it.
   Result<void> register_node(const std::string&, const std::string&, std::int64_t) override {

@@ -106,6 +106,7 @@ class FakeStore final : public store::Store {
   Result<std::vector<std::string>> wait_notifications(std::chrono::milliseconds) override {
     return unused();
   }
+  void interrupt() override {}
 
  private:
   static Failure unused() { return fail(ENOSYS, "not faked"); }
