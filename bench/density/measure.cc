@@ -166,6 +166,7 @@ Result<Measured> measure_idle_cpu(const std::string& image) {
   options.count = 5;
   options.steps = 1;
   options.settle_seconds = 90;
+  options.rest_seconds = 60;  // idle, as everywhere here, is a minute without a key
   options.hold_seconds = 60;
   PANAL_ASSIGN(const auto result, run_density(options));
   const json& last = result["steps"].back();
