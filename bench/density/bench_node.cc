@@ -141,9 +141,9 @@ Result<void> BenchNode::plant_home(const Account& account) const {
   return {};
 }
 
-Result<json> BenchNode::stats() const {
+Result<json> BenchNode::stats(std::int64_t only) const {
   PANAL_ASSIGN(const auto connection, control::Connection::connect(config_.node_socket()));
-  PANAL_TRY(connection.send({{"op", "stats"}}));
+  PANAL_TRY(connection.send({{"op", "stats"}, {"desktop", only}}));
   PANAL_ASSIGN(auto answer, connection.receive(std::chrono::seconds(30)));
   if (!answer.body.contains("desktops") || !answer.body["desktops"].is_array())
     return fail(EPROTO, "panald's statistics: " + answer.body.dump());
@@ -162,8 +162,8 @@ Result<void> BenchNode::treat(const Account& account, const std::string& how) co
   return {};
 }
 
-Result<std::map<std::int64_t, LiveDesktop>> BenchNode::live() const {
-  PANAL_ASSIGN(const auto answer, stats());
+Result<std::map<std::int64_t, LiveDesktop>> BenchNode::live(std::int64_t only) const {
+  PANAL_ASSIGN(const auto answer, stats(only));
   std::map<std::int64_t, LiveDesktop> out;
   for (const auto& one : answer["desktops"]) {
     LiveDesktop desktop;
@@ -183,7 +183,7 @@ Result<void> BenchNode::wait_for(const std::vector<Account>& accounts, const std
                                  std::chrono::seconds patience) const {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (true) {
-    const auto now = live();
+    const auto now = live(accounts.size() == 1 ? accounts.front().id : 0);
     const Account* missing = nullptr;
     std::size_t count = 0;
     for (const auto& account : accounts) {
@@ -207,7 +207,9 @@ Result<void> BenchNode::wait_for(const std::vector<Account>& accounts, const std
                               patience.count(), what, count, accounts.size(), missing->desktop,
                               shown ? *shown : shown.error().message(), log ? log->output : ""));
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    // An answer costs panald ten files a desktop.
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(std::max<std::size_t>(100, now ? now->size() : 0)));
   }
 }
 

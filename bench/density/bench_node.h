@@ -47,7 +47,7 @@ class BenchNode {
   [[nodiscard]] static Result<BenchNode> up(const Options& options);
 
   /// panald's whole answer to `stats`. Errors: EPROTO.
-  [[nodiscard]] Result<nlohmann::json> stats() const;
+  [[nodiscard]] Result<nlohmann::json> stats(std::int64_t only = 0) const;
   /// How panald's optimiser treats a desktop: "spared" (nothing is taken), or what it fetches when
   /// the user returns: "recorded", "drawing", "nothing". Errors: EPROTO with panald's words.
   [[nodiscard]] Result<void> treat(const Account& account, const std::string& how) const;
@@ -60,7 +60,7 @@ class BenchNode {
   /// Runs `panal` with these words; its output.
   [[nodiscard]] Result<std::string> panal(const std::vector<std::string>& words) const;
   /// What panald's statistics say, by desktop id.
-  [[nodiscard]] Result<std::map<std::int64_t, LiveDesktop>> live() const;
+  [[nodiscard]] Result<std::map<std::int64_t, LiveDesktop>> live(std::int64_t only = 0) const;
   /// Waits until `good` says yes of every one of these desktops.
   [[nodiscard]] Result<void> wait_for(const std::vector<Account>& accounts, const std::string& what,
                                       const std::function<bool(const LiveDesktop&)>& good,

@@ -23,11 +23,15 @@ constexpr ClassRule kIdle{0.05, 0.005, 0.05, 6 * kMib};
 constexpr ClassRule kDisconnected{0.5, 1.0, 0.20, 2 * kMib};
 constexpr ClassRule kFrozen{0.5, 1.0, 0.20, 1 * kMib};
 constexpr double kStepSeconds = 6;
-/// A walk over a desktop's mappings for less is not worth it.
-constexpr std::uint64_t kLeastStepBytes = 256 * kKib;
+/// A walk over a desktop's mappings is some 20 ms of CPU time: for less than so much it is not
+/// worth it. When memory is short, a quarter of that is.
+constexpr std::uint64_t kLeastStepBytes = 1 * kMib;
+/// What was not worth a step grows until it is, over so long.
+constexpr double kLongestStepSeconds = 60;
 constexpr MonotonicNs kFirstBackoff = 12 * kSecond;
 constexpr MonotonicNs kLongestBackoff = 10 * kMinute;
-/// A step that brings less than a tenth of what was asked for, thrice: there is no more.
+/// A step that brings less than a tenth of what was asked for, thrice: there is no more. Who was
+/// left alone for that before need not be asked thrice again.
 constexpr double kEmptyHandedShare = 0.1;
 constexpr unsigned kEmptyHanded = 3;
 /// A soft floor is forgotten by half in ten minutes: what is hot changes.
@@ -68,6 +72,8 @@ double swap_room(const ShaveInput& input) {
   }
   return room;
 }
+
+std::uint64_t least_step(double need) { return need > 0.5 ? kLeastStepBytes / 4 : kLeastStepBytes; }
 
 std::uint64_t resident(const ShaveDesktop& desktop) {
   return desktop.anon_bytes + desktop.file_bytes;
@@ -118,7 +124,7 @@ void Shaver::learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns
   }
   const bool fetches =
       came > rule.refault_share * std::max(state.taken_bytes, real(kLeastStepBytes));
-  const bool barren = state.empty_handed >= kEmptyHanded;
+  const bool barren = state.empty_handed >= (state.backoff_ns > kFirstBackoff ? 1U : kEmptyHanded);
   if (now_ns >= state.not_before_ns && asked && (fetches || barren)) {
     state.backoff_ns = std::clamp(state.backoff_ns * 2, kFirstBackoff, kLongestBackoff);
     state.not_before_ns = now_ns + state.backoff_ns;
@@ -155,10 +161,12 @@ ShaveDecision Shaver::wish(State& state, const ShaveDesktop& desktop, const Shav
       desktop.session == SessionClass::kFrozen ? 1 : 1 - waited / 1e6 / since / rule.wait_share;
   if (calm <= 0) return refuse(ShaveReason::kPressure);
 
-  const double part = 1 - std::pow(1 - rule.rho, elapsed_seconds / kStepSeconds);
+  const double grown_for =
+      std::min(kLongestStepSeconds, elapsed_seconds + seconds(state.at_ns - state.stepped_ns));
+  const double part = 1 - std::pow(1 - rule.rho, grown_for / kStepSeconds);
   const double floor = std::max(real(rule.floor_bytes), state.soft_floor);
   const double step = (real(resident(desktop)) - floor) * part * calm * urge;
-  if (step < real(kLeastStepBytes)) return refuse(ShaveReason::kAtFloor);
+  if (step < real(least_step(need(input.memory)))) return refuse(ShaveReason::kAtFloor);
   return {desktop.id, whole(step), false, ShaveReason::kTaken};
 }
 
@@ -205,7 +213,7 @@ std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
       // Page cache needs no swap; whatever goes beyond it does.
       const double fits = room + real(desktop.file_bytes);
       const double bytes = std::min({real(decision.bytes), budget, fits});
-      if (bytes < real(kLeastStepBytes)) {
+      if (bytes < real(least_step(need(input.memory)))) {
         decision.reason = fits < budget ? ShaveReason::kNoSwapRoom : ShaveReason::kNextTime;
         decision.bytes = 0;
       } else {
@@ -215,6 +223,10 @@ std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
       }
     }
     State& state = states_[desktop.id];
+    // What was too little, or not its turn, grows; who was left alone for a reason begins anew.
+    const bool grows = state.seen && (decision.reason == ShaveReason::kAtFloor ||
+                                      decision.reason == ShaveReason::kNextTime);
+    if (!grows) state.stepped_ns = input.at_ns;
     state.seen = true;
     state.last = desktop;
     state.at_ns = input.at_ns;

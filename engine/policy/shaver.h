@@ -69,6 +69,7 @@ class Shaver {
     bool seen = false;
     ShaveDesktop last;
     MonotonicNs at_ns = 0;
+    MonotonicNs stepped_ns = 0;  ///< since when the next step grows
     std::uint64_t asked_bytes = 0;
     double taken_bytes = 0;  ///< lately; halves each round
     double soft_floor = 0;   ///< where it began to fetch back

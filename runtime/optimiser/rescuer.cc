@@ -28,7 +28,9 @@ namespace {
 
 /// With nothing to fear.
 constexpr int kCalmMs = 1000;
-/// With less than kNearReserves left: a hog that takes 1 GiB a second is seen in time.
+/// With less than kNearReserves left, but room for any one desktop to grow to its limit.
+constexpr int kWaryMs = 500;
+/// With less: a hog that takes 1 GiB a second is seen in time.
 constexpr int kNearMs = 200;
 /// With many desktops less often: a look costs some 20 us for each.
 constexpr int kNearMsEach = 2;
@@ -174,8 +176,10 @@ Result<Rescuer::Sight> Rescuer::tightest() const {
 
 Result<Rescuer::Sight> Rescuer::see() {
   PANAL_ASSIGN(Sight sight, tightest());
-  const std::uint64_t one = std::max(kNearBytes, parts_.desktop_bytes + sight.room.reserve_bytes);
-  sight.near = sight.room.reserves() < kNearReserves || sight.room.available_bytes < one;
+  // A full node is always short of many reserves: that alone is no reason to look at each desktop.
+  sight.wary = sight.room.reserves() < kNearReserves;
+  sight.near = sight.room.available_bytes <
+               std::max(kNearBytes, parts_.desktop_bytes + sight.room.reserve_bytes);
   policy::DangerInput input;
   if (const auto waiting = waiting_since(monotonic_ns())) input = *waiting;
   input.available_bytes = sight.room.available_bytes;
@@ -232,7 +236,7 @@ int Rescuer::look() {
   act(decision, *sight, input.desktops, desks);
   held_.clear();
   if (sight->danger != Danger::kNone) return kDangerMs;
-  if (!sight->near) return kCalmMs;
+  if (!sight->near) return sight->wary ? kWaryMs : kCalmMs;
   return std::clamp(static_cast<int>(desks.size()) * kNearMsEach, kNearMs, kCalmMs);
 }
 

@@ -80,7 +80,8 @@ class Rescuer {
     double full_share = 0;
     std::uint64_t limit_bytes = 0;  ///< what the desktops share
     policy::Danger danger = policy::Danger::kNone;
-    bool near = false;  ///< worth looking more often
+    bool wary = false;  ///< worth looking more often
+    bool near = false;  ///< one desktop more at its limit may be too much: look at each of them
   };
   struct Earlier {
     std::uint64_t bytes = 0;

@@ -63,5 +63,37 @@ TEST(Shaver, HasNothingToTakeWithoutNeedSwapOrKsm) {
   EXPECT_EQ(second_round(waits, input).reason, ShaveReason::kWaitsForKsm);
 }
 
+TEST(Shaver, WhatIsTooLittleForAStepGrowsUntilItIsNot) {
+  Shaver shaver(ShaverConfig{ShaveOrder::kPageOutFirst, 0.3, 0, 0});
+  ShaveInput input = input_of(SessionClass::kIdle);
+  input.memory.available = 20 * 1024 * kMib;
+  input.desktops[0].anon_bytes = 20 * kMib;  // 14 above the floor: 0.2 MiB in six seconds
+  EXPECT_EQ(second_round(shaver, input).reason, ShaveReason::kAtFloor);
+  int rounds = 1;
+  std::uint64_t bytes = 0;
+  for (; bytes == 0 && rounds < 20; ++rounds) {
+    input.at_ns += 6 * kSecond;
+    bytes = shaver.decide(input)[0].bytes;
+  }
+  EXPECT_GT(rounds, 3);
+  EXPECT_GE(bytes, kMib);
+  input.at_ns += 6 * kSecond;
+  input.desktops[0].anon_bytes -= bytes;
+  EXPECT_EQ(shaver.decide(input)[0].reason, ShaveReason::kAtFloor) << "it grows from nothing again";
+}
+
+TEST(Shaver, WhoHadNothingToGiveIsAskedOnceAfterEachPause) {
+  Shaver shaver(ShaverConfig{ShaveOrder::kPageOutFirst, 1, 0, 0});
+  ShaveInput input = input_of(SessionClass::kDisconnected);
+  int steps = 0;
+  for (int round = 0; round < 600; ++round) {  // an hour
+    input.at_ns += 6 * kSecond;
+    if (shaver.decide(input)[0].bytes > 0) ++steps;  // and nothing comes of it
+  }
+  // Thrice at first, then after 12, 24 ... 600 s.
+  EXPECT_GE(steps, 6);
+  EXPECT_LE(steps, 20);
+}
+
 }  // namespace
 }  // namespace panal::policy
