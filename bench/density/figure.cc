@@ -31,6 +31,14 @@ std::vector<std::string> optimised_code() {
   return code;
 }
 
+/// What panald is made of, and how many processes it looks after.
+std::vector<std::string> node_code() {
+  auto code = optimised_code();
+  code.emplace_back("runtime/node");
+  code.emplace_back("runtime/loop");
+  return code;
+}
+
 /// What scripts/up installs, builds and starts.
 std::vector<std::string> everything() {
   return {"CMakeLists.txt", "cmake",   "engine",  "storage",
@@ -90,6 +98,11 @@ std::vector<Figure> make_figures() {
       {"ksm.speedup", "times", std::nullopt,
        "how many times sooner than by ksmtuned's law 90 % of it is won", optimised_code(), true,
        true, 5},
+      {"panald.cpu_percent_400", "%", 1,
+       "CPU of panald with spawners and the containers' monitors, percent of one core, beside 400 "
+       "IceWM desktops (10 % typed into, 30 % idle, 60 % disconnected)",
+       node_code(), true, true},
+      {"panald.pss_mib_400", "MiB", 48, "their memory", node_code(), true, true},
       {"hog.bystander", "kinds", 0,
        "kinds of hog (forks, memory, dirty pages, inotify, ptys) beside which the p99 of key to "
        "paint is "
