@@ -208,18 +208,6 @@ std::vector<Account> typed_into(const std::vector<Account>& accounts, std::size_
   return out;
 }
 
-/// Types a key until it is answered; the time of the last try in ms. A window that has just come
-/// may take a while to be there.
-Result<double> answer_of(Load& load, const Account& account, std::chrono::seconds patience) {
-  PANAL_ASSIGN(Typist * typist, load.typist_of(account));
-  const auto begin = Clock::now();
-  while (true) {
-    const auto ms = typist->type(account.desktop);
-    if (ms || Clock::now() - begin > patience) return ms;
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  }
-}
-
 json spread_ms(const std::vector<double>& ms) {
   if (ms.empty()) return {{"count", 0}};
   return {{"count", ms.size()},
@@ -238,7 +226,7 @@ Result<json> visit(BenchNode& node, Load& load, const std::vector<Account>& acco
   std::vector<double> came_back, stayed_ms, returned_ms;
   std::vector<std::string> silent;
   const auto ask = [&](const Account& account, std::vector<double>& ms) {
-    if (const auto answer = answer_of(load, account, std::chrono::seconds(10)))
+    if (const auto answer = load.answer(account, std::chrono::seconds(10)))
       ms.push_back(*answer);
     else
       silent.push_back(answer.error().message());

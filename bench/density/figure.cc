@@ -103,6 +103,10 @@ std::vector<Figure> make_figures() {
        "IceWM desktops (10 % typed into, 30 % idle, 60 % disconnected)",
        node_code(), true, true},
       {"panald.pss_mib_400", "MiB", 48, "their memory", node_code(), true, true},
+      {"admission.error_percent", "%", 10,
+       "how far the number of further IceWM desktops that panald said would fit was from the "
+       "number that did before the first was refused, percent of that",
+       node_code(), true, true},
       {"hog.bystander", "kinds", 0,
        "kinds of hog (forks, memory, dirty pages, inotify, ptys) beside which the p99 of key to "
        "paint is "

@@ -35,6 +35,7 @@ Result<Measured> measure(const std::string& figure) {
   if (figure == "attach.xfce_20_seconds") return measure_attach("xfce", 20);
   if (figure.starts_with("ksm.")) return measure_ksm(figure);
   if (figure.starts_with("panald.")) return measure_panald(figure);
+  if (figure == "admission.error_percent") return measure_admission_error();
   if (figure == "hog.bystander") return measure_hogs();
   return fail(EINVAL, "nobody knows how to measure " + figure);
 }

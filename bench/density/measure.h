@@ -41,6 +41,7 @@ struct Measured {
                                                  std::size_t steps);
 /// Of the figures panald.*: one run measures all.
 [[nodiscard]] Result<Measured> measure_panald(const std::string& figure);
+[[nodiscard]] Result<Measured> measure_admission_error();
 [[nodiscard]] Result<Measured> measure_hogs();
 [[nodiscard]] Result<Measured> measure_reconnect_added();
 [[nodiscard]] Result<Measured> measure_resident_ratio();
