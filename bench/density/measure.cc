@@ -22,6 +22,7 @@ Result<Measured> measure(const std::string& figure) {
   if (figure == "idle.cpu_ppm.icewm") return measure_idle_cpu("icewm");
   if (figure == "idle.cpu_ppm.xfce") return measure_idle_cpu("xfce");
   if (figure == "density.icewm.off.marginal_mib") return measure_density("icewm", 50);
+  if (figure == "density.xfce.stock.marginal_mib") return measure_density("xfce-stock", 10);
   if (figure == "density.xfce.off.marginal_mib") return measure_density("xfce", 20);
   if (figure == "density.icewm.dense.marginal_mib") return measure_dense("icewm", 100);
   if (figure == "density.xfce.dense.marginal_mib") return measure_dense("xfce", 100);

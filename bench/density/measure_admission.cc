@@ -1,6 +1,7 @@
 // Whether as many more desktops fit as panald says.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
