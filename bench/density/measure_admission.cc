@@ -22,7 +22,7 @@ using nlohmann::json;
 using std::chrono::seconds;
 
 /// All desktops together: some 70 of IceWM.
-constexpr unsigned kParentMib = 3072;
+constexpr unsigned kAllMib = 3072;
 constexpr std::size_t kMostDesktops = 150;
 /// Started at a time, so that each number of desktops is one that the node can learn from.
 constexpr std::size_t kLot = 4;
@@ -30,7 +30,7 @@ constexpr std::size_t kFewestLots = 5;
 constexpr std::size_t kMostLots = 10;
 /// It learns when nothing has started or stopped for 30 s, at most 30 s later.
 constexpr seconds kLearns{65};
-constexpr seconds kPatience{180};
+constexpr seconds kStartPatience{180};
 
 /// The sum of a metric's values, of those whose labels have `label` in them.
 double metric(std::string_view text, std::string_view name, std::string_view label = {}) {
@@ -49,7 +49,7 @@ double metric(std::string_view text, std::string_view name, std::string_view lab
   return sum;
 }
 
-bool attached(const LiveDesktop& desktop) {
+bool has_client(const LiveDesktop& desktop) {
   return desktop.agent && desktop.session == "connected";
 }
 
@@ -77,7 +77,7 @@ class Admission {
     json details = {{"said", said},
                     {"fitted", fitted},
                     {"desktops_before", before},
-                    {"limit_of_all_mib", kParentMib},
+                    {"limit_of_all_mib", kAllMib},
                     {"refusal", reason()}};
     return Measured{std::abs(said - fitted) / fitted * 100, details.dump()};
   }
@@ -119,16 +119,16 @@ class Admission {
         if (found == live.end()) continue;
         if (found->second.agent && running.insert(account.id).second)
           PANAL_TRY(load_.connect(account));
-        if (attached(found->second)) waiting.erase(account.id);
+        if (has_client(found->second)) waiting.erase(account.id);
       }
       const bool under_way = metric(text, "panal_starts_under_way_desktops") > 0 ||
                              std::any_of(waiting.begin(), waiting.end(),
                                          [&](std::int64_t id) { return live.contains(id); });
       refused = metric(text, "panal_starts_refused_total") > 0;
       if (refused && !under_way) break;
-      if (Clock::now() - begin > kPatience)
+      if (Clock::now() - begin > kStartPatience)
         return fail(ETIMEDOUT, fmt::format("{} of {} desktops have no client after {} s",
-                                           waiting.size(), lot.size(), kPatience.count()));
+                                           waiting.size(), lot.size(), kStartPatience.count()));
     }
     up_ += lot.size() - waiting.size();
     PANAL_TRY(sampler_.settle(up_, 0.002, seconds(30)));
@@ -139,7 +139,7 @@ class Admission {
   Result<void> visit() {
     const std::vector<Account> in(accounts_.begin(),
                                   accounts_.begin() + static_cast<std::ptrdiff_t>(up_));
-    PANAL_TRY(node_.wait_for(in, "all desktops to be attached still", attached, seconds(5)));
+    PANAL_TRY(node_.wait_for(in, "all desktops to be attached still", has_client, seconds(5)));
     for (const Account& account : in) PANAL_TRY(load_.answer(account, seconds(10)));
     PANAL_ASSIGN(const json stats, node_.stats());
     const json& resort = stats.at("optimiser").at("last_resort");
@@ -161,7 +161,7 @@ class Admission {
   std::size_t up_ = 0;
 };
 
-Result<Measured> scenario(BenchNode& node) {
+Result<Measured> admission_scenario(BenchNode& node) {
   PANAL_TRY(node.use_image("icewm"));
   say("{} users, desktops and homes", kMostDesktops);
   PANAL_ASSIGN(auto accounts, node.make_desktops("icewm", kMostDesktops));
@@ -180,8 +180,8 @@ Result<Measured> scenario(BenchNode& node) {
 Result<Measured> measure_admission_error() {
   PANAL_ASSIGN(
       auto node,
-      BenchNode::up({.prewarm = false, .profile = "balanced", .parent_memory_mib = kParentMib}));
-  auto measured = scenario(node);
+      BenchNode::up({.prewarm = false, .profile = "balanced", .parent_memory_mib = kAllMib}));
+  auto measured = admission_scenario(node);
   if (!measured) say("{}", measured.error().message());
   const auto down = node.down();
   if (!measured) return measured;

@@ -40,25 +40,27 @@ policy::MarginalCost cost_of(const policy::CostSamples& samples, double first) {
   return cost;
 }
 
-double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / kBytesPerMib; }
+double in_mib(std::uint64_t bytes) { return static_cast<double>(bytes) / kBytesPerMib; }
 
 /// Memory in use within a group that no page cache can make room for, in MiB.
 double used_in(const MemoryStatistics& group) {
-  return mib(group.limit_bytes) - mib(policy::group_headroom(group, {}).available_bytes);
+  return in_mib(group.limit_bytes) - in_mib(policy::group_headroom(group, {}).available_bytes);
 }
 
 bool limited(const MemoryStatistics& group) {
   return policy::group_headroom(group, {}).reserve_bytes > 0;
 }
 
-double left(const policy::Resource& memory) { return memory.limit - memory.reserve - memory.used; }
+double room_in(const policy::Resource& memory) {
+  return memory.limit - memory.reserve - memory.used;
+}
 
 /// Of what counts memory, that in which the fewest fit.
 const policy::Resource& tightest_memory(const std::vector<policy::Resource>& all) {
   const policy::Resource* least = &all.front();
   for (const policy::Resource& one : all)
     if (one.kind == policy::ResourceKind::kMemory &&
-        left(one) / one.cost.each < left(*least) / least->cost.each)
+        room_in(one) / one.cost.each < room_in(*least) / least->cost.each)
       least = &one;
   return *least;
 }
@@ -94,17 +96,17 @@ std::vector<policy::Resource> Gatekeeper::resources(const Look& look) const {
   memory.name = "memory";
   memory.unit = "MiB";
   memory.kind = policy::ResourceKind::kMemory;
-  memory.limit = mib(look.memory.total);
-  memory.used = mib(look.memory.total - look.memory.available);
-  memory.reserve = mib(parts_.reserve_bytes);
+  memory.limit = in_mib(look.memory.total);
+  memory.used = in_mib(look.memory.total - look.memory.available);
+  memory.reserve = in_mib(parts_.reserve_bytes);
   memory.cost = cost_of(memory_, kFirstMemory);
   std::vector<policy::Resource> all = {memory};
   for (std::size_t i = 0; i < look.groups.size(); ++i) {
     if (!look.groups[i]) continue;
     memory.name = "memory in group " + parts_.groups[i].path();
-    memory.limit = mib(look.groups[i]->limit_bytes);
+    memory.limit = in_mib(look.groups[i]->limit_bytes);
     memory.used = used_in(*look.groups[i]);
-    memory.reserve = mib(policy::group_headroom(*look.groups[i], {}).reserve_bytes);
+    memory.reserve = in_mib(policy::group_headroom(*look.groups[i], {}).reserve_bytes);
     memory.cost = cost_of(in_groups_[i], kFirstMemory);
     all.push_back(memory);
   }
