@@ -10,7 +10,7 @@
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/psi.h"
 #include "engine/kernel/sysctl.h"
-#include "engine/policy/headroom.h"
+#include "runtime/optimiser/enclosing_groups.h"
 #include "runtime/optimiser/optimiser.h"
 
 namespace panal::optimiser {
@@ -42,13 +42,9 @@ policy::MarginalCost cost_of(const policy::CostSamples& samples, double first) {
 
 double in_mib(std::uint64_t bytes) { return static_cast<double>(bytes) / kBytesPerMib; }
 
-/// Memory in use within a group that no page cache can make room for, in MiB.
-double used_in(const MemoryStatistics& group) {
-  return in_mib(group.limit_bytes) - in_mib(policy::group_headroom(group, {}).available_bytes);
-}
-
-bool limited(const MemoryStatistics& group) {
-  return policy::group_headroom(group, {}).reserve_bytes > 0;
+/// What is in use within a group and no page cache, in MiB.
+double used_in(const GroupRoom& group) {
+  return in_mib(group.limit_bytes) - in_mib(group.available_bytes);
 }
 
 double room_in(const policy::Resource& memory) {
@@ -75,7 +71,7 @@ struct Gatekeeper::Look {
   HostMemory memory;
   kernel::TaskCounts tasks;
   PressureSet pressure;
-  std::vector<std::optional<MemoryStatistics>> groups;  ///< nullopt: no limit, or it is gone
+  std::vector<std::optional<GroupRoom>> groups;  ///< in the order of Parts::groups
 };
 
 Result<Gatekeeper::Look> Gatekeeper::look() const {
@@ -83,11 +79,7 @@ Result<Gatekeeper::Look> Gatekeeper::look() const {
   PANAL_ASSIGN(look.memory, kernel::read_meminfo(parts_.tree));
   PANAL_ASSIGN(look.tasks, kernel::read_task_counts(parts_.tree));
   PANAL_ASSIGN(look.pressure, kernel::read_host_pressures(parts_.tree));
-  for (const kernel::Cgroup& group : parts_.groups) {
-    const auto usage = group.statistics();
-    look.groups.push_back(usage && usage->memory && limited(*usage->memory) ? usage->memory
-                                                                            : std::nullopt);
-  }
+  for (const kernel::Cgroup& group : parts_.groups) look.groups.push_back(room_of(group));
   return look;
 }
 
@@ -106,7 +98,7 @@ std::vector<policy::Resource> Gatekeeper::resources(const Look& look) const {
     memory.name = "memory in group " + parts_.groups[i].path();
     memory.limit = in_mib(look.groups[i]->limit_bytes);
     memory.used = used_in(*look.groups[i]);
-    memory.reserve = in_mib(policy::group_headroom(*look.groups[i], {}).reserve_bytes);
+    memory.reserve = in_mib(look.groups[i]->reserve_bytes);
     memory.cost = cost_of(in_groups_[i], kFirstMemory);
     all.push_back(memory);
   }

@@ -52,7 +52,7 @@ class ShaverReplay : public ::testing::Test {
 TEST_F(ShaverReplay, TakesNothingWhileThereIsPlenty) {
   Shaver shaver({.reserve_bytes = 2'048 * kMib});
   for (std::size_t row = 0; row < hosts_.size(); row += kRowsPerRound) {
-    EXPECT_EQ(shaver.need(hosts_[row].memory), 0);
+    EXPECT_EQ(shaver.need(seen_at(row, kSwap)), 0);
     for (const ShaveDecision& one : shaver.decide(seen_at(row, kSwap))) {
       EXPECT_EQ(one.bytes, 0U) << "row " << row;
       EXPECT_TRUE(one.reason == ShaveReason::kNextTime || one.reason == ShaveReason::kNotNeeded)
