@@ -126,6 +126,7 @@ class GatekeeperInGroupsTest : public GatekeeperTest {
     files_.write(files + "stat", "anon " + std::to_string((used_mib - cache_mib) * kMib) +
                                      "\nfile " + std::to_string(cache_mib * kMib) + "\n");
     files_.write(files + "events", "oom 0\noom_kill 0\n");
+    files_.write("cgroup/" + path + "/cpu.stat", "usage_usec 1\n");
   }
   Gatekeeper made() {
     auto root = kernel::CgroupRoot::open(tree_);
