@@ -181,6 +181,8 @@ int main(int argc, char** argv) {
   density_command->add_option("--settle", density.settle_seconds, "seconds to settle, at most");
   density_command->add_option("--rest", density.rest_seconds,
                               "seconds after that, before it is held (for the optimiser)");
+  density_command->add_option("--last-rest", density.last_rest_seconds,
+                              "seconds before the last hold (default: like the others)");
   density_command->add_option("--parallel-starts", density.parallel_starts, "panald's setting");
   density_command->add_option("--profile", density.profile,
                               "a tuning profile (panal tune ls); off: no optimiser (default)");

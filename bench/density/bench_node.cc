@@ -84,7 +84,16 @@ Result<std::string> BenchNode::panal(const std::vector<std::string>& words) cons
 }
 
 Result<void> BenchNode::use_image(const std::string& image) {
-  PANAL_TRY(panal({"image", "build", image}));
+  // What is only compared with is no recipe of the product's.
+  const std::string compared = std::string(PANAL_SOURCE_DIR) + "/bench/recipes/" + image + ".toml";
+  const std::string recipe = ::access(compared.c_str(), R_OK) == 0 ? compared : image;
+  PANAL_ASSIGN(const auto plan, panal({"image", "build", "--dry-run", recipe}));
+  if (plan.starts_with("would build"))
+    return fail(ENOENT, fmt::format("image {0} is not built, and a lab has no network; run "
+                                    "scripts/test-image {0} as root, outside of the lab, and "
+                                    "measure again",
+                                    image));
+  PANAL_TRY(panal({"image", "build", recipe}));
   return {};
 }
 

@@ -51,7 +51,8 @@ class BenchNode {
   /// How panald's optimiser treats a desktop: "spared" (nothing is taken), or what it fetches when
   /// the user returns: "recorded", "drawing", "nothing". Errors: EPROTO with panald's words.
   [[nodiscard]] Result<void> treat(const Account& account, const std::string& how) const;
-  /// Registers the image, which must be in the cache: the lab has no network.
+  /// Registers the image of a recipe of the product's or of bench/recipes. It must be in the cache:
+  /// the lab has no network. Errors: ENOENT, with how it gets there.
   [[nodiscard]] Result<void> use_image(const std::string& image);
   /// One user and one desktop each, with a home in which a living session is planted.
   [[nodiscard]] Result<std::vector<Account>> make_desktops(const std::string& image,

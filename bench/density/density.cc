@@ -120,6 +120,24 @@ double cores_of(const Held& held, const std::string& name) {
   return (now->second - then->second) / 1e9 / held.seconds;
 }
 
+/// panald and what works for it: spawners, throw-away users, the containers' monitors.
+constexpr const char* kPanaldParts[] = {"panald", "panal-spawner", "panal-prewarm", "monitor"};
+
+void describe_panald(const Held& held, json& out) {
+  double cpu_percent = 0;
+  double pss_mib = 0;
+  for (const char* part : kPanaldParts) {
+    const auto pss = held.after.pss.find(part);
+    const double mib = pss == held.after.pss.end() ? 0 : pss->second / kMib;
+    const double percent = 100 * cores_of(held, part);
+    out["panald_parts"][part] = {{"cpu_percent", percent}, {"pss_mib", mib}};
+    cpu_percent += percent;
+    pss_mib += mib;
+  }
+  out["panald_cpu_percent"] = cpu_percent;
+  out["panald_pss_mib"] = pss_mib;
+}
+
 json describe(const Held& held, std::size_t count) {
   json out = {{"count", count},
               {"mem_available_mib", held.available / kMib},
@@ -133,6 +151,7 @@ json describe(const Held& held, std::size_t count) {
   for (const char* name : {"nxproxy", "panal-client", "panal-broker", "panald", "Xvfb", "postgres"})
     cpu[name] = cores_of(held, name) * each;
   out["cpu_ppm_per_desktop"] = cpu;
+  describe_panald(held, out);
   for (const auto& [name, bytes] : held.after.pss) {
     out["pss_mib"][name] = bytes / kMib;
     out["processes"][name] = held.after.processes.at(name);
@@ -192,18 +211,6 @@ std::vector<Account> typed_into(const std::vector<Account>& accounts, std::size_
   return out;
 }
 
-/// Types a key until it is answered; the time of the last try in ms. A window that has just come
-/// may take a while to be there.
-Result<double> answer_of(Load& load, const Account& account, std::chrono::seconds patience) {
-  PANAL_ASSIGN(Typist * typist, load.typist_of(account));
-  const auto begin = Clock::now();
-  while (true) {
-    const auto ms = typist->type(account.desktop);
-    if (ms || Clock::now() - begin > patience) return ms;
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  }
-}
-
 json spread_ms(const std::vector<double>& ms) {
   if (ms.empty()) return {{"count", 0}};
   return {{"count", ms.size()},
@@ -222,7 +229,7 @@ Result<json> visit(BenchNode& node, Load& load, const std::vector<Account>& acco
   std::vector<double> came_back, stayed_ms, returned_ms;
   std::vector<std::string> silent;
   const auto ask = [&](const Account& account, std::vector<double>& ms) {
-    if (const auto answer = answer_of(load, account, std::chrono::seconds(10)))
+    if (const auto answer = load.answer(account, std::chrono::seconds(10)))
       ms.push_back(*answer);
     else
       silent.push_back(answer.error().message());
@@ -313,10 +320,12 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
       for (const Account& account : busy) names.push_back(account.desktop);
       typing.emplace(*typist, std::move(names));
     }
-    std::this_thread::sleep_for(std::chrono::seconds(options.rest_seconds));
-    const unsigned last =
-        options.last_hold_seconds > 0 ? options.last_hold_seconds : options.hold_seconds;
-    PANAL_ASSIGN(const auto held, hold(sampler, step == steps ? last : options.hold_seconds));
+    const bool last = step == steps;
+    std::this_thread::sleep_for(std::chrono::seconds(
+        last && options.last_rest_seconds > 0 ? options.last_rest_seconds : options.rest_seconds));
+    PANAL_ASSIGN(const auto held,
+                 hold(sampler, last && options.last_hold_seconds > 0 ? options.last_hold_seconds
+                                                                     : options.hold_seconds));
     json one = describe(held, up);
     if (typing) {
       one["typing"] = typing->end();

@@ -14,6 +14,7 @@ struct DensityOptions {
   std::size_t steps = 5;
   unsigned settle_seconds = 60;    ///< at most, before each hold
   unsigned rest_seconds = 0;       ///< after that, before it is held: for the optimiser's work
+  unsigned last_rest_seconds = 0;  ///< after the last step; 0: like the others
   unsigned hold_seconds = 10;      ///< after each step
   unsigned last_hold_seconds = 0;  ///< after the last one; 0: like the others
   bool prewarm = false;
@@ -30,6 +31,8 @@ struct DensityOptions {
 /// The scenario: a node, desktops started in lots, each with a live client as soon as it runs;
 /// held, sampled, all looked at again, stopped, and nothing left. The result names:
 ///   steps[]: count, start seconds (first and all connected), medians while it was held
+///   steps[].panald_cpu_percent, panald_pss_mib: of panald and all its helpers, by part in
+///   panald_parts; percent of one core
 ///   marginal_mib: MemAvailable's slope less the load generator's
 ///   all_connected_seconds: from the first lot's command to its last desktop with a live client
 ///   visit: at the end everybody is looked at again, and who was away comes back

@@ -23,11 +23,26 @@ std::vector<std::string> density_code() {
           "runtime/desktop", "storage/compose", "netconfine"};
 }
 
+/// The same for a recipe that is no product of ours.
+std::vector<std::string> stock_code() {
+  auto code = density_code();
+  code.front() = "bench/recipes";
+  return code;
+}
+
 /// What an optimised desktop costs: the laws count, and who obeys them.
 std::vector<std::string> optimised_code() {
   auto code = density_code();
   for (const char* path : {"engine/kernel", "engine/policy", "engine/profile", "runtime/optimiser"})
     code.emplace_back(path);
+  return code;
+}
+
+/// What panald is made of, and how many processes it looks after.
+std::vector<std::string> node_code() {
+  auto code = optimised_code();
+  code.emplace_back("runtime/node");
+  code.emplace_back("runtime/loop");
   return code;
 }
 
@@ -64,7 +79,10 @@ std::vector<Figure> make_figures() {
       {"idle.cpu_ppm.xfce", "ppm", 500, "the same for XFCE", resting_code()},
       {"density.icewm.off.marginal_mib", "MiB", std::nullopt,
        "memory of one more living IceWM desktop, no optimiser", density_code()},
-      {"density.xfce.off.marginal_mib", "MiB", std::nullopt, "the same for XFCE", density_code()},
+      {"density.xfce.stock.marginal_mib", "MiB", std::nullopt,
+       "the same for XFCE as Debian packages it (up to 10: it uses up the CPU)", stock_code()},
+      {"density.xfce.off.marginal_mib", "MiB", std::nullopt, "the same for XFCE by our recipe",
+       density_code()},
       {"density.icewm.dense.marginal_mib", "MiB", 8,
        "the same for IceWM, profile dense, all connected and idle, up to 100", optimised_code(),
        true, true},
@@ -90,6 +108,15 @@ std::vector<Figure> make_figures() {
       {"ksm.speedup", "times", std::nullopt,
        "how many times sooner than by ksmtuned's law 90 % of it is won", optimised_code(), true,
        true, 5},
+      {"panald.cpu_percent_400", "%", 1,
+       "CPU of panald with spawners and the containers' monitors, percent of one core, beside 400 "
+       "IceWM desktops (10 % typed into, 30 % idle, 60 % disconnected)",
+       node_code(), true, true},
+      {"panald.pss_mib_400", "MiB", 48, "their memory", node_code(), true, true},
+      {"admission.error_percent", "%", 10,
+       "how far the number of further IceWM desktops that panald said would fit was from the "
+       "number that did before the first was refused, percent of that",
+       node_code(), true, true},
       {"hog.bystander", "kinds", 0,
        "kinds of hog (forks, memory, dirty pages, inotify, ptys) beside which the p99 of key to "
        "paint is "

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <thread>
+
+#include "bench/density/stopwatch.h"
 
 namespace panal::bench {
 
@@ -54,6 +57,16 @@ Result<Typist*> Load::typist_of(const Account& account) {
     PANAL_ASSIGN(screen.typist, Typist::open(*screen.display));
   }
   return screen.typist.get();
+}
+
+Result<double> Load::answer(const Account& account, std::chrono::seconds patience) {
+  PANAL_ASSIGN(Typist * typist, typist_of(account));
+  const auto begin = Clock::now();
+  while (true) {
+    const auto ms = typist->type(account.desktop);
+    if (ms || Clock::now() - begin > patience) return ms;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
 }
 
 Result<void> Load::connect(const Account& account, bool watched) {

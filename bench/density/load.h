@@ -26,6 +26,9 @@ class Load {
   /// Who types into this user's desktop: opened at the first call for a screen. Errors: ENOENT of
   /// a user whose client was never started; those of Typist::open.
   [[nodiscard]] Result<Typist*> typist_of(const Account& account);
+  /// Types a key until it is answered; the time of the last try in ms. A window that has just come
+  /// may take a while to be there. Errors: those of typist_of() and, after `patience`, of Typist.
+  [[nodiscard]] Result<double> answer(const Account& account, std::chrono::seconds patience);
   /// How many clients still run.
   [[nodiscard]] std::size_t running() const;
   void disconnect_all();

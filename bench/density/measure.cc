@@ -22,6 +22,7 @@ Result<Measured> measure(const std::string& figure) {
   if (figure == "idle.cpu_ppm.icewm") return measure_idle_cpu("icewm");
   if (figure == "idle.cpu_ppm.xfce") return measure_idle_cpu("xfce");
   if (figure == "density.icewm.off.marginal_mib") return measure_density("icewm", 50);
+  if (figure == "density.xfce.stock.marginal_mib") return measure_density("xfce-stock", 10);
   if (figure == "density.xfce.off.marginal_mib") return measure_density("xfce", 20);
   if (figure == "density.icewm.dense.marginal_mib") return measure_dense("icewm", 100);
   if (figure == "density.xfce.dense.marginal_mib") return measure_dense("xfce", 100);
@@ -34,6 +35,8 @@ Result<Measured> measure(const std::string& figure) {
   if (figure == "attach.icewm_50_seconds") return measure_attach("icewm", 50);
   if (figure == "attach.xfce_20_seconds") return measure_attach("xfce", 20);
   if (figure.starts_with("ksm.")) return measure_ksm(figure);
+  if (figure.starts_with("panald.")) return measure_panald(figure);
+  if (figure == "admission.error_percent") return measure_admission_error();
   if (figure == "hog.bystander") return measure_hogs();
   return fail(EINVAL, "nobody knows how to measure " + figure);
 }
@@ -51,6 +54,8 @@ json summary(const json& result) {
               {"memory_charge_slope_mib", result["slope"]["desktops_charge_mib"]},
               {"anonymous_slope_mib", result["slope"]["desktops_anon_mib"]},
               {"desktop_cpu_ppm", last["cpu_ppm_per_desktop"]["desktops"]},
+              {"panald_cpu_percent", last["panald_cpu_percent"]},
+              {"panald_pss_mib", last["panald_pss_mib"]},
               {"first_lot_seconds", result["all_connected_seconds"]},
               {"first_lot_desktops", result["steps"][0]["count"]},
               {"settled", last["settled"]},
@@ -135,6 +140,27 @@ Result<Measured> measure_mix_count(const std::string& image, std::size_t count, 
       holds = step["count"];
   }
   return Measured{static_cast<double>(holds), mix_details(result).dump()};
+}
+
+Result<Measured> measure_panald(const std::string& figure) {
+  DensityOptions options = mix_of("icewm", 400);
+  options.steps = 4;
+  options.settle_seconds = 30;
+  // What taking memory back costs is over by then; this is about having 400.
+  options.last_rest_seconds = 600;
+  options.last_hold_seconds = 300;
+  PANAL_ASSIGN(const auto result, run_density(options));
+  const json& last = result["steps"].back();
+  json details = mix_details(result);
+  for (const auto& [part, one] : last["panald_parts"].items()) {
+    details[part + "_cpu_percent"] = one["cpu_percent"];
+    details[part + "_pss_mib"] = one["pss_mib"];
+  }
+  const std::pair<std::string, double> both[] = {
+      {"panald.cpu_percent_400", last["panald_cpu_percent"].get<double>()},
+      {"panald.pss_mib_400", last["panald_pss_mib"].get<double>()}};
+  const bool first = figure == both[0].first;
+  return Measured{both[first ? 0 : 1].second, details.dump(), {both[first ? 1 : 0]}};
 }
 
 Result<Measured> measure_attach(const std::string& image, std::size_t count) {

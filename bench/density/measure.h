@@ -39,6 +39,9 @@ struct Measured {
 [[nodiscard]] Result<Measured> measure_mix(const std::string& image, std::size_t count);
 [[nodiscard]] Result<Measured> measure_mix_count(const std::string& image, std::size_t count,
                                                  std::size_t steps);
+/// Of the figures panald.*: one run measures all.
+[[nodiscard]] Result<Measured> measure_panald(const std::string& figure);
+[[nodiscard]] Result<Measured> measure_admission_error();
 [[nodiscard]] Result<Measured> measure_hogs();
 [[nodiscard]] Result<Measured> measure_reconnect_added();
 [[nodiscard]] Result<Measured> measure_resident_ratio();

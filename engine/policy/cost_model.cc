@@ -11,6 +11,9 @@ using Points = std::vector<std::pair<double, double>>;
 
 /// A sample this many standard deviations off is another event, not noise (Iglewicz and Hoaglin).
 constexpr double kOutlier = 3.5;
+/// Where many samples are alike (a node at rest), their deviation is nothing, and yet what is off
+/// by less than this part of the whole rise is noise.
+constexpr double kNoise = 0.02;
 /// The standard deviation of a normal distribution, by its median absolute deviation.
 constexpr double kSigmaPerMad = 1.4826;
 constexpr std::size_t kEnoughSamples = 5;
@@ -45,13 +48,19 @@ MarginalCost fit_marginal_cost(const Points& samples) {
   const Line rough = median_line(points);
   std::vector<double> distances;
   double largest = 0;
+  double fewest = points.empty() ? 0 : points.front().first;
+  double most = fewest;
   distances.reserve(points.size());
   for (const auto& point : points) {
     distances.push_back(off(rough, point));
     largest = std::max(largest, std::abs(point.second));
+    fewest = std::min(fewest, point.first);
+    most = std::max(most, point.first);
   }
+  const double noise = kNoise * std::abs(rough.slope) * (most - fewest);
   // Where most samples lie on the line exactly, rounding is no outlier.
-  const double sigma = std::max(kSigmaPerMad * median(std::move(distances)), largest * 1e-6);
+  const double sigma =
+      std::max({kSigmaPerMad * median(std::move(distances)), noise / kOutlier, largest * 1e-6});
   Points kept;
   for (const auto& point : points)
     if (off(rough, point) <= kOutlier * sigma) kept.push_back(point);

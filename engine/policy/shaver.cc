@@ -36,7 +36,8 @@ constexpr double kEmptyHandedShare = 0.1;
 constexpr unsigned kEmptyHanded = 3;
 /// A soft floor is forgotten by half in ten minutes: what is hot changes.
 constexpr double kFloorHalfLifeSeconds = 600;
-/// With less than 30 % of RAM available memory begins to be short; need is 1 at the reserve.
+/// With less than 30 % of RAM, or of a limit, available memory begins to be short; need is 1 at the
+/// reserve.
 constexpr double kPlentyShare = 0.30;
 /// XFCE into zram, VMA by VMA: 84 MiB in 0.75 to 1.2 s.
 constexpr double kFirstBytesPerCpuSecond = 80.0 * kMib;
@@ -75,6 +76,12 @@ double swap_room(const ShaveInput& input) {
 
 std::uint64_t least_step(double need) { return need > 0.5 ? kLeastStepBytes / 4 : kLeastStepBytes; }
 
+double need_of(std::uint64_t total, std::uint64_t available, std::uint64_t reserve_bytes) {
+  const double reserve = real(reserve_bytes);
+  const double plenty = std::max(real(total) * kPlentyShare, reserve + 1);
+  return std::clamp((plenty - real(available)) / (plenty - reserve), 0.0, 1.0);
+}
+
 std::uint64_t resident(const ShaveDesktop& desktop) {
   return desktop.anon_bytes + desktop.file_bytes;
 }
@@ -96,10 +103,11 @@ ShaveDesktop shave_desktop_of(const GroupSnapshot& group) {
   return desktop;
 }
 
-double Shaver::need(const HostMemory& memory) const {
-  const double reserve = real(config_.reserve_bytes);
-  const double plenty = std::max(real(memory.total) * kPlentyShare, reserve + 1);
-  return std::clamp((plenty - real(memory.available)) / (plenty - reserve), 0.0, 1.0);
+double Shaver::need(const ShaveInput& input) const {
+  double most = need_of(input.memory.total, input.memory.available, config_.reserve_bytes);
+  for (const ShaveGroup& group : input.groups)
+    most = std::max(most, need_of(group.limit_bytes, group.available_bytes, group.reserve_bytes));
+  return most;
 }
 
 void Shaver::learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns) const {
@@ -149,7 +157,7 @@ ShaveDecision Shaver::wish(State& state, const ShaveDesktop& desktop, const Shav
   if (config_.order == ShaveOrder::kKsmFirst && !desktop.ksm_settled)
     return refuse(ShaveReason::kWaitsForKsm);
   if (input.at_ns < state.not_before_ns) return refuse(state.backoff_reason);
-  const double urge = std::max(need(input.memory), std::clamp(config_.eagerness, 0.0, 1.0));
+  const double urge = std::max(need(input), std::clamp(config_.eagerness, 0.0, 1.0));
   if (urge <= 0) return refuse(ShaveReason::kNotNeeded);
 
   const ClassRule rule = rule_of(desktop.session);
@@ -166,7 +174,7 @@ ShaveDecision Shaver::wish(State& state, const ShaveDesktop& desktop, const Shav
   const double part = 1 - std::pow(1 - rule.rho, grown_for / kStepSeconds);
   const double floor = std::max(real(rule.floor_bytes), state.soft_floor);
   const double step = (real(resident(desktop)) - floor) * part * calm * urge;
-  if (step < real(least_step(need(input.memory)))) return refuse(ShaveReason::kAtFloor);
+  if (step < real(least_step(need(input)))) return refuse(ShaveReason::kAtFloor);
   return {desktop.id, whole(step), false, ShaveReason::kTaken};
 }
 
@@ -201,7 +209,7 @@ std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
       return left.session_since_ns < right.session_since_ns;
     return left.id < right.id;
   });
-  const double cores = kThriftCores + (kNeedCores - kThriftCores) * need(input.memory);
+  const double cores = kThriftCores + (kNeedCores - kThriftCores) * need(input);
   const double speed =
       input.bytes_per_cpu_second > 0 ? input.bytes_per_cpu_second : kFirstBytesPerCpuSecond;
   double budget = cores * elapsed * speed;
@@ -213,7 +221,7 @@ std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
       // Page cache needs no swap; whatever goes beyond it does.
       const double fits = room + real(desktop.file_bytes);
       const double bytes = std::min({real(decision.bytes), budget, fits});
-      if (bytes < real(least_step(need(input.memory)))) {
+      if (bytes < real(least_step(need(input)))) {
         decision.reason = fits < budget ? ShaveReason::kNoSwapRoom : ShaveReason::kNextTime;
         decision.bytes = 0;
       } else {

@@ -37,9 +37,17 @@ struct ShaveDesktop {
   bool ksm_settled = false;  ///< two passes since its programs started, or it is not enlisted
 };
 
+/// A limited group around the desktops, which can be short of memory when the host is not.
+struct ShaveGroup {
+  std::uint64_t limit_bytes = 0;
+  std::uint64_t available_bytes = 0;  ///< before anybody in it is swapped out
+  std::uint64_t reserve_bytes = 0;
+};
+
 struct ShaveInput {
   MonotonicNs at_ns = 0;
   HostMemory memory;
+  std::vector<ShaveGroup> groups = {};
   ZramStatistics zram;
   double bytes_per_cpu_second = 0;  ///< what taking back was measured to cost; 0: not yet
   std::vector<ShaveDesktop> desktops;
@@ -61,8 +69,8 @@ class Shaver {
   /// One verdict a desktop, in the order of `input.desktops`. Call it every few seconds.
   [[nodiscard]] std::vector<ShaveDecision> decide(const ShaveInput& input);
 
-  /// 0: plenty of memory; 1: the reserve is touched.
-  [[nodiscard]] double need(const HostMemory& memory) const;
+  /// 0: plenty of memory; 1: the reserve is touched, the host's or that of a group.
+  [[nodiscard]] double need(const ShaveInput& input) const;
 
  private:
   struct State {

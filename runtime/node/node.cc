@@ -27,6 +27,7 @@
 #include "runtime/node/statistics.h"
 #include "runtime/node/version.h"
 #include "runtime/node/worker_pool.h"
+#include "runtime/optimiser/enclosing_groups.h"
 #include "runtime/optimiser/gatekeeper.h"
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/profile_settings.h"
@@ -177,8 +178,10 @@ Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(rescuer, optimiser::Rescuer::open(
                             {host->tree(), host->cgroups(), *optimiser, config.cgroup_parent,
                              settings.shaver.reserve_bytes, config.desktop_memory_bytes, log}));
+  PANAL_ASSIGN(auto groups, optimiser::enclosing_groups(host->cgroups(), config.cgroup_parent));
   gatekeeper.emplace(optimiser::Gatekeeper::Parts{host->tree(), settings.shaver.reserve_bytes,
-                                                  std::max(1U, config.parallel_starts)});
+                                                  std::max(1U, config.parallel_starts),
+                                                  std::move(groups)});
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));
   PANAL_TRY(store->register_node(config.node_name, kVersion, ::getpid()));

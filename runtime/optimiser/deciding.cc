@@ -5,6 +5,7 @@
 #include "engine/kernel/host_snapshot.h"
 #include "engine/policy/units.h"
 #include "runtime/optimiser/class_limits.h"
+#include "runtime/optimiser/enclosing_groups.h"
 #include "runtime/optimiser/optimiser.h"
 
 namespace panal::optimiser {
@@ -193,9 +194,22 @@ bool Optimiser::may_be_taken(const GroupSnapshot& desktop, MonotonicNs now_ns) c
          std::chrono::nanoseconds{now_ns - desktop.session_since_ns} >= after->second;
 }
 
+std::vector<policy::ShaveGroup> Optimiser::limited_groups() {
+  if (around_.empty()) {
+    auto groups = enclosing_groups(parts_.cgroups, parts_.cgroup_parent);
+    if (groups) around_ = std::move(*groups);
+  }
+  std::vector<policy::ShaveGroup> limited;
+  for (const kernel::Cgroup& group : around_)
+    if (const auto room = room_of(group))
+      limited.push_back({room->limit_bytes, room->available_bytes, room->reserve_bytes});
+  return limited;
+}
+
 void Optimiser::shave_round(const Snapshot& host) {
   policy::ShaveInput input;
   input.memory = host.memory;
+  input.groups = limited_groups();
   input.zram = host.zram;
   std::vector<DeskPtr> desks, refresh;
   {

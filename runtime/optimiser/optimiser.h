@@ -110,6 +110,8 @@ class Optimiser final : public RescueHands {
   [[nodiscard]] std::uint64_t anon_of_all();
   [[nodiscard]] bool may_be_taken(const GroupSnapshot& desktop, MonotonicNs now_ns) const;
   void shave_round(const Snapshot& host);
+  /// Of those around the desktops; the decider's.
+  [[nodiscard]] std::vector<policy::ShaveGroup> limited_groups();
   void take(const Job& job);
   void rescue(std::span<const DesktopId> ids, bool freeze);
   void freeze(Desk& desk);
@@ -132,7 +134,8 @@ class Optimiser final : public RescueHands {
   std::unique_ptr<MemoryTaker> taker_;
   HotBook hot_;
   std::optional<kernel::Ksmd> ksmd_;
-  std::optional<kernel::Cgroup> all_;  ///< the desktops' parent; the decider's
+  std::optional<kernel::Cgroup> all_;   ///< the desktops' parent; the decider's
+  std::vector<kernel::Cgroup> around_;  ///< it and those above it; the decider's
 
   mutable std::mutex mutex_;
   std::condition_variable ticked_, jobs_came_, waking_came_;

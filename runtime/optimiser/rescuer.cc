@@ -14,6 +14,7 @@
 #include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
 #include "engine/policy/units.h"
+#include "runtime/optimiser/enclosing_groups.h"
 #include "runtime/optimiser/memory_taker.h"
 #include "runtime/optimiser/optimiser.h"
 
@@ -80,13 +81,9 @@ Rescuer::~Rescuer() {
 /// The host, the desktops' parent group, and whatever is above it: a limit there ends them too.
 Result<void> Rescuer::open_places() {
   places_.push_back({"the host", std::nullopt});
-  const std::string& path = parts_.cgroup_parent;
-  for (std::size_t end = 0; end != std::string::npos;) {
-    end = path.find('/', end + 1);
-    const std::string above = path.substr(0, end);
-    PANAL_ASSIGN(auto group, kernel::Cgroup::open(parts_.cgroups, above));
-    places_.push_back({"group " + above, std::move(group)});
-  }
+  PANAL_ASSIGN(auto groups, enclosing_groups(parts_.cgroups, parts_.cgroup_parent));
+  for (kernel::Cgroup& group : groups)
+    places_.push_back({"group " + group.path(), std::move(group)});
   return {};
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine/kernel/smaps.h"
 #include "engine/kernel/vmstat.h"
+#include "runtime/optimiser/memory_taker.h"
 #include "runtime/optimiser/optimiser.h"
 #include "tests/system/optimiser/real_swap_group.h"
 
@@ -41,7 +42,7 @@ class HotRanges : public RealSwapGroup {
     Settings settings;
     settings.shave = true;
     settings.shaver.eagerness = 1;
-    settings.shaver.freeze_after_ns = 8'000'000'000;
+    settings.shaver.freeze_after_ns = 1'000'000'000;
     auto opened = Optimiser::open({.tree = tree_,
                                    .cgroups = root_,
                                    .cgroup_parent = parent_path(),
@@ -64,9 +65,13 @@ class HotRanges : public RealSwapGroup {
   std::uint64_t wakes(const char* what) const {
     return optimiser_->report()["wakes"].value(what, std::uint64_t{0});
   }
-  /// Nobody is there: it is paged out, then frozen.
-  void fall_asleep(const MemoryChild& child) {
+  /// Nobody is there: it is paged out, as the optimiser does it but in one step, and frozen.
+  void fall_asleep(const kernel::Cgroup& group, const MemoryChild& child) {
     optimiser_->session(kDesktop, false, 0);
+    TakeCursor cursor;
+    const auto taken = choose_taker(tree_, root_, parent_path())
+                           ->take(group, {kSize, std::chrono::steady_clock::now() + 10s}, cursor);
+    ASSERT_TRUE(taken) << taken.error().message();
     ASSERT_TRUE(eventually([&] {
       const auto maps = kernel::read_smaps_rollup(tree_, child.pid());
       return maps && maps->anon < kSize / 8 &&
@@ -100,7 +105,7 @@ TEST_F(HotRanges, AreRecordedKeptAndInMemoryBeforeTheThaw) {
   ASSERT_TRUE(child.call_itself_nxagent());
   open();
   optimiser_->treat(kDesktop, {.prefetch = Prefetch::kNothing});
-  fall_asleep(child);
+  fall_asleep(group, child);
   wake();
   EXPECT_TRUE(child.touch_hot());
   optimiser_->session(kDesktop, true, 0);
@@ -112,9 +117,9 @@ TEST_F(HotRanges, AreRecordedKeptAndInMemoryBeforeTheThaw) {
   EXPECT_TRUE(eventually([&] { return std::filesystem::exists(directory_ + "/7"); }, 5s));
   EXPECT_LT(std::filesystem::file_size(directory_ + "/7"), 64U << 10);
 
-  fall_asleep(child);
+  fall_asleep(group, child);
   open();  // a new panald
-  fall_asleep(child);
+  fall_asleep(group, child);
   const std::uint64_t out = usage(group);
   std::uint64_t in = 0;
   wake([&] { in = usage(group); });
@@ -133,7 +138,7 @@ TEST_F(HotRanges, OfProcessesThatAreNoMoreCostNothing) {
   {
     const MemoryChild child(group, kSize, Pages::kDistinct);
     optimiser_->treat(kDesktop, {.prefetch = Prefetch::kNothing});
-    fall_asleep(child);
+    fall_asleep(group, child);
     wake();
     EXPECT_TRUE(child.touch_hot());
     optimiser_->session(kDesktop, true, 0);
@@ -141,7 +146,7 @@ TEST_F(HotRanges, OfProcessesThatAreNoMoreCostNothing) {
   }
   optimiser_->treat(kDesktop, {});
   const MemoryChild child(group, kSize, Pages::kDistinct);
-  fall_asleep(child);
+  fall_asleep(group, child);
   const std::uint64_t out = usage(group);
   std::uint64_t in = 0;
   wake([&] { in = usage(group); });
@@ -157,7 +162,16 @@ TEST_F(HotRanges, NothingIsTakenFromTheSpared) {
   open();
   EXPECT_TRUE(optimiser_->treat(kDesktop, {.spared = true}));
   EXPECT_FALSE(optimiser_->treat(kDesktop + 1, {.spared = true}));
-  std::this_thread::sleep_for(20s);
+  // When one beside it was taken from and frozen, it would have been too.
+  const auto beside = kernel::Cgroup::create(root_, parent_path() + "/d8");
+  ASSERT_TRUE(beside) << beside.error().message();
+  const MemoryChild other(*beside, kSize, Pages::kDistinct);
+  optimiser_->started(kDesktop + 1, "school", false);
+  ASSERT_TRUE(eventually([&] {
+    const auto its = kernel::read_smaps_rollup(tree_, other.pid());
+    return its && its->anon < kSize * 3 / 4 &&
+           optimiser_->report()["desktops"]["8"].value("frozen", false);
+  })) << optimiser_->report().dump(1);
   const auto maps = kernel::read_smaps_rollup(tree_, child.pid());
   ASSERT_TRUE(maps);
   EXPECT_GE(maps->anon, kSize) << optimiser_->report().dump(1);

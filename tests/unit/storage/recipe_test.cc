@@ -155,5 +155,18 @@ TEST(ShippedRecipes, ParseAndKeepTheRules) {
   }
 }
 
+TEST(ComparedRecipes, HaveNothingOfOurs) {
+  const std::string file = std::string(PANAL_SOURCE_DIR) + "/bench/recipes/xfce-stock.toml";
+  std::ifstream in(file);
+  std::stringstream text;
+  text << in.rdbuf();
+  const auto recipe = parse_recipe(text.str(), file);
+  ASSERT_TRUE(recipe) << recipe.error().message();
+  EXPECT_EQ(recipe->name, "xfce-stock");
+  EXPECT_TRUE(recipe->files.empty());
+  EXPECT_TRUE(recipe->remove.empty());
+  EXPECT_THAT(recipe->packages, ::testing::IsSupersetOf({"nxagent", "xfce4", "xterm"}));
+}
+
 }  // namespace
 }  // namespace panal::storage

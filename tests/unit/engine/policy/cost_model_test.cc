@@ -19,6 +19,15 @@ TEST(CostModel, IsNotTurnedByOutliers) {
   EXPECT_FALSE(fit_marginal_cost({}).measured);
 }
 
+TEST(CostModel, ANodeAtRestDoesNotMakeOutliersOfOtherNumbers) {
+  // Nothing moves while four run; three of them took 1.5 MiB more than three quarters of it.
+  const MarginalCost cost = fit_marginal_cost({{0, 0}, {3, 127.5}, {4, 168}, {4, 168}, {4, 168}});
+  EXPECT_EQ(cost.left_out, 0U);
+  EXPECT_TRUE(cost.measured);
+  EXPECT_NEAR(cost.each, 42, 0.5);
+  EXPECT_EQ(fit_marginal_cost({{0, 0}, {3, 135}, {4, 168}, {4, 168}, {4, 168}}).left_out, 1U);
+}
+
 TEST(Admission, SaysWhatRunsOutFirstAndWhy) {
   MarginalCost memory;
   memory.each = 36;

@@ -4,13 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "engine/policy/last_resort.h"
 #include "engine/policy/start_gate.h"
-#include "engine/policy/trace.h"
 #include "engine/policy/units.h"
+#include "tests/unit/engine/policy/recorded_trace.h"
 
 namespace panal::policy {
 namespace {
@@ -18,12 +16,8 @@ namespace {
 class HostReplay : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::ifstream file(PANAL_SOURCE_DIR "/tests/fixtures/traces/ksm-governor-icewm.trace");
-    std::stringstream text;
-    text << file.rdbuf();
-    auto trace = parse_trace(text.str());
-    ASSERT_TRUE(trace) << trace.error().message();
-    hosts_ = snapshots_of(*trace);
+    const Trace trace = recorded_trace(kIcewmTrace);
+    hosts_ = snapshots_of(trace);
     ASSERT_GT(hosts_.size(), 60U);
     ASSERT_TRUE(hosts_.front().pressure.memory && hosts_.front().pressure.io);
     reserve_ = std::max(hosts_.front().memory.total / 100 * 8,

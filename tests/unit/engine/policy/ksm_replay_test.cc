@@ -4,11 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "engine/policy/ksm_trace.h"
 #include "engine/policy/units.h"
+#include "tests/unit/engine/policy/recorded_trace.h"
 
 namespace panal::policy {
 namespace {
@@ -16,13 +15,9 @@ namespace {
 class KsmReplay : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::ifstream file(PANAL_SOURCE_DIR "/tests/fixtures/traces/ksm-governor-icewm.trace");
-    std::stringstream text;
-    text << file.rdbuf();
-    auto trace = parse_trace(text.str());
-    ASSERT_TRUE(trace) << trace.error().message();
-    samples_ = ksm_samples_of(*trace);
-    recorded_ = ksm_decisions_of(*trace);
+    const Trace trace = recorded_trace(kIcewmTrace);
+    samples_ = ksm_samples_of(trace);
+    recorded_ = ksm_decisions_of(trace);
     ASSERT_EQ(samples_.size(), recorded_.size());
     ASSERT_GT(samples_.size(), 60U);
     KsmGovernor governor({.cap_cores = kCapCores});

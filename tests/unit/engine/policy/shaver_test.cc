@@ -95,5 +95,16 @@ TEST(Shaver, WhoHadNothingToGiveIsAskedOnceAfterEachPause) {
   EXPECT_LE(steps, 20);
 }
 
+TEST(Shaver, AGroupAtItsLimitIsNeedThoughTheHostHasPlenty) {
+  Shaver shaver(ShaverConfig{.reserve_bytes = 2'048 * kMib});
+  ShaveInput input = input_of(SessionClass::kDisconnected);
+  input.memory.available = 20 * 1024 * kMib;
+  input.groups = {{1024 * kMib, 400 * kMib, 64 * kMib}};
+  EXPECT_EQ(shaver.need(input), 0);
+  input.groups.push_back({1024 * kMib, 64 * kMib, 64 * kMib});
+  EXPECT_EQ(shaver.need(input), 1);
+  EXPECT_EQ(second_round(shaver, input).reason, ShaveReason::kTaken);
+}
+
 }  // namespace
 }  // namespace panal::policy

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "engine/policy/units.h"
+#include "runtime/optimiser/enclosing_groups.h"
 #include "tests/unit/engine/kernel/fixture_tree.h"
 
 namespace panal::optimiser {
@@ -105,6 +106,102 @@ TEST_F(GatekeeperTest, WhatCannotBeReadKeepsNobodyOut) {
   files_.write("proc/loadavg", "nonsense\n");
   EXPECT_FALSE(ask(0));
   EXPECT_EQ(keeper_.room(), "not known yet");
+}
+
+/// The same host; all desktops together have 1,000 MiB, in a group that has 30,000.
+class GatekeeperInGroupsTest : public GatekeeperTest {
+ protected:
+  GatekeeperInGroupsTest() {
+    files_.write("proc/self/mountinfo",
+                 "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n");
+    files_.write("cgroup/cgroup.controllers", "memory\n");
+    group("lab", 30'000, 500, 0);
+    group("lab/panal", 1'000, 0, 0);
+  }
+  void group(const std::string& path, std::uint64_t limit_mib, std::uint64_t used_mib,
+             std::uint64_t cache_mib) {
+    const std::string files = "cgroup/" + path + "/memory.";
+    files_.write(files + "max", std::to_string(limit_mib * kMib) + "\n");
+    files_.write(files + "current", std::to_string(used_mib * kMib) + "\n");
+    files_.write(files + "stat", "anon " + std::to_string((used_mib - cache_mib) * kMib) +
+                                     "\nfile " + std::to_string(cache_mib * kMib) + "\n");
+    files_.write(files + "events", "oom 0\noom_kill 0\n");
+    files_.write("cgroup/" + path + "/cpu.stat", "usage_usec 1\n");
+  }
+  Gatekeeper made() {
+    auto root = kernel::CgroupRoot::open(tree_);
+    EXPECT_TRUE(root) << root.error().message();
+    auto groups = enclosing_groups(*root, "lab/panal");
+    EXPECT_TRUE(groups) << groups.error().message();
+    return Gatekeeper{{tree_, 2'000 * kMib, 8, std::move(*groups)}};
+  }
+  /// Five numbers of desktops of 10 MiB each, and 50 MiB that they share.
+  void learn(Gatekeeper& keeper) {
+    for (std::uint64_t desktops = 0; desktops <= 10; desktops += 2) {
+      group("lab/panal", 1'000, desktops == 0 ? 0 : 50 + 10 * desktops, 0);
+      keeper.learn(desktops);
+    }
+  }
+};
+
+TEST_F(GatekeeperInGroupsTest, TheLimitOfAllDesktopsCountsWhereItIsLessThanTheHost) {
+  auto keeper = made();
+  EXPECT_FALSE(keeper.ask("xfce", 0));
+  EXPECT_EQ(keeper.capacity().more, 9U) << "a sixteenth is its reserve";
+  EXPECT_THAT(keeper.room(), HasSubstr("memory in group lab/panal runs out first"));
+  group("lab/panal", 1'000, 890, 0);
+  const auto wait = keeper.ask("xfce", 0);
+  ASSERT_TRUE(wait);
+  EXPECT_TRUE(wait->no_room);
+  EXPECT_EQ(wait->resource, "memory");
+  EXPECT_EQ(wait->reason,
+            "no room for another desktop of image xfce: it takes 100 MiB of memory in group "
+            "lab/panal (estimated), 47.5 MiB of 1000 MiB are left beside the reserve of 62.5 MiB");
+}
+
+TEST_F(GatekeeperInGroupsTest, PageCacheIsRoom) {
+  auto keeper = made();
+  group("lab/panal", 1'000, 890, 600);
+  EXPECT_FALSE(keeper.ask("xfce", 0));
+  EXPECT_EQ(keeper.capacity().more, 5U) << "but for as much of it as the reserve";
+}
+
+TEST_F(GatekeeperInGroupsTest, ALimitFurtherUpCountsToo) {
+  auto keeper = made();
+  group("lab", 3'000, 2'600, 0);
+  EXPECT_FALSE(keeper.ask("xfce", 0));
+  EXPECT_EQ(keeper.capacity().more, 2U);
+  EXPECT_THAT(keeper.room(), HasSubstr("memory in group lab runs out first"));
+}
+
+TEST_F(GatekeeperInGroupsTest, AGroupWithoutLimitOrThatIsGoneKeepsNobodyOut) {
+  auto keeper = made();
+  files_.write("cgroup/lab/panal/memory.max", "max\n");
+  files_.write("cgroup/lab/memory.current", "nonsense\n");
+  EXPECT_FALSE(keeper.ask("xfce", 0));
+  EXPECT_EQ(keeper.capacity().more, 100U) << "the host's";
+}
+
+TEST_F(GatekeeperInGroupsTest, MeasuresEachGroupForItself) {
+  auto keeper = made();
+  learn(keeper);
+  EXPECT_FALSE(keeper.ask("xfce", 0));
+  // 1,000 without a reserve of 62.5 and the 150 that are used.
+  EXPECT_EQ(keeper.capacity().more, 78U);
+  EXPECT_TRUE(keeper.capacity().measured);
+}
+
+TEST_F(GatekeeperInGroupsTest, WhatStartedLatelyIsCountedBeforeItHasTakenIt) {
+  auto keeper = made();
+  learn(keeper);
+  EXPECT_FALSE(keeper.ask("xfce", 0));
+  for (int i = 0; i < 70; ++i) keeper.ended(std::chrono::milliseconds(300));
+  EXPECT_FALSE(keeper.ask("xfce", 0));
+  EXPECT_EQ(keeper.capacity().more, 8U);
+  for (int i = 0; i < 8; ++i) keeper.ended(std::chrono::milliseconds(300));
+  const auto wait = keeper.ask("xfce", 0);
+  ASSERT_TRUE(wait);
+  EXPECT_TRUE(wait->no_room);
 }
 
 }  // namespace
