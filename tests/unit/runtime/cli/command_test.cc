@@ -82,6 +82,13 @@ TEST_F(Commands, UsageErrorsAreOneSentenceAndExitTwo) {
            {{"user", "add", "x", "--generate", "--shell", "bash"}, "no shell"},
            {{"user", "add", "x", "--generate", "--keyboard", "es"}, "no keyboard"},
            {{"user", "add", "x", "--generate", "--lang", "a b"}, "no language"},
+           {{"user", "set", "x"}, "--trust is required"},
+           {{"user", "set", "x", "--trust", "A b"}, "no trust level"},
+           {{"tenant"}, "say what to do"},
+           {{"tenant", "set"}, "TENANT is required"},
+           {{"tenant", "set", "default"}, "--share-memory is required"},
+           {{"tenant", "set", "default", "--share-memory", "maybe"}, "--share-memory"},
+           {{"tenant", "set", "A b", "--share-memory", "yes"}, "no tenant name"},
            {{"image", "build"}, "RECIPE is required"},
            {{"up", "--first-desktop", "a", "b"}, "b"},
            {{"metrics", "--json", "--textfile", "x"}, "--json"},
@@ -176,6 +183,44 @@ TEST_F(Commands, UserAddKeepsAHashAndGivesUidsInOrder) {
   EXPECT_EQ(panal({"user", "ls", "--json"}), ExitCode::kOk);
   EXPECT_EQ(json().size(), 3U);
   EXPECT_THAT(out(), Not(HasSubstr("argon2")));
+}
+
+TEST_F(Commands, ATenantAgreesToShareMemoryAndTakesItBack) {
+  farm_with_desktops(2);
+  const bool& agreed = backends_.farm.tenants[0].share_memory;
+  EXPECT_EQ(panal({"tenant", "ls", "--json"}), ExitCode::kOk) << err();
+  EXPECT_EQ(json(),
+            (nlohmann::json{
+                {{"name", "default"}, {"share_memory", false}, {"users", 1}, {"desktops", 2}}}))
+      << "nobody has agreed who was not asked";
+  EXPECT_EQ(panal({"tenant", "set", "default", "--share-memory", "yes", "--dry-run"}),
+            ExitCode::kOk);
+  EXPECT_THAT(out(), HasSubstr("would set share_memory of tenant default to yes (now no)"));
+  EXPECT_FALSE(agreed);
+  EXPECT_EQ(panal({"tenant", "set", "default", "--share-memory", "yes"}), ExitCode::kOk) << err();
+  EXPECT_TRUE(agreed);
+  EXPECT_EQ(panal({"tenant", "ls"}), ExitCode::kOk);
+  EXPECT_THAT(out(), HasSubstr("yes"));
+  EXPECT_EQ(panal({"tenant", "set", "default", "--share-memory", "yes"}), ExitCode::kOk);
+  EXPECT_THAT(out(), HasSubstr("yes already"));
+  EXPECT_EQ(panal({"tenant", "set", "default", "--share-memory", "no"}), ExitCode::kOk);
+  EXPECT_FALSE(agreed);
+  EXPECT_EQ(panal({"tenant", "set", "bank", "--share-memory", "yes"}), ExitCode::kNotFound);
+  EXPECT_THAT(err(), HasSubstr("no tenant bank"));
+}
+
+TEST_F(Commands, AUserHasATrustLevel) {
+  farm_with_desktops(1);
+  const std::string& trust = backends_.farm.users[0].trust;
+  EXPECT_EQ(trust, "standard");
+  EXPECT_EQ(panal({"user", "set", "alice", "--trust", "guests", "--dry-run"}), ExitCode::kOk);
+  EXPECT_THAT(out(), HasSubstr("(now standard)"));
+  EXPECT_EQ(trust, "standard");
+  EXPECT_EQ(panal({"user", "set", "alice", "--trust", "guests"}), ExitCode::kOk) << err();
+  EXPECT_EQ(trust, "guests");
+  EXPECT_EQ(panal({"user", "ls", "--json"}), ExitCode::kOk);
+  EXPECT_EQ(json()[0]["trust"], "guests");
+  EXPECT_EQ(panal({"user", "set", "nobody", "--trust", "guests"}), ExitCode::kNotFound);
 }
 
 TEST_F(Commands, UserAddTwiceIsRefusedAndChangesNothing) {
