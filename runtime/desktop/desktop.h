@@ -36,6 +36,8 @@ struct MemorySharing {
   /// Programs get the same addresses in each desktop, so that pages full of pointers are equal
   /// (personality(2) ADDR_NO_RANDOMIZE). Weakens exploit mitigation inside.
   bool fixed_addresses = false;
+  /// The trust level it was started under: with its tenant the merge domain it belongs to.
+  std::string trust;
 
   [[nodiscard]] bool operator==(const MemorySharing&) const = default;
 };

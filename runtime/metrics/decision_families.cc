@@ -116,6 +116,11 @@ void write_ksm(Book& book, const optimiser::Figures& all) {
       .add(real(all.tally.enlisted));
   book.counter("panal_ksm_enlistments_refused_total", "Starts that were given none, by reason.")
       .add("reason", optimiser::kEnlistRefusals, all.tally.enlist_refused);
+  book.counter("panal_ksm_domain_changes_total", "Times another merge domain was given the place.")
+      .add(real(all.tally.domain_changes));
+  book.gauge("panal_ksm_domain_draining",
+             "1 while nobody is enlisted until the last enlisted desktop is gone.")
+      .add(all.domain_drains ? 1 : 0);
   book.counter("panal_ksm_setting_changes_total",
                "Decisions of the governor that differ from the one before.")
       .add(real(all.tally.ksm_changes));

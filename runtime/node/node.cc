@@ -17,6 +17,7 @@
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
 #include "runtime/node/host_operations.h"
+#include "runtime/node/merge_demand.h"
 #include "runtime/node/metrics.h"
 #include "runtime/node/notify_thread.h"
 #include "runtime/node/prewarm_flow.h"
@@ -115,7 +116,7 @@ struct Node::Impl {
   void tick_scan();
   void tick_limit();
   void on_session(DesktopId id, const AgentState& state);
-  desktop::MemorySharing sharing(DesktopId id, const std::string& tenant);
+  desktop::MemorySharing sharing(const store::Desktop& row);
   void optimise(DesktopId id);
   void tell_session(DesktopId id, const AgentState& state);
   std::optional<optimiser::StartWait> may_start(const store::Desktop& row, std::uint32_t in_flight);
@@ -165,10 +166,9 @@ Result<void> Node::Impl::open(seconds database_limit) {
   fixed_addresses = settings.fixed_addresses;
   lifecycle.emplace(host->parts(hub), config);
   operations.emplace(
-      HostOperations::Parts{
-          *lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
-          [this](DesktopId id, const std::string& tenant) { return sharing(id, tenant); },
-          [this](DesktopId id) { optimiser->not_started(id); }},
+      HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
+                            [this](const store::Desktop& row) { return sharing(row); },
+                            [this](DesktopId id) { optimiser->not_started(id); }},
       config);
   PANAL_ASSIGN(optimiser, optimiser::Optimiser::open(
                               {host->tree(), host->cgroups(), config.cgroup_parent,
@@ -214,7 +214,10 @@ void Node::Impl::wire() {
                           return may_start(row, in_flight);
                         },
                         [this](std::chrono::nanoseconds took) { gatekeeper->ended(took); },
-                        [this](DesktopId id) { return rescuer->killed(id); }},
+                        [this](DesktopId id) { return rescuer->killed(id); },
+                        [this](const std::vector<store::Desktop>& rows) {
+                          optimiser->expect(merge_demand(rows));
+                        }},
       Reconciler::Events{[this](DesktopId id) {
                            const desktop::DesktopSpec* spec = reconciler->running(id);
                            rescuer->started(id, spec ? spec->limits.memory_bytes : std::nullopt);
@@ -330,9 +333,9 @@ void Node::Impl::on_session(DesktopId id, const AgentState& state) {
   prewarm_if_ready(id);
 }
 
-desktop::MemorySharing Node::Impl::sharing(DesktopId id, const std::string& tenant) {
-  const bool enlisted = optimiser->enlist(id, tenant);
-  return {.merge = enlisted, .fixed_addresses = enlisted && fixed_addresses};
+desktop::MemorySharing Node::Impl::sharing(const store::Desktop& row) {
+  const bool enlisted = optimiser->enlist(row.id, {row.tenant, row.trust}, row.share_memory);
+  return {enlisted, enlisted && fixed_addresses, row.trust};
 }
 
 void Node::Impl::optimise(DesktopId id) {
@@ -344,7 +347,7 @@ void Node::Impl::optimise(DesktopId id) {
   if (spec == nullptr) return;
   const bool enlisted =
       spec->sharing.merge || (merging && (merging->merge_any || merging->rmap_items > 0));
-  optimiser->started(id, spec->user.tenant, enlisted);
+  optimiser->started(id, {spec->user.tenant, spec->sharing.trust}, enlisted);
   if (const auto state = hub.state(id)) tell_session(id, *state);
 }
 

@@ -43,6 +43,8 @@ class Reconciler {
     /// Why a desktop that ended was killed by this node; it is failed then, and not started again
     /// by itself. Nothing: it was not.
     std::function<std::optional<std::string>(DesktopId)> killed = nullptr;
+    /// All rows of this node were read; called before any of them is acted on.
+    std::function<void(const std::vector<store::Desktop>&)> rows_read = nullptr;
   };
 
   Reconciler(Parts parts, Events events);

@@ -107,7 +107,7 @@ TEST(Metrics, EveryDecisionTakenAndRefusedIsThereBeforeItEverHappened) {
   for (const char* name :
        {"panal_starts_let_through_total", "panal_shaver_steps_total", "panal_freezer_freezes_total",
         "panal_freezer_thaws_total", "panal_wake_wakes_total", "panal_ksm_enlistments_total",
-        "panal_ksm_setting_changes_total"})
+        "panal_ksm_setting_changes_total", "panal_ksm_domain_changes_total"})
     EXPECT_EQ(read.value(name), 0) << name;
   for (const std::string_view resource : optimiser::kStartWaits)
     EXPECT_EQ(read.value("panal_starts_refused_total", {{"resource", std::string(resource)}}), 0);
@@ -115,7 +115,7 @@ TEST(Metrics, EveryDecisionTakenAndRefusedIsThereBeforeItEverHappened) {
     EXPECT_EQ(read.value("panal_shaver_verdicts_total", {{"verdict", verdict}}), 0);
   for (const std::string_view reason : optimiser::kFreezeRefusals)
     EXPECT_EQ(read.value("panal_freezer_refused_total", {{"reason", std::string(reason)}}), 0);
-  EXPECT_EQ(read.value("panal_ksm_enlistments_refused_total", {{"reason", "other_tenant"}}), 0);
+  EXPECT_EQ(read.value("panal_ksm_enlistments_refused_total", {{"reason", "other_domain"}}), 0);
   EXPECT_EQ(read.value("panal_class_limits_set_total", {{"class", "active"}}), 0);
 }
 
