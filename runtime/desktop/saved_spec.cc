@@ -30,6 +30,7 @@ Result<std::string> print_saved(const DesktopSpec& spec) {
       .add("merge", spec.sharing.merge ? "1" : "0")
       .add("trust", spec.sharing.trust)
       .add("version_root", spec.version_root);
+  for (const std::string& program : spec.sharing.apart) frame.add("apart", program);
   return agent::encode(frame);
 }
 
@@ -50,6 +51,7 @@ Result<DesktopSpec> parse_saved(std::string_view text) {
   spec.persistent = persistent == 1;
   spec.sharing.merge = frame.get("merge") == "1";  // absent: of a panald that enlisted nobody
   spec.sharing.trust = frame.get("trust");
+  spec.sharing.apart = frame.all("apart");
   spec.version_root = frame.get("version_root");
   return spec;
 }

@@ -29,6 +29,7 @@ Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::De
   DesktopSpec spec;
   spec.id = row.id;
   spec.name = row.name;
+  spec.image = row.image;
   spec.version_root = parts_.images.root_of(row.image, row.running_version);
   spec.session = version->session;
   spec.browser_sandbox = version->browser_sandbox;

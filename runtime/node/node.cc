@@ -31,6 +31,7 @@
 #include "runtime/optimiser/gatekeeper.h"
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/profile_settings.h"
+#include "runtime/optimiser/program_learner.h"
 #include "runtime/optimiser/rescuer.h"
 #include "runtime/tuning/profiles.h"
 
@@ -103,6 +104,7 @@ struct Node::Impl {
     workers.reset();
     clerk.reset();
     rescuer.reset();
+    programs_apart.reset();
     optimiser.reset();
     if (!remove_groups) return;
     if (const auto removed = host->remove_groups(); !removed)
@@ -117,6 +119,7 @@ struct Node::Impl {
   void tick_limit();
   void on_session(DesktopId id, const AgentState& state);
   desktop::MemorySharing sharing(const store::Desktop& row);
+  std::vector<pid_t> pids_of(DesktopId id) const;
   void optimise(DesktopId id);
   void tell_session(DesktopId id, const AgentState& state);
   std::optional<optimiser::StartWait> may_start(const store::Desktop& row, std::uint32_t in_flight);
@@ -134,6 +137,7 @@ struct Node::Impl {
   std::thread thread;
   AgentHub hub;
   std::unique_ptr<optimiser::Optimiser> optimiser;
+  std::optional<optimiser::ProgramLearner> programs_apart;  ///< from merging
   std::unique_ptr<optimiser::Rescuer> rescuer;
   std::optional<optimiser::Gatekeeper> gatekeeper;
   std::optional<desktop::Lifecycle> lifecycle;
@@ -174,6 +178,13 @@ Result<void> Node::Impl::open(seconds database_limit) {
                               {host->tree(), host->cgroups(), config.cgroup_parent,
                                config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
                               settings));
+  programs_apart.emplace(
+      optimiser::ProgramLearner::Parts{host->tree(), [this](DesktopId id) { return pids_of(id); },
+                                       config.state_dir + "/ksm.programs", log});
+  // It is learnt anew.
+  if (auto loaded = programs_apart->load(); !loaded)
+    log->warning("ksm_programs", {{"why", loaded.error().message()}});
+  if (settings.enlists()) programs_apart->begin();
   PANAL_ASSIGN(rescuer, optimiser::Rescuer::open(
                             {host->tree(), host->cgroups(), *optimiser, config.cgroup_parent,
                              settings.shaver.reserve_bytes, config.desktop_memory_bytes, log}));
@@ -233,6 +244,7 @@ void Node::Impl::wire() {
                            // Frozen, it could not end in good order.
                            optimiser->thaw(id);
                            optimiser->ended(id);
+                           programs_apart->ended(id);
                          }});
   prewarm.emplace(
       PrewarmFlow::Parts{loop, hub, [this](DesktopId id) { return open_nx(id); },
@@ -335,7 +347,15 @@ void Node::Impl::on_session(DesktopId id, const AgentState& state) {
 
 desktop::MemorySharing Node::Impl::sharing(const store::Desktop& row) {
   const bool enlisted = optimiser->enlist(row.id, {row.tenant, row.trust}, row.share_memory);
-  return {enlisted, enlisted && fixed_addresses, row.trust};
+  return {enlisted, enlisted && fixed_addresses, row.trust,
+          enlisted ? programs_apart->leave_out(row.image) : std::vector<std::string>()};
+}
+
+/// For any thread.
+std::vector<pid_t> Node::Impl::pids_of(DesktopId id) const {
+  const auto group =
+      kernel::Cgroup::open(host->cgroups(), config.cgroup_parent + "/" + kernel_name(id));
+  return group ? group->pids().value_or(std::vector<pid_t>()) : std::vector<pid_t>();
 }
 
 void Node::Impl::optimise(DesktopId id) {
@@ -348,6 +368,7 @@ void Node::Impl::optimise(DesktopId id) {
   const bool enlisted =
       spec->sharing.merge || (merging && (merging->merge_any || merging->rmap_items > 0));
   optimiser->started(id, {spec->user.tenant, spec->sharing.trust}, enlisted);
+  if (enlisted) programs_apart->started(id, spec->image);
   if (const auto state = hub.state(id)) tell_session(id, *state);
 }
 
@@ -364,6 +385,7 @@ std::optional<optimiser::StartWait> Node::Impl::may_start(const store::Desktop& 
 nlohmann::json Node::Impl::optimiser_report() const {
   nlohmann::json report = optimiser->report();
   report["last_resort"] = rescuer->report();
+  report["ksm"]["programs"] = programs_apart->report();
   for (const auto& [id, count] : rescuer->killed_processes())
     if (const auto one = report["desktops"].find(std::to_string(id));
         one != report["desktops"].end())

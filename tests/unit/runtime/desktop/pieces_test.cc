@@ -45,6 +45,7 @@ TEST(SavedSpec, ComesBack) {
   spec.persistent = true;
   spec.sharing.merge = true;
   spec.sharing.trust = "guests";
+  spec.sharing.apart = {"firefox-esr", "x++"};
   const auto text = print_saved(spec);
   ASSERT_TRUE(text);
   const auto back = parse_saved(*text);
