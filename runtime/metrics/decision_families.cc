@@ -121,6 +121,11 @@ void write_ksm(Book& book, const optimiser::Figures& all) {
   book.gauge("panal_ksm_domain_draining",
              "1 while nobody is enlisted until the last enlisted desktop is gone.")
       .add(all.domain_drains ? 1 : 0);
+  book.gauge("panal_ksm_programs_left_out",
+             "Programs that stay out of merging at their next start.")
+      .add(real(all.programs.left_out));
+  book.counter("panal_ksm_program_verdicts_total", "Programs left out and taken back, as learnt.")
+      .add("verdict", optimiser::kProgramVerdicts, all.programs.verdicts);
   book.counter("panal_ksm_setting_changes_total",
                "Decisions of the governor that differ from the one before.")
       .add(real(all.tally.ksm_changes));

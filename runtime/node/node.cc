@@ -276,8 +276,9 @@ void Node::Impl::wire() {
         return statistics(*host, config.cgroup_parent, *reconciler, hub, optimiser_report(), only);
       },
       [this](bool as_families) {
-        return metrics_answer({config.node_name, *host, *reconciler, *gatekeeper, *optimiser},
-                              as_families);
+        return metrics_answer(
+            {config.node_name, *host, *reconciler, *gatekeeper, *optimiser, *programs_apart},
+            as_families);
       },
       [this](DesktopId id) { return hub.suspend(id); },
       [this](DesktopId id, const optimiser::Treatment& treatment) {

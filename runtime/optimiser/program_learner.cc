@@ -149,7 +149,7 @@ void ProgramLearner::add_desktop(policy::KsmRound& round, DesktopId id, const st
 void ProgramLearner::judge(const policy::KsmRound& round, std::int64_t boot_ns) {
   {
     const std::lock_guard lock(mutex_);
-    ++rounds_;
+    ++totals_.rounds;
     const auto is_left_out = [this](const std::string& program) {
       const auto found = programs_.all().find(program);
       return found != programs_.all().end() && found->second.left_out;
@@ -162,6 +162,7 @@ void ProgramLearner::judge(const policy::KsmRound& round, std::int64_t boot_ns) 
       programs_.observe(program, usual, policy::KsmPrograms::kPassesBeforeJudgement, boot_ns);
       changed_ = true;
       if (is_left_out(program) == before) continue;
+      ++totals_.verdicts[before ? "taken_back" : "left_out"];
       parts_.log->info("ksm_program", {{"program", program},
                                        {"left_out", before ? "no" : "yes"},
                                        {"profit_bytes", std::to_string(usual.profit_bytes)}});
@@ -194,13 +195,23 @@ Result<void> ProgramLearner::save() const {
   return {};
 }
 
+ProgramTally ProgramLearner::figures() const {
+  const std::lock_guard lock(mutex_);
+  ProgramTally out = totals_;
+  out.known = programs_.all().size();
+  for (const auto& [program, one] : programs_.all())
+    if (one.left_out) ++out.left_out;
+  return out;
+}
+
 nlohmann::json ProgramLearner::report() const {
   const std::lock_guard lock(mutex_);
   auto left_out = nlohmann::json::object();
   for (const auto& [program, one] : programs_.all())
     if (one.left_out) left_out[program] = static_cast<std::int64_t>(one.profit_bytes);
-  return {
-      {"rounds", rounds_}, {"known", programs_.all().size()}, {"left_out", std::move(left_out)}};
+  return {{"rounds", totals_.rounds},
+          {"known", programs_.all().size()},
+          {"left_out", std::move(left_out)}};
 }
 
 }  // namespace panal::optimiser

@@ -17,6 +17,7 @@
 #include "engine/model/ids.h"
 #include "engine/policy/ksm_programs.h"
 #include "engine/policy/ksm_round.h"
+#include "runtime/optimiser/tally.h"
 
 namespace panal::optimiser {
 
@@ -60,6 +61,7 @@ class ProgramLearner {
   void started(DesktopId id, const std::string& image);
   void ended(DesktopId id);
 
+  [[nodiscard]] ProgramTally figures() const;
   /// "rounds", "known", and "left_out": IMAGE/PROGRAM and what it lost, in bytes.
   [[nodiscard]] nlohmann::json report() const;
 
@@ -85,7 +87,7 @@ class ProgramLearner {
   bool ending_ = false;
   std::map<DesktopId, std::string> images_;  ///< of enlisted desktops
   policy::KsmPrograms programs_;
-  std::uint64_t rounds_ = 0;
+  ProgramTally totals_;
   bool changed_ = false;  ///< since it was saved
   std::thread thread_;
 };

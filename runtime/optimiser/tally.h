@@ -84,6 +84,15 @@ struct Tally {
   std::array<std::uint64_t, kSessionClasses> limits_set{};  ///< of that class, on one desktop
 };
 
+inline constexpr std::array<std::string_view, 2> kProgramVerdicts{"left_out", "taken_back"};
+
+/// The learner's, of programs that lose by being merged; its mutex guards it.
+struct ProgramTally {
+  std::uint64_t rounds = 0;
+  std::size_t known = 0, left_out = 0;  ///< now
+  Counts verdicts;                      ///< kProgramVerdicts
+};
+
 /// What a start may wait for (`StartWait::resource`): a resource of the admission
 /// (policy::ResourceKind), or one of the start gate's.
 inline constexpr std::array<std::string_view, 9> kStartWaits{

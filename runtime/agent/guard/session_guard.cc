@@ -17,6 +17,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "engine/base/kernel_paths.h"
+
 #define PANAL_SHOWN __attribute__((visibility("default")))
 
 namespace {
@@ -116,7 +118,7 @@ __attribute__((constructor)) void merge_or_not() {
   if (apart == nullptr || *apart == '\0') return;
   // By its file, as the host knows it, and not by the name it was called with.
   char path[512];
-  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path - 1);
+  const ssize_t length = ::readlink(panal::kernel_paths::kProcSelfExe, path, sizeof path - 1);
   if (length <= 0) return;
   path[length] = '\0';
   const char* const slash = std::strrchr(path, '/');

@@ -6,52 +6,13 @@
 #include <fstream>
 
 #include "runtime/broker/auth/password.h"
-#include "tests/unit/runtime/cli/fake_store.h"
+#include "tests/unit/runtime/cli/commands_fixture.h"
 
 namespace panal::cli {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-class Commands : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "cli-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    std::ofstream(directory_ + "/panal.toml")
-        << "[node]\nname = \"n1\"\n[paths]\nstate = \"" << directory_ << "/state\"\nrun = \""
-        << directory_.substr(0, 40) << "/run\"\n";
-    std::ofstream(directory_ + "/password") << "correct horse\n";
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  ExitCode panal(std::vector<std::string> words) {
-    out_.str("");
-    err_.str("");
-    words.insert(words.begin(), {"--config", directory_ + "/panal.toml"});
-    return static_cast<ExitCode>(run(words, out_, err_, false, backends_));
-  }
-  std::string out() const { return out_.str(); }
-  std::string err() const { return err_.str(); }
-  nlohmann::json json() const { return nlohmann::json::parse(out_.str()); }
-
-  void farm_with_desktops(std::uint32_t count) {
-    ASSERT_EQ(panal({"user", "add", "alice", "--password-file", directory_ + "/password"}),
-              ExitCode::kOk)
-        << err();
-    backends_.farm.images = {{"icewm", "", "1"}};
-    backends_.farm.versions = {{"icewm", "1", "", {}, false, 0, ""}};
-    ASSERT_EQ(panal({"desktop", "create", "d-%d", "--count", std::to_string(count), "--user",
-                     "alice", "--image", "icewm"}),
-              ExitCode::kOk)
-        << err();
-  }
-
-  std::string directory_;
-  std::ostringstream out_, err_;
-  FakeBackends backends_;
-};
 
 struct UsageError {
   std::vector<std::string> words;
@@ -183,45 +144,6 @@ TEST_F(Commands, UserAddKeepsAHashAndGivesUidsInOrder) {
   EXPECT_EQ(panal({"user", "ls", "--json"}), ExitCode::kOk);
   EXPECT_EQ(json().size(), 3U);
   EXPECT_THAT(out(), Not(HasSubstr("argon2")));
-}
-
-TEST_F(Commands, ATenantAgreesToShareMemoryAndTakesItBack) {
-  farm_with_desktops(2);
-  const bool& agreed = backends_.farm.tenants[0].share_memory;
-  EXPECT_EQ(panal({"tenant", "ls", "--json"}), ExitCode::kOk) << err();
-  ASSERT_EQ(json().size(), 1U);
-  EXPECT_EQ(json()[0]["name"], "default");
-  EXPECT_EQ(json()[0]["users"], 1);
-  EXPECT_EQ(json()[0]["desktops"], 2);
-  EXPECT_EQ(json()[0]["share_memory"], false) << "nobody has agreed who was not asked";
-  EXPECT_EQ(panal({"tenant", "set", "default", "--share-memory", "yes", "--dry-run"}),
-            ExitCode::kOk);
-  EXPECT_THAT(out(), HasSubstr("would set share_memory of tenant default to yes (now no)"));
-  EXPECT_FALSE(agreed);
-  EXPECT_EQ(panal({"tenant", "set", "default", "--share-memory", "yes"}), ExitCode::kOk) << err();
-  EXPECT_TRUE(agreed);
-  EXPECT_EQ(panal({"tenant", "ls"}), ExitCode::kOk);
-  EXPECT_THAT(out(), HasSubstr("yes"));
-  EXPECT_EQ(panal({"tenant", "set", "default", "--share-memory", "yes"}), ExitCode::kOk);
-  EXPECT_THAT(out(), HasSubstr("yes already"));
-  EXPECT_EQ(panal({"tenant", "set", "default", "--share-memory", "no"}), ExitCode::kOk);
-  EXPECT_FALSE(agreed);
-  EXPECT_EQ(panal({"tenant", "set", "bank", "--share-memory", "yes"}), ExitCode::kNotFound);
-  EXPECT_THAT(err(), HasSubstr("no tenant bank"));
-}
-
-TEST_F(Commands, AUserHasATrustLevel) {
-  farm_with_desktops(1);
-  const std::string& trust = backends_.farm.users[0].trust;
-  EXPECT_EQ(trust, "standard");
-  EXPECT_EQ(panal({"user", "set", "alice", "--trust", "guests", "--dry-run"}), ExitCode::kOk);
-  EXPECT_THAT(out(), HasSubstr("(now standard)"));
-  EXPECT_EQ(trust, "standard");
-  EXPECT_EQ(panal({"user", "set", "alice", "--trust", "guests"}), ExitCode::kOk) << err();
-  EXPECT_EQ(trust, "guests");
-  EXPECT_EQ(panal({"user", "ls", "--json"}), ExitCode::kOk);
-  EXPECT_EQ(json()[0]["trust"], "guests");
-  EXPECT_EQ(panal({"user", "set", "nobody", "--trust", "guests"}), ExitCode::kNotFound);
 }
 
 TEST_F(Commands, UserAddTwiceIsRefusedAndChangesNothing) {

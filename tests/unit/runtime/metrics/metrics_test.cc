@@ -116,6 +116,7 @@ TEST(Metrics, EveryDecisionTakenAndRefusedIsThereBeforeItEverHappened) {
   for (const std::string_view reason : optimiser::kFreezeRefusals)
     EXPECT_EQ(read.value("panal_freezer_refused_total", {{"reason", std::string(reason)}}), 0);
   EXPECT_EQ(read.value("panal_ksm_enlistments_refused_total", {{"reason", "other_domain"}}), 0);
+  EXPECT_EQ(read.value("panal_ksm_program_verdicts_total", {{"verdict", "left_out"}}), 0);
   EXPECT_EQ(read.value("panal_class_limits_set_total", {{"class", "active"}}), 0);
 }
 

@@ -79,6 +79,9 @@ TEST_F(ProgramLearnerTest, LeavesOutWhatLosesThriceAndOfItsImageOnly) {
   EXPECT_TRUE(learner_->leave_out("icewm").empty());
   EXPECT_TRUE(learner_->leave_out("xfc").empty()) << "no image's name is another's beginning";
   EXPECT_EQ(left_out(), (nlohmann::json{{"xfce/firefox-esr", -900 * kKib}}));
+  EXPECT_EQ(learner_->figures().left_out, 1U);
+  EXPECT_EQ(learner_->figures().known, 2U);
+  EXPECT_EQ(learner_->figures().verdicts, (Counts{{"left_out", 1}}));
 }
 
 TEST_F(ProgramLearnerTest, JudgesNeitherYoungNorForeignNorUnlistedNorAUsersOwn) {
