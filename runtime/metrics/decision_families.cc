@@ -118,10 +118,13 @@ void write_ksm(Book& book, const optimiser::Figures& all) {
       .add("reason", optimiser::kEnlistRefusals, all.tally.enlist_refused);
   book.counter("panal_ksm_domain_changes_total", "Times another merge domain was given the place.")
       .add(real(all.tally.domain_changes));
-  book.gauge("panal_ksm_domain_draining",
-             "1 while nobody is enlisted until the last enlisted desktop is gone.")
-      .add(all.domain_drains ? 1 : 0);
-  book.gauge("panal_ksm_programs_left_out",
+  const std::string_view domain = all.domain_drains ? "draining"
+                                  : all.domain_held ? "held"
+                                                    : "free";
+  Family places = book.gauge("panal_ksm_domain_state", "1 for what the place in KSM is.");
+  for (const std::string_view state : {"free", "held", "draining"})
+    places.add(state == domain ? 1 : 0, {{"state", std::string(state)}});
+  book.gauge("panal_ksm_left_out_programs",
              "Programs that stay out of merging at their next start.")
       .add(real(all.programs.left_out));
   book.counter("panal_ksm_program_verdicts_total", "Programs left out and taken back, as learnt.")

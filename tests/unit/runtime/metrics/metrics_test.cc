@@ -50,6 +50,8 @@ NodeFigures everything() {
   all.host.ksm.emplace();
   all.host.ksm->general_profit_bytes = -4096;
   all.host.ksm->ksmd_cpu_ns = 7'000'000'000;
+  all.domain_held = all.domain_drains = true;
+  all.programs.left_out = 3;
   all.tally.takes = 9;
   all.tally.verdicts["at_floor"] = 6;
   all.tally.errors_by_step["take"] = 1;
@@ -67,7 +69,8 @@ MetricsText good(const NodeFigures& figures) {
 
 /// What a name must end in: base units, or the things that are counted.
 const std::regex kName(
-    "panal_[a-z]+(_[a-z]+)*_(seconds|bytes|pages|ratio|desktops|state|info|pages_per_second|"
+    "panal_[a-z]+(_[a-z]+)*_(seconds|bytes|pages|ratio|desktops|programs|state|info|pages_per_"
+    "second|"
     "total)");
 
 TEST(Metrics, EveryFamilyIsNamedByAreaThingAndUnit) {
@@ -98,6 +101,9 @@ TEST(Metrics, ValuesAreInBaseUnits) {
   EXPECT_EQ(read.value("panal_ksm_setting_pages_per_second"), 50'000);
   EXPECT_EQ(read.value("panal_ksm_governor_state", {{"phase", "burst"}}), 1);
   EXPECT_EQ(read.value("panal_ksm_governor_state", {{"phase", "off"}}), 0);
+  EXPECT_EQ(read.value("panal_ksm_domain_state", {{"state", "draining"}}), 1);
+  EXPECT_EQ(read.value("panal_ksm_domain_state", {{"state", "held"}}), 0);
+  EXPECT_EQ(read.value("panal_ksm_left_out_programs"), 3);
   EXPECT_EQ(read.value("panal_class_changes_total", {{"from", "active"}, {"to", "idle"}}), 5);
   EXPECT_EQ(read.value("panal_starts_room_desktops", {{"by", "measurement"}}), 17);
 }
