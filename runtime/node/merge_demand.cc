@@ -4,14 +4,14 @@
 
 namespace panal::node {
 
-std::vector<policy::MergeDemand> merge_demand(const std::vector<store::Desktop>& rows) {
+std::vector<policy::MergeDemand> merge_demand(const std::vector<const store::Desktop*>& rows) {
   std::map<MergeDomainId, policy::MergeDemand> domains;
-  for (const store::Desktop& row : rows) {
-    const MergeDomainId id{row.tenant, row.trust};
+  for (const store::Desktop* row : rows) {
+    const MergeDomainId id{row->tenant, row->trust};
     policy::MergeDemand& one = domains.try_emplace(id, policy::MergeDemand{id}).first->second;
-    one.agreed = row.share_memory;
+    one.agreed = row->share_memory;
     const bool wanted =
-        row.desired == store::Desired::kRunning && row.observed != store::Observed::kFailed;
+        row->desired == store::Desired::kRunning && row->observed != store::Observed::kFailed;
     if (wanted) ++one.desktops;
   }
   std::vector<policy::MergeDemand> out;

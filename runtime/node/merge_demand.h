@@ -11,6 +11,6 @@ namespace panal::node {
 /// tenant's answer, whatever the profile makes of it. A domain of which none is wanted is there
 /// too: what its tenant says now holds for those that still run.
 [[nodiscard]] std::vector<policy::MergeDemand> merge_demand(
-    const std::vector<store::Desktop>& rows);
+    const std::vector<const store::Desktop*>& rows);
 
 }  // namespace panal::node

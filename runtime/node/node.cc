@@ -225,10 +225,7 @@ void Node::Impl::wire() {
                           return may_start(row, in_flight);
                         },
                         [this](std::chrono::nanoseconds took) { gatekeeper->ended(took); },
-                        [this](DesktopId id) { return rescuer->killed(id); },
-                        [this](const std::vector<store::Desktop>& rows) {
-                          optimiser->expect(merge_demand(rows));
-                        }},
+                        [this](DesktopId id) { return rescuer->killed(id); }},
       Reconciler::Events{[this](DesktopId id) {
                            const desktop::DesktopSpec* spec = reconciler->running(id);
                            rescuer->started(id, spec ? spec->limits.memory_bytes : std::nullopt);
@@ -327,6 +324,7 @@ void Node::Impl::tick_scan() {
       log->warning("heartbeat", {{"why", told.error().message()}});
   });
   reconciler->scan();
+  optimiser->expect(merge_demand(reconciler->rows()));
   // Only at rest: what starts or ends has not taken, or given back, what it will.
   if (reconciler->at_rest(kScanEvery)) gatekeeper->learn(reconciler->running_ids().size());
   scan_timer->start(kScanEvery, [this] { tick_scan(); });
@@ -379,6 +377,8 @@ void Node::Impl::tell_session(DesktopId id, const AgentState& state) {
 
 std::optional<optimiser::StartWait> Node::Impl::may_start(const store::Desktop& row,
                                                           std::uint32_t in_flight) {
+  // Who gets the place in KSM depends on who else is to start.
+  optimiser->expect(merge_demand(reconciler->rows()));
   if (auto closed = rescuer->closed()) return optimiser::StartWait{std::move(*closed), true};
   return gatekeeper->ask(row.image, in_flight);
 }

@@ -89,7 +89,6 @@ void Reconciler::take_row(const store::Desktop& row, std::uint64_t begun) {
 }
 
 void Reconciler::on_rows(const std::vector<store::Desktop>& rows, std::uint64_t begun) {
-  if (parts_.rows_read) parts_.rows_read(rows);
   std::set<DesktopId> seen;
   for (const store::Desktop& row : rows) {
     seen.insert(row.id);

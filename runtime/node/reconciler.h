@@ -43,8 +43,6 @@ class Reconciler {
     /// Why a desktop that ended was killed by this node; it is failed then, and not started again
     /// by itself. Nothing: it was not.
     std::function<std::optional<std::string>(DesktopId)> killed = nullptr;
-    /// All rows of this node were read; called before any of them is acted on.
-    std::function<void(const std::vector<store::Desktop>&)> rows_read = nullptr;
   };
 
   Reconciler(Parts parts, Events events);
@@ -63,6 +61,8 @@ class Reconciler {
   [[nodiscard]] pid_t init_pid(DesktopId id) const;
   /// True while an operation for it is under way.
   [[nodiscard]] bool busy(DesktopId id) const;
+  /// The rows of this node as last read; they stand until the loop's next turn.
+  [[nodiscard]] std::vector<const store::Desktop*> rows() const;
   /// Desktops by observed state, as last read.
   [[nodiscard]] std::map<std::string, std::size_t> states() const;
   /// Starts that are under way, and those that wait for the gate.

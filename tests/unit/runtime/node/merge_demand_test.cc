@@ -20,14 +20,17 @@ store::Desktop row(const char* tenant, const char* trust, Desired desired, Obser
 }
 
 TEST(MergeDemand, CountsWhatIsWantedAndHasNotFailedByDomain) {
-  const auto demand = merge_demand({
+  const std::vector<store::Desktop> rows{
       row("a", "office", Desired::kRunning, Observed::kRunning, true),
       row("a", "office", Desired::kRunning, Observed::kStopped, true),
       row("a", "office", Desired::kRunning, Observed::kFailed, true),
       row("a", "office", Desired::kStopped, Observed::kStopped, true),
       row("a", "guests", Desired::kRunning, Observed::kStarting, true),
       row("b", "office", Desired::kStopped, Observed::kStopping, false),
-  });
+  };
+  std::vector<const store::Desktop*> all;
+  for (const store::Desktop& one : rows) all.push_back(&one);
+  const auto demand = merge_demand(all);
   ASSERT_EQ(demand.size(), 3U);
   EXPECT_EQ(demand[0].id, (MergeDomainId{"a", "guests"}));
   EXPECT_EQ(demand[0].desktops, 1U);
