@@ -27,13 +27,15 @@ void MergePlaces::demand(const std::vector<MergeDemand>& all) {
   for (const MergeDemand& one : all) {
     Domain& domain = domains_[one.id];
     domain.wanted = one.desktops;
-    domain.agreed = one.agreed;
+    if (!domain.asked) domain.agreed = one.agreed;
   }
 }
 
 MergeAnswer MergePlaces::ask(DesktopId id, const MergeDomainId& domain, bool agreed,
                              MonotonicNs now_ns) {
-  domains_[domain].agreed = agreed;
+  Domain& its = domains_[domain];
+  its.agreed = agreed;
+  its.asked = true;
   // Whoever starts has no former processes, whatever was known of them.
   Place& place = desktops_[id] = Place{domain};
   const MergeDomainDecision decision = look(now_ns);

@@ -40,7 +40,8 @@ class MergePlaces {
   /// Never nothing: a domain that has saved little must be able to come back.
   static constexpr double kLeastBytes = 1.0 * 1024 * 1024;
 
-  /// Replaces what was known of all domains' wishes and agreements.
+  /// Replaces what was known of all domains' wishes. Of a domain that has asked, what it said then
+  /// counts: `agreed` here may be older.
   void demand(const std::vector<MergeDemand>& all);
   /// A desktop is about to start. `agreed`: its domain, by the profile and its tenant.
   [[nodiscard]] MergeAnswer ask(DesktopId id, const MergeDomainId& domain, bool agreed,
@@ -74,6 +75,7 @@ class MergePlaces {
   };
   struct Domain {
     bool agreed = false;
+    bool asked = false;
     std::uint32_t wanted = 0;
     std::optional<double> bytes_each;
   };

@@ -37,6 +37,7 @@ TEST(MergePlaces, AnAgreementTakenBackHoldsAtTheNextStart) {
   places.started(1, kOffice, true);
   EXPECT_EQ(places.ask(2, kOffice, false, 0), MergeAnswer::kNoConsent);
   EXPECT_TRUE(places.draining());
+  places.demand({{kOffice, true, 2}, {kBank, true, 1}});  // as read before it was taken back
   EXPECT_EQ(places.ask(3, kBank, true, 0), MergeAnswer::kDraining) << "1 has merged pages still";
   places.ended(1);
   EXPECT_EQ(places.ask(4, kBank, true, 0), MergeAnswer::kDraining) << "its processes may live";
