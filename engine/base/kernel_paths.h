@@ -4,6 +4,7 @@
 namespace panal::kernel_paths {
 
 inline constexpr const char* kProc = "/proc";
+inline constexpr const char* kProcSelfExe = "/proc/self/exe";
 inline constexpr const char* kProcSelfFd = "/proc/self/fd";
 inline constexpr const char* kProcSelfFdinfo = "/proc/self/fdinfo";
 inline constexpr const char* kProcSelfNs = "/proc/self/ns";

@@ -107,6 +107,7 @@ void Agent::start_programs() {
     environment.push_back("LD_PRELOAD=" + guard);
   else
     log_line("session_guard", {{"why", put.error().message()}});
+  if (auto apart = apart_variable(*user_); !apart.empty()) environment.push_back(std::move(apart));
   auto child = spawn_as(*user_, user_->session, environment, user_->home);
   if (!child) {
     run_steps(machine_.programs_exited(child.error().message(), now()));

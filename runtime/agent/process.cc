@@ -4,18 +4,24 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <csignal>
+#include <string_view>
 
 #include "engine/base/kernel_paths.h"
 
 namespace panal::agent {
 namespace {
+
+/// PR_SET_MEMORY_MERGE (linux/prctl.h, Linux 6.4).
+constexpr int kSetMemoryMerge = 67;
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> out;
@@ -35,6 +41,12 @@ bool become(const User& user) {
          ::setresuid(user.uid, user.uid, user.uid) == 0;
 }
 
+/// Of merging; inherited by what it starts, until the session guard takes those back in.
+bool is_apart(const User& user, std::string_view program) {
+  const std::string_view name = program.substr(program.rfind('/') + 1);
+  return std::find(user.apart.begin(), user.apart.end(), name) != user.apart.end();
+}
+
 [[noreturn]] void run_child(const User& user, const std::vector<char*>& argv,
                             const std::vector<char*>& environment, const std::string& directory,
                             int output, int failure) {
@@ -50,6 +62,8 @@ bool become(const User& user) {
   const bool good =
       null >= 0 && ::dup2(null, 0) >= 0 && ::dup2(output, 1) >= 0 && ::dup2(output, 2) >= 0;
   ::syscall(SYS_close_range, 3U, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+  // Without KSM, or in a desktop that is not enlisted, it is refused and nothing is lost.
+  if (is_apart(user, argv[0])) ::prctl(kSetMemoryMerge, 0, 0, 0, 0);
   if (good && become(user) && (::chdir(directory.c_str()) == 0 || ::chdir("/") == 0)) {
     ::environ = const_cast<char**>(environment.data());
     ::execvp(argv[0], argv.data());

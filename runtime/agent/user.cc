@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/model/program.h"
+
 namespace panal::agent {
 namespace {
 
@@ -117,6 +119,8 @@ Result<User> parse_user(const Frame& welcome) {
   }
   user.session = welcome.all("arg");
   if (user.session.empty()) return fail(EINVAL, "agent frame welcome: the session has no program");
+  user.apart = welcome.all("apart");
+  std::erase_if(user.apart, [](const std::string& name) { return !is_program_name(name); });
   return user;
 }
 
@@ -179,6 +183,12 @@ std::string hosts_with(std::string_view hosts, const std::string& hostname) {
 }
 
 std::string runtime_dir(const User& user) { return "/run/user/" + std::to_string(user.uid); }
+
+std::string apart_variable(const User& user) {
+  std::string text;
+  for (const std::string& name : user.apart) text.append(text.empty() ? "" : ":").append(name);
+  return text.empty() ? text : "PANAL_APART=" + text;
+}
 
 std::vector<std::string> session_environment(const User& user, int display,
                                              const std::string& xauthority, bool media) {

@@ -23,10 +23,12 @@ struct User {
   std::string keyboard;
   std::string hostname;
   std::vector<std::string> session;  ///< argv
+  std::vector<std::string> apart;    ///< programs whose memory is not merged
 };
 
 /// Errors: EPROTO or EINVAL naming the field: logins and groups [a-z_][a-z0-9_.-]{0,31}, ids 1 to
 /// 65534 (never root), home and shell absolute without "..", no control characters anywhere.
+/// Programs to be kept apart that have no such name are left out: a desktop starts without.
 [[nodiscard]] Result<User> parse_user(const Frame& welcome);
 
 /// /etc/passwd with the user's line: lines of the same name or uid go, others stay as they are.
@@ -42,5 +44,7 @@ struct User {
                                                            const std::string& xauthority,
                                                            bool media);
 [[nodiscard]] std::string runtime_dir(const User& user);
+/// `PANAL_APART=name:name`, which the session guard reads; empty when no program is kept apart.
+[[nodiscard]] std::string apart_variable(const User& user);
 
 }  // namespace panal::agent

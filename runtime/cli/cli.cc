@@ -40,6 +40,7 @@ Parsed parse_command_line(const std::vector<std::string>& words, std::ostream& o
   add_node_commands(app, line);
   add_image_commands(app, line.action);
   add_user_commands(app, line.action);
+  add_tenant_commands(app, line.action);
   add_desktop_commands(app, line.action);
   add_tune_commands(app, line.action);
   try {

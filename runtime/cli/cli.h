@@ -35,6 +35,7 @@ struct Parsed {
 
 /// Each family of verbs adds its subcommands; the one that is chosen sets `action`.
 void add_user_commands(CLI::App& app, Action& action);
+void add_tenant_commands(CLI::App& app, Action& action);
 void add_image_commands(CLI::App& app, Action& action);
 void add_desktop_commands(CLI::App& app, Action& action);
 void add_tune_commands(CLI::App& app, Action& action);

@@ -25,6 +25,14 @@ Failure wrong(std::string_view what, std::string_view value, std::string_view ru
   return fail(EINVAL, fmt::format("'{}' is no {}: {}", printable(value, 80), what, rule));
 }
 
+Result<void> check_word(std::string_view what, std::string_view word) {
+  const bool good = !word.empty() && word.size() <= 32 && (lower(word[0]) || digit(word[0])) &&
+                    all(word, [](char c) { return lower(c) || digit(c) || one_of(c, "_-"); });
+  if (good) return {};
+  return wrong(what, word,
+               "use a-z, 0-9, '_' and '-', at most 32, beginning with a letter or digit");
+}
+
 }  // namespace
 
 Result<void> check_login(std::string_view login) {
@@ -35,14 +43,9 @@ Result<void> check_login(std::string_view login) {
                "use a-z, 0-9, '_' and '-', at most 32, beginning with a letter or '_'");
 }
 
-Result<void> check_tenant(std::string_view tenant) {
-  const bool good = !tenant.empty() && tenant.size() <= 32 &&
-                    (lower(tenant[0]) || digit(tenant[0])) &&
-                    all(tenant, [](char c) { return lower(c) || digit(c) || one_of(c, "_-"); });
-  if (good) return {};
-  return wrong("tenant name", tenant,
-               "use a-z, 0-9, '_' and '-', at most 32, beginning with a letter or digit");
-}
+Result<void> check_tenant(std::string_view tenant) { return check_word("tenant name", tenant); }
+
+Result<void> check_trust(std::string_view trust) { return check_word("trust level", trust); }
 
 Result<void> check_desktop_name(std::string_view name) {
   const bool good = !name.empty() && name.size() <= 63 && name.front() != '-' &&

@@ -16,6 +16,8 @@ namespace panal::cli {
 [[nodiscard]] Result<void> check_login(std::string_view login);
 /// [a-z0-9][a-z0-9_-]{0,31}
 [[nodiscard]] Result<void> check_tenant(std::string_view tenant);
+/// The same rule.
+[[nodiscard]] Result<void> check_trust(std::string_view trust);
 /// A host label, since it is the desktop's hostname too: [a-z0-9-]{1,63}, no '-' at either end,
 /// not a number alone (that is an id).
 [[nodiscard]] Result<void> check_desktop_name(std::string_view name);

@@ -38,9 +38,14 @@ std::string render_optimiser(const nlohmann::json& report) {
   const auto say = [&line](const std::string& words) {
     line += (line.empty() ? "" : "   ") + words;
   };
-  if (ksm.contains("profit_bytes"))
-    say(fmt::format("merged {} (KSM {})", human_bytes(number(ksm, "profit_bytes")),
-                    ksm.value("governed", false) ? text(ksm, "phase") : "not governed"));
+  if (ksm.contains("profit_bytes")) {
+    std::string how = ksm.value("governed", false) ? text(ksm, "phase") : "not governed";
+    if (const std::string whose = text(ksm, "domain"); !whose.empty())
+      how += (ksm.value("draining", false) ? ", waits until the last merged desktop is gone: "
+                                           : ", of ") +
+             whose;
+    say(fmt::format("merged {} (KSM {})", human_bytes(number(ksm, "profit_bytes")), how));
+  }
   if (number(zram, "original_bytes") > 0)
     say(fmt::format("compressed {} into {}", human_bytes(number(zram, "original_bytes")),
                     human_bytes(number(zram, "used_bytes"))));

@@ -111,6 +111,23 @@ ExitCode user_passwd(Shell& shell, const UserOptions& options) {
   return ExitCode::kOk;
 }
 
+ExitCode user_set(Shell& shell, const UserOptions& options) {
+  const auto& user = options.user;
+  PANAL_CLI_TRY(shell, check_trust(user.trust));
+  PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+  PANAL_CLI_ASSIGN(shell, const auto found, store->find_user(user.tenant, user.login));
+  if (!found) return shell.refuse(ExitCode::kNotFound, no_such_user(user.tenant, user.login));
+  if (options.dry_run) {
+    shell.out << fmt::format("would set the trust level of user {} to {} (now {})\n", user.login,
+                             user.trust, found->trust);
+    return ExitCode::kOk;
+  }
+  PANAL_CLI_TRY(shell, store->set_trust(user.tenant, user.login, user.trust));
+  shell.out << fmt::format("user {}: trust level {}; a desktop that runs keeps the one it has\n",
+                           user.login, user.trust);
+  return ExitCode::kOk;
+}
+
 ExitCode user_ls(Shell& shell, const UserOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto users, store->users());
@@ -136,16 +153,19 @@ ExitCode user_ls(Shell& shell, const UserOptions& options) {
                       {"lang", user.lang},
                       {"timezone", user.timezone},
                       {"keyboard", user.keyboard},
+                      {"trust", user.trust},
                       {"blocked", user.blocked},
                       {"desktops", count(user)}});
     }
     shell.print(list);
     return ExitCode::kOk;
   }
-  Table table({"LOGIN", "TENANT", ">UID", ">DESKTOPS", "LANG", "TIMEZONE", "KEYBOARD", "NOTE"});
+  Table table(
+      {"LOGIN", "TENANT", "TRUST", ">UID", ">DESKTOPS", "LANG", "TIMEZONE", "KEYBOARD", "NOTE"});
   for (const auto& user : users) {
-    table.add_row({user.login, user.tenant, std::to_string(user.uid), std::to_string(count(user)),
-                   user.lang, user.timezone, user.keyboard, user.blocked ? "blocked" : ""});
+    table.add_row({user.login, user.tenant, user.trust, std::to_string(user.uid),
+                   std::to_string(count(user)), user.lang, user.timezone, user.keyboard,
+                   user.blocked ? "blocked" : ""});
   }
   table.print(shell.out);
   return ExitCode::kOk;
@@ -242,6 +262,16 @@ void add_user_commands(CLI::App& app, Action& action) {
   add_password(*passwd, *options);
   passwd->callback([&action, options] {
     action = [options](Shell& shell) { return user_passwd(shell, *options); };
+  });
+
+  auto* set = family->add_subcommand("set", "Change what is written down about a user.");
+  add_login(*set, *options);
+  set->add_option("--trust", options->user.trust,
+                  "trust level; memory is merged only among desktops of one tenant and level")
+      ->required();
+  set->add_flag("--dry-run", options->dry_run, "say what would be done, change nothing");
+  set->callback([&action, options] {
+    action = [options](Shell& shell) { return user_set(shell, *options); };
   });
 
   auto* ls = family->add_subcommand("ls", "List users.");

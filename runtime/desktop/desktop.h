@@ -36,6 +36,11 @@ struct MemorySharing {
   /// Programs get the same addresses in each desktop, so that pages full of pointers are equal
   /// (personality(2) ADDR_NO_RANDOMIZE). Weakens exploit mitigation inside.
   bool fixed_addresses = false;
+  /// The trust level it was started under: with its tenant the merge domain it belongs to.
+  std::string trust = {};
+  /// Programs that stay out of merging, by the names of their files; only where `merge`. The agent
+  /// and the session guard see to it (docs/agent.md).
+  std::vector<std::string> apart = {};
 
   [[nodiscard]] bool operator==(const MemorySharing&) const = default;
 };
@@ -44,6 +49,7 @@ struct MemorySharing {
 struct DesktopSpec {
   DesktopId id = 0;
   std::string name;          ///< user-chosen, for people only
+  std::string image;         ///< its name
   std::string version_root;  ///< the image version's tree
   std::vector<std::string> session;
   bool browser_sandbox = false;

@@ -204,11 +204,11 @@ Result<void> Lifecycle::stop(const DesktopSpec& spec, milliseconds grace) {
   return remove_all(spec, true);
 }
 
-bool Lifecycle::was_enlisted(DesktopId id) const {
+MemorySharing Lifecycle::was_sharing(DesktopId id) const {
   const auto dir = Dir::open(places_of(config_, id).run);
   const auto text = dir ? dir->read("saved") : tl::make_unexpected(dir.error());
   const auto saved = text ? parse_saved(*text) : tl::make_unexpected(text.error());
-  return saved && saved->sharing.merge;
+  return saved ? saved->sharing : MemorySharing();
 }
 
 Result<RunningDesktop> Lifecycle::adopt(const DesktopSpec& spec) {

@@ -68,8 +68,8 @@ class Lifecycle {
   /// listens for its agent again; the agent reconnects by itself, so no waiting here.
   /// Errors: ENOENT when it does not run.
   [[nodiscard]] Result<RunningDesktop> adopt(const DesktopSpec& spec);
-  /// Whether a desktop that runs was started so that its memory may be merged.
-  [[nodiscard]] bool was_enlisted(DesktopId id) const;
+  /// Whether and with whom a desktop that runs was started to share its memory.
+  [[nodiscard]] MemorySharing was_sharing(DesktopId id) const;
 
   /// Every desktop of which this node has a trace: cgroups and run directories.
   [[nodiscard]] Result<std::vector<Trace>> find() const;

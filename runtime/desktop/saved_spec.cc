@@ -28,7 +28,9 @@ Result<std::string> print_saved(const DesktopSpec& spec) {
       .add("ids_count", std::to_string(spec.ids.count))
       .add("persistent", spec.persistent ? "1" : "0")
       .add("merge", spec.sharing.merge ? "1" : "0")
+      .add("trust", spec.sharing.trust)
       .add("version_root", spec.version_root);
+  for (const std::string& program : spec.sharing.apart) frame.add("apart", program);
   return agent::encode(frame);
 }
 
@@ -48,6 +50,8 @@ Result<DesktopSpec> parse_saved(std::string_view text) {
   PANAL_ASSIGN(const std::uint64_t persistent, frame.number("persistent", 1));
   spec.persistent = persistent == 1;
   spec.sharing.merge = frame.get("merge") == "1";  // absent: of a panald that enlisted nobody
+  spec.sharing.trust = frame.get("trust");
+  spec.sharing.apart = frame.all("apart");
   spec.version_root = frame.get("version_root");
   return spec;
 }

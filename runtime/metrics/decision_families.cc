@@ -116,6 +116,19 @@ void write_ksm(Book& book, const optimiser::Figures& all) {
       .add(real(all.tally.enlisted));
   book.counter("panal_ksm_enlistments_refused_total", "Starts that were given none, by reason.")
       .add("reason", optimiser::kEnlistRefusals, all.tally.enlist_refused);
+  book.counter("panal_ksm_domain_changes_total", "Times another merge domain was given the place.")
+      .add(real(all.tally.domain_changes));
+  const std::string_view domain = all.domain_drains ? "draining"
+                                  : all.domain_held ? "held"
+                                                    : "free";
+  Family places = book.gauge("panal_ksm_domain_state", "1 for what the place in KSM is.");
+  for (const std::string_view state : {"free", "held", "draining"})
+    places.add(state == domain ? 1 : 0, {{"state", std::string(state)}});
+  book.gauge("panal_ksm_left_out_programs",
+             "Programs that stay out of merging at their next start.")
+      .add(real(all.programs.left_out));
+  book.counter("panal_ksm_program_verdicts_total", "Programs left out and taken back, as learnt.")
+      .add("verdict", optimiser::kProgramVerdicts, all.programs.verdicts);
   book.counter("panal_ksm_setting_changes_total",
                "Decisions of the governor that differ from the one before.")
       .add(real(all.tally.ksm_changes));

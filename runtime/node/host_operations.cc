@@ -29,6 +29,7 @@ Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::De
   DesktopSpec spec;
   spec.id = row.id;
   spec.name = row.name;
+  spec.image = row.image;
   spec.version_root = parts_.images.root_of(row.image, row.running_version);
   spec.session = version->session;
   spec.browser_sandbox = version->browser_sandbox;
@@ -65,7 +66,7 @@ Result<std::optional<Started>> HostOperations::start(store::Store& store, Deskto
         store.observe(id, inside ? Observed::kStarting : Observed::kComposing, std::string(step));
     if (!told) log->warning("observe", {{"why", told.error().message()}});
   };
-  if (parts_.sharing) spec->sharing = parts_.sharing(id, row.tenant);
+  if (parts_.sharing) spec->sharing = parts_.sharing(row);
   auto running = parts_.lifecycle.start(*spec, progress);
   if (!running) {
     if (parts_.not_started) parts_.not_started(id);
@@ -120,7 +121,8 @@ Result<void> HostOperations::remove(const DesktopSpec& spec) {
 
 Result<Started> HostOperations::adopt(store::Store& store, const store::Desktop& row) {
   PANAL_ASSIGN(auto spec, spec_of(store, row));
-  spec.sharing.merge = parts_.lifecycle.was_enlisted(row.id);
+  spec.sharing = parts_.lifecycle.was_sharing(row.id);
+  if (spec.sharing.trust.empty()) spec.sharing.trust = row.trust;  // of a panald that knew none
   PANAL_ASSIGN(auto running, parts_.lifecycle.adopt(spec));
   parts_.hub.admit(row.id);
   return Started{std::move(spec), std::move(running.init)};

@@ -24,8 +24,8 @@ class HostOperations final : public Operations {
     const desktop::IdSlots& slots;
     const kernel::CgroupRoot& cgroups;
     LoggerPtr log;
-    /// What a desktop of this tenant that is about to start offers of its memory; none: nothing.
-    std::function<desktop::MemorySharing(DesktopId, const std::string& tenant)> sharing = nullptr;
+    /// What a desktop that is about to start offers of its memory; none: nothing.
+    std::function<desktop::MemorySharing(const store::Desktop&)> sharing = nullptr;
     std::function<void(DesktopId)> not_started = nullptr;
   };
   HostOperations(Parts parts, const config::Config& config)

@@ -35,6 +35,7 @@ metrics::NodeFigures figures(const MetricSources& sources) {
   out.waiting = sources.reconciler.waiting();
   out.room = sources.gatekeeper.capacity();
   out.optimiser = sources.optimiser.figures();
+  out.optimiser.programs = sources.programs.figures();
   return out;
 }
 

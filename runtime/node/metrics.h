@@ -8,6 +8,7 @@
 #include "runtime/node/reconciler.h"
 #include "runtime/optimiser/gatekeeper.h"
 #include "runtime/optimiser/optimiser.h"
+#include "runtime/optimiser/program_learner.h"
 
 namespace panal::node {
 
@@ -17,6 +18,7 @@ struct MetricSources {
   const Reconciler& reconciler;
   const optimiser::Gatekeeper& gatekeeper;
   const optimiser::Optimiser& optimiser;
+  const optimiser::ProgramLearner& programs;
 };
 
 /// Gathers them, on the loop's thread. What others hold is copied; of the kernel only the charge of

@@ -17,6 +17,7 @@
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
 #include "runtime/node/host_operations.h"
+#include "runtime/node/merge_demand.h"
 #include "runtime/node/metrics.h"
 #include "runtime/node/notify_thread.h"
 #include "runtime/node/prewarm_flow.h"
@@ -31,6 +32,7 @@
 #include "runtime/optimiser/gatekeeper.h"
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/profile_settings.h"
+#include "runtime/optimiser/program_learner.h"
 #include "runtime/optimiser/rescuer.h"
 #include "runtime/tuning/profiles.h"
 
@@ -103,6 +105,7 @@ struct Node::Impl {
     workers.reset();
     clerk.reset();
     rescuer.reset();
+    programs_apart.reset();
     optimiser.reset();
     if (!remove_groups) return;
     if (const auto removed = host->remove_groups(); !removed)
@@ -116,7 +119,8 @@ struct Node::Impl {
   void tick_scan();
   void tick_limit();
   void on_session(DesktopId id, const AgentState& state);
-  desktop::MemorySharing sharing(DesktopId id, const std::string& tenant);
+  desktop::MemorySharing sharing(const store::Desktop& row);
+  std::vector<pid_t> pids_of(DesktopId id) const;
   void optimise(DesktopId id);
   void tell_session(DesktopId id, const AgentState& state);
   std::optional<optimiser::StartWait> may_start(const store::Desktop& row, std::uint32_t in_flight);
@@ -134,6 +138,7 @@ struct Node::Impl {
   std::thread thread;
   AgentHub hub;
   std::unique_ptr<optimiser::Optimiser> optimiser;
+  std::optional<optimiser::ProgramLearner> programs_apart;  ///< from merging
   std::unique_ptr<optimiser::Rescuer> rescuer;
   std::optional<optimiser::Gatekeeper> gatekeeper;
   std::optional<desktop::Lifecycle> lifecycle;
@@ -166,15 +171,21 @@ Result<void> Node::Impl::open(seconds database_limit) {
   fixed_addresses = settings.fixed_addresses;
   lifecycle.emplace(host->parts(hub), config);
   operations.emplace(
-      HostOperations::Parts{
-          *lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
-          [this](DesktopId id, const std::string& tenant) { return sharing(id, tenant); },
-          [this](DesktopId id) { optimiser->not_started(id); }},
+      HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
+                            [this](const store::Desktop& row) { return sharing(row); },
+                            [this](DesktopId id) { optimiser->not_started(id); }},
       config);
   PANAL_ASSIGN(optimiser, optimiser::Optimiser::open(
                               {host->tree(), host->cgroups(), config.cgroup_parent,
                                config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
                               settings));
+  programs_apart.emplace(
+      optimiser::ProgramLearner::Parts{host->tree(), [this](DesktopId id) { return pids_of(id); },
+                                       config.state_dir + "/ksm.programs", log});
+  // It is learnt anew.
+  if (auto loaded = programs_apart->load(); !loaded)
+    log->warning("ksm_programs", {{"why", loaded.error().message()}});
+  if (settings.enlists()) programs_apart->begin();
   PANAL_ASSIGN(rescuer, optimiser::Rescuer::open(
                             {host->tree(), host->cgroups(), *optimiser, config.cgroup_parent,
                              settings.shaver.reserve_bytes, config.desktop_memory_bytes, log}));
@@ -233,6 +244,7 @@ void Node::Impl::wire() {
                            // Frozen, it could not end in good order.
                            optimiser->thaw(id);
                            optimiser->ended(id);
+                           programs_apart->ended(id);
                          }});
   prewarm.emplace(
       PrewarmFlow::Parts{loop, hub, [this](DesktopId id) { return open_nx(id); },
@@ -264,8 +276,9 @@ void Node::Impl::wire() {
         return statistics(*host, config.cgroup_parent, *reconciler, hub, optimiser_report(), only);
       },
       [this](bool as_families) {
-        return metrics_answer({config.node_name, *host, *reconciler, *gatekeeper, *optimiser},
-                              as_families);
+        return metrics_answer(
+            {config.node_name, *host, *reconciler, *gatekeeper, *optimiser, *programs_apart},
+            as_families);
       },
       [this](DesktopId id) { return hub.suspend(id); },
       [this](DesktopId id, const optimiser::Treatment& treatment) {
@@ -314,6 +327,7 @@ void Node::Impl::tick_scan() {
       log->warning("heartbeat", {{"why", told.error().message()}});
   });
   reconciler->scan();
+  optimiser->expect(merge_demand(reconciler->rows()));
   // Only at rest: what starts or ends has not taken, or given back, what it will.
   if (reconciler->at_rest(kScanEvery)) gatekeeper->learn(reconciler->running_ids().size());
   scan_timer->start(kScanEvery, [this] { tick_scan(); });
@@ -333,9 +347,17 @@ void Node::Impl::on_session(DesktopId id, const AgentState& state) {
   prewarm_if_ready(id);
 }
 
-desktop::MemorySharing Node::Impl::sharing(DesktopId id, const std::string& tenant) {
-  const bool enlisted = optimiser->enlist(id, tenant);
-  return {.merge = enlisted, .fixed_addresses = enlisted && fixed_addresses};
+desktop::MemorySharing Node::Impl::sharing(const store::Desktop& row) {
+  const bool enlisted = optimiser->enlist(row.id, {row.tenant, row.trust}, row.share_memory);
+  return {enlisted, enlisted && fixed_addresses, row.trust,
+          enlisted ? programs_apart->leave_out(row.image) : std::vector<std::string>()};
+}
+
+/// For any thread.
+std::vector<pid_t> Node::Impl::pids_of(DesktopId id) const {
+  const auto group =
+      kernel::Cgroup::open(host->cgroups(), config.cgroup_parent + "/" + kernel_name(id));
+  return group ? group->pids().value_or(std::vector<pid_t>()) : std::vector<pid_t>();
 }
 
 void Node::Impl::optimise(DesktopId id) {
@@ -347,7 +369,8 @@ void Node::Impl::optimise(DesktopId id) {
   if (spec == nullptr) return;
   const bool enlisted =
       spec->sharing.merge || (merging && (merging->merge_any || merging->rmap_items > 0));
-  optimiser->started(id, spec->user.tenant, enlisted);
+  optimiser->started(id, {spec->user.tenant, spec->sharing.trust}, enlisted);
+  if (enlisted) programs_apart->started(id, spec->image);
   if (const auto state = hub.state(id)) tell_session(id, *state);
 }
 
@@ -357,6 +380,8 @@ void Node::Impl::tell_session(DesktopId id, const AgentState& state) {
 
 std::optional<optimiser::StartWait> Node::Impl::may_start(const store::Desktop& row,
                                                           std::uint32_t in_flight) {
+  // Who gets the place in KSM depends on who else is to start.
+  optimiser->expect(merge_demand(reconciler->rows()));
   if (auto closed = rescuer->closed()) return optimiser::StartWait{std::move(*closed), true};
   return gatekeeper->ask(row.image, in_flight);
 }
@@ -364,6 +389,7 @@ std::optional<optimiser::StartWait> Node::Impl::may_start(const store::Desktop& 
 nlohmann::json Node::Impl::optimiser_report() const {
   nlohmann::json report = optimiser->report();
   report["last_resort"] = rescuer->report();
+  report["ksm"]["programs"] = programs_apart->report();
   for (const auto& [id, count] : rescuer->killed_processes())
     if (const auto one = report["desktops"].find(std::to_string(id));
         one != report["desktops"].end())

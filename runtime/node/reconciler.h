@@ -61,6 +61,8 @@ class Reconciler {
   [[nodiscard]] pid_t init_pid(DesktopId id) const;
   /// True while an operation for it is under way.
   [[nodiscard]] bool busy(DesktopId id) const;
+  /// The rows of this node as last read; they stand until the loop's next turn.
+  [[nodiscard]] std::vector<const store::Desktop*> rows() const;
   /// Desktops by observed state, as last read.
   [[nodiscard]] std::map<std::string, std::size_t> states() const;
   /// Starts that are under way, and those that wait for the gate.

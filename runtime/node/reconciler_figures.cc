@@ -11,6 +11,14 @@ void Reconciler::count_wait(Entry& entry, const optimiser::StartWait& wait) {
   ++(wait.no_room ? starts_.refused : starts_.made_to_wait)[std::string(wait.resource)];
 }
 
+std::vector<const store::Desktop*> Reconciler::rows() const {
+  std::vector<const store::Desktop*> rows;
+  rows.reserve(entries_.size());
+  for (const auto& [id, entry] : entries_)
+    if (entry.known) rows.push_back(&entry.row);
+  return rows;
+}
+
 std::map<std::string, std::size_t> Reconciler::states() const {
   std::map<std::string, std::size_t> counts;
   for (const auto& [id, entry] : entries_)

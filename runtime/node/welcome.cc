@@ -34,6 +34,7 @@ agent::Frame welcome_frame(const desktop::DesktopSpec& spec) {
       .add("timezone", user.timezone)
       .add("keyboard", user.keyboard);
   for (const std::string& word : spec.session) frame.add("arg", word);
+  for (const std::string& program : spec.sharing.apart) frame.add("apart", program);
   return frame;
 }
 

@@ -24,7 +24,6 @@ constexpr MonotonicNs kRoundEvery = 6 * kSecond;
 constexpr MonotonicNs kRefreshAfter = 20 * kSecond;
 /// Limits that are above what a desktop uses follow it down this often.
 constexpr MonotonicNs kLimitsAgain = 10 * kSecond;
-constexpr std::uint64_t kPassesToSettle = 2;
 /// Pages that came back soon after they were taken, between two looks.
 std::uint64_t refaults(const GroupUsage& before, const GroupUsage& now) {
   if (!before.memory || !now.memory) return 0;
@@ -51,6 +50,7 @@ void Optimiser::tick() {
   classify(host->at_ns);
   look_at_desks(host->at_ns);
   if (settings_.governs_ksm()) govern_ksm(*host);
+  if (settings_.enlists()) weigh_domains(*host);
   const bool rounds = settings_.shave || settings_.shaver.freeze_after_ns > 0;
   if (rounds && host->at_ns - last_round_ns_ >= kRoundEvery) shave_round(*host);
   const std::lock_guard lock(mutex_);

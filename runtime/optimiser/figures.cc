@@ -11,6 +11,8 @@ Figures Optimiser::figures() const {
   out.host = host_;
   out.governs_ksm = settings_.governs_ksm();
   out.ksm = ksm_decision_;
+  out.domain_held = places_.holder().has_value();
+  out.domain_drains = places_.draining();
   for (const auto& [id, desk] : desks_) {
     ++out.desktops[index_of(desk->last.session)];
     if (desk->enlisted) ++out.enlisted;

@@ -85,37 +85,12 @@ DeskPtr Optimiser::find(DesktopId id) const {
   return found == desks_.end() ? nullptr : found->second;
 }
 
-bool Optimiser::enlist(DesktopId id, const std::string& tenant) {
-  const std::lock_guard lock(mutex_);
-  const auto refuse = [this](const char* why) {
-    ++totals_.enlist_refused[why];
-    return false;
-  };
-  if (settings_.enlist != Enlist::kAll) return refuse("not_allowed");
-  release_gone_places();
-  for (const auto& [other, place] : enlisted_)
-    if (other != id && place.tenant != tenant) return refuse("other_tenant");
-  enlisted_[id] = {tenant, false};
-  ++totals_.enlisted;
-  return true;
-}
-
-/// A desktop that is being stopped has its processes, and their merged pages, for some time.
-void Optimiser::release_gone_places() {
-  std::erase_if(enlisted_, [this](const auto& entry) {
-    return entry.second.leaving &&
-           !kernel::Cgroup::open(parts_.cgroups,
-                                 parts_.cgroup_parent + "/" + kernel_name(entry.first));
-  });
-}
-
 void Optimiser::not_started(DesktopId id) {
   const std::lock_guard lock(mutex_);
-  const auto found = enlisted_.find(id);
-  if (found != enlisted_.end() && !desks_.contains(id)) found->second.leaving = true;
+  places_.not_started(id);
 }
 
-void Optimiser::started(DesktopId id, const std::string& tenant, bool enlisted) {
+void Optimiser::started(DesktopId id, const MergeDomainId& domain, bool enlisted) {
   auto group = kernel::Cgroup::open(parts_.cgroups, parts_.cgroup_parent + "/" + kernel_name(id));
   if (!group) return complain("open_group", group.error());
   auto desk = std::make_shared<Desk>(id, std::move(*group));
@@ -127,19 +102,15 @@ void Optimiser::started(DesktopId id, const std::string& tenant, bool enlisted) 
   if (auto thawed = desk->group.thaw(); !thawed) complain("thaw", thawed.error());
   const std::lock_guard lock(mutex_);
   desk->passes_at_start = host_.ksm ? host_.ksm->full_scans_total : 0;
-  if (enlisted) {
-    ++enlisted_starts_;
-    enlisted_[id] = {tenant, false};
-  } else {
-    enlisted_.erase(id);
-  }
+  if (enlisted) ++enlisted_starts_;
+  places_.started(id, domain, enlisted);
   desks_[id] = std::move(desk);
 }
 
 void Optimiser::ended(DesktopId id) {
   hot_.forget(id);
   const std::lock_guard lock(mutex_);
-  if (const auto place = enlisted_.find(id); place != enlisted_.end()) place->second.leaving = true;
+  places_.ended(id);
   const auto found = desks_.find(id);
   if (found == desks_.end()) return;
   found->second->wanted = true;

@@ -18,6 +18,7 @@
 #include "engine/kernel/cgroup.h"
 #include "engine/kernel/ksm.h"
 #include "engine/policy/ksm_governor.h"
+#include "engine/policy/merge_places.h"
 #include "engine/policy/shaver.h"
 #include "runtime/optimiser/desk.h"
 #include "runtime/optimiser/figures.h"
@@ -53,13 +54,16 @@ class Optimiser final : public RescueHands {
   Optimiser(const Optimiser&) = delete;
   Optimiser& operator=(const Optimiser&) = delete;
 
+  /// All desktops that are to run on this node, by merge domain; `agreed`: their tenant's answer.
+  void expect(std::vector<policy::MergeDemand> all);
   /// Whether a desktop that is about to start offers its memory to KSM: the kernel has one tree for
-  /// all, so only one tenant's do at a time. The place is kept until ended() or not_started(), and
-  /// then for as long as its group exists.
-  [[nodiscard]] bool enlist(DesktopId id, const std::string& tenant);
+  /// all, so only one merge domain's do at a time (policy::MergePlaces), and where the profile asks
+  /// for it, only with its tenant's `consent`. The place is kept until ended() or not_started(),
+  /// and then for as long as its group exists.
+  [[nodiscard]] bool enlist(DesktopId id, const MergeDomainId& domain, bool consent);
   void not_started(DesktopId id);
   /// A desktop runs; also one that ran before this panald did. `enlisted`: in KSM.
-  void started(DesktopId id, const std::string& tenant, bool enlisted);
+  void started(DesktopId id, const MergeDomainId& domain, bool enlisted);
   void ended(DesktopId id);
   void session(DesktopId id, bool connected, std::uint64_t idle_ms);
   /// Somebody wants in: fetches what draws, thaws, then calls `done` (on a thread of ours), then
@@ -86,6 +90,8 @@ class Optimiser final : public RescueHands {
   static constexpr MonotonicNs kAwakeNs = 60LL * 1'000'000'000;
   /// The first frame has come by then, and nothing that the user opens.
   static constexpr MonotonicNs kRecordAfterNs = 3LL * 1'000'000'000;
+  /// ksmd's, after which a desktop's memory is merged as far as it can be.
+  static constexpr std::uint64_t kPassesToSettle = 2;
   struct Job {
     DeskPtr desk;
     std::uint64_t bytes = 0;
@@ -106,6 +112,9 @@ class Optimiser final : public RescueHands {
   void classify(MonotonicNs now_ns);
   void look_at_desks(MonotonicNs now_ns);
   void govern_ksm(const Snapshot& host);
+  /// enlisting.cc: the next two.
+  void weigh_domains(const Snapshot& host);
+  void release_gone_places();
   /// Anonymous memory of all desktops; 0 while there is none.
   [[nodiscard]] std::uint64_t anon_of_all();
   [[nodiscard]] bool may_be_taken(const GroupSnapshot& desktop, MonotonicNs now_ns) const;
@@ -121,7 +130,6 @@ class Optimiser final : public RescueHands {
   /// False: it gave way, or its time was over.
   bool fetch(Desk& desk, FetchPart part, std::chrono::milliseconds patience);
   void set_limits(const DeskPtr& desk, SessionClass session);
-  void release_gone_places();
   void read(const DeskPtr& desk);
   void complain(const char* what, const Error& error);
   [[nodiscard]] DeskPtr find(DesktopId id) const;
@@ -150,11 +158,9 @@ class Optimiser final : public RescueHands {
   policy::KsmSample ksm_sample_;  ///< what the governor saw last, and decided
   KsmDecision ksm_decision_;
   std::uint64_t enlisted_starts_ = 0;
-  struct Place {
-    std::string tenant;
-    bool leaving = false;
-  };
-  std::map<DesktopId, Place> enlisted_;  ///< those in KSM, about to be, or on their way out
+  policy::MergePlaces places_;  ///< in KSM: who is, who is about to be, who is on the way out
+  std::optional<MergeDomainId> told_holder_;  ///< of places_, as the log has it
+  bool told_draining_ = false;
   MonotonicNs last_round_ns_ = 0;
   Tally totals_;
   std::map<std::string, std::chrono::steady_clock::time_point> complained_;

@@ -16,6 +16,11 @@ std::string word(SessionClass session) { return std::string(to_string(session));
 json Optimiser::report() const {
   const std::lock_guard lock(mutex_);
   json ksm = {{"governed", settings_.governs_ksm()}};
+  if (const auto& domain = places_.holder()) {
+    ksm["domain"] = domain->tenant + "/" + domain->trust;
+    ksm["draining"] = places_.draining();
+  }
+  if (!totals_.enlist_refused.empty()) ksm["not_merged"] = totals_.enlist_refused;
   if (host_.ksm) {
     ksm["phase"] = to_string(ksm_decision_.phase);
     ksm["pages_to_scan"] = ksm_decision_.pages_to_scan;

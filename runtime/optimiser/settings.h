@@ -35,6 +35,10 @@ struct Settings {
   std::map<SessionClass, Limits> limits;
 
   [[nodiscard]] bool enlists() const { return enlist != Enlist::kNobody; }
+  /// Desktops of a tenant that has agreed, or has not.
+  [[nodiscard]] bool may_enlist(bool consent) const {
+    return enlist == Enlist::kAll || (enlist == Enlist::kConsenting && consent);
+  }
   [[nodiscard]] bool governs_ksm() const { return enlists() && governor; }
 };
 

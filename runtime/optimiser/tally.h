@@ -42,7 +42,9 @@ inline constexpr std::size_t kSessionClasses = 4;
 }
 
 /// Words of `Tally`, so that what never happened can be told as 0.
-inline constexpr std::array<std::string_view, 2> kEnlistRefusals{"not_allowed", "other_tenant"};
+/// The first: the profile enlists nobody; the others are of policy::MergeAnswer.
+inline constexpr std::array<std::string_view, 4> kEnlistRefusals{"not_allowed", "no_consent",
+                                                                 "other_domain", "draining"};
 inline constexpr std::array<std::string_view, 3> kStepsDropped{"came_back", "class_changed",
                                                                "failed"};
 inline constexpr std::array<std::string_view, 4> kFreezeRefusals{"came_back", "class_changed",
@@ -75,10 +77,20 @@ struct Tally {
   Durations waking;                   ///< from the wish until the user is let in
   std::uint64_t enlisted = 0;         ///< places in KSM given
   Counts enlist_refused;              ///< kEnlistRefusals
+  std::uint64_t domain_changes = 0;   ///< the place in KSM went from one merge domain to another
   std::uint64_t ksm_changes = 0;      ///< decisions of the governor that differ from the one before
   std::array<std::array<std::uint64_t, kSessionClasses>, kSessionClasses>
       class_changes{};                                      ///< from, to
   std::array<std::uint64_t, kSessionClasses> limits_set{};  ///< of that class, on one desktop
+};
+
+inline constexpr std::array<std::string_view, 2> kProgramVerdicts{"left_out", "taken_back"};
+
+/// The learner's, of programs that lose by being merged; its mutex guards it.
+struct ProgramTally {
+  std::uint64_t rounds = 0;
+  std::size_t known = 0, left_out = 0;  ///< now
+  Counts verdicts;                      ///< kProgramVerdicts
 };
 
 /// What a start may wait for (`StartWait::resource`): a resource of the admission

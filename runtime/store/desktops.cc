@@ -36,6 +36,8 @@ Desktop desktop_of_row(const Rows& rows, int row) {
   desktop.changed = rows.text(row, 16);
   desktop.generation = rows.size(row, 17);
   desktop.claimed_generation = rows.size(row, 18);
+  desktop.trust = rows.text(row, 19);
+  desktop.share_memory = rows.flag(row, 20);
   return desktop;
 }
 

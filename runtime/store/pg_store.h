@@ -10,8 +10,8 @@
 
 namespace panal::store {
 
-/// Store on PostgreSQL. Its methods are in one file a subject: users.cc, images.cc, desktops.cc,
-/// node.cc, sessions.cc.
+/// Store on PostgreSQL. Its methods are in one file a subject: users.cc, tenants.cc, images.cc,
+/// desktops.cc, node.cc, sessions.cc.
 class PgStore final : public Store {
  public:
   explicit PgStore(Database database) : database_(std::move(database)) {}
@@ -25,6 +25,12 @@ class PgStore final : public Store {
   Result<std::vector<User>> users() override;
   Result<std::optional<User>> find_user(const std::string& tenant,
                                         const std::string& login) override;
+  Result<void> set_trust(const std::string& tenant, const std::string& login,
+                         const std::string& trust) override;
+
+  Result<std::vector<Tenant>> tenants() override;
+  Result<void> set_share_memory(const std::string& tenant, bool agreed,
+                                const std::string& actor) override;
 
   Result<void> add_version(const Version& version, const std::string& description) override;
   Result<std::vector<Image>> images() override;
@@ -70,7 +76,8 @@ class PgStore final : public Store {
 /// The columns of desktop_records in the order that desktop_of_row() reads.
 #define PANAL_DESKTOP_COLUMNS                                                                    \
   "id, tenant, login, name, image, version, persistent, home, node, desired, observed, reason, " \
-  "running_version, id_slot, session_state, idle_ms, changed, generation, claimed_generation"
+  "running_version, id_slot, session_state, idle_ms, changed, generation, claimed_generation, "  \
+  "trust, share_memory"
 [[nodiscard]] Desktop desktop_of_row(const Rows& rows, int row);
 [[nodiscard]] std::vector<Desktop> desktops_of_rows(const Rows& rows);
 

@@ -19,6 +19,9 @@ inline constexpr const char* kAdminRole = "panal_admin";    ///< the CLI
 inline constexpr const char* kNodeRole = "panal_node";      ///< panald
 inline constexpr const char* kBrokerRole = "panal_broker";  ///< the broker
 
+/// The trust level of who has no other. Desktops of one tenant and one level form a merge domain.
+inline constexpr const char* kUsualTrust = "standard";
+
 enum class Desired { kStopped, kRunning };
 enum class Observed { kStopped, kComposing, kStarting, kRunning, kStopping, kFailed };
 [[nodiscard]] std::string_view to_string(Desired value);
@@ -34,6 +37,12 @@ struct User {
   std::vector<std::pair<std::string, std::uint32_t>> groups;
   std::string shell, lang, timezone, keyboard;
   bool blocked = false;
+  std::string trust = kUsualTrust;
+};
+
+struct Tenant {
+  std::string name;
+  bool share_memory = false;  ///< its desktops' equal pages may be merged where a profile asks
 };
 
 struct Image {
@@ -67,6 +76,8 @@ struct Desktop {
   std::string changed;           ///< ISO 8601, last change of observed
   std::uint64_t generation = 0;  ///< raised by each start request: a failed one is retried then
   std::uint64_t claimed_generation = 0;  ///< the generation the last claim_start() answered
+  std::string trust = kUsualTrust;       ///< its user's
+  bool share_memory = false;             ///< its tenant's answer
 };
 
 struct AuditRow {
@@ -97,6 +108,16 @@ class Store {
   /// nullopt when there is no such user.
   [[nodiscard]] virtual Result<std::optional<User>> find_user(const std::string& tenant,
                                                               const std::string& login) = 0;
+
+  /// Errors: EINVAL for a level outside [a-z0-9][a-z0-9_-]{0,31}.
+  [[nodiscard]] virtual Result<void> set_trust(const std::string& tenant, const std::string& login,
+                                               const std::string& trust) = 0;
+
+  // Tenants (admin writes)
+  [[nodiscard]] virtual Result<std::vector<Tenant>> tenants() = 0;
+  /// In force for desktops that start from now on; an entry of the audit log says who changed it.
+  [[nodiscard]] virtual Result<void> set_share_memory(const std::string& tenant, bool agreed,
+                                                      const std::string& actor) = 0;
 
   // Images (admin writes)
   /// Registers a version (idempotent) and makes it the image's default.

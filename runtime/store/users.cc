@@ -7,7 +7,7 @@ namespace panal::store {
 namespace {
 
 #define PANAL_USER_COLUMNS \
-  "id, tenant, login, hash, uid, gid, groups, shell, lang, timezone, keyboard, blocked"
+  "id, tenant, login, hash, uid, gid, groups, shell, lang, timezone, keyboard, blocked, trust"
 
 /// "audio:29 video:44"; the schema's CHECK sees to the form.
 std::string join_groups(const std::vector<std::pair<std::string, std::uint32_t>>& groups) {
@@ -49,6 +49,7 @@ User user_of_row(const Rows& rows, int row) {
   user.timezone = rows.text(row, 9);
   user.keyboard = rows.text(row, 10);
   user.blocked = rows.flag(row, 11);
+  user.trust = rows.text(row, 12);
   return user;
 }
 
@@ -64,6 +65,9 @@ Failure explain(const User& user, Error error) {
     return fail(EINVAL, "uid " + std::to_string(user.uid) + " must be 1000 to 65533");
   if (error.context.find("users_groups_valid") != std::string::npos)
     return fail(EINVAL, "groups of " + user.login + " must be name:gid, such as audio:29");
+  if (error.context.find("users_trust_valid") != std::string::npos)
+    return fail(EINVAL, "trust level \"" + printable(user.trust) +
+                            "\" must begin with a-z or 0-9 and have only a-z 0-9 _ - (32 at most)");
   return tl::make_unexpected(std::move(error));
 }
 
@@ -75,6 +79,7 @@ Result<User> PgStore::add_user(User user) {
   if (user.lang.empty()) user.lang = "C.UTF-8";
   if (user.timezone.empty()) user.timezone = "Etc/UTC";
   if (user.keyboard.empty()) user.keyboard = "pc105/us";
+  if (user.trust.empty()) user.trust = kUsualTrust;
   PANAL_ASSIGN(auto transaction, database_.begin());
   // The tenant's row is the lock under which the next free uid is looked for.
   PANAL_ASSIGN(auto tenant,
@@ -93,10 +98,10 @@ Result<User> PgStore::add_user(User user) {
   auto added = database_.run(
       "add user " + printable(user.login),
       "INSERT INTO users (tenant_id, login, uid, gid, groups, shell, lang, timezone, keyboard,"
-      " blocked) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+      " blocked, trust) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
       {tenant_id, user.login, parameter(std::int64_t{user.uid}), parameter(std::int64_t{user.gid}),
        join_groups(user.groups), user.shell, user.lang, user.timezone, user.keyboard,
-       parameter(user.blocked)});
+       parameter(user.blocked), user.trust});
   if (!added) return explain(user, std::move(added.error()));
   user.id = added->number(0, 0);
   if (!user.password_hash.empty())
@@ -123,6 +128,19 @@ Result<void> PgStore::set_blocked(const std::string& tenant, const std::string& 
                 "UPDATE users u SET blocked = $3 FROM tenants t"
                 " WHERE t.id = u.tenant_id AND t.name = $1 AND u.login = $2",
                 {tenant, login, parameter(blocked)});
+}
+
+Result<void> PgStore::set_trust(const std::string& tenant, const std::string& login,
+                                const std::string& trust) {
+  auto changed = change("set the trust level of " + printable(login), "such user",
+                        "UPDATE users u SET trust = $3 FROM tenants t"
+                        " WHERE t.id = u.tenant_id AND t.name = $1 AND u.login = $2",
+                        {tenant, login, trust});
+  if (changed) return changed;
+  User user;
+  user.login = login;
+  user.trust = trust;
+  return explain(user, std::move(changed.error()));
 }
 
 Result<void> PgStore::remove_user(const std::string& tenant, const std::string& login) {

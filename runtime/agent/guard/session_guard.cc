@@ -1,12 +1,23 @@
-// Loaded into the programs of a session (LD_PRELOAD): that the screen has changed is no reason to
-// die. When a user comes back with another geometry nxagent makes its RANDR outputs anew. A GTK
-// program that has read their list and asks for one that is gone gets BadRROutput, which GDK does
-// not expect: it exits (xfce4-session, and the session with it, in one of twelve such returns on a
-// busy machine). Here the answer is an output that is not connected, or a CRTC that shows nothing;
-// the event that tells of the new ones follows.
+// Loaded into the programs of a session (LD_PRELOAD), for two reasons.
+//
+// That the screen has changed is no reason to die. When a user comes back with another geometry
+// nxagent makes its RANDR outputs anew. A GTK program that has read their list and asks for one
+// that is gone gets BadRROutput, which GDK does not expect: it exits (xfce4-session, and the
+// session with it, in one of twelve such returns on a busy machine). Here the answer is an output
+// that is not connected, or a CRTC that shows nothing; the event that tells of the new ones
+// follows.
+//
+// Programs that lose by having their memory merged are kept apart (PANAL_APART, by the agent). Only
+// a process itself can do that, and what it starts inherits it: so each that is not named there
+// goes back in.
 #include <dlfcn.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
+
+#include "engine/base/kernel_paths.h"
 
 #define PANAL_SHOWN __attribute__((visibility("default")))
 
@@ -84,6 +95,35 @@ Info* ask(const char* name, void* display, void* resources, Id id) {
   Info* const info = get(display, resources, id);
   set_handler(outer);
   return info;
+}
+
+/// PR_SET_MEMORY_MERGE (linux/prctl.h, Linux 6.4).
+constexpr int kSetMemoryMerge = 67;
+
+/// Whether `name` is one of the names between colons.
+bool is_of(const char* list, const char* name, std::size_t length) {
+  while (true) {
+    const char* const colon = std::strchr(list, ':');
+    const std::size_t word =
+        colon == nullptr ? std::strlen(list) : static_cast<std::size_t>(colon - list);
+    if (word == length && std::memcmp(list, name, length) == 0) return true;
+    if (colon == nullptr) return false;
+    list = colon + 1;
+  }
+}
+
+/// Before the program's own code, so hardly anything has to be unmerged.
+__attribute__((constructor)) void merge_or_not() {
+  const char* const apart = std::getenv("PANAL_APART");
+  if (apart == nullptr || *apart == '\0') return;
+  // By its file, as the host knows it, and not by the name it was called with.
+  char path[512];
+  const ssize_t length = ::readlink(panal::kernel_paths::kProcSelfExe, path, sizeof path - 1);
+  if (length <= 0) return;
+  path[length] = '\0';
+  const char* const slash = std::strrchr(path, '/');
+  const char* const name = slash == nullptr ? path : slash + 1;
+  ::prctl(kSetMemoryMerge, is_of(apart, name, std::strlen(name)) ? 0 : 1, 0, 0, 0);
 }
 
 }  // namespace

@@ -123,7 +123,9 @@ Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
   PANAL_TRY(make_dir(options_.lxc_path, 0755));
   PANAL_TRY(make_dir(empty, 0555));
   PANAL_ASSIGN(const Dir dir, Dir::open(spec.run_dir));
-  PANAL_TRY(write_file(dir, "seccomp.list", render_seccomp_list(spec.desktop.browser_sandbox)));
+  PANAL_TRY(
+      write_file(dir, "seccomp.list",
+                 render_seccomp_list(spec.desktop.browser_sandbox, spec.desktop.sharing.merge)));
   PANAL_TRY(write_file(dir, "lxc.conf", text));
   // The evidence of a failed start is this start's.
   for (const char* log : {kLxcLog, kConsoleLog}) (void)::unlink((spec.log_dir + "/" + log).c_str());

@@ -97,7 +97,7 @@ constexpr int kFamilies = 46;  // AF_MAX of Linux 6.x
 
 }  // namespace
 
-std::string render_seccomp_list(bool browser_sandbox) {
+std::string render_seccomp_list(bool browser_sandbox, bool merge) {
   std::string text = "2\ndenylist\n[all]\n";
   for (const char* name : kForbidden) text += fmt::format("{} errno {}\n", name, EPERM);
   for (const char* name : kAbsent) text += fmt::format("{} errno {}\n", name, ENOSYS);
@@ -112,9 +112,11 @@ std::string render_seccomp_list(bool browser_sandbox) {
     argument("unshare", EPERM, 0, kNewUser, kNewUser);
   }
   constexpr unsigned kWhole = 0xffffffff;
-  // What a session merges or not is the host's decision, and merging is a side channel.
+  // Whether a session merges is the host's decision, and merging is a side channel. Where it does,
+  // programs that lose by it are kept apart from inside: nobody else can do that.
   for (const unsigned advice : {12U, 13U}) argument("madvise", EINVAL, 2, advice, kWhole);
-  for (const unsigned option : {67U, 68U}) argument("prctl", EINVAL, 0, option, kWhole);
+  if (!merge) argument("prctl", EINVAL, 0, 67U, kWhole);  // PR_SET_MEMORY_MERGE
+  argument("prctl", EINVAL, 0, 68U, kWhole);              // PR_GET_MEMORY_MERGE
   // Typing into another's terminal: TIOCSTI, TIOCLINUX.
   for (const unsigned request : {0x5412U, 0x541cU}) argument("ioctl", EPERM, 1, request, kWhole);
   for (int family = 0; family < kFamilies; ++family) {

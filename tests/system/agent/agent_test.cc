@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -88,6 +89,34 @@ struct AgentSystem : testing::Test {
   std::unique_ptr<Sandbox> desktop;
   Frame hello;
 };
+
+// An enlisted desktop: what the agent starts, and what those start, is merged but for the named.
+TEST_F(AgentSystem, ProgramsAreKeptApartFromMerging) {
+  constexpr int kSetMemoryMerge = 67;  // linux/prctl.h, Linux 6.4
+  desktop.reset();
+  if (::prctl(kSetMemoryMerge, 1, 0, 0, 0) != 0) GTEST_SKIP() << "this kernel merges nobody";
+  const bool told = slurp("/proc/self/ksm_stat").find("ksm_merge_any: yes") != std::string::npos;
+  desktop = std::make_unique<Sandbox>(directory + "/enlisted");
+  ::prctl(kSetMemoryMerge, 0, 0, 0, 0);
+  if (!told) GTEST_SKIP() << "this kernel does not say whose memory is merged";
+  desktop->accept();
+  const std::string shell = std::filesystem::canonical("/bin/sh").filename();
+  // xterm is started by a shell that is kept apart, and starts another one.
+  const std::string look =
+      "for p in /proc/[0-9]*; do echo $(basename \"$(readlink $p/exe)\") "
+      "$(grep merge_any $p/ksm_stat); done > ~/merging.new; mv ~/merging.new ~/merging; sleep 1000";
+  desktop->welcome({"sh", "-c", "exec xterm -e sh -c '" + look + "'"}, "", {"nxagent", shell});
+  const Computer computer(directory + "/c1", 393, "1280x800");
+  ASSERT_TRUE(desktop->listen(Frame("").add("geometry", "900x600")));
+  Program proxy = computer.attach(*desktop);
+  ASSERT_TRUE(connected());
+  ASSERT_TRUE(eventually([&] { return !home("merging").empty(); }));
+  EXPECT_THAT(home("merging"), testing::HasSubstr("nxagent ksm_merge_any: no\n"));
+  EXPECT_THAT(home("merging"), testing::HasSubstr("xterm ksm_merge_any: yes\n"));
+  EXPECT_THAT(home("merging"), testing::HasSubstr(shell + " ksm_merge_any: no\n"));
+  EXPECT_THAT(home("merging"), testing::Not(testing::HasSubstr(shell + " ksm_merge_any: yes\n")));
+  EXPECT_TRUE(power_off());
+}
 
 TEST_F(AgentSystem, ASessionOutlivesItsLinks) {
   EXPECT_EQ(hello.get("session"), "none");

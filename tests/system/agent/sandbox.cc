@@ -174,7 +174,8 @@ Frame Sandbox::until(const std::string& verb, const std::string& key, const std:
   });
 }
 
-void Sandbox::welcome(const std::vector<std::string>& session, const std::string& keyboard) {
+void Sandbox::welcome(const std::vector<std::string>& session, const std::string& keyboard,
+                      const std::vector<std::string>& apart) {
   Frame frame("welcome");
   frame.add("protocol", "1")
       .add("desktop", "7")
@@ -188,6 +189,7 @@ void Sandbox::welcome(const std::vector<std::string>& session, const std::string
       .add("timezone", "Europe/Madrid")
       .add("keyboard", keyboard);
   for (const auto& word : session) frame.add("arg", word);
+  for (const auto& program : apart) frame.add("apart", program);
   send(frame);
 }
 

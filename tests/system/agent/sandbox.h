@@ -53,7 +53,8 @@ class Sandbox {
   /// kPatience.
   Frame until(const std::function<bool(const Frame&)>& wanted);
   Frame until(const std::string& verb, const std::string& key = {}, const std::string& value = {});
-  void welcome(const std::vector<std::string>& session, const std::string& keyboard = "");
+  void welcome(const std::vector<std::string>& session, const std::string& keyboard = "",
+               const std::vector<std::string>& apart = {});
   /// Sends listen with a new number and cookie, plus `fields`; waits for listening.
   bool listen(const Frame& fields);
 

@@ -13,6 +13,7 @@ namespace panal::desktop {
 namespace {
 
 using ::testing::AnyOf;
+using testing::errno_of;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::Sandbox;
@@ -63,6 +64,10 @@ TEST(Sharing, IsOfferedByThatDesktopAlone) {
   ASSERT_TRUE(running) << running.error().reason() << "\n" << running.error().evidence;
   EXPECT_THAT(merge_any(running->init.pid()), AnyOf("yes", ""));
   EXPECT_EQ(personality_of(running->init.pid()) & kNoRandomize, kNoRandomize);
+  // Its programs may leave and come back, as the agent says; the others' list refuses that
+  // (Confinement.RefusedCallsAreRefusedFromInside).
+  EXPECT_EQ(errno_of(sandbox.report(7), "prctl_memory_merge"), 0);
+  EXPECT_EQ(errno_of(sandbox.report(7), "madvise_mergeable"), EINVAL);
   const auto next = sandbox.life().start(sandbox.spec(8));
   ASSERT_TRUE(next) << next.error().reason() << "\n" << next.error().evidence;
   EXPECT_THAT(merge_any(next->init.pid()), AnyOf("no", ""));

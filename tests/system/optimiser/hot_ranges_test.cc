@@ -52,7 +52,7 @@ class HotRanges : public RealSwapGroup {
                                   settings);
     ASSERT_TRUE(opened) << opened.error().message();
     optimiser_ = std::move(*opened);
-    optimiser_->started(kDesktop, "school", false);
+    optimiser_->started(kDesktop, {"school", "standard"}, false);
   }
   static bool eventually(const std::function<bool()>& good, std::chrono::seconds patience = 90s) {
     const auto until = std::chrono::steady_clock::now() + patience;

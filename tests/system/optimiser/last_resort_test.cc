@@ -66,7 +66,7 @@ class RealRescuer : public kernel::RealCgroup {
   kernel::Cgroup desk(DesktopId id, bool connected = true) {
     auto made = kernel::Cgroup::create(root_, parent_path() + "/" + kernel_name(id));
     EXPECT_TRUE(made) << made.error().message();
-    optimiser_->started(id, "school", false);
+    optimiser_->started(id, {"school", "standard"}, false);
     if (connected) optimiser_->session(id, true, 0);
     return std::move(*made);
   }

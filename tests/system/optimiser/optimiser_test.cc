@@ -66,9 +66,9 @@ TEST_F(RealOptimiser, TakesFromTheDisconnectedNotFromTheActiveAndGivesBackBefore
   ASSERT_TRUE(beside) << beside.error().message();
   const MemoryChild active(*beside, kSize, Pages::kDistinct);
   open(eager());
-  optimiser_->started(8, "school", false);
+  optimiser_->started(8, {"school", "standard"}, false);
   optimiser_->session(8, true, 0);
-  optimiser_->started(7, "school", false);
+  optimiser_->started(7, {"school", "standard"}, false);
   EXPECT_TRUE(optimiser_->treat(7, {.prefetch = Prefetch::kDrawing})) << "and then all else";
   EXPECT_TRUE(eventually([&] { return resident(child) < kSize / 4; }))
       << optimiser_->report().dump(1);
@@ -102,7 +102,7 @@ TEST_F(RealOptimiser, FreezesTheLongAwayAndThawsAtTheEnd) {
   Settings settings = eager();
   settings.shaver.freeze_after_ns = 1'000'000'000;
   open(settings);
-  optimiser_->started(7, "school", false);
+  optimiser_->started(7, {"school", "standard"}, false);
   ASSERT_TRUE(eventually([&] { return asleep(); })) << optimiser_->report().dump(1);
   std::promise<void> awake;
   optimiser_->wake(7, [&awake] { awake.set_value(); });
@@ -125,27 +125,49 @@ TEST_F(RealOptimiser, ThawsWhatAKilledOneFroze) {
   const MemoryChild child(group, 4 * kMib, Pages::kDistinct);
   ASSERT_TRUE(group.freeze(5s));
   open(Settings{});
-  optimiser_->started(7, "school", false);
+  optimiser_->started(7, {"school", "standard"}, false);
   EXPECT_TRUE(child.touch());
 }
 
-TEST_F(RealOptimiser, EnlistsOneTenantAtATime) {
+TEST_F(RealOptimiser, EnlistsOneMergeDomainAtATime) {
+  const MergeDomainId school{"school", "standard"};
+  const MergeDomainId guests{"school", "guests"};
   Settings settings;
   settings.enlist = Enlist::kAll;
   open(settings);
-  EXPECT_TRUE(optimiser_->enlist(1, "school"));
-  EXPECT_TRUE(optimiser_->enlist(2, "school"));
-  EXPECT_FALSE(optimiser_->enlist(3, "bank"));
+  EXPECT_TRUE(optimiser_->enlist(1, school, false)) << "the profile asks nobody";
+  EXPECT_TRUE(optimiser_->enlist(2, school, false));
+  EXPECT_FALSE(optimiser_->enlist(3, guests, false));
   optimiser_->not_started(1);
-  EXPECT_FALSE(optimiser_->enlist(3, "bank")) << "2 is still about to start";
+  EXPECT_FALSE(optimiser_->enlist(3, guests, false)) << "2 is still about to start";
   optimiser_->ended(2);
-  EXPECT_TRUE(optimiser_->enlist(3, "bank"));
-  EXPECT_FALSE(optimiser_->enlist(1, "school"));
+  EXPECT_TRUE(optimiser_->enlist(3, guests, false));
+  EXPECT_FALSE(optimiser_->enlist(1, school, false));
   EXPECT_EQ(optimiser_->figures().tally.enlisted, 3U);
-  EXPECT_EQ(optimiser_->figures().tally.enlist_refused, (Counts{{"other_tenant", 3}}));
+  EXPECT_EQ(optimiser_->figures().tally.enlist_refused, (Counts{{"other_domain", 3}}));
+  EXPECT_EQ(optimiser_->report()["ksm"]["domain"], "school/guests");
   open(Settings{});
-  EXPECT_FALSE(optimiser_->enlist(1, "school")) << "nobody by default";
+  EXPECT_FALSE(optimiser_->enlist(1, school, true)) << "nobody by default";
   EXPECT_EQ(optimiser_->figures().tally.enlist_refused, (Counts{{"not_allowed", 1}}));
+}
+
+TEST_F(RealOptimiser, WaitsUntilTheProcessesOfTheFormerDomainAreGone) {
+  kernel::Cgroup group = make();  // of desktop 7
+  const MergeDomainId school{"school", "standard"};
+  const MergeDomainId bank{"bank", "standard"};
+  Settings settings;
+  settings.enlist = Enlist::kConsenting;
+  open(settings);
+  EXPECT_FALSE(optimiser_->enlist(7, school, false)) << "it was not asked";
+  EXPECT_TRUE(optimiser_->enlist(7, school, true));
+  optimiser_->started(7, school, true);
+  optimiser_->ended(7);
+  EXPECT_FALSE(optimiser_->enlist(8, bank, true)) << "its group is there";
+  ASSERT_TRUE(group.destroy(5s));
+  EXPECT_TRUE(optimiser_->enlist(8, bank, true));
+  EXPECT_EQ(optimiser_->figures().tally.enlist_refused,
+            (Counts{{"no_consent", 1}, {"other_domain", 1}}));
+  EXPECT_TRUE(eventually([&] { return optimiser_->report()["ksm"]["domain"] == "bank/standard"; }));
 }
 
 TEST_F(RealOptimiser, GovernsKsmAndPutsItBackAlsoAfterAKill) {
@@ -160,7 +182,7 @@ TEST_F(RealOptimiser, GovernsKsmAndPutsItBackAlsoAfterAKill) {
     auto opened =
         Optimiser::open({tree_, root_, parent_path(), saved_, Logger::silent()}, settings);
     if (!opened) ::_exit(2);
-    (*opened)->started(7, "school", true);
+    (*opened)->started(7, {"school", "standard"}, true);
     ::pause();
   }
   EXPECT_TRUE(eventually([&] {
@@ -170,7 +192,7 @@ TEST_F(RealOptimiser, GovernsKsmAndPutsItBackAlsoAfterAKill) {
   ::kill(first, SIGKILL);
   status_of(first);
   open(settings);
-  optimiser_->started(7, "school", true);
+  optimiser_->started(7, {"school", "standard"}, true);
   // All pages are alike: nearly all of it can be won, so it must be worth a burst.
   EXPECT_TRUE(eventually(
       [&] {

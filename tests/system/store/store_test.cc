@@ -216,6 +216,42 @@ TEST_F(StoreTest, RefusesABlockedUsersStart) {
   EXPECT_TRUE(broker_->set_desired(desktop.id, Desired::kStopped, "t"));
 }
 
+TEST_F(StoreTest, KeepsWhoseMemoryMayBeMerged) {
+  const Desktop desktop = new_desktop();
+  EXPECT_FALSE(desktop.share_memory) << "nobody has agreed who was not asked";
+  EXPECT_EQ(desktop.trust, kUsualTrust);
+  ASSERT_TRUE(admin_->set_trust("default", desktop.login, "guests"));
+  ASSERT_TRUE(admin_->set_share_memory("default", true, "test"));
+  const auto seen = node_->desktop(desktop.id);
+  ASSERT_TRUE(seen) << seen.error().message();
+  EXPECT_EQ(seen->trust, "guests");
+  EXPECT_TRUE(seen->share_memory);
+  EXPECT_EQ((*broker_->find_user("default", desktop.login))->trust, "guests");
+  const auto tenants = node_->tenants();
+  ASSERT_TRUE(tenants);
+  ASSERT_THAT(*tenants, SizeIs(1));
+  EXPECT_TRUE(tenants->front().share_memory);
+  const auto rows = admin_->audit_rows(1);
+  ASSERT_TRUE(rows);
+  ASSERT_THAT(*rows, SizeIs(1));
+  EXPECT_EQ(rows->front().action, "tenant.share_memory");
+  EXPECT_EQ(rows->front().detail, "yes");
+  ASSERT_TRUE(admin_->set_share_memory("default", false, "test"));
+  EXPECT_FALSE(node_->desktop(desktop.id)->share_memory);
+
+  EXPECT_EQ(admin_->set_share_memory("nowhere", true, "test").error().code, ENOENT);
+  EXPECT_EQ(admin_->set_trust("default", "nobody-such", "guests").error().code, ENOENT);
+  const auto bad = admin_->set_trust("default", desktop.login, "No level");
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().code, EINVAL);
+  EXPECT_THAT(bad.error().context, HasSubstr("trust level"));
+  // A consent is the operator's to write down, not a node's and not a broker's.
+  for (Store* other : {node_.get(), broker_.get()}) {
+    EXPECT_EQ(other->set_share_memory("default", true, "test").error().code, EACCES);
+    EXPECT_EQ(other->set_trust("default", desktop.login, "x").error().code, EACCES);
+  }
+}
+
 TEST_F(StoreTest, WakesTheNodeAndTheWatchers) {
   const Desktop desktop = new_desktop();
   const std::string node = "n1";

@@ -36,6 +36,20 @@ TEST(AgentUser, Parses) {
   EXPECT_EQ(user.lang, "C.UTF-8");
 }
 
+TEST(AgentUser, ProgramsAreKeptApartByTheirNamesOnly) {
+  EXPECT_EQ(apart_variable(alice()), "");
+  const Frame frame = welcome()
+                          .add("apart", "firefox-esr")
+                          .add("apart", "a:b")
+                          .add("apart", "")
+                          .add("apart", "../x")
+                          .add("apart", "x++");
+  const auto user = parse_user(frame);
+  ASSERT_TRUE(user) << user.error().message();
+  EXPECT_EQ(user->apart, (std::vector<std::string>{"firefox-esr", "x++"}));
+  EXPECT_EQ(apart_variable(*user), "PANAL_APART=firefox-esr:x++");
+}
+
 TEST(AgentUser, BadRecords) {
   struct Case {
     const char* key;

@@ -111,6 +111,13 @@ class FakeStore final : public store::Store {
   Result<void> remove_user(const std::string&, const std::string&) override { return no(); }
   Result<void> set_blocked(const std::string&, const std::string&, bool) override { return no(); }
   Result<std::vector<store::User>> users() override { return no(); }
+  Result<void> set_trust(const std::string&, const std::string&, const std::string&) override {
+    return no();
+  }
+  Result<std::vector<store::Tenant>> tenants() override { return no(); }
+  Result<void> set_share_memory(const std::string&, bool, const std::string&) override {
+    return no();
+  }
   Result<void> add_version(const store::Version&, const std::string&) override { return no(); }
   Result<std::vector<store::Image>> images() override { return no(); }
   Result<std::vector<store::Version>> versions() override { return no(); }

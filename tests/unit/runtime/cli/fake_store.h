@@ -14,6 +14,7 @@ namespace panal::cli {
 /// What the database and panald hold, shared by all connections.
 struct FakeFarm {
   std::vector<store::User> users;
+  std::vector<store::Tenant> tenants{{"default", false}};
   std::vector<store::Image> images;
   std::vector<store::Version> versions;
   std::map<DesktopId, store::Desktop> desktops;
@@ -72,6 +73,21 @@ class FakeStore final : public store::Store {
       if (user.tenant == tenant && user.login == login) return user;
     }
     return std::nullopt;
+  }
+  Result<void> set_trust(const std::string& tenant, const std::string& login,
+                         const std::string& trust) override {
+    for (auto& user : farm_.users) {
+      if (user.tenant == tenant && user.login == login) user.trust = trust;
+    }
+    return {};
+  }
+  Result<std::vector<store::Tenant>> tenants() override { return farm_.tenants; }
+  Result<void> set_share_memory(const std::string& tenant, bool agreed,
+                                const std::string&) override {
+    for (auto& one : farm_.tenants) {
+      if (one.name == tenant) one.share_memory = agreed;
+    }
+    return {};
   }
   Result<void> add_version(const store::Version& version, const std::string& text) override {
     farm_.versions.push_back(version);

@@ -162,6 +162,19 @@ TEST(Top, CpuIsTheDifferenceOfTwoLooksAndMemorySorts) {
       << "a restarted desktop counts from nothing";
 }
 
+TEST(Top, SaysWhoseMemoryIsMerged) {
+  auto answer = stats(0);
+  auto& ksm = answer["optimiser"]["ksm"];
+  ksm = {{"profit_bytes", 1024}, {"governed", true}, {"phase", "rest"}};
+  const auto shown = [&] { return render_top(TopView().digest(answer, 1, {}), 5); };
+  EXPECT_THAT(shown(), HasSubstr("merged 1.0 KiB (KSM rest)"));
+  ksm["domain"] = "school/guests";
+  ksm["draining"] = false;
+  EXPECT_THAT(shown(), HasSubstr("(KSM rest, of school/guests)"));
+  ksm["draining"] = true;
+  EXPECT_THAT(shown(), HasSubstr("waits until the last merged desktop is gone: school/guests"));
+}
+
 TEST(Top, AnswersOfAnyShapeAreSurvived) {
   for (const char* text :
        {"{}", R"({"desktops":7})", R"({"desktops":[1,null,{"id":"x","memory_bytes":-5}]})",

@@ -44,6 +44,8 @@ TEST(SavedSpec, ComesBack) {
   spec.ids = IdRange{4000000000U, 65536};
   spec.persistent = true;
   spec.sharing.merge = true;
+  spec.sharing.trust = "guests";
+  spec.sharing.apart = {"firefox-esr", "x++"};
   const auto text = print_saved(spec);
   ASSERT_TRUE(text);
   const auto back = parse_saved(*text);
@@ -54,7 +56,7 @@ TEST(SavedSpec, ComesBack) {
   EXPECT_EQ(back->user.uid, 1234U);
   EXPECT_EQ(back->ids, spec.ids);
   EXPECT_TRUE(back->persistent);
-  EXPECT_TRUE(back->sharing.merge);
+  EXPECT_EQ(back->sharing, spec.sharing);
 }
 
 TEST(SavedSpec, MalformedTextIsRefused) {

@@ -84,6 +84,17 @@ TEST(SeccompList, ABrowsersSandboxMayMakeUserNamespaces) {
   EXPECT_THAT(open, HasSubstr("\nclone3 errno"));
 }
 
+TEST(SeccompList, OnlyAnEnlistedDesktopMovesItsProgramsOutOfMerging) {
+  const char* const set = "\nprctl errno 22 [0,0x43,";
+  const char* const get = "\nprctl errno 22 [0,0x44,";
+  EXPECT_THAT(render_seccomp_list(false), HasSubstr(set));
+  EXPECT_THAT(render_seccomp_list(false, true), Not(HasSubstr(set)));
+  for (const bool merge : {false, true}) {
+    EXPECT_THAT(render_seccomp_list(false, merge), HasSubstr(get));
+    EXPECT_THAT(render_seccomp_list(false, merge), HasSubstr("\nmadvise errno 22 [2,0xc,"));
+  }
+}
+
 TEST(SeccompList, OnlyFourSocketFamilies) {
   const std::string text = render_seccomp_list(false);
   for (const char* family : {"0x1,", "0x2,", "0xa,", "0x10,"})

@@ -50,6 +50,8 @@ NodeFigures everything() {
   all.host.ksm.emplace();
   all.host.ksm->general_profit_bytes = -4096;
   all.host.ksm->ksmd_cpu_ns = 7'000'000'000;
+  all.domain_held = all.domain_drains = true;
+  all.programs.left_out = 3;
   all.tally.takes = 9;
   all.tally.verdicts["at_floor"] = 6;
   all.tally.errors_by_step["take"] = 1;
@@ -67,7 +69,8 @@ MetricsText good(const NodeFigures& figures) {
 
 /// What a name must end in: base units, or the things that are counted.
 const std::regex kName(
-    "panal_[a-z]+(_[a-z]+)*_(seconds|bytes|pages|ratio|desktops|state|info|pages_per_second|"
+    "panal_[a-z]+(_[a-z]+)*_(seconds|bytes|pages|ratio|desktops|programs|state|info|pages_per_"
+    "second|"
     "total)");
 
 TEST(Metrics, EveryFamilyIsNamedByAreaThingAndUnit) {
@@ -98,6 +101,9 @@ TEST(Metrics, ValuesAreInBaseUnits) {
   EXPECT_EQ(read.value("panal_ksm_setting_pages_per_second"), 50'000);
   EXPECT_EQ(read.value("panal_ksm_governor_state", {{"phase", "burst"}}), 1);
   EXPECT_EQ(read.value("panal_ksm_governor_state", {{"phase", "off"}}), 0);
+  EXPECT_EQ(read.value("panal_ksm_domain_state", {{"state", "draining"}}), 1);
+  EXPECT_EQ(read.value("panal_ksm_domain_state", {{"state", "held"}}), 0);
+  EXPECT_EQ(read.value("panal_ksm_left_out_programs"), 3);
   EXPECT_EQ(read.value("panal_class_changes_total", {{"from", "active"}, {"to", "idle"}}), 5);
   EXPECT_EQ(read.value("panal_starts_room_desktops", {{"by", "measurement"}}), 17);
 }
@@ -107,7 +113,7 @@ TEST(Metrics, EveryDecisionTakenAndRefusedIsThereBeforeItEverHappened) {
   for (const char* name :
        {"panal_starts_let_through_total", "panal_shaver_steps_total", "panal_freezer_freezes_total",
         "panal_freezer_thaws_total", "panal_wake_wakes_total", "panal_ksm_enlistments_total",
-        "panal_ksm_setting_changes_total"})
+        "panal_ksm_setting_changes_total", "panal_ksm_domain_changes_total"})
     EXPECT_EQ(read.value(name), 0) << name;
   for (const std::string_view resource : optimiser::kStartWaits)
     EXPECT_EQ(read.value("panal_starts_refused_total", {{"resource", std::string(resource)}}), 0);
@@ -115,7 +121,8 @@ TEST(Metrics, EveryDecisionTakenAndRefusedIsThereBeforeItEverHappened) {
     EXPECT_EQ(read.value("panal_shaver_verdicts_total", {{"verdict", verdict}}), 0);
   for (const std::string_view reason : optimiser::kFreezeRefusals)
     EXPECT_EQ(read.value("panal_freezer_refused_total", {{"reason", std::string(reason)}}), 0);
-  EXPECT_EQ(read.value("panal_ksm_enlistments_refused_total", {{"reason", "other_tenant"}}), 0);
+  EXPECT_EQ(read.value("panal_ksm_enlistments_refused_total", {{"reason", "other_domain"}}), 0);
+  EXPECT_EQ(read.value("panal_ksm_program_verdicts_total", {{"verdict", "left_out"}}), 0);
   EXPECT_EQ(read.value("panal_class_limits_set_total", {{"class", "active"}}), 0);
 }
 

@@ -73,6 +73,13 @@ class FakeStore final : public store::Store {
   Result<std::optional<store::User>> find_user(const std::string&, const std::string&) override {
     return unused();
   }
+  Result<void> set_trust(const std::string&, const std::string&, const std::string&) override {
+    return unused();
+  }
+  Result<std::vector<store::Tenant>> tenants() override { return unused(); }
+  Result<void> set_share_memory(const std::string&, bool, const std::string&) override {
+    return unused();
+  }
   Result<void> add_version(const store::Version&, const std::string&) override { return unused(); }
   Result<std::vector<store::Image>> images() override { return unused(); }
   Result<std::vector<store::Version>> versions() override { return unused(); }
