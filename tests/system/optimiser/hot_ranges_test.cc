@@ -166,7 +166,7 @@ TEST_F(HotRanges, NothingIsTakenFromTheSpared) {
   const auto beside = kernel::Cgroup::create(root_, parent_path() + "/d8");
   ASSERT_TRUE(beside) << beside.error().message();
   const MemoryChild other(*beside, kSize, Pages::kDistinct);
-  optimiser_->started(kDesktop + 1, "school", false);
+  optimiser_->started(kDesktop + 1, {"school", "standard"}, false);
   ASSERT_TRUE(eventually([&] {
     const auto its = kernel::read_smaps_rollup(tree_, other.pid());
     return its && its->anon < kSize * 3 / 4 &&
