@@ -222,7 +222,7 @@ json spread_ms(const std::vector<double>& ms) {
 /// Everybody is looked at again: a desktop that died in silence would make the rest look cheap.
 /// A key is typed into each; who was away comes back before, one after the other.
 Result<json> visit(BenchNode& node, Load& load, const std::vector<Account>& accounts,
-                   const std::vector<Account>& away) {
+                   const std::vector<Account>& away, bool must_answer) {
   const auto attached = [](const LiveDesktop& d) { return d.agent && d.session == "connected"; };
   std::set<std::int64_t> gone;
   for (const Account& account : away) gone.insert(account.id);
@@ -254,10 +254,11 @@ Result<json> visit(BenchNode& node, Load& load, const std::vector<Account>& acco
   if (load.running() != there.size())
     return fail(ECHILD,
                 fmt::format("only {} of {} clients still run", load.running(), there.size()));
-  if (!silent.empty())
+  if (!silent.empty() && must_answer)
     return fail(ETIMEDOUT, fmt::format("{} of {} desktops do not answer a key; the first: {}",
                                        silent.size(), accounts.size(), silent.front()));
   json out = {{"attached", there.size()},
+              {"silent", silent.size()},
               {"came_back", came_back.size()},
               {"stayed_answer_ms", spread_ms(stayed_ms)},
               {"returned_answer_ms", spread_ms(returned_ms)}};
@@ -346,8 +347,9 @@ Result<json> scenario(BenchNode& node, const DensityOptions& options) {
   out["all_connected_seconds"] = out["steps"][0]["start"]["all_connected_seconds"];
   PANAL_ASSIGN(auto stats, node.stats());
   out["optimiser"] = std::move(stats["optimiser"]);
-  PANAL_ASSIGN(out["visit"], visit(node, *load, accounts,
-                                   leavers(accounts, 0, up, options.disconnected_percent)));
+  PANAL_ASSIGN(out["visit"],
+               visit(node, *load, accounts, leavers(accounts, 0, up, options.disconnected_percent),
+                     options.must_answer));
   if (options.keep) {
     say("everything stays up until SIGINT; config {}/panal.toml", node.directory());
     wait_for_interrupt();

@@ -25,7 +25,8 @@ struct DensityOptions {
   /// have settled; the others stay attached, idle.
   unsigned active_percent = 0;
   unsigned disconnected_percent = 0;
-  bool keep = false;  ///< afterwards wait for SIGINT with everything up
+  bool must_answer = true;  ///< at the end, to a key; false: those that do not are only counted
+  bool keep = false;        ///< afterwards wait for SIGINT with everything up
 };
 
 /// The scenario: a node, desktops started in lots, each with a live client as soon as it runs;
