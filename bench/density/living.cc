@@ -10,14 +10,15 @@ constexpr const char* kPrograms = R"sh(#!/bin/sh
 cd ~
 if [ -x /usr/bin/thunar ] && [ "$1" = xfce ]; then thunar ~ & else pcmanfm ~ & fi
 if [ -x /usr/bin/mousepad ]; then mousepad ~/document.txt & else l3afpad ~/document.txt & fi
-# One line for each window that comes or goes.
+# One line for each window that comes or goes; the terminal's own ends xprop.
 xprop -root -spy _NET_CLIENT_LIST | while read -r windows; do
   shown=$(for window in $(echo "${windows#*#}" | tr , ' '); do xprop -id "$window" WM_CLASS; done)
   echo "$shown" | grep -qiE '"(thunar|pcmanfm)"' || continue
-  echo "$shown" | grep -qiE '"(mousepad|l3afpad)"' && break
+  echo "$shown" | grep -qiE '"(mousepad|l3afpad)"' || continue
+  xterm -geometry 80x24+20+20 -xrm '*allowWindowOps: true' -e sh -c 'cat ~/document.txt
+    (for s in 3 10; do sleep $s; printf "\033[5t"; done) & exec cat' &
+  break
 done
-exec xterm -geometry 80x24+20+20 -xrm '*allowWindowOps: true' -e sh -c 'cat ~/document.txt
-  (for s in 3 10; do sleep $s; printf "\033[5t"; done) & exec cat'
 )sh";
 
 }  // namespace
