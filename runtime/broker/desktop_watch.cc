@@ -1,15 +1,15 @@
 #include "runtime/broker/desktop_watch.h"
 
 #include <charconv>
+#include <utility>
 #include <vector>
 
 namespace panal::broker {
 namespace {
 
 constexpr const char* kChannel = "panal_desktop";
-constexpr std::chrono::minutes kWait{10};        // of a wait that ends when there is something
-constexpr std::chrono::milliseconds kStep{500};  // while the database is down
-constexpr int kRetrySteps = 4;
+constexpr std::chrono::minutes kWait{10};  // of a wait that ends when there is something
+constexpr std::chrono::seconds kRetry{2};  // while the database is down
 
 }  // namespace
 
@@ -17,11 +17,12 @@ DesktopWatch::DesktopWatch(loop::Loop& loop, StoreFactory factory, LoggerPtr log
     : loop_(loop), factory_(std::move(factory)), log_(std::move(log)) {}
 
 DesktopWatch::~DesktopWatch() {
-  stop_ = true;
   {
     const std::lock_guard lock(mutex_);
+    stop_ = true;
     if (listening_ != nullptr) listening_->interrupt();
   }
+  stopped_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -36,11 +37,11 @@ void DesktopWatch::remove(std::uint64_t key) { waiters_->by_key.erase(key); }
 
 void DesktopWatch::listen() {
   std::unique_ptr<store::Store> store;
-  int pause = 0;
+  bool away = false;
   while (!stop_) {
-    if (pause > 0) {
-      --pause;
-      std::this_thread::sleep_for(kStep);
+    if (std::exchange(away, false)) {
+      std::unique_lock lock(mutex_);
+      stopped_.wait_for(lock, kRetry, [this] { return stop_.load(); });
       continue;
     }
     if (!store) {
@@ -50,7 +51,7 @@ void DesktopWatch::listen() {
         const std::lock_guard lock(mutex_);
         listening_ = store.get();
       } else {
-        pause = kRetrySteps;
+        away = true;
       }
       continue;
     }
@@ -62,7 +63,7 @@ void DesktopWatch::listen() {
         listening_ = nullptr;
       }
       store.reset();
-      pause = kRetrySteps;
+      away = true;
       continue;
     }
     std::vector<DesktopId> changed;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -37,6 +38,7 @@ class DesktopWatch {
   std::uint64_t next_key_ = 1;
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
+  std::condition_variable stopped_;
   store::Store* listening_ = nullptr;  ///< the thread's; under mutex_
   std::thread thread_;                 ///< starts at the first add()
 };

@@ -274,6 +274,20 @@ TEST_F(StoreTest, WakesTheNodeAndTheWatchers) {
   EXPECT_THAT(*none, IsEmpty());
 }
 
+TEST_F(StoreTest, AWaitCanBeEndedByAnotherThread) {
+  ASSERT_TRUE(broker_->listen("panal_desktop"));
+  for (int round = 0; round < 20; ++round) {
+    std::thread other([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(round));  // 0: before it waits, perhaps
+      broker_->interrupt();
+    });
+    const auto heard = broker_->wait_notifications(std::chrono::hours(1));
+    other.join();
+    ASSERT_TRUE(heard) << heard.error().message();
+    EXPECT_TRUE(heard->empty());
+  }
+}
+
 TEST_F(StoreTest, ABrokerThatIsTakenOverCannotWriteWhatIsNotItsOwn) {
   const Desktop desktop = new_desktop();
   const auto denied = [](const auto& result) {
