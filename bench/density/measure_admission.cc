@@ -19,7 +19,6 @@ namespace panal::bench {
 namespace {
 
 using nlohmann::json;
-using std::chrono::seconds;
 
 /// All desktops together: some 70 of IceWM.
 constexpr unsigned kAllMib = 3072;
@@ -29,8 +28,8 @@ constexpr std::size_t kLot = 4;
 constexpr std::size_t kFewestLots = 5;
 constexpr std::size_t kMostLots = 10;
 /// It learns when nothing has started or stopped for 30 s, at most 30 s later.
-constexpr seconds kLearns{65};
-constexpr seconds kStartPatience{180};
+constexpr std::chrono::seconds kLearns{65};
+constexpr std::chrono::seconds kStartPatience{180};
 
 /// The sum of a metric's values, of those whose labels have `label` in them.
 double metric(std::string_view text, std::string_view name, std::string_view label = {}) {
@@ -131,7 +130,7 @@ class Admission {
                                            waiting.size(), lot.size(), kStartPatience.count()));
     }
     up_ += lot.size() - waiting.size();
-    PANAL_TRY(sampler_.settle(up_, 0.002, seconds(30)));
+    PANAL_TRY(sampler_.settle(up_, 0.002, std::chrono::seconds(30)));
     return refused;
   }
 
@@ -139,8 +138,9 @@ class Admission {
   Result<void> visit() {
     const std::vector<Account> in(accounts_.begin(),
                                   accounts_.begin() + static_cast<std::ptrdiff_t>(up_));
-    PANAL_TRY(node_.wait_for(in, "all desktops to be attached still", has_client, seconds(5)));
-    for (const Account& account : in) PANAL_TRY(load_.answer(account, seconds(10)));
+    PANAL_TRY(node_.wait_for(in, "all desktops to be attached still", has_client,
+                             std::chrono::seconds(5)));
+    for (const Account& account : in) PANAL_TRY(load_.answer(account, std::chrono::seconds(10)));
     PANAL_ASSIGN(const json stats, node_.stats());
     const json& resort = stats.at("optimiser").at("last_resort");
     if (resort.value("killed_processes", 0) + resort.value("killed_desktops", 0) > 0)

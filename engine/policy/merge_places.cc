@@ -8,7 +8,7 @@ namespace panal::policy {
 namespace {
 
 /// Of a new measurement, one a second: a minute or so decides.
-constexpr double kWeight = 0.02;
+constexpr double kNewestWeight = 0.02;
 
 }  // namespace
 
@@ -103,7 +103,7 @@ void MergePlaces::measured(std::int64_t profit_bytes) {
   if (first == nullptr) return;
   const double each = std::max(kLeastBytes, static_cast<double>(profit_bytes) / enlisted);
   std::optional<double>& known = domains_[first->domain].bytes_each;
-  known = known ? *known + kWeight * (each - *known) : each;
+  known = known ? *known + kNewestWeight * (each - *known) : each;
 }
 
 MergeDomainDecision MergePlaces::look(MonotonicNs now_ns) {

@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char* kChannel = "panal_desktop";
 constexpr std::chrono::minutes kWait{10};  // of a wait that ends when there is something
-constexpr std::chrono::seconds kRetry{2};  // while the database is down
+constexpr std::chrono::seconds kAgain{2};  // while the database is down
 
 }  // namespace
 
@@ -41,7 +41,7 @@ void DesktopWatch::listen() {
   while (!stop_) {
     if (std::exchange(away, false)) {
       std::unique_lock lock(mutex_);
-      stopped_.wait_for(lock, kRetry, [this] { return stop_.load(); });
+      stopped_.wait_for(lock, kAgain, [this] { return stop_.load(); });
       continue;
     }
     if (!store) {

@@ -7,7 +7,7 @@
 namespace panal::policy {
 namespace {
 
-KsmProcess process(std::int64_t profit) {
+KsmProcess process_with(std::int64_t profit) {
   KsmProcess one;
   one.profit_bytes = profit;
   return one;
@@ -33,7 +33,7 @@ TEST(KsmRound, ADesktopHasOneVoiceAndTheMedianDecides) {
     DesktopId id = 0;
     for (const auto& profits : row.desktops) {
       ++id;
-      for (const std::int64_t profit : profits) round.add(id, "xfce/browser", process(profit));
+      for (const std::int64_t profit : profits) round.add(id, "xfce/browser", process_with(profit));
     }
     const auto seen = round.profits();
     ASSERT_EQ(seen.size(), 1U) << row.what;
@@ -44,9 +44,9 @@ TEST(KsmRound, ADesktopHasOneVoiceAndTheMedianDecides) {
 
 TEST(KsmRound, ProgramsAreApartAndBoundedForEachDesktop) {
   KsmRound round;
-  for (int i = 0; i < 1000; ++i) round.add(1, "xfce/p" + std::to_string(i), process(1));
+  for (int i = 0; i < 1000; ++i) round.add(1, "xfce/p" + std::to_string(i), process_with(1));
   EXPECT_EQ(round.profits().size(), KsmRound::kMostPrograms);
-  round.add(2, "xfce/panel", process(3));
+  round.add(2, "xfce/panel", process_with(3));
   EXPECT_EQ(round.profits().size(), KsmRound::kMostPrograms + 1);
   EXPECT_DOUBLE_EQ(round.profits().at("xfce/panel"), 3);
 }

@@ -11,14 +11,14 @@ void PrintTo(MergeAnswer answer, std::ostream* out) { *out << to_string(answer);
 namespace {
 
 const MergeDomainId kOffice{"a", "office"};
-const MergeDomainId kGuests{"a", "guests"};
+const MergeDomainId kVisitors{"a", "guests"};
 const MergeDomainId kBank{"b", "office"};
 
 TEST(MergePlaces, TheFirstComeIsGivenThePlaceAndKeepsIt) {
   MergePlaces places;
   EXPECT_EQ(places.ask(1, kOffice, true, 0), MergeAnswer::kGiven);
   EXPECT_EQ(places.ask(2, kBank, true, 0), MergeAnswer::kOtherDomain);
-  EXPECT_EQ(places.ask(3, kGuests, true, 0), MergeAnswer::kOtherDomain)
+  EXPECT_EQ(places.ask(3, kVisitors, true, 0), MergeAnswer::kOtherDomain)
       << "a tenant's trust levels are apart";
   EXPECT_EQ(places.ask(4, kOffice, true, 0), MergeAnswer::kGiven);
   EXPECT_EQ(places.holder(), kOffice);
@@ -60,7 +60,7 @@ TEST(MergePlaces, AStartThatFailedGivesThePlaceBackButARunningOneDoesNot) {
 
 TEST(MergePlaces, AfterABootTheLargerDomainIsChosenNotTheFirst) {
   MergePlaces places;
-  places.demand({{kOffice, true, 2}, {kBank, true, 200}, {kGuests, false, 900}});
+  places.demand({{kOffice, true, 2}, {kBank, true, 200}, {kVisitors, false, 900}});
   EXPECT_EQ(places.ask(1, kOffice, true, 0), MergeAnswer::kOtherDomain);
   EXPECT_EQ(places.ask(2, kBank, true, 0), MergeAnswer::kGiven);
 }
