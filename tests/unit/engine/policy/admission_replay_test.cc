@@ -12,15 +12,8 @@
 namespace panal::policy {
 namespace {
 
-class AdmissionReplay : public ::testing::Test {
+class AdmissionReplay : public RecordedHosts {
  protected:
-  void SetUp() override {
-    const Trace trace = recorded_trace(kIcewmTrace);
-    hosts_ = snapshots_of(trace);
-    samples_ = ksm_samples_of(trace);
-    ASSERT_EQ(hosts_.size(), samples_.size());
-    ASSERT_GT(hosts_.size(), 60U);
-  }
   /// Their own memory in MiB, as if nothing were merged.
   [[nodiscard]] double taken_at(std::size_t row) const {
     return real(samples_[row].enlisted_bytes) / real(kMib);
@@ -46,9 +39,6 @@ class AdmissionReplay : public ::testing::Test {
     memory.cost = learnt();
     return memory;
   }
-
-  std::vector<Snapshot> hosts_;
-  std::vector<KsmSample> samples_;
 };
 
 TEST_F(AdmissionReplay, LearnsWhatOneTakesFromStartsAndAStop) {

@@ -6,7 +6,9 @@
 #include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "engine/policy/ksm_trace.h"
 #include "engine/policy/trace.h"
 
 namespace panal::policy {
@@ -25,5 +27,20 @@ inline constexpr const char* kIcewmTrace = "ksm-governor-icewm.trace";
   ADD_FAILURE() << name << ": " << trace.error().message();
   return {};
 }
+
+/// A test on the recording's hosts and what KSM's law saw of them, a row a second each.
+class RecordedHosts : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const Trace trace = recorded_trace(kIcewmTrace);
+    hosts_ = snapshots_of(trace);
+    samples_ = ksm_samples_of(trace);
+    ASSERT_EQ(hosts_.size(), samples_.size());
+    ASSERT_GT(hosts_.size(), 60U);
+  }
+
+  std::vector<Snapshot> hosts_;
+  std::vector<KsmSample> samples_;
+};
 
 }  // namespace panal::policy

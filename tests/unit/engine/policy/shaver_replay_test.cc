@@ -15,14 +15,10 @@ namespace {
 constexpr std::size_t kRowsPerRound = 6;  ///< a row is a second
 constexpr std::uint64_t kSwap = 8'192 * kMib;
 
-class ShaverReplay : public ::testing::Test {
+class ShaverReplay : public RecordedHosts {
  protected:
   void SetUp() override {
-    const Trace trace = recorded_trace(kIcewmTrace);
-    hosts_ = snapshots_of(trace);
-    samples_ = ksm_samples_of(trace);
-    ASSERT_EQ(hosts_.size(), samples_.size());
-    ASSERT_GT(hosts_.size(), 60U);
+    ASSERT_NO_FATAL_FAILURE(RecordedHosts::SetUp());
     ASSERT_EQ(hosts_.front().memory.swap_total, 0U);
   }
 
@@ -44,9 +40,6 @@ class ShaverReplay : public ::testing::Test {
     }
     return input;
   }
-
-  std::vector<Snapshot> hosts_;
-  std::vector<KsmSample> samples_;
 };
 
 TEST_F(ShaverReplay, TakesNothingWhileThereIsPlenty) {
