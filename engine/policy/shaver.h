@@ -59,7 +59,8 @@ struct ShaveInput {
 /// Takes memory back from desktops that nobody looks at.
 ///
 /// A step is (resident - floor) * rho(class), less the more the desktop waits for memory or I/O,
-/// and nothing for a while after it fetched much of it back or gave nothing. All steps of a round
+/// and nothing for a while after it fetched much of it back or gave nothing. What is too little for
+/// a walk over the desktop waits, and grows, for up to a minute. All steps of a round
 /// fit into a CPU budget that grows as memory gets short; who has been away longest comes first.
 /// The active are never touched.
 class Shaver {

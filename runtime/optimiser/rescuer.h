@@ -27,8 +27,9 @@ namespace panal::optimiser {
 
 /// The last resort of a node (engine/policy/last_resort) on a thread of its own: looks at what is
 /// left to the host and to the groups above the desktops, and does what the law says when the
-/// nearest of them comes to its end. It looks once a second, at once when the kernel says that the
-/// desktops wait for memory, and ten times a second in danger.
+/// nearest of them comes to its end. It looks once a second, twice when few reserves are left, more
+/// often and at each desktop when one more at its limit could be too much, at once when the kernel
+/// says that the desktops wait for memory, and ten times a second in danger.
 ///
 /// All calls are for any thread.
 class Rescuer {
