@@ -16,12 +16,10 @@
 #include <string_view>
 
 #include "engine/base/kernel_paths.h"
+#include "engine/base/prctl_numbers.h"
 
 namespace panal::agent {
 namespace {
-
-/// PR_SET_MEMORY_MERGE (linux/prctl.h, Linux 6.4).
-constexpr int kSetMemoryMerge = 67;
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> out;

@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "engine/base/kernel_paths.h"
+#include "engine/base/prctl_numbers.h"
 
 #define PANAL_SHOWN __attribute__((visibility("default")))
 
@@ -97,9 +98,6 @@ Info* ask(const char* name, void* display, void* resources, Id id) {
   return info;
 }
 
-/// PR_SET_MEMORY_MERGE (linux/prctl.h, Linux 6.4).
-constexpr int kSetMemoryMerge = 67;
-
 /// Whether `name` is one of the names between colons.
 bool is_of(const char* list, const char* name, std::size_t length) {
   while (true) {
@@ -123,7 +121,7 @@ __attribute__((constructor)) void merge_or_not() {
   path[length] = '\0';
   const char* const slash = std::strrchr(path, '/');
   const char* const name = slash == nullptr ? path : slash + 1;
-  ::prctl(kSetMemoryMerge, is_of(apart, name, std::strlen(name)) ? 0 : 1, 0, 0, 0);
+  ::prctl(panal::kSetMemoryMerge, is_of(apart, name, std::strlen(name)) ? 0 : 1, 0, 0, 0);
 }
 
 }  // namespace

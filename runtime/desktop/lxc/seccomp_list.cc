@@ -5,6 +5,8 @@
 #include <array>
 #include <cerrno>
 
+#include "engine/base/prctl_numbers.h"
+
 namespace panal::desktop::lxc {
 namespace {
 
@@ -115,8 +117,8 @@ std::string render_seccomp_list(bool browser_sandbox, bool merge) {
   // Whether a session merges is the host's decision, and merging is a side channel. Where it does,
   // programs that lose by it are kept apart from inside: nobody else can do that.
   for (const unsigned advice : {12U, 13U}) argument("madvise", EINVAL, 2, advice, kWhole);
-  if (!merge) argument("prctl", EINVAL, 0, 67U, kWhole);  // PR_SET_MEMORY_MERGE
-  argument("prctl", EINVAL, 0, 68U, kWhole);              // PR_GET_MEMORY_MERGE
+  if (!merge) argument("prctl", EINVAL, 0, kSetMemoryMerge, kWhole);
+  argument("prctl", EINVAL, 0, kGetMemoryMerge, kWhole);
   // Typing into another's terminal: TIOCSTI, TIOCLINUX.
   for (const unsigned request : {0x5412U, 0x541cU}) argument("ioctl", EPERM, 1, request, kWhole);
   for (int family = 0; family < kFamilies; ++family) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "engine/base/kernel_paths.h"
+#include "engine/base/prctl_numbers.h"
 #include "engine/base/tree.h"
 #include "runtime/agent/protocol.h"
 #include "runtime/desktop/lxc/fd_message.h"
@@ -28,8 +29,6 @@ namespace {
 
 /// liblxc keeps a lock file a container there for ever (src/lxc/lxclock.c).
 constexpr const char* kLxcLocks = "/run/lxc/lock";
-/// PR_SET_MEMORY_MERGE (linux/prctl.h); Debian 12's headers are older.
-constexpr int kSetMemoryMerge = 67;
 
 std::string failed(const Error& error) {
   auto text = agent::encode(

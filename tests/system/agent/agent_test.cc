@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "engine/base/prctl_numbers.h"
 #include "runtime/agent/prewarm.h"
 #include "runtime/agent/x11_client.h"
 #include "runtime/agent/xauthority.h"
@@ -92,7 +93,6 @@ struct AgentSystem : testing::Test {
 
 // An enlisted desktop: what the agent starts, and what those start, is merged but for the named.
 TEST_F(AgentSystem, ProgramsAreKeptApartFromMerging) {
-  constexpr int kSetMemoryMerge = 67;  // linux/prctl.h, Linux 6.4
   desktop.reset();
   if (::prctl(kSetMemoryMerge, 1, 0, 0, 0) != 0) GTEST_SKIP() << "this kernel merges nobody";
   const bool told = slurp("/proc/self/ksm_stat").find("ksm_merge_any: yes") != std::string::npos;

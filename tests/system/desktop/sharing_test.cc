@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "engine/base/prctl_numbers.h"
 #include "sandbox.h"
 
 namespace panal::desktop {
@@ -31,10 +32,7 @@ unsigned long personality_of(pid_t pid) {
   return std::stoul(of_process(pid, "personality"), nullptr, 16);
 }
 
-bool kernel_merges() {
-  constexpr int kGetMemoryMerge = 68;  // linux/prctl.h
-  return ::prctl(kGetMemoryMerge, 0, 0, 0, 0) >= 0;
-}
+bool kernel_merges() { return ::prctl(kGetMemoryMerge, 0, 0, 0, 0) >= 0; }
 
 /// "yes", "no", or "" where the kernel does not say.
 std::string merge_any(pid_t pid) {

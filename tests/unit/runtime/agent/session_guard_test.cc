@@ -10,12 +10,11 @@
 #include <fstream>
 #include <string>
 
+#include "engine/base/prctl_numbers.h"
 #include "runtime/agent/guard_bytes.h"
 
 namespace panal::agent {
 namespace {
-
-constexpr int kSetMemoryMerge = 67;  // linux/prctl.h, Linux 6.4
 
 std::string program(const char* path) { return std::filesystem::canonical(path).filename(); }
 
