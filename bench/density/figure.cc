@@ -130,7 +130,7 @@ std::vector<Figure> make_figures() {
       {"shave.resident_ratio", "ratio", 0.2,
        "PSS of an XFCE desktop after 10 minutes disconnected and shaved, as a part of what it was",
        optimised_code(), true, true},
-      {"attach.xfce_20_seconds", "s", std::nullopt,
+      {"attach.xfce_20_seconds", "s", 30,
        "one command until 20 XFCE desktops run, each with a live client (issue 3)",
        way_to_a_session()},
       {"attach.icewm_50_seconds", "s", 30,

@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <thread>
 
 #include "engine/kernel/cgroup_stat.h"
 #include "engine/kernel/flat_keyed.h"
 #include "engine/kernel/io_stat.h"
+#include "engine/kernel/small_text.h"
 #include "engine/kernel/text.h"
 
 namespace panal::kernel {
@@ -124,9 +126,9 @@ Result<void> collect_pids(const Dir& top, std::vector<pid_t>& into) {
       if (text.error().is_gone()) return {};
       return tl::make_unexpected(std::move(text.error()));
     }
-    for (const std::string_view word : words_of(*text))
-      if (const auto pid = parse_number(word); pid && *pid != 0)
-        into.push_back(static_cast<pid_t>(*pid));
+    PANAL_ASSIGN(const std::vector<pid_t> pids, parse_group_pids(*text));
+    std::copy_if(pids.begin(), pids.end(), std::back_inserter(into),
+                 [](pid_t pid) { return pid != 0; });
     return {};
   });
 }

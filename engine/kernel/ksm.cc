@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/kernel/small_text.h"
 #include "engine/kernel/text.h"
 
 namespace panal::kernel {
@@ -53,10 +54,9 @@ Result<KsmAdvisor> read_advisor(const Tree& tree) {
   auto text = tree.sys.read(knob_path("advisor_mode"));
   if (!text && text.error().code == ENOENT) return KsmAdvisor::kNone;
   if (!text) return tl::make_unexpected(std::move(text.error()));
-  for (const std::string_view word : words_of(*text)) {
-    if (word == "[none]") return KsmAdvisor::kNone;
-    if (word == "[scan-time]") return KsmAdvisor::kScanTime;
-  }
+  const auto chosen = chosen_of(*text);
+  if (chosen == "none") return KsmAdvisor::kNone;
+  if (chosen == "scan-time") return KsmAdvisor::kScanTime;
   return fail(EPROTO, "ksm/advisor_mode: no known mode is chosen");
 }
 

@@ -1,5 +1,6 @@
 #include "engine/kernel/process_status.h"
 
+#include <cstdint>
 #include <limits>
 #include <optional>
 
@@ -67,6 +68,11 @@ Result<ProcessStatus> parse_process_status(std::string_view text) {
       const auto bytes = kilobytes_in(value);
       if (!bytes) return wrong(line);
       (key == "VmRSS" ? out.rss_bytes : out.swap_bytes) = *bytes;
+    } else if (key == "Seccomp_filters") {
+      const auto words = words_of(value);
+      const auto count = words.size() == 1 ? parse_number(words[0]) : std::nullopt;
+      if (!count || *count > UINT32_MAX) return wrong(line);
+      out.seccomp_filters = static_cast<std::uint32_t>(*count);
     }
   }
   if (!named || !stated || !fathered || !numbered)

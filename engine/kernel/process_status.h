@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,8 @@ struct ProcessStatus {
   std::uint32_t depth = 0;       ///< pid namespaces below the reader's
   std::uint64_t rss_bytes = 0;   ///< shared pages in full
   std::uint64_t swap_bytes = 0;  ///< anonymous; both 0 for a zombie
+  /// Lists of seccomp it is under; nothing where the kernel does not say (before Linux 5.9).
+  std::optional<std::uint32_t> seccomp_filters;
 };
 
 /// Errors: EPROTO.

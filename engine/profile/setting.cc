@@ -6,6 +6,8 @@
 
 #include <system_error>
 
+#include "engine/kernel/small_text.h"
+
 namespace panal::profile {
 namespace {
 
@@ -28,10 +30,7 @@ Result<std::string> read_setting(const Machine& machine, const Setting& setting)
   }
   PANAL_ASSIGN(std::string text, root_of(machine, setting).read(setting.file, kMostText));
   text.resize(std::min(text.find('\n'), text.size()));
-  const std::size_t open = text.find('[');
-  const std::size_t close = text.find(']');
-  if (open != std::string::npos && close != std::string::npos && open < close)
-    return text.substr(open + 1, close - open - 1);
+  if (const auto chosen = kernel::chosen_of(text)) return std::string(*chosen);
   return text;
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine/kernel/cgroup_stat.h"
 #include "engine/kernel/meminfo.h"
+#include "engine/kernel/small_text.h"
 #include "engine/kernel/swaps.h"
 #include "engine/kernel/text.h"
 #include "engine/kernel/zram.h"
@@ -55,10 +56,7 @@ Result<std::optional<SwapDevice>> find_swap(const Tree& tree, const std::string&
 }
 
 std::string chosen_word(const std::string& text) {
-  const std::size_t open = text.find('[');
-  const std::size_t close = text.find(']');
-  if (open == std::string::npos || close == std::string::npos || close < open) return {};
-  return text.substr(open + 1, close - open - 1);
+  return std::string(kernel::chosen_of(text).value_or(""));
 }
 
 /// What a device in use was set up with.

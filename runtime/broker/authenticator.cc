@@ -1,7 +1,5 @@
 #include "runtime/broker/authenticator.h"
 
-#include "runtime/broker/auth/password.h"
-
 namespace panal::broker {
 
 Authenticator::Authenticator(loop::Loop& loop, Directory& directory, LoggerPtr log, Options options)
@@ -50,7 +48,7 @@ void Authenticator::verify(const Credentials& credentials, const std::string& ad
   // As in Directory::call: what `done` holds is let go on the loop, never on the thread.
   auto held = std::make_shared<Done>(done);
   const bool queued = threads_.submit([=, this]() mutable {
-    auto verified = auth::verify_password(hash, credentials.password);
+    auto verified = options_.verify(hash, credentials.password);
     loop_.post([=, this, held = std::move(held)] {
       if (!verified) {
         log_->error("password_check_failed",

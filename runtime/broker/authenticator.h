@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "runtime/broker/auth/password.h"
 #include "runtime/broker/auth/rate_limit.h"
 #include "runtime/broker/credentials.h"
 #include "runtime/broker/directory.h"
@@ -28,6 +29,11 @@ class Authenticator {
     std::size_t queued = 64;
     auth::RateLimit::Law law{};
     std::string dummy_hash;  ///< verified for unknown users; same cost as real ones
+    /// What a check is; runs on the authenticator's threads.
+    std::function<Result<bool>(const std::string& hash, const std::string& password)> verify =
+        [](const std::string& hash, const std::string& password) {
+          return auth::verify_password(hash, password);
+        };
   };
 
   Authenticator(loop::Loop& loop, Directory& directory, LoggerPtr log, Options options);

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include "engine/base/file_tree.h"
@@ -16,24 +15,13 @@
 #include "engine/kernel/cgroup_layout.h"
 #include "engine/kernel/mountinfo.h"
 #include "engine/kernel/namespaces.h"
+#include "engine/kernel/small_text.h"
+#include "engine/kernel/text.h"
 
 namespace panal::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-template <typename Each>
-void each_number(std::string_view text, Each each) {
-  const char* at = text.data();
-  const char* end = at + text.size();
-  while (at != end) {
-    pid_t pid = 0;
-    const auto [rest, error] = std::from_chars(at, end, pid);
-    if (error == std::errc{}) each(pid);
-    at = std::find(rest, end, '\n');
-    if (at != end) ++at;
-  }
-}
 
 void collect_groups(const std::string& directory, std::vector<std::string>& out) {
   std::error_code error;
@@ -75,7 +63,9 @@ std::set<pid_t> Remains::processes() const {
     const auto dir = Dir::open(group);
     if (!dir) continue;
     if (const auto text = dir->read("cgroup.procs")) {
-      each_number(*text, [&out](pid_t pid) { out.insert(pid); });
+      if (const auto pids = kernel::parse_group_pids(*text)) {
+        out.insert(pids->begin(), pids->end());
+      }
     }
   }
   struct stat wanted{};
@@ -83,10 +73,11 @@ std::set<pid_t> Remains::processes() const {
     if (const auto names = tree_.proc.list()) {
       for (const auto& name : *names) {
         struct stat seen{};
-        if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+        const auto pid = kernel::parse_number(name);
+        if (!pid) continue;
         if (fstatat(tree_.proc.fd(), (name + "/ns/mnt").c_str(), &seen, 0) != 0) continue;
         if (seen.st_ino == wanted.st_ino && seen.st_dev == wanted.st_dev) {
-          each_number(name, [&out](pid_t pid) { out.insert(pid); });
+          out.insert(static_cast<pid_t>(*pid));
         }
       }
     }

@@ -2,7 +2,6 @@
 
 #include <set>
 
-#include "engine/kernel/text.h"
 #include "runtime/desktop/lxc/config.h"
 #include "runtime/desktop/places.h"
 
@@ -16,18 +15,9 @@ constexpr const char* kPivot = "lxc.pivot";
 
 }  // namespace
 
-bool is_container_init(std::string_view status) {
-  bool alive = false;
-  bool first = false;
-  for (const std::string_view line : kernel::lines_of(status)) {
-    const auto words = kernel::words_of(line);
-    if (words.size() < 2) continue;
-    if (words[0] == "State:") alive = words[1] != "Z" && words[1] != "X";
-    // One number a namespace, ours first. More than two: a namespace inside the desktop, such as a
-    // browser makes.
-    if (words[0] == "NSpid:") first = words.size() == 3 && words[2] == "1";
-  }
-  return alive && first;
+bool is_container_init(const kernel::ProcessStatus& process) {
+  // Deeper than one: a namespace inside the desktop, such as a browser makes.
+  return process.alive && process.depth == 1 && process.inner_pid == 1;
 }
 
 Result<std::unique_ptr<KernelGroups>> KernelGroups::open(const Tree& tree,
@@ -65,8 +55,8 @@ Result<Pidfd> KernelGroups::find_init(DesktopId id) {
   for (const pid_t pid : pids) {
     auto held = Pidfd::open(pid);
     if (!held) continue;
-    const auto status = tree_.proc.read(std::to_string(pid) + "/status");
-    if (!status || !is_container_init(*status)) continue;
+    const auto process = kernel::read_process_status(tree_, pid);
+    if (!process || !is_container_init(*process)) continue;
     // What was read is its own if it still lives.
     if (const auto ended = held->wait_exit(std::chrono::milliseconds{0}); ended && !*ended)
       return std::move(*held);

@@ -2,10 +2,10 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "engine/base/tree.h"
 #include "engine/kernel/cgroup.h"
+#include "engine/kernel/process_status.h"
 #include "runtime/desktop/backend.h"
 
 namespace panal::desktop {
@@ -37,8 +37,7 @@ class KernelGroups final : public DesktopGroups {
   std::string parent_;
 };
 
-/// Whether /proc/PID/status (proc(5)) is that of a pid 1 one pid namespace below the reader's,
-/// alive.
-[[nodiscard]] bool is_container_init(std::string_view status);
+/// Whether it is a pid 1 one pid namespace below the reader's, alive.
+[[nodiscard]] bool is_container_init(const kernel::ProcessStatus& process);
 
 }  // namespace panal::desktop

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/kernel/text.h"
+#include "engine/kernel/small_text.h"
 
 namespace panal::optimiser {
 
@@ -26,13 +26,7 @@ std::vector<DesktopProcess> display_last(const Tree& tree, std::span<const pid_t
 Result<Pidfd> hold_process_of(const Tree& tree, const kernel::Cgroup& group, pid_t pid) {
   PANAL_ASSIGN(Pidfd held, Pidfd::open(pid));
   PANAL_ASSIGN(const std::string groups, tree.proc.read(std::to_string(pid) + "/cgroup"));
-  for (const std::string_view line : kernel::lines_of(groups)) {
-    const auto path = line.find(group.path());
-    if (path == std::string_view::npos) continue;
-    // Of the group itself or of one below it, not of one whose name begins alike.
-    const std::string_view behind = line.substr(path + group.path().size());
-    if (behind.empty() || behind.front() == '/') return held;
-  }
+  if (kernel::is_of_group(groups, group.path())) return held;
   return fail(ESRCH, "process " + std::to_string(pid) + " is not of " + group.path());
 }
 

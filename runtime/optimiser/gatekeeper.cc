@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <thread>
 
 #include "engine/kernel/loadavg.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/psi.h"
 #include "engine/kernel/sysctl.h"
+#include "engine/kernel/text.h"
 #include "runtime/optimiser/enclosing_groups.h"
 #include "runtime/optimiser/optimiser.h"
 
@@ -23,11 +23,10 @@ constexpr double kFirstTasks = 40;
 /// The host's own processes, and what desktops will still start.
 constexpr double kTaskReserve = 0.10;
 
+/// 0 where the kernel does not say.
 double limit_of(const Tree& tree, const char* name) {
   const auto text = kernel::read_sysctl(tree, name);
-  std::uint64_t value = 0;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
-  return static_cast<double>(value);
+  return static_cast<double>(text ? kernel::parse_number(*text).value_or(0) : 0);
 }
 
 policy::MarginalCost cost_of(const policy::CostSamples& samples, double first) {

@@ -1,12 +1,11 @@
-// Kernel files: no text may crash a parser. The first byte says which file it is
+// Kernel files of the host and of groups: no text may crash a parser; those of processes are in
+// process_text_fuzz.cc. The first byte says which file it is
 // (tests/fuzz/seeds).
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "engine/kernel/apparmor.h"
 #include "engine/kernel/cgroup_layout.h"
@@ -14,19 +13,15 @@
 #include "engine/kernel/cpu_times.h"
 #include "engine/kernel/flat_keyed.h"
 #include "engine/kernel/io_stat.h"
-#include "engine/kernel/ksm.h"
+#include "engine/kernel/loadavg.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/mountinfo.h"
-#include "engine/kernel/oom_score.h"
-#include "engine/kernel/page_map.h"
-#include "engine/kernel/process_status.h"
 #include "engine/kernel/psi.h"
-#include "engine/kernel/smaps.h"
+#include "engine/kernel/small_text.h"
 #include "engine/kernel/swaps.h"
 #include "engine/kernel/sysctl.h"
 #include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
-#include "runtime/cli/supervisor/pid_file.h"
 
 namespace {
 
@@ -40,22 +35,6 @@ void require(bool holds) {
 std::pair<std::string_view, std::string_view> halves(std::string_view text) {
   const std::size_t at = text.find('\0');
   return {text.substr(0, at), at == text.npos ? std::string_view{} : text.substr(at + 1)};
-}
-
-void smaps_in_pieces(std::string_view text) {
-  // However it is cut, the outcome is the same.
-  const auto [size_text, rest] = halves(text);
-  const std::size_t size = size_text.size() % 61 + 1;
-  SmapsParser whole;
-  SmapsParser pieces;
-  bool whole_fine = whole.feed(rest).has_value();
-  bool pieces_fine = true;
-  for (std::size_t at = 0; at < rest.size() && pieces_fine; at += size)
-    pieces_fine = pieces.feed(rest.substr(at, size)).has_value();
-  require(whole_fine == pieces_fine);
-  if (!whole_fine) return;
-  require(whole.finish().has_value() == pieces.finish().has_value());
-  require(whole.take() == pieces.take());
 }
 
 }  // namespace
@@ -116,37 +95,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(device.priority >= -32768 && device.priority <= 32768 && !device.path.empty());
       break;
     }
-    case 'K': {
-      const auto [stat, merging] = halves(text);
-      (void)parse_ksm_stat(stat, merging);
+    case 'l': (void)parse_task_counts(text); break;
+    case 'g': {
+      const auto pids = parse_group_pids(text);
+      if (!pids) break;
+      for (const pid_t pid : *pids) require(pid >= 0);
       break;
     }
-    case 'd': {
-      (void)is_kernel_thread(text, "ksmd");
-      (void)parse_schedstat(text);
+    case 'C': {
+      const auto chosen = chosen_of(text);
+      if (chosen) require(!chosen->empty() && text.find(*chosen) != text.npos);
       break;
     }
-    case 'r': (void)parse_smaps_rollup(text); break;
-    case 'S': smaps_in_pieces(text); break;
-    case 'O': {
-      const auto score = parse_oom_score_adj(text);
-      if (score) require(*score >= -1000 && *score <= 1000);
-      break;
-    }
-    case 'P': {
-      std::vector<std::uint64_t> entries(text.size() / sizeof(std::uint64_t));
-      if (!entries.empty())
-        std::memcpy(entries.data(), text.data(), entries.size() * sizeof(std::uint64_t));
-      PageMap map;
-      add_page_entries(entries, 0x10000, map);
-      std::uint64_t bytes = 0;
-      for (const AddressRange& range : map.present) bytes += range.bytes;
-      require(bytes == map.present_bytes);
-      break;
-    }
-    case 'T': (void)parse_process_status(text); break;
     case 'a': (void)lists_profile(text, "panal-desktop"); break;
-    case 's': (void)panal::supervisor::parse_start_ticks(text); break;
     case 'y': {
       const auto path = sysctl_path(std::string(text));
       if (path) require(path->rfind("sys/", 0) == 0 && path->find("/../") == path->npos);

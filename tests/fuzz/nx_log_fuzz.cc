@@ -21,6 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const auto& line : lines) {
     if (line.size() > 4096 || line.find('\n') != std::string::npos) std::abort();
     static_cast<void>(panal::session::parse_nx_log(line));
+    if (const auto heir = panal::session::parse_heir(line); heir && *heir <= 1) std::abort();
   }
   return 0;
 }

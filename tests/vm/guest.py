@@ -162,6 +162,8 @@ def confinement(node):
     expect(parent != "max", "the desktops together have no limit")
     monitors = (GIVEN / "panal-monitor/d1/cgroup.procs").read_text().split()
     expect(len(monitors) == 1, f"monitors: {monitors}")
+    profiles = pathlib.Path("/sys/kernel/security/apparmor/profiles").read_text()
+    (OUT / "apparmor-profiles").write_text(profiles)  # a fuzz seed comes from here
     label = proc.joinpath("attr/current").read_text().strip()
     expect(label == "panal-desktop (enforce)", f"AppArmor label of init: {label}")
     status = proc.joinpath("status").read_text()

@@ -6,12 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cstdint>
 #include <vector>
 
 #include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
 #include "engine/base/tree.h"
+#include "engine/kernel/process_status.h"
 #include "runtime/desktop/lxc/config.h"
 #include "runtime/desktop/lxc/seccomp_list.h"
 
@@ -66,19 +67,19 @@ std::string tail_of(const Dir& dir, const char* name) {
   return last_lines(text, kEvidenceLines);
 }
 
-/// How many seccomp filters a process has (proc(5), since Linux 5.9).
-Result<int> filters_of(const std::string& pid) {
+/// How many seccomp filters a process has.
+Result<std::uint32_t> filters_of(const std::string& pid) {
   PANAL_ASSIGN(const Dir proc, Dir::open(kernel_paths::kProc));
-  PANAL_ASSIGN(const std::string status, proc.read(pid + "/status"));
-  const std::size_t at = status.find("\nSeccomp_filters:");
-  if (at == std::string::npos) return fail(EPROTO, "no Seccomp_filters in the status of " + pid);
-  return std::atoi(status.c_str() + at + 17);
+  PANAL_ASSIGN(const std::string text, proc.read(pid + "/status"));
+  PANAL_ASSIGN(const kernel::ProcessStatus status, kernel::parse_process_status(text));
+  if (!status.seccomp_filters) return fail(EPROTO, "no Seccomp_filters in the status of " + pid);
+  return *status.seccomp_filters;
 }
 
 /// liblxc loads no seccomp list, and calls that success, where the caller has a filter already (in
 /// a Docker container, say) or the kernel none.
 Result<void> check_confined(const Pidfd& init) {
-  PANAL_ASSIGN(const int own, filters_of("self"));
+  PANAL_ASSIGN(const std::uint32_t own, filters_of("self"));
   const auto count = filters_of(std::to_string(init.pid()));
   if (!count) {
     if (count.error().is_gone()) return fail(ECHILD, "init has ended");

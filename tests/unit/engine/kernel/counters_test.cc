@@ -101,6 +101,37 @@ TEST(MemoryStat, ReadsV2AndAddsTheKernelPartsOfOlderOnes) {
   EXPECT_EQ(old.kernel_bytes, 105U);
 }
 
+TEST(MemoryStat, RefusesMalformedText) {
+  for (const int version : {1, 2}) {
+    for (const char* text : {"anon", "anon x", "anon -1", "anon 1 2", "anon 1\nfile",
+                             "total_rss +1", "anon 99999999999999999999"}) {
+      MemoryStatistics memory;
+      EXPECT_EQ(code(parse_memory_stat(text, version, memory)), EPROTO) << version << text;
+      EXPECT_EQ(code(parse_memory_events(text, version, memory)), EPROTO) << version << text;
+    }
+    MemoryStatistics memory;
+    ASSERT_TRUE(parse_memory_stat("", version, memory));
+    ASSERT_TRUE(parse_memory_events("", version, memory));
+    EXPECT_EQ(memory, MemoryStatistics{}) << "what the kernel does not tell is 0";
+  }
+}
+
+TEST(CpuStat, ReadsBothVersionsAndRefusesMalformedText) {
+  GroupCpu v2;
+  ASSERT_TRUE(parse_cpu_stat(
+      "usage_usec 12\nuser_usec 7\nnr_periods 4\nnr_throttled 2\nthrottled_usec 3\n", v2));
+  EXPECT_EQ(v2.usage_ns, 12000U);
+  EXPECT_EQ(v2.throttled_ns, 3000U);
+  GroupCpu v1;
+  ASSERT_TRUE(parse_cpu_stat("nr_periods 4\nnr_throttled 2\nthrottled_time 300\n", v1));
+  EXPECT_EQ(v1.throttled_ns, 300U);
+  for (const char* text : {"usage_usec", "usage_usec x", "usage_usec -1", "nr_periods 1 2",
+                           "throttled_time 99999999999999999999", "usage_usec 1\nnr_periods"}) {
+    GroupCpu cpu;
+    EXPECT_EQ(code(parse_cpu_stat(text, cpu)), EPROTO) << text;
+  }
+}
+
 TEST(MemoryStat, NamesTheFileThatDoesNotParse) {
   const FixtureTree fixture({{"cgroup/g/memory.current", "1\n"},
                              {"cgroup/g/memory.stat", "anon x\n"},

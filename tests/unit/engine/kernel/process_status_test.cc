@@ -15,7 +15,8 @@ constexpr const char* kGood =
     "NSsid:\t4705\t25\n"
     "VmPeak:\t  999999 kB\n"
     "VmRSS:\t   12000 kB\n"
-    "VmSwap:\t     300 kB\n";
+    "VmSwap:\t     300 kB\n"
+    "Seccomp_filters:\t2\n";
 
 TEST(ProcessStatus, TellsWhoItIsAndWhatItHolds) {
   const auto status = parse_process_status(kGood);
@@ -28,6 +29,7 @@ TEST(ProcessStatus, TellsWhoItIsAndWhatItHolds) {
   EXPECT_EQ(status->depth, 1U);
   EXPECT_EQ(status->rss_bytes, 12000U * 1024);
   EXPECT_EQ(status->swap_bytes, 300U * 1024);
+  EXPECT_EQ(status->seccomp_filters, 2U);
 }
 
 TEST(ProcessStatus, AZombieHoldsNothing) {
@@ -36,6 +38,7 @@ TEST(ProcessStatus, AZombieHoldsNothing) {
   EXPECT_FALSE(status->alive);
   EXPECT_EQ(status->depth, 0U);
   EXPECT_EQ(status->rss_bytes, 0U);
+  EXPECT_EQ(status->seccomp_filters, std::nullopt) << "a kernel that does not say";
 }
 
 TEST(ProcessStatus, RefusesWhatIsNone) {
@@ -51,6 +54,8 @@ TEST(ProcessStatus, RefusesWhatIsNone) {
       "Name:\tsh\nState:\tS\nPPid:\t1\nNSpid:\t9\nVmRSS:\t12 MB\n",
       "Name:\tsh\nState:\tS\nPPid:\t1\nNSpid:\t9\nVmSwap:\t99999999999999999999 kB\n",
       "Name:\tsh\nState:\tS\nPPid:\t1\nNSpid:\t9\nVmSwap:\t18446744073709551615 kB\n",
+      "Name:\tsh\nState:\tS\nPPid:\t1\nNSpid:\t9\nSeccomp_filters:\tx\n",
+      "Name:\tsh\nState:\tS\nPPid:\t1\nNSpid:\t9\nSeccomp_filters:\t4294967296\n",
   };
   for (const char* text : wrong) {
     const auto status = parse_process_status(text);

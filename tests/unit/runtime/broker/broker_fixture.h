@@ -5,6 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <mutex>
+#include <vector>
+
 #include "fake_store.h"
 #include "runtime/broker/auth/password.h"
 #include "runtime/broker/fd_stream.h"
@@ -97,9 +100,16 @@ class BrokerTest : public ::testing::Test {
     loop.run_until([this] { return registry.count() == 0; }, std::chrono::seconds(5));
   }
 
-  static Authenticator::Options options() {
+  Authenticator::Options options() {
     Authenticator::Options out;
     out.dummy_hash = auth::hash_password("dummy", {64, 1}).value();
+    out.verify = [this](const std::string& hash, const std::string& password) {
+      {
+        const std::lock_guard lock(checks_mutex);
+        checks.push_back(hash);
+      }
+      return auth::verify_password(hash, password);
+    };
     return out;
   }
 
@@ -167,6 +177,8 @@ class BrokerTest : public ::testing::Test {
   static constexpr const char* kConnect =
       "Authorization: Basic YWxpY2U6c2VjcmV0\r\nConnection: Upgrade\r\nUpgrade: QVD/1.0\r\n";
 
+  std::mutex checks_mutex;
+  std::vector<std::string> checks;  ///< the hash of each password check
   FakeDatabase db;
   loop::Loop loop;
   LoggerPtr log = Logger::silent();

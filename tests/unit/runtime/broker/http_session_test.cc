@@ -35,6 +35,22 @@ TEST_F(BrokerTest, WrongPasswordUnknownAndBlockedSayTheSame) {
   EXPECT_TRUE(wait([this] { return db.copy(db.audit).size() == 3; }));
 }
 
+TEST_F(BrokerTest, WrongPasswordUnknownAndBlockedTakeTheSameWork) {
+  for (const char* login : {"YWxpY2U6d3Jvbmc=", "bm9ib2R5OnNlY3JldA==", "bWFsbG9yeTpzZWNyZXQ="})
+    EXPECT_TRUE(
+        is(get("/qvd/list_of_vm", std::string("Authorization: Basic ") + login + "\r\n"), 401));
+  // One check each, at one price; and the price is all that the clock can tell of it.
+  const std::lock_guard lock(checks_mutex);
+  ASSERT_EQ(checks.size(), 3U);
+  const auto alices = auth::cost_of(db.users["alice@default"].password_hash).value();
+  for (const std::string& hash : checks) {
+    const auto cost = auth::cost_of(hash);
+    ASSERT_TRUE(cost);
+    EXPECT_EQ(cost->memory_kib, alices.memory_kib);
+    EXPECT_EQ(cost->passes, alices.passes);
+  }
+}
+
 TEST_F(BrokerTest, LoginForms) {
   EXPECT_TRUE(is(get("/qvd/list_of_vm", ""), 401));
   EXPECT_TRUE(is(get("/qvd/list_of_vm", "Authorization: Bearer YWJj\r\n"), 401));

@@ -15,15 +15,20 @@ namespace panal::desktop {
 namespace {
 
 TEST(ContainerInit, IsPidOneOneNamespaceDownAndAlive) {
-  EXPECT_TRUE(is_container_init("Name:\tinit\nState:\tS (sleeping)\nNSpid:\t4711\t1\n"));
-  EXPECT_TRUE(is_container_init("State:\tR (running)\nNSpid:\t2\t1"));
-  for (const char* status :
+  const auto is_init = [](const std::string& name, const char* rest) {
+    const auto process = kernel::parse_process_status("Name:\t" + name + "\nPPid:\t9\n" + rest);
+    return process && is_container_init(*process);
+  };
+  EXPECT_TRUE(is_init("init", "State:\tS (sleeping)\nNSpid:\t4711\t1\n"));
+  EXPECT_TRUE(is_init("init", "State:\tR (running)\nNSpid:\t2\t1"));
+  for (const char* rest :
        {"", "State:\tS\nNSpid:\t1\n", "State:\tS\nNSpid:\t4711\t2\n",
         "State:\tS\nNSpid:\t4711\t9\t1\n", "State:\tZ (zombie)\nNSpid:\t4711\t1\n",
-        "State:\tX (dead)\nNSpid:\t4711\t1\n", "NSpid:\t4711\t1\n", "State:\tS\nNSpid:\t4711\t11\n",
-        // A name cannot have a line end in proc's status; this is what an escape would look like.
-        "Name:\tx\\nNSpid:\\t5\\t1\nState:\tS\nNSpid:\t4711\n"})
-    EXPECT_FALSE(is_container_init(status)) << status;
+        "State:\tX (dead)\nNSpid:\t4711\t1\n", "NSpid:\t4711\t1\n",
+        "State:\tS\nNSpid:\t4711\t11\n"})
+    EXPECT_FALSE(is_init("init", rest)) << rest;
+  // A name cannot have a line end in proc's status; this is what an escape would look like.
+  EXPECT_FALSE(is_init("x\\nNSpid:\\t5\\t1", "State:\tS\nNSpid:\t4711\n"));
 }
 
 TEST(KernelName, IsReadBackStrictly) {
