@@ -1,6 +1,5 @@
 #include "runtime/optimiser/desktop_processes.h"
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -15,11 +14,13 @@ bool draws(const Tree& tree, pid_t pid) {
 
 std::vector<DesktopProcess> display_last(const Tree& tree, std::span<const pid_t> pids) {
   std::vector<DesktopProcess> processes;
+  std::vector<DesktopProcess> last;
   processes.reserve(pids.size());
-  for (const pid_t pid : pids) processes.push_back({pid, draws(tree, pid)});
-  std::stable_sort(
-      processes.begin(), processes.end(),
-      [](const DesktopProcess& a, const DesktopProcess& b) { return a.display < b.display; });
+  for (const pid_t pid : pids) {
+    const bool display = draws(tree, pid);
+    (display ? last : processes).push_back({pid, display});
+  }
+  processes.insert(processes.end(), last.begin(), last.end());
   return processes;
 }
 
