@@ -53,11 +53,12 @@ Result<std::optional<pid_t>> parse_pidfd_entry(std::string_view text) {
   for (const std::string_view line : lines_of(text)) {
     if (!line.starts_with("Pid:")) continue;
     const auto words = words_of(line.substr(4));
-    // -1 once it is reaped, 0 where our pid namespace has no number for it.
-    if (words.size() == 1 && (words[0] == "-1" || words[0] == "0")) return std::optional<pid_t>();
+    if (words.size() == 1 && words[0] == "-1") return std::optional<pid_t>();
     const auto pid = words.size() == 1 ? parse_number(words[0]) : std::nullopt;
     if (!pid || *pid > kMostPid)
       return fail(EPROTO, "pidfd: \"" + std::string(line.substr(0, 80)) + "\"");
+    // Where our pid namespace has no number for it.
+    if (*pid == 0) return std::optional<pid_t>();
     return std::optional<pid_t>(static_cast<pid_t>(*pid));
   }
   return fail(EINVAL, "the descriptor is not a pidfd");

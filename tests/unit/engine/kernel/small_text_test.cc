@@ -51,6 +51,7 @@ TEST(PidfdEntry, NamesTheProcessWhileItIsThere) {
   EXPECT_EQ(parse_pidfd_entry(kGood).value(), 4711);
   EXPECT_EQ(parse_pidfd_entry("Pid:\t-1\n").value(), std::nullopt) << "reaped";
   EXPECT_EQ(parse_pidfd_entry("Pid:\t0\n").value(), std::nullopt) << "of another namespace";
+  EXPECT_EQ(parse_pidfd_entry("Pid:\t00\n").value(), std::nullopt);
   for (const char* text : {"", "pos:\t0\nflags:\t02\n", "NSpid:\t4711\n", "pid:\t4711\n"})
     EXPECT_EQ(code(parse_pidfd_entry(text)), EINVAL) << text;
   for (const char* text :
