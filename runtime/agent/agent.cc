@@ -75,6 +75,8 @@ std::optional<Moment> Agent::next_deadline() const {
 }
 
 void Agent::wait_and_dispatch() {
+  // Whoever sent last may have found panald gone, hello included: nothing else tells of that.
+  if (!link_.connected() && !reconnect_at_) reconnect_at_ = now() + link_.pause();
   std::array<pollfd, 5> entries{};
   // poll(2) skips negative descriptors.
   entries[0] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};

@@ -13,6 +13,13 @@ namespace panal::agent {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+constexpr milliseconds kShortest{50};
+constexpr milliseconds kLongest{1000};
+
+}  // namespace
+
 bool HostLink::try_connect() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -21,16 +28,18 @@ bool HostLink::try_connect() {
   UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket ||
       ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    pause_ = std::min(pause_ * 2, milliseconds{1000});
+    pause_ = std::min(pause_ * 2, kLongest);
     return false;
   }
   socket_ = std::move(socket);
-  pause_ = milliseconds{50};
+  heard_ = false;
   return true;
 }
 
 void HostLink::drop() {
   socket_.reset();
+  // Turned away (somebody else has its place), which must not be asked about 20 times a second.
+  if (!heard_) pause_ = std::min(pause_ * 2, kLongest);
   log_line("host_gone");
 }
 
@@ -55,6 +64,8 @@ std::optional<Frame> HostLink::receive() {
     drop();
     return std::nullopt;
   }
+  heard_ = true;
+  pause_ = kShortest;
   auto frame = decode({buffer, static_cast<std::size_t>(count)});
   if (!frame) {
     log_line("frame_ignored", {{"reason", frame.error().message()}});

@@ -19,8 +19,8 @@ class HostLink {
   bool try_connect();
   [[nodiscard]] bool connected() const { return socket_.valid(); }
   [[nodiscard]] int fd() const { return socket_.get(); }
-  /// Pause until the next try: panald is away for an upgrade (short) or broken (up to 1 s, so
-  /// that its return is noticed at once by people).
+  /// Pause until the next try: panald is away for an upgrade (short) or broken, or turns us away
+  /// without a word (up to 1 s, so that its return is noticed at once by people).
   [[nodiscard]] std::chrono::milliseconds pause() const { return pause_; }
 
   void send(const Frame& frame);
@@ -34,6 +34,7 @@ class HostLink {
   std::string path_;
   UniqueFd socket_;
   std::chrono::milliseconds pause_{50};
+  bool heard_ = false;  ///< on this connection
 };
 
 }  // namespace panal::agent

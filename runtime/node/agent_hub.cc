@@ -60,13 +60,15 @@ struct AgentHub::Desk {
   std::shared_ptr<Ready> ready = std::make_shared<Ready>();
   bool admitted = false;  ///< its network is up: it may be welcomed
   bool greeted = false;   ///< this connection said hello
+  bool set_up = false;    ///< an agent's work after welcome is done: it answers at once
   AgentState state;
   std::uint64_t ordered = 0;  ///< the attach whose answer is awaited; 0: none
   std::function<void(Result<void>)> order_done;
   std::unique_ptr<loop::Timer> order_timer;
 };
 
-AgentHub::AgentHub(loop::Loop& loop, LoggerPtr log) : loop_(loop), log_(std::move(log)) {}
+AgentHub::AgentHub(loop::Loop& loop, LoggerPtr log, milliseconds patience)
+    : loop_(loop), log_(std::move(log)), patience_(patience) {}
 AgentHub::~AgentHub() = default;
 
 template <typename Work>
@@ -166,6 +168,7 @@ void AgentHub::take_connection(const DeskPtr& desk, UniqueFd connection) {
                             held->state.connected = false;
                             answer_order(held, fail(ENOTCONN, "the desktop's agent went away"));
                           }});
+  desk->link->await(patience_, "it did not say hello");
 }
 
 void AgentHub::on_frame(const DeskPtr& desk, const Frame& frame) {
@@ -194,6 +197,8 @@ void AgentHub::on_frame(const DeskPtr& desk, const Frame& frame) {
     } else if (desk->admitted) {
       // Frames keep their order: what welcome led to came before this answer.
       desk->ready->tell({});
+      desk->set_up = true;
+      desk->link->no_longer_awaited();
       // After a restart of ours it alone tells how long the user has been away.
       if (state.idle_ms > 0) changed(desk);
     }
@@ -230,6 +235,7 @@ void AgentHub::on_hello(const DeskPtr& desk, const Frame& frame) {
     return;
   }
   desk->greeted = true;
+  desk->link->no_longer_awaited();
   desk->state.connected = true;
   if (const auto session = agent::parse_session_state(frame.get("session")))
     desk->state.session = *session;
@@ -243,6 +249,8 @@ void AgentHub::welcome(const DeskPtr& desk) {
   if (!desk->greeted || !desk->admitted || !desk->link) return;
   auto sent = desk->link->send(welcome_frame(desk->spec));
   if (sent) sent = desk->link->send(Frame("query"));
+  // A first welcome makes work, and whoever starts the desktop has a limit for it.
+  if (desk->set_up) desk->link->await(patience_, "it did not answer");
   if (!sent)
     log_->warning("agent_welcome",
                   {{"desktop", kernel_name(desk->spec.id)}, {"why", sent.error().message()}});
@@ -301,7 +309,7 @@ void AgentHub::close(DesktopId id) {
 void AgentHub::admit(DesktopId id) {
   (void)on_loop([this, id] {
     if (const auto desk = find(id)) {
-      desk->admitted = true;
+      desk->admitted = desk->set_up = true;
       welcome(desk);
     }
     return true;

@@ -44,7 +44,12 @@ class AgentHub final : public desktop::AgentGate {
     std::function<void(DesktopId)> settled;
   };
 
-  AgentHub(loop::Loop& loop, LoggerPtr log);
+  /// For a connection to say hello, and to answer the first question after it where nothing has to
+  /// be set up any more. Agents do both at once; who does not holds the place of the one that
+  /// would.
+  static constexpr std::chrono::milliseconds kPatience{10000};
+
+  AgentHub(loop::Loop& loop, LoggerPtr log, std::chrono::milliseconds patience = kPatience);
   ~AgentHub() override;
   void set_events(Events events) { events_ = std::move(events); }
 
@@ -89,6 +94,7 @@ class AgentHub final : public desktop::AgentGate {
 
   loop::Loop& loop_;
   LoggerPtr log_;
+  std::chrono::milliseconds patience_;
   Events events_;
   std::map<DesktopId, DeskPtr> desks_;
 };

@@ -7,7 +7,10 @@
 namespace panal::node {
 
 AgentLink::AgentLink(loop::Loop& loop, UniqueFd connection, Handlers handlers)
-    : loop_(loop), descriptor_(loop, std::move(connection)), handlers_(std::move(handlers)) {
+    : loop_(loop),
+      descriptor_(loop, std::move(connection)),
+      handlers_(std::move(handlers)),
+      awaited_(loop) {
   wait();
 }
 
@@ -64,9 +67,14 @@ Result<void> AgentLink::send(const agent::Frame& frame) {
   return {};
 }
 
+void AgentLink::await(std::chrono::milliseconds limit, const std::string& reason) {
+  awaited_.start(limit, [this, reason] { finish(reason); });
+}
+
 void AgentLink::finish(const std::string& reason) {
   if (std::exchange(ended_, true)) return;
   descriptor_.close();
+  awaited_.cancel();
   const auto end = handlers_.end;
   end(reason);
 }

@@ -13,8 +13,8 @@
 namespace panal::node {
 
 /// One agent's connection. The peer is hostile: a frame that is too long or does not parse, too
-/// many frames in a second, or a peer that does not read what it is sent end the connection. On the
-/// loop's thread only.
+/// many frames in a second, a peer that does not read what it is sent, or one that owes a frame for
+/// too long end the connection. On the loop's thread only.
 class AgentLink {
  public:
   struct Handlers {
@@ -28,6 +28,10 @@ class AgentLink {
 
   /// Errors: ENOTCONN, EAGAIN when the agent does not read (the link ends then, soon).
   [[nodiscard]] Result<void> send(const agent::Frame& frame);
+  /// Ends the link with `reason` after `limit`, unless it is no longer awaited by then. A later
+  /// call takes the place of an earlier one.
+  void await(std::chrono::milliseconds limit, const std::string& reason);
+  void no_longer_awaited() { awaited_.cancel(); }
 
  private:
   void wait();
@@ -39,6 +43,7 @@ class AgentLink {
   loop::Loop& loop_;
   loop::Descriptor descriptor_;
   Handlers handlers_;
+  loop::Timer awaited_;
   std::chrono::steady_clock::time_point second_{};
   int frames_ = 0;
   bool ended_ = false;

@@ -94,9 +94,13 @@ class AdviseTaker final : public MemoryTaker {
   [[nodiscard]] Result<bool> advise(const kernel::Cgroup& group, const TakeRequest& request,
                                     TakeCursor& from, Taken& taken) const {
     PANAL_ASSIGN(const Pidfd held, hold_process_of(tree_, group, from.pid));
+    // Half of the time is for what is found: a process of very many mappings, each of which has
+    // nothing to give, would else take all of it each time, and be the first again the next time.
+    const auto now = std::chrono::steady_clock::now();
     PANAL_ASSIGN(const kernel::SmapsWalk walk,
                  kernel::walk_smaps(tree_, from.pid,
-                                    {request.deadline, kSmapsText, kLeastMapping, from.mapping}));
+                                    {now + (request.deadline - now) / 2, kSmapsText, kLeastMapping,
+                                     from.mapping}));
     for (const kernel::MemoryMapping& mapping : walk.mappings) {
       // Merged pages are skipped by the kernel, which says it took them all the same.
       const std::uint64_t has = mapping.anon > mapping.ksm ? mapping.anon - mapping.ksm : 0;

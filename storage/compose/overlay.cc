@@ -98,11 +98,14 @@ Result<void> expect_writable(int mount_fd) {
 /// Renames first: whatever happens to the deletion, no start will see half of an upper.
 Result<void> discard(const std::string& upper_dir, const std::string& name) {
   std::string aside = upper_dir + "/" + kTrash + "XXXXXX";
+  const std::string from = upper_dir + "/" + name;
   if (::mkdtemp(aside.data()) == nullptr) {
     if (errno == ENOENT) return {};
+    // It is what fills the disk, perhaps. No start uses what is left of a deletion that was cut
+    // short: the first thing it does is this.
+    if (errno == ENOSPC || errno == EDQUOT) return remove_tree(from);
     return fail_errno("make directory", aside);
   }
-  const std::string from = upper_dir + "/" + name;
   if (::rename(from.c_str(), (aside + "/" + name).c_str()) != 0 && errno != ENOENT)
     return fail_errno("rename", from);
   return remove_tree(aside);

@@ -17,10 +17,11 @@ import subprocess
 import sys
 import time
 
-from bad_input import Wire, basic, check, get, sql
+from bad_input import check, sql
 from farm import BIN, Node, Screen, conduct, say, wait_for
 from first_desktop import plant_startup, session_is, terminal_alive
-from hostile import PASSWORD, Bystander, daemons
+from two_desktops import PASSWORD, Bystander, daemons
+from wire import Wire, basic, get
 
 # In /etc, where lab and desktop each have a layer of their own.
 LIBRARY = "/etc/clock-shift.so"

@@ -14,7 +14,7 @@ import time
 
 from farm import Client, Node, Screen, conduct, say, wait_for
 from first_desktop import wait_connected
-from hostile import PASSWORD, Bystander, check, two_users
+from two_desktops import PASSWORD, Bystander, check, two_users
 
 PARENT_MIB = 700
 DESKTOP_MIB = 2048

@@ -6,158 +6,23 @@ What single system calls answer is in tests/system/desktop/confinement_test.cc, 
 send in tests/unit/runtime/node/agent_hub_test.cc; see docs/threat-model.md.
 """
 
+import ctypes
 import os
 import pathlib
-import re
 import resource
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 
-from farm import BIN, Client, Failed, Node, Screen, conduct, say, wait_for
-from first_desktop import plant_startup, session_is, wait_connected
+from farm import Client, Node, Screen, conduct, say, wait_for
+from first_desktop import session_is, wait_connected
+from two_desktops import (CONTROL_BYTES, MEMORY_MIB, PASSWORD, PIDS, SERVE, Bystander, Decoy, Hostile,
+                          check, daemons, strings, two_users)
 
-PASSWORD = "correct horse 7"
-MEMORY_MIB = 320
-PIDS = 200
 HOST_SECRET = "host-secret-5ab41"
 # What a terminal obeys: colours, a title, another file's name on the "screen".
 CONTROL = r"\033[31mred\033]0;title\007\2332J\r"
-CONTROL_BYTES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
-
-SERVE = """#!/bin/sh
-mkdir -p ~/box
-chmod 755 ~/attack
-exec ~/attack serve ~/box
-"""
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def strings(value):
-    """Every text in what a JSON answer holds."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, held in value.items():
-            yield key
-            yield from strings(held)
-    elif isinstance(value, list):
-        for held in value:
-            yield from strings(held)
-
-
-class Hostile:
-    """Runs words inside mallory's desktop, through files in the home."""
-
-    def __init__(self, node, login):
-        self.home = node.home(login)
-        self.box = self.home / "box"
-        self.count = 0
-
-    def plant(self):
-        uid = self.home.stat().st_uid
-        shutil.copyfile(BIN / "hostile-attack", self.home / "attack")
-        startup = self.home / ".icewm" / "startup"
-        startup.parent.mkdir(exist_ok=True)
-        startup.write_text(SERVE)
-        self.box.mkdir(exist_ok=True)
-        for path in (self.home / "attack", startup, startup.parent, self.box):
-            path.chmod(0o755)
-            os.chown(path, uid, uid)
-
-    def begin(self, text):
-        self.count += 1
-        name = self.box / f"job{self.count}"
-        part = name.with_suffix(".part")
-        part.write_text(text)
-        part.rename(name.with_suffix(".job"))
-        return name
-
-    def end(self, name, seconds=90):
-        wait_for(f"the end of {name.name}", name.with_suffix(".rc").exists, seconds)
-        return name.with_suffix(".out").read_text(errors="replace")
-
-    def run(self, text, seconds=90):
-        return self.end(self.begin(text), seconds)
-
-    def values(self, text):
-        return {k: int(v) for k, v in re.findall(r"^(\w+) (-?\d+)$", text, re.M)}
-
-    def held(self, text, check_meanwhile):
-        """Starts what takes all of something; looks around while it holds; lets go."""
-        release = self.box / "release"
-        release.unlink(missing_ok=True)
-        name = self.begin(text)
-        wait_for(
-            f"{text} to be refused", lambda: "errno " in name.with_suffix(".out").read_text(), 90
-        )
-        values = self.values(name.with_suffix(".out").read_text())
-        check_meanwhile()
-        release.touch()
-        self.end(name)
-        return values
-
-
-class Bystander:
-    """Somebody who works beside it, seen through pixels and keys."""
-
-    def __init__(self, node, screen, login, name):
-        self.node, self.screen, self.login, self.name = node, screen, login, name
-        self.typed = node.home(login) / "typed.txt"
-        self.count = 0
-
-    def connect(self, picture):
-        self.client = Client(self.node, self.screen, self.login, PASSWORD, self.name,
-                             "--geometry", "900x600")
-        wait_connected(self.node, self.name, self.client, 120)
-        shape = self.screen.wait_painted(picture, 20)
-        wait_for("the terminal", (self.node.home(self.login) / "terminal.pid").exists, 60)
-        self.screen.click(shape[1] + 150, shape[2] + 110)
-
-    def works(self):
-        self.count += 1
-        word = f"line {self.count}"
-        self.screen.type_line(word)
-        wait_for(f"\"{word}\" in the bystander's terminal",
-                 lambda: word in self.typed.read_text(), 60)
-        check(self.client.process.poll() is None, "the bystander's client ended")
-
-
-class Decoy:
-    """A socket of the host that everybody may connect to: nobody must be led there."""
-
-    def __init__(self, path):
-        self.path, self.visitors = path, 0
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.bind(str(path))
-        path.chmod(0o777)
-        self.socket.listen()
-        threading.Thread(target=self.count, daemon=True).start()
-
-    def count(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            self.visitors += 1
-            connection.close()
-
-
-def daemons(node):
-    """Pids of what keeps the node going."""
-    return {
-        path.name: int(path.read_text().split()[0])
-        for path in (node.run_dir / "supervisor").glob("*.pid")
-    }
 
 
 def attach_ends(node, screen, name, why):
@@ -181,10 +46,20 @@ def shared_directory(node, mallory, bystander, screen, decoy):
     say("links planted where the host opens nx.sock, files that fill the shared tmpfs")
     nx = "/run/panal/nx"
     # More kinds of links and files: NxSocket.IsConnectedOnlyWhereItIsTheUsersSocket.
-    job = mallory.begin(f"~/attack swap {nx} {decoy.path} 3")
-    attach_ends(node, screen, "evil", f"nx.sock -> {decoy.path}")
-    say(f"    {mallory.values(mallory.end(job))}")
-    check(decoy.visitors == 0, f"{decoy.visitors} connections reached the host's socket")
+    swapped = 0
+    for _ in range(5):
+        job = mallory.begin(f"~/attack swap {nx} {decoy.path} 3")
+        attach_ends(node, screen, "evil", f"nx.sock -> {decoy.path}")
+        out = mallory.values(mallory.end(job, 150))
+        say(f"    {out}")
+        check(decoy.visitors == 0, f"{decoy.visitors} connections reached the host's socket")
+        swapped += out["swapped"]
+        if swapped >= 5:
+            break
+        node.panal("desktop", "stop", "evil")
+        node.panal("desktop", "start", "evil")
+        wait_for("the end of the pre-warm", session_is(node, "evil", "suspended"), 90)
+    check(swapped >= 5, f"the link was put there only {swapped} times: nothing was raced")
     bystander.works()
     # An attach that was spoilt costs its own user a minute of nxagent's patience.
     node.panal("desktop", "stop", "evil")
@@ -204,22 +79,44 @@ def shared_directory(node, mallory, bystander, screen, decoy):
     wait_for("a suspended session", session_is(node, "evil", "suspended"), 60)
 
 
-def exhaustion(node, mallory, bystander):
+def host_has_more():
+    """One more of each of what a desktop took all of, taken by the host's root."""
+    subprocess.run(["/bin/true"], check=True)
+    os.close(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY))
+    libc = ctypes.CDLL(None, use_errno=True)
+    instance = libc.inotify_init1(os.O_CLOEXEC)
+    check(instance >= 0, f"the host's inotify_init: {os.strerror(ctypes.get_errno())}")
+    watch = libc.inotify_add_watch(instance, b"/tmp", 0x100)
+    check(watch >= 0, f"the host's inotify_add_watch: {os.strerror(ctypes.get_errno())}")
+    os.close(instance)
+    files, _, most = map(int, pathlib.Path("/proc/sys/fs/file-nr").read_text().split())
+    check(files < most // 2, f"{files} of the host's {most} open files are taken")
+
+
+def exhaustion(node, mallory, bystander, neighbour):
     say("what runs out, runs out for mallory alone")
+    limits = pathlib.Path("/proc/sys/fs/inotify")
     # The kernel's 128, or the 1024 of Debian's lxc package.
-    inotify = int(pathlib.Path("/proc/sys/fs/inotify/max_user_instances").read_text())
-    for word, low, high in (("ptys", 1, 64), ("inotify", 1, inotify), ("maps", 60000, 66000),
-                            ("fds", 1, 1 << 20), ("forks", 50, PIDS)):
+    inotify = int((limits / "max_user_instances").read_text())
+    watches = int((limits / "max_user_watches").read_text())
+    for word, low, high in (("ptys", 1, 64), ("inotify", 1, inotify), ("watches", 1000, watches),
+                            ("maps", 60000, 66000), ("fds", 8 * 1000, None), ("forks", 50, PIDS)):
         def look(word=word):
             bystander.works()
-            if word == "ptys":
-                os.close(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY))
+            host_has_more()
+            beside = neighbour.values(neighbour.run("~/attack probe"))
+            check(len(beside) == 6 and not any(beside.values()), f"{word}: beside it {beside}")
             # What the operator looks at while it happens.
             node.json("top", "--once")
             check(node.desktop("evil")["state"] == "running", "the desktop is not running")
 
         out = mallory.held(f"~/attack {word}", look)
         say(f"  {word}: {out}")
+        if word == "fds":
+            # Each process has a table of its own, and each came to its end.
+            high = 8 * out["limit"]
+            check(out["refused"] == 8 and out["least"] > out["limit"] - 100,
+                  f"not all eight came to their limit: {out}")
         check(low <= out[word] <= high, f"{word}: {out[word]} is not in {low}..{high}")
         check(out["errno"] != 0, f"{word}: never refused")
 
@@ -242,6 +139,30 @@ def exhaustion(node, mallory, bystander):
     bystander.works()
     check(daemons(node) == before, "a daemon of the node was replaced")
     check(node.desktop("evil")["state"] == "running", "the desktop itself was lost")
+
+
+def host_sockets(node, mallory):
+    say("sockets of the host: the node's, the database's, the system bus's, an abstract one")
+    bus = pathlib.Path("/run/dbus/system_bus_socket")
+    bus.parent.mkdir(parents=True, exist_ok=True)
+    others = [] if bus.exists() else [Decoy(bus)]
+    others.append(Decoy("@panal-hostile-decoy"))
+    names = [str(node.run_dir / "panald.sock"), *map(str, (node.run_dir / "postgres").glob(".s.*[0-9]")),
+             str(bus), "@panal-hostile-decoy"]
+    check(len(names) == 4, f"the database has another socket: {names}")
+    for name in names:
+        # On the host they answer; panald's keeps frames apart.
+        kind = socket.SOCK_SEQPACKET if name.endswith("panald.sock") else socket.SOCK_STREAM
+        with socket.socket(socket.AF_UNIX, kind) as there:
+            there.connect(name.replace("@", "\0"))
+    for other in others:
+        wait_for("the host's own visit", lambda other=other: other.visitors == 1, 10)
+    out = mallory.values(mallory.run("~/attack sockets " + " ".join(f"'{name}'" for name in names)))
+    say(f"  {dict(zip(names, out.values()))}")
+    check(len(out) == len(names) and all(out.values()), f"reached: {out} of {names}")
+    for other in others:
+        check(other.visitors == 1, f"{other.visitors} connections reached {other.path}")
+        other.close()
 
 
 def secrets(mallory, bystander):
@@ -295,26 +216,11 @@ def words(node, mallory):
     startup.write_text(SERVE)
 
 
-def two_users(node):
-    """mallory with desktop evil, what attacks planted in the home, and zbystander with zdesk; both
-    desktops are stopped."""
-    say("panal up; two users; two desktops")
-    node.panal("up")
-    node.panal("image", "build", "icewm")
-    for login, name in (("mallory", "evil"), ("zbystander", "zdesk")):
-        node.panal("user", "add", login, "--password-file", "/dev/stdin", stdin=PASSWORD + "\n")
-        node.panal("desktop", "create", name, "--user", login, "--image", "icewm")
-        node.panal("desktop", "start", name)
-        node.panal("desktop", "stop", name)
-    mallory = Hostile(node, "mallory")
-    mallory.plant()
-    plant_startup(node, "zbystander")
-    return mallory
-
-
 def attack(node, screen):
     pictures = pathlib.Path(os.environ.get("PANAL_PICTURES", node.directory))
     mallory = two_users(node)
+    neighbour = Hostile(node, "zbystander")
+    neighbour.plant(beside=True)
     node.panal("desktop", "start", "evil", "zdesk")
     bystander = Bystander(node, screen, "zbystander", "zdesk")
     bystander.connect(pictures / "bystander.png")
@@ -325,8 +231,9 @@ def attack(node, screen):
     decoy = Decoy(node.run_dir / "decoy.sock")
 
     secrets(mallory, bystander)
+    host_sockets(node, mallory)
     shared_directory(node, mallory, bystander, screen, decoy)
-    exhaustion(node, mallory, bystander)
+    exhaustion(node, mallory, bystander, neighbour)
 
     say("it kills all of its own")
     mallory.begin("kill -9 -1")
@@ -349,8 +256,7 @@ def attack(node, screen):
     check(node.desktop("evil")["state"] == "stopped", f"{node.desktop('evil')}")
     bystander.works()
     check(decoy.visitors == 0, f"{decoy.visitors} connections reached the host's socket")
-    decoy.socket.close()
-    decoy.path.unlink()
+    decoy.close()
     node.panal("desktop", "stop", "zdesk")
     bystander.client.process.wait(timeout=60)
 

@@ -15,13 +15,13 @@ import subprocess
 import sys
 import time
 
-from bad_input import check
 from farm import BIN, Client, Node, Screen, conduct, say, wait_for
 from first_desktop import session_is, wait_connected
-from hostile import (CONTROL_BYTES, MEMORY_MIB, PASSWORD, PIDS, Bystander, daemons, strings,
-                     two_users)
+from two_desktops import (CONTROL_BYTES, MEMORY_MIB, PASSWORD, PIDS, Bystander, check, daemons,
+                          strings, two_users)
 
 SECONDS = 25  # of each attack on the agent's socket
+BACK = 15  # within so many seconds the agent has its place again
 
 
 def memory_kib(pid):
@@ -98,6 +98,31 @@ def false_agent(node, root, mallory, bystander):
     wait_for("a suspended session", session_is(node, "evil", "suspended"), 60)
 
 
+def place_holder(node, root, mallory, bystander, way):
+    say(f"panald dies; who comes back first is {way}, and keeps the agent's place")
+    before = daemons(node)
+    init = node.desktop("evil")["pid"]
+    os.kill(init, signal.SIGSTOP)
+    attack = root.begin("hold", way, 60)
+    try:
+        os.kill(before["panald.pid"], signal.SIGKILL)
+        wait_for("another panald", lambda: daemons(node)["panald.pid"] != before["panald.pid"], 60)
+        check(attack.stdout.readline() == "held 1\n", "never had the agent's place")
+    finally:
+        os.kill(init, signal.SIGCONT)
+    began = time.monotonic()
+    wait_for("its answer", lambda: node.panal("status", check=False).returncode == 0, 60)
+    bystander.works()
+    out = root.end(attack, mallory)
+    check(out["ended"] == 1 and out["milliseconds"] < 1000 * BACK, f"not sent away in time: {out}")
+
+    wait_for("the agent", lambda: node.desktop("evil")["agent"],
+             max(1, BACK - (time.monotonic() - began)))
+    say(f"  {out}; the agent was back after {time.monotonic() - began:.1f} s")
+    log = (node.state / "log" / "panald.log").read_text()
+    check({"mute": "did not say hello", "slow": "did not answer"}[way] in log, "the log does not say why")
+
+
 def much(node, mallory, bystander):
     say("more than 100,000 mappings; keys; the calls that are left")
     release = mallory.box / "release"
@@ -140,6 +165,13 @@ def attack(node, screen):
     much(node, mallory, bystander)
     second_connection(node, root, mallory, bystander)
     false_agent(node, root, mallory, bystander)
+    for way in ("mute", "slow"):
+        place_holder(node, root, mallory, bystander, way)
+    client = Client(node, screen, "mallory", PASSWORD, "evil", "--geometry", "640x480",
+                    "--retry", "30")
+    wait_connected(node, "evil", client, 120)
+    client.close()
+    wait_for("a suspended session", session_is(node, "evil", "suspended"), 60)
 
     node.panal("desktop", "stop", "evil", "zdesk")
     bystander.client.process.wait(timeout=60)

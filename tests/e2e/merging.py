@@ -9,7 +9,7 @@ import pathlib
 import sys
 
 from farm import Node, conduct, say, wait_for
-from hostile import PASSWORD, check
+from two_desktops import PASSWORD, check
 
 # As if learnt: what the agent starts, and what starts others.
 LEARNT = """panal-ksm-programs 1

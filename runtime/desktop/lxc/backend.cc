@@ -14,6 +14,7 @@
 #include "engine/base/tree.h"
 #include "engine/kernel/process_status.h"
 #include "runtime/desktop/lxc/config.h"
+#include "runtime/desktop/lxc/mount_targets.h"
 #include "runtime/desktop/lxc/seccomp_list.h"
 
 namespace panal::desktop::lxc {
@@ -121,6 +122,7 @@ Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
   PANAL_ASSIGN(const std::string text,
                render_config(spec, ConfigSite{options_.agent_program, options_.cgroup_parent,
                                               seccomp, empty, options_.apparmor_profile}));
+  PANAL_TRY(check_mount_targets(spec.root, spec.desktop.user.home_path));
   PANAL_TRY(make_dir(options_.lxc_path, 0755));
   PANAL_TRY(make_dir(empty, 0555));
   PANAL_ASSIGN(const Dir dir, Dir::open(spec.run_dir));

@@ -4,6 +4,9 @@
 //
 // root-attack agent SECONDS   plays the agent on the agent's socket, over and over; whenever it is
 //                             taken for one (welcomed) it sends what no agent sends
+// root-attack hold WAY SECONDS
+//                             has the one connection and keeps it until panald ends it: "mute"
+//                             never says hello, "slow" does and then sends a byte a second
 // root-attack calls           system calls whose answers are printed
 // Prints lines "NAME VALUE".
 #include <fcntl.h>
@@ -127,6 +130,36 @@ int play_agent(int seconds) {
   return 0;
 }
 
+/// Says "held 1" once it has the connection; then how long it had it, and whether panald ended it.
+int hold(bool mute, int seconds) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::seconds(seconds);
+  while (Clock::now() < end) {
+    const int fd = connect_to_panald();
+    const auto begin = Clock::now();
+    if (fd >= 0 && !mute) put(fd, "hello protocol=1 min_protocol=1 session=suspended attach=1");
+    // One beside the agent's own is closed at once.
+    const Answer first = fd < 0 ? Answer::kClosed : answer(fd, 300);
+    if (first != (mute ? Answer::kNothing : Answer::kBytes)) {
+      if (fd >= 0) close(fd);
+      (void)usleep(1000);
+      continue;
+    }
+    say("held", 1);
+    bool ended = false;
+    while (!ended && Clock::now() < end) {
+      if (!mute) put(fd, "x");
+      ended = answer(fd, 1000) == Answer::kClosed;
+    }
+    say("ended", ended ? 1 : 0);
+    say("milliseconds",
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count());
+    return 0;
+  }
+  say("held", 0);
+  return 0;
+}
+
 int calls() {
   const auto tell = [](const char* name, long result) { say(name, result < 0 ? errno : 0); };
   tell("mount", mount("none", "/tmp", "tmpfs", 0, nullptr));
@@ -162,6 +195,8 @@ int calls() {
 int main(int count, char** words) {
   const std::vector<std::string> args(words + 1, words + count);
   if (args.size() == 2 && args[0] == "agent") return play_agent(std::atoi(args[1].c_str()));
+  if (args.size() == 3 && args[0] == "hold" && (args[1] == "mute" || args[1] == "slow"))
+    return hold(args[1] == "mute", std::atoi(args[2].c_str()));
   if (args.size() == 1 && args[0] == "calls") return calls();
   (void)std::fprintf(stderr, "root-attack: unknown words\n");
   return 2;

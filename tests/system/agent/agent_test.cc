@@ -300,6 +300,20 @@ TEST_F(AgentSystem, PanaldMayGoAndComeBack) {
   EXPECT_TRUE(power_off());
 }
 
+TEST_F(AgentSystem, ComesBackThoughItIsTurnedAwayBeforeItsHello) {
+  desktop->welcome(kSession);
+  desktop->send(Frame("query"));
+  ASSERT_EQ(desktop->until("status").verb, "status");
+  for (int round = 0; round < 3; ++round) {
+    desktop->hang_up();
+    EXPECT_GE(desktop->turn_away(std::chrono::milliseconds(2500)), 1);
+    const auto begun = std::chrono::steady_clock::now();
+    ASSERT_EQ(desktop->accept().verb, "hello") << desktop->log();
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10));
+  }
+  EXPECT_TRUE(power_off());
+}
+
 TEST_F(AgentSystem, ASessionThatEndsAtOnceSaysWhy) {
   desktop->welcome({"sh", "-c", "echo no such window manager >&2; exit 3"});
   const Computer computer(directory + "/c1", 391, "1280x800");

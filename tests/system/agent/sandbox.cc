@@ -144,6 +144,18 @@ Frame Sandbox::accept() {
   return until("hello");
 }
 
+int Sandbox::turn_away(std::chrono::milliseconds span) {
+  const int flags = ::fcntl(listener_.get(), F_GETFL);
+  ::fcntl(listener_.get(), F_SETFL, flags | O_NONBLOCK);
+  int count = 0;
+  // Without a pause: hello follows within microseconds.
+  for (const auto end = Clock::now() + span; Clock::now() < end;)
+    if (const UniqueFd one(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)); one)
+      ++count;
+  ::fcntl(listener_.get(), F_SETFL, flags);
+  return count;
+}
+
 void Sandbox::send(const Frame& frame) { send_raw(encode(frame).value()); }
 
 void Sandbox::send_raw(std::string_view bytes) {

@@ -47,6 +47,8 @@ class Sandbox {
   /// Accepts the agent's connection and takes its hello.
   Frame accept();
   void hang_up() { link_.reset(); }
+  /// Closes every connection as soon as it is there, mostly before hello is sent; how many.
+  int turn_away(std::chrono::milliseconds span);
   void send(const Frame& frame);
   void send_raw(std::string_view bytes);
   /// The next frame for which `wanted` holds; frames before it are dropped. An empty frame after

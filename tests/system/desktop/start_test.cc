@@ -91,6 +91,84 @@ TEST(Start, ThePersistentUpperIsKeptAndTheNextStartSeesIt) {
   EXPECT_EQ(info.st_uid, 0U) << "ids on disk are canonical";
 }
 
+/// Everything below a directory, with owners and modes.
+std::vector<std::string> listed(const fs::path& directory) {
+  std::vector<std::string> out;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    struct stat info{};
+    EXPECT_EQ(::lstat(entry.path().c_str(), &info), 0);
+    out.push_back(entry.path().string() + " " + std::to_string(info.st_uid) + " " +
+                  std::to_string(info.st_mode) + " " + std::to_string(info.st_size));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+TEST(Start, LinksPlantedInAPersistentRootLeadNowhere) {
+  Sandbox sandbox;
+  DesktopSpec spec = sandbox.spec(7);
+  spec.persistent = true;
+  ASSERT_TRUE(sandbox.life().start(spec));
+  ASSERT_TRUE(sandbox.life().stop(spec, milliseconds{5000}));
+  const fs::path upper = sandbox.config.desktop_state_dir(7) + "/upper/persistent/upper";
+  ASSERT_TRUE(fs::is_regular_file(upper / ".panal/panal-agent"));
+  ASSERT_TRUE(fs::is_directory(upper / "home/alice"));
+
+  // All may write there, so only being led there is between the desktop's root and it.
+  const fs::path sentinel = sandbox.dir / "sentinel";
+  fs::create_directories(sentinel / "inner");
+  std::ofstream(sentinel / "file") << "kept";
+  for (const fs::path& path : {sentinel, sentinel / "inner", sentinel / "file"})
+    fs::permissions(path, fs::perms::all);
+  const auto before = listed(sentinel);
+  const std::string up = "../../../../../../../../../../../..";
+  const std::string places[] = {sentinel, up + sentinel.string(), sentinel / "absent",
+                                sentinel / "file", "FIFO"};
+  int running_ones = 0;
+  for (const char* name : {"dev", "proc", "sys", "tmp", "run", "dev/shm", "run/panal", "home",
+                           "home/alice", ".panal", ".panal/panal-agent"}) {
+    for (const std::string& place : places) {
+      SCOPED_TRACE(std::string(name) + " -> " + place);
+      const fs::path planted = upper / name;
+      const fs::path aside = sandbox.dir / "aside";
+      const bool moved = fs::exists(fs::symlink_status(planted));
+      if (moved) fs::rename(planted, aside);
+      const bool parent = !fs::exists(planted.parent_path());
+      fs::create_directories(planted.parent_path());
+      if (place == "FIFO")
+        ASSERT_EQ(::mkfifo(planted.c_str(), 0666), 0);
+      else
+        fs::create_symlink(place, planted);
+
+      const auto running = sandbox.life().start(spec);
+      if (running) {
+        ++running_ones;
+        std::ifstream mounts("/proc/" + std::to_string(running->init.pid()) + "/mountinfo");
+        const std::string all((std::istreambuf_iterator<char>(mounts)), {});
+        for (const char* at : {"/dev", "/proc", "/sys", "/tmp", "/run", "/dev/shm", "/run/panal",
+                               "/home/alice", "/.panal/panal-agent"})
+          EXPECT_THAT(all, HasSubstr(std::string(" ") + at + " "));
+        EXPECT_TRUE(sandbox.life().stop(spec, milliseconds{5000}));
+      } else {
+        EXPECT_EQ(running.error().step, "container");
+        EXPECT_THAT(running.error().reason(), HasSubstr("of the desktop's own root is"));
+      }
+      EXPECT_EQ(listed(sentinel), before);
+      EXPECT_THAT(sandbox.traces(7), IsEmpty());
+      std::ifstream own("/proc/self/mountinfo");
+      const std::string mounts((std::istreambuf_iterator<char>(own)), {});
+      EXPECT_THAT(mounts, ::testing::Not(HasSubstr(sentinel.string())));
+
+      fs::remove(planted);
+      if (parent) fs::remove_all(planted.parent_path());
+      if (moved) fs::rename(aside, planted);
+    }
+  }
+  // Below what is mounted over a link is never met.
+  EXPECT_GE(running_ones, 10) << "dev/shm, run/panal";
+  EXPECT_TRUE(sandbox.life().start(spec)) << "and put right it starts";
+}
+
 struct Failure {
   const char* step;
   std::function<void(Sandbox&, DesktopSpec&)> arrange;
@@ -106,6 +184,7 @@ TEST(Start, AFailureOfAnyStepLeavesNothing) {
        }},
       {"container", [](Sandbox&, DesktopSpec& spec) { spec.user.home_path = "/no/../way"; }},
       {"container", [](Sandbox&, DesktopSpec& spec) { spec.user.home_path = "/etc/mode/home"; }},
+      {"container", [](Sandbox&, DesktopSpec& spec) { spec.user.home_path = "/proc/none/home"; }},
       {"network",
        [](Sandbox& sandbox, DesktopSpec&) {
          // The name is taken by another link.
@@ -127,7 +206,9 @@ TEST(Start, AFailureOfAnyStepLeavesNothing) {
     EXPECT_FALSE(running);
     if (!running) {
       EXPECT_EQ(running.error().step, failure.step) << running.error().reason();
-      if (running.error().step == "container" && running.error().cause.code != EINVAL) {
+      // liblxc's word, where it came to that.
+      const int code = running.error().cause.code;
+      if (running.error().step == "container" && code != EINVAL && code != ENOTDIR) {
         EXPECT_THAT(running.error().evidence, ::testing::Not(IsEmpty()));
       }
       std::printf("  %s\n", running.error().reason().c_str());

@@ -1,6 +1,14 @@
 // Each way to take memory back, on a real process and real swap in compressed memory.
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "engine/kernel/group_processes.h"
 #include "engine/kernel/smaps.h"
+#include "runtime/optimiser/hot_memory.h"
+#include "runtime/optimiser/memory_fetcher.h"
 #include "runtime/optimiser/memory_taker.h"
+#include "tests/system/optimiser/mapping_child.h"
 #include "tests/system/optimiser/real_swap_group.h"
 
 namespace panal::optimiser {
@@ -57,6 +65,114 @@ TEST_F(RealTaker, ByReclaimOfV2) {
   if (memory->version != 2)
     GTEST_SKIP() << "nothing is missing: this kernel has v1 (tests/vm has v2)";
   take_from("reclaim");
+}
+
+/// 130,000 mappings, and a process as others are beside them.
+class RealTakerOfManyMappings : public RealTaker {
+ protected:
+  static constexpr auto kBudget = 50ms;
+  /// What a machine may add that has other work; going through it all takes a second and more.
+  static constexpr auto kSoon = 900ms;
+
+  void SetUp() override {
+    RealTaker::SetUp();
+    if (HasFatalFailure()) return;
+    group_.emplace(make());
+    first_.emplace(*group_);
+    second_.emplace(*group_);
+    normal_.emplace(*group_, kSize, Pages::kDistinct);
+  }
+  void TearDown() override {
+    normal_.reset();
+    second_.reset();
+    first_.reset();
+    RealTaker::TearDown();
+  }
+  /// Runs `work`, which has that budget, some times; the median of how long it took. One run may
+  /// meet anything that the machine does beside it.
+  template <typename Work>
+  static std::chrono::milliseconds median(int rounds, Work work) {
+    std::vector<std::chrono::milliseconds> took;
+    for (int round = 0; round < rounds; ++round) {
+      const auto begun = std::chrono::steady_clock::now();
+      work(begun + kBudget);
+      took.push_back(std::chrono::duration_cast<std::chrono::milliseconds>(
+          std::chrono::steady_clock::now() - begun));
+    }
+    std::sort(took.begin(), took.end());
+    return took[took.size() / 2];
+  }
+
+  std::optional<kernel::Cgroup> group_;
+  std::optional<MappingChild> first_, second_;
+  std::optional<MemoryChild> normal_;
+};
+
+TEST_F(RealTakerOfManyMappings, AProcessOfAHundredThousandMappingsCostsItsBudgetAndNoMore) {
+  const auto taker = make_taker("madvise", tree_);
+  TakeCursor cursor;
+  std::set<pid_t> places;
+  const auto swapped = [this] {
+    const auto maps = kernel::read_smaps_rollup(tree_, normal_->pid());
+    return maps ? maps->swap : 0;
+  };
+  // A process that a walk does not get to the end of is left where the next walk gets no further.
+  const auto end = std::chrono::steady_clock::now() + 60s;
+  while (swapped() < kSize * 3 / 4 && std::chrono::steady_clock::now() < end) {
+    const auto took = median(3, [&](std::chrono::steady_clock::time_point deadline) {
+      const auto taken = taker->take(*group_, {2 * kSize, deadline}, cursor);
+      ASSERT_TRUE(taken) << taken.error().message();
+      places.insert(cursor.pid);
+    });
+    ASSERT_LT(took, kSoon);
+  }
+  EXPECT_GE(swapped(), kSize * 3 / 4) << "the others of the desktop have their turn";
+  EXPECT_GE(places.size(), 2U) << "the walk goes on where it stopped";
+  EXPECT_TRUE(normal_->touch());
+}
+
+TEST_F(RealTakerOfManyMappings, NeitherDoesALookAtWhatIsHotNorFetchingItBack) {
+  EXPECT_LT(median(5,
+                   [&](std::chrono::steady_clock::time_point deadline) {
+                     const auto hot = record_hot(tree_, *group_, {deadline});
+                     ASSERT_TRUE(hot) << hot.error().message();
+                     EXPECT_FALSE(hot->complete);
+                     EXPECT_FALSE(hot->tells());
+                     EXPECT_LE(hot->hot.ranges(), kMostHotRanges);
+                   }),
+            kSoon);
+  EXPECT_LT(median(5,
+                   [&](std::chrono::steady_clock::time_point deadline) {
+                     const auto back = fetch_back(tree_, *group_, FetchPart::kRest, {deadline});
+                     EXPECT_TRUE(back) << back.error().message();
+                   }),
+            kSoon);
+  // With all the time there is the text that is read of a process has an end.
+  const auto hot = record_hot(tree_, *group_, {std::chrono::steady_clock::now() + 60s});
+  ASSERT_TRUE(hot) << hot.error().message();
+  EXPECT_FALSE(hot->complete);
+  EXPECT_LE(hot->hot.ranges(), kMostHotRanges);
+  EXPECT_TRUE(std::any_of(hot->hot.processes.begin(), hot->hot.processes.end(),
+                          [this](const HotProcess& one) { return one.pid == normal_->pid(); }));
+}
+
+TEST_F(RealTakerOfManyMappings, NorAddingUpItsProcesses) {
+  const std::vector<pid_t> pids = {first_->pid(), second_->pid(), normal_->pid()};
+  std::uint64_t rss = 0;
+  std::size_t next = 0;
+  int rounds = 0;
+  while (next < pids.size()) {
+    ASSERT_LT(rounds++, 50);
+    const auto begun = std::chrono::steady_clock::now();
+    const auto read = kernel::read_group_processes(tree_, pids, {begun + 1ms, next});
+    ASSERT_TRUE(read) << read.error().message();
+    // The deadline is looked at between processes, so one is the price.
+    EXPECT_LE(read->next, next + 2);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, kSoon);
+    rss += read->sum.maps.rss;
+    next = read->next;
+  }
+  EXPECT_GE(rss, 2 * MappingChild::kMappings * 4096 + kSize);
 }
 
 TEST_F(RealTaker, NobodyElseIsKnown) { EXPECT_FALSE(make_taker("magic", tree_)); }

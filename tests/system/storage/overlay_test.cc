@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -129,6 +130,38 @@ TEST_F(OverlayTest, VolatileIsDiscardedAndPersistentIsKept) {
     ASSERT_TRUE(backend_.destroy(desktop));
     ASSERT_TRUE(backend_.destroy(desktop)) << "nothing mounted is not an error";
   }
+}
+
+TEST_F(OverlayTest, AFullDiskFailsAStartWithThePathAndKeepsNoUpper) {
+  RootSpec desktop = spec(1);
+  const std::string small = make_mount_point("small");
+  ASSERT_EQ(::mount("small", small.c_str(), "tmpfs", 0, "nr_inodes=64,size=4m"), 0);
+  desktop.upper_dir = small + "/upper";
+  const auto fill = [&small] {
+    for (int i = 0; create(small + "/" + std::to_string(i)) == 0; ++i) {
+    }
+  };
+  ASSERT_TRUE(backend_.provision(desktop));
+  // As its user does; and then it is to go.
+  ASSERT_EQ(
+      inside(desktop.ids, 0,
+             [&] {
+               for (int i = 0;; ++i)
+                 if (const int error = create(desktop.mount_point + "/etc/f" + std::to_string(i)))
+                   return error;
+             }),
+      ENOSPC);
+  const auto destroyed = backend_.destroy(desktop);
+  EXPECT_TRUE(destroyed) << destroyed.error().message();
+  EXPECT_TRUE(std::filesystem::is_empty(desktop.upper_dir));
+
+  fill();
+  const auto made = backend_.provision(desktop);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, ENOSPC);
+  EXPECT_THAT(made.error().message(), HasSubstr(desktop.upper_dir));
+  EXPECT_TRUE(std::filesystem::is_empty(desktop.upper_dir));
+  EXPECT_EQ(mounts_below(), 1) << "the small disk itself";
 }
 
 TEST_F(OverlayTest, PersistentUpperMeansTheSameUnderAnotherIdRange) {

@@ -101,6 +101,10 @@ TEST_F(ConnectTest, JunkNeverReachesTheAgent) {
   EXPECT_NE(db.copy(db.audit)[3].find("wrong cookie"), std::string::npos);
 }
 
+TEST_F(ConnectTest, AGreetingHasTenSeconds) {
+  EXPECT_EQ(Timing{}.greeting, std::chrono::milliseconds(10000));
+}
+
 TEST_F(ConnectTest, SilentClientIsClosed) {
   services.timing.greeting = std::chrono::milliseconds(50);
   connected();

@@ -14,7 +14,24 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-class AgentHubTest : public HubFixture {};
+class AgentHubTest : public HubFixture {
+ protected:
+  using HubFixture::HubFixture;
+  /// Asks for a session; the answer is what the future gives.
+  std::future<Result<void>> order(std::uint64_t attach, milliseconds limit) {
+    auto promise = std::make_shared<std::promise<Result<void>>>();
+    auto future = promise->get_future();
+    loop_.post([this, attach, limit, promise] {
+      ListenOrder listen;
+      listen.attach = attach;
+      listen.cookie = std::string(32, 'a');
+      listen.geometry = "800x600";
+      hub_.order_listen(7, listen, limit,
+                        [promise](const Result<void>& result) { promise->set_value(result); });
+    });
+    return future;
+  }
+};
 
 TEST_F(AgentHubTest, GivesItsSocketToTheDesktopsRootAlone) {
   ASSERT_TRUE(hub_.listen(spec_, directory_));
@@ -128,19 +145,6 @@ TEST_F(AgentHubTest, AnAgentThatComesBackForEverDoesNotStopOthers) {
 
 TEST_F(AgentHubTest, OrdersListenAndPassesTheAnswerOn) {
   const auto agent = ready_agent();
-  const auto order = [this](std::uint64_t attach, milliseconds limit) {
-    auto promise = std::make_shared<std::promise<Result<void>>>();
-    auto future = promise->get_future();
-    loop_.post([this, attach, limit, promise] {
-      ListenOrder listen;
-      listen.attach = attach;
-      listen.cookie = std::string(32, 'a');
-      listen.geometry = "800x600";
-      hub_.order_listen(7, listen, limit,
-                        [promise](const Result<void>& result) { promise->set_value(result); });
-    });
-    return future;
-  };
   auto first = order(1, seconds(10));
   auto frame = agent->receive();
   ASSERT_TRUE(frame);
@@ -165,6 +169,79 @@ TEST_F(AgentHubTest, OrdersListenAndPassesTheAnswerOn) {
   hub_.close(7);
   EXPECT_EQ(lost.get().error().code, ENOTCONN);
   EXPECT_EQ(order(6, seconds(10)).get().error().code, ENOTCONN);
+}
+
+/// A hub that waits a moment where the real one waits ten.
+class ImpatientAgentHubTest : public AgentHubTest {
+ protected:
+  static constexpr milliseconds kLimit{300};
+  ImpatientAgentHubTest() : AgentHubTest(kLimit) {}
+
+  /// It holds the desktop's one place, is sent away, and the agent gets in.
+  void makes_room(const std::function<void(const FakeAgent&)>& behave) {
+    ASSERT_TRUE(hub_.listen(spec_, directory_));
+    hub_.admit(7);
+    const auto begun = std::chrono::steady_clock::now();
+    const FakeAgent slow(directory_);
+    ASSERT_TRUE(slow.connected());
+    behave(slow);
+    EXPECT_TRUE(slow.ended());
+    const auto took = std::chrono::steady_clock::now() - begun;
+    EXPECT_GE(took, kLimit / 2);
+    EXPECT_LT(took, seconds(9));
+    EXPECT_FALSE(on_loop([this] { return hub_.state(7)->connected; }));
+    const FakeAgent agent(directory_);
+    ASSERT_TRUE(agent.hello());
+    const auto welcome = agent.receive();
+    ASSERT_TRUE(welcome);
+    EXPECT_EQ(welcome->verb, "welcome");
+  }
+};
+
+TEST(AgentHub, GivesAgentsTenSeconds) { EXPECT_EQ(AgentHub::kPatience, seconds(10)); }
+
+TEST_F(ImpatientAgentHubTest, ASilentConnectionMakesRoomForTheAgent) {
+  makes_room([this](const FakeAgent& silent) {
+    (void)silent;
+    EXPECT_EQ(order(1, seconds(10)).get().error().code, ENOTCONN);
+    EXPECT_FALSE(on_loop([this] { return hub_.state(7)->connected; }));
+  });
+}
+
+TEST_F(ImpatientAgentHubTest, SoDoesOneWhoseFrameWasBegunAndIsNeverFinished) {
+  // Every send is a frame of its own there, so what was begun is a frame that is not hello.
+  makes_room([](const FakeAgent& slow) { EXPECT_TRUE(slow.send_bytes("hel")); });
+}
+
+TEST_F(ImpatientAgentHubTest, SoDoesOneThatSendsAByteNowAndThen) {
+  makes_room([](const FakeAgent& slow) {
+    const auto end = std::chrono::steady_clock::now() + seconds(8);
+    while (slow.send_bytes("h") && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(milliseconds(20));
+  });
+}
+
+TEST_F(ImpatientAgentHubTest, SoDoesOneThatSaysHelloAndThenNothingThatWasAsked) {
+  makes_room([](const FakeAgent& slow) {
+    EXPECT_TRUE(slow.hello());
+    const auto end = std::chrono::steady_clock::now() + seconds(8);
+    while (slow.send_bytes("x") && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(milliseconds(20));
+  });
+}
+
+TEST_F(ImpatientAgentHubTest, AFirstWelcomeMayTakeAsLongAsTheStart) {
+  ASSERT_TRUE(hub_.listen(spec_, directory_));
+  const FakeAgent agent(directory_);
+  ASSERT_TRUE(agent.hello());
+  auto ready =
+      std::async(std::launch::async, [this] { return hub_.wait_ready(7, self(), seconds(10)); });
+  ASSERT_TRUE(agent.receive());
+  std::this_thread::sleep_for(3 * kLimit);
+  EXPECT_TRUE(agent.send(Frame("status").add("session", "none")));
+  EXPECT_TRUE(ready.get());
+  std::this_thread::sleep_for(2 * kLimit);
+  EXPECT_TRUE(on_loop([this] { return hub_.state(7)->connected; })) << "and then be silent";
 }
 
 TEST_F(AgentHubTest, TellsOfSessionsAndCutsWhatTheAgentSays) {

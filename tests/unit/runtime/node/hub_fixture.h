@@ -14,7 +14,8 @@ namespace panal::node {
 /// A hub on a running loop, with one desktop whose root is whoever runs the test.
 class HubFixture : public ::testing::Test {
  protected:
-  HubFixture() {
+  explicit HubFixture(std::chrono::milliseconds patience = AgentHub::kPatience)
+      : hub_(loop_, Logger::silent(), patience) {
     std::string pattern = (std::filesystem::temp_directory_path() / "hub-XXXXXX").string();
     directory_ = ::mkdtemp(pattern.data());
     spec_.id = 7;
@@ -61,7 +62,7 @@ class HubFixture : public ::testing::Test {
   desktop::DesktopSpec spec_;
   loop::Loop loop_;
   std::thread thread_;
-  AgentHub hub_{loop_, Logger::silent()};
+  AgentHub hub_;
 };
 
 }  // namespace panal::node
