@@ -187,6 +187,7 @@ TEST(Start, ASpawnerThatDiesInAStartFailsThatStartAndLeavesNothing) {
     }
     EXPECT_THAT(sandbox.traces(7), IsEmpty()) << "round " << round;
   }
+  EXPECT_GT(failed, 0) << "no spawner died in the middle of a start";
   std::printf("  %d of 20 starts lost their spawner\n", failed);
 }
 

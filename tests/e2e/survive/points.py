@@ -1,0 +1,183 @@
+"""Each process of the node is killed at random points of a desktop's start and stop."""
+
+import dataclasses
+import random
+import time
+from typing import Callable
+
+from farm import Failed, say, wait_for
+from survive.inside import reach
+from survive.processes import descendants, inits_of, kill, named, nxagents_of
+from survive.reboots import ours, pull_the_plug
+
+VERBS = {"start": "running", "stop": "stopped"}
+ATTENDED = 2  # more desktops than these would only make each reboot longer
+LEAST_INSIDE = 3  # points of each verb that must have fallen inside of it
+
+
+@dataclasses.dataclass(frozen=True)
+class Victim:
+    name: str
+    find: Callable  # farm -> its processes at that moment
+    kill: Callable = lambda farm, pids: kill(*pids)
+    start_seconds: float = 0  # span of a start in which it is killed; 0: as long as one takes
+    inside: bool = False  # it is a part of the desktop, and not always there
+    may_fail: bool = False  # the start may end as failed, with a reason
+
+
+def service(name):
+    return lambda farm: {farm.service(name)} - {None}
+
+
+def database(farm):
+    server = farm.service("postgres")
+    return {server, *descendants(server)} if server else set()
+
+
+VICTIMS = (
+    Victim("panald", service("panald")),
+    Victim("spawners", lambda farm: farm.spawners(), may_fail=True),
+    Victim("broker worker", lambda farm: set(sorted(farm.workers())[:1])),
+    Victim("broker", lambda farm: named("panal-broker")),
+    # Its end counts: the third within 5 minutes is not started again.
+    Victim("agent", lambda farm: inits_of(farm.spare.id), inside=True, may_fail=True),
+    Victim("nxagent", lambda farm: nxagents_of(farm.spare.id), inside=True, start_seconds=4),
+    Victim("postgres", database),
+    Victim("supervisor", service("supervisor")),
+    Victim("everything", lambda farm: ours(), kill=lambda farm, _: pull_the_plug(farm)),
+)
+
+
+def is_inside(verb, state):
+    """Whether a desktop was seen in the middle of that."""
+    if state is None:
+        return False
+    observed, session = state
+    if verb == "stop":
+        return observed == "stopping"
+    return observed in ("composing", "starting") or session in (
+        "starting", "listening", "connected", "suspending", "resuming")
+
+
+def in_words(state):
+    if state is None:
+        return "no database"
+    return state[0] if state[0] != "running" else f"running, session {state[1]}"
+
+
+class Points:
+    def __init__(self, farm, options):
+        self.farm, self.record = farm, options.record
+        self.random = random.Random(options.seed)
+        self.spans = {}
+        self.inside = dict.fromkeys(VERBS, 0)
+        self.others = None
+
+    # --- the desktop that is started and stopped --------------------------------------------------
+
+    def ask(self, verb):
+        self.farm.node.panal("desktop", verb, "--no-wait", self.farm.spare.name)
+
+    def settle(self, verb, may_fail=False):
+        self.farm.wait_well()
+        reasons = reach(self.farm, self.farm.spare, VERBS[verb], may_fail)
+        self.farm.nothing_left()
+        if verb == "start":
+            self.farm.one_of_each(self.farm.spare)
+        return reasons
+
+    def measure(self):
+        """How long a start and a stop take here: that is when there is something to hit."""
+        spare = self.farm.spare.name
+        for verb in ("start", "stop"):
+            self.ask(verb)
+            began = time.monotonic()
+            wait_for(f"a measured {verb}", lambda wanted=VERBS[verb]:
+                     self.farm.store.state(spare)[0] == wanted, 60, 0.002)
+            self.spans[verb] = max(0.1, 1.2 * (time.monotonic() - began))
+        say("  killed within " + " and ".join(
+            f"{span:.2f} s of a {verb}" for verb, span in self.spans.items()))
+        self.settle("stop")
+
+    # --- a point ----------------------------------------------------------------------------------
+
+    def strike(self, victim, verb, delay):
+        """Kills in the middle; returns (state then, whether there was anybody to kill)."""
+        self.ask(verb)
+        time.sleep(delay)
+        pids = victim.find(self.farm)
+        state = self.farm.store.state(self.farm.spare.name)
+        if pids:
+            victim.kill(self.farm, pids)
+        if not self.farm.service("supervisor"):
+            self.farm.node.panal("up")
+        return state, bool(pids)
+
+    def prepare(self, victim, verb):
+        """The desktop as it must be before the verb: with the victim in it, if it is to stop."""
+        self.farm.wait_well()
+        if self.farm.deaths_in_a_row() > 1:
+            self.farm.patient_supervisor()
+        if verb == "start" or not victim.inside or victim.find(self.farm):
+            return
+        for other in ("stop", "start"):
+            self.ask(other)
+            self.settle(other)
+        wait_for(f"a {victim.name}", lambda: victim.find(self.farm), 60, 0.05)
+
+    def point(self, victim, verb):
+        span = verb == "start" and victim.start_seconds or self.spans[verb]
+        delay = self.random.uniform(0, span)
+        for _ in range(6):
+            self.prepare(victim, verb)
+            try:
+                state, hit = self.strike(victim, verb, delay)
+                failed = self.settle(verb, victim.may_fail)
+            except Failed as error:
+                raise Failed(f"{victim.name} killed {delay:.3f} s into a {verb}: {error}") from None
+            if hit:
+                break
+            # Not there yet, or not any more.
+            delay = delay / 2 if verb == "stop" else delay + span / 3
+            other = "start" if verb == "stop" else "stop"
+            self.ask(other)
+            self.settle(other)
+        else:
+            raise Failed(f"no {victim.name} was there to be killed in a {verb}")
+        self.inside[verb] += is_inside(verb, state)
+        self.record.point(victim.name, verb, in_words(state), is_inside(verb, state), failed)
+        if victim.name == "everything":
+            self.others = self.after_reboot()
+
+    def after_reboot(self):
+        """Those that were wanted are there again, and so is what runs in them."""
+        farm = self.farm
+        for seat in farm.seats:
+            wait_for(f"{seat.name} after a reboot", lambda seat=seat:
+                     seat.facts()["state"] == "running" and seat.terminal_file().exists(), 120)
+        return farm.picture()
+
+    def run(self, count):
+        farm = self.farm
+        farm.dismiss(farm.seats[ATTENDED:])
+        self.others = farm.picture()
+        self.measure()
+        for number in range(count):
+            for victim in self.random.sample(VICTIMS, len(VICTIMS)):
+                for verb in VERBS:
+                    self.point(victim, verb)
+            say(f"  point {number + 1} of {count} passed for each victim")
+        farm.wait_well()
+        farm.connect_all()
+        for seat in farm.seats:
+            seat.type("survived")
+        farm.same_desktops(self.others)
+        if min(self.inside.values()) < LEAST_INSIDE:
+            raise Failed(f"too few points were inside of a start and of a stop: {self.inside}")
+        total = count * len(VICTIMS)
+        return ", ".join(f"{hits} of {total} inside a {verb}" for verb, hits in self.inside.items())
+
+
+def random_points(farm, options):
+    """Everything that can die, at random moments of starts and stops."""
+    return Points(farm, options).run(options.points)
