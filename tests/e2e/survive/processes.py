@@ -3,6 +3,7 @@
 import os
 import pathlib
 import signal
+import time
 
 GROUPS = os.environ.get("PANAL_LAB_CGROUP", "") + "/panal"
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
@@ -17,11 +18,15 @@ def alive(pid):
 
 
 def kill(*pids):
+    """They are dead, or about to be."""
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+    until = time.monotonic() + 1
+    while any(map(alive, pids)) and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 def processes():
