@@ -14,6 +14,11 @@ class Store:
 
     def ask(self, text):
         """The answer's lines; None when there is no database."""
+        old = self.process is not None  # its server may have died since
+        answer = self.ask_once(text)
+        return self.ask_once(text) if answer is None and old else answer
+
+    def ask_once(self, text):
         try:
             if self.process is None:
                 self.process = subprocess.Popen(
