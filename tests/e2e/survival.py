@@ -9,7 +9,8 @@ scenarios are in survive/. By hand, before a release, as it is recorded in last-
 
   scripts/lab python3 tests/e2e/survival.py --desktops 10 --points 20 --target 2 --record
 
-  --points N        each victim is killed in the middle of N starts and of N stops
+  --points N        each victim is killed at random points of N starts and of N stops (default: 1,
+                    so twice)
   --target SECONDS  the most that owning all desktops again may take (default: 10, with a machine
                     that runs other tests beside it)
   --record          writes last-survival.md
@@ -60,15 +61,15 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", default="icewm")
     parser.add_argument("--desktops", type=int, default=4)
-    parser.add_argument("--points", type=int, default=2)
+    parser.add_argument("--points", type=int, default=1)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     parser.add_argument("--target", type=float)
     parser.add_argument("--record", dest="record_file", action="store_true")
     parser.add_argument("--only", nargs="+", default=[s.__name__ for s in SCENARIOS])
     options = parser.parse_args()
     options.record = Record(options)
-    say(f"survival: {options.desktops} desktops, {options.points} random points, "
-        f"seed {options.seed}")
+    say(f"survival: {options.desktops} desktops, {options.points} random points of starts and of "
+        f"stops, seed {options.seed}")
     farm = Farm(options.image)
     status = conduct("survival", farm.node, lambda: run_all(farm, options),
                      before_down=[farm.close])

@@ -84,6 +84,7 @@ class Points:
         self.farm.wait_well()
         if self.farm.deaths_in_a_row() > 1:
             self.farm.patient_supervisor()
+        self.farm.store.state(self.farm.spare.name)  # a new connection takes its time
         if verb == "start" or not victim.inside or victim.find(self.farm):
             return
         for other in ("stop", "start"):

@@ -14,9 +14,9 @@ class Store:
 
     def ask(self, text):
         """The answer's lines; None when there is no database."""
-        old = self.process is not None  # its server may have died since
-        answer = self.ask_once(text)
-        return self.ask_once(text) if answer is None and old else answer
+        # Its server may have died since: psql then ends, or connects anew and answers nothing.
+        old = self.process is not None
+        return self.ask_once(text) or (self.ask_once(text) if old else None)
 
     def ask_once(self, text):
         try:
