@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,7 +38,8 @@ enum class Exit : int {
 struct ClientError {
   Exit exit = Exit::kUnreachable;
   std::string sentence = {};
-  bool passing = false;  ///< it may be gone a moment later: worth another try
+  bool passing = false;                 ///< it may be gone a moment later: worth another try
+  std::chrono::milliseconds lasted{0};  ///< how long the session had been there when it broke off
 };
 
 template <typename T>

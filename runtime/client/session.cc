@@ -18,6 +18,8 @@
 namespace panal::client {
 namespace {
 
+using SteadyClock = std::chrono::steady_clock;
+
 constexpr std::chrono::seconds kNxproxyStart{20};
 /// For its last words, on a busy machine too.
 constexpr std::chrono::seconds kNxproxyEnd{10};
@@ -154,8 +156,12 @@ Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int sto
   const auto failed = [](Exit exit, std::string sentence) {
     return tl::make_unexpected(ClientError{exit, std::move(sentence)});
   };
-  const auto broken = [](std::string sentence) {
-    return tl::make_unexpected(ClientError{Exit::kSession, std::move(sentence), true});
+  std::optional<SteadyClock::time_point> linked;
+  const auto broken = [&linked](std::string sentence) {
+    const auto lasted = linked ? SteadyClock::now() - *linked : SteadyClock::duration::zero();
+    return tl::make_unexpected(
+        ClientError{Exit::kSession, std::move(sentence), true,
+                    std::chrono::duration_cast<std::chrono::milliseconds>(lasted)});
   };
   auto desktops = broker.list();
   if (!desktops) return tl::make_unexpected(desktops.error());
@@ -178,6 +184,7 @@ Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int sto
                               kNxproxyStart);
   if (!proxy) return failed(Exit::kSession, proxy.error().message());
   tell("connected to " + desktop->name);
+  linked = SteadyClock::now();
   const auto end = pump(broker.connection(), proxy->stream(), tunnel->early, stop_fd);
   proxy->close_stream();
   if (!end) return broken("the session broke off: " + end.error().message());
@@ -202,15 +209,21 @@ Outcome<void> run_with_retries(const Target& target, const ConnectOptions& optio
     return tl::make_unexpected(
         ClientError{Exit::kUsage, "DISPLAY is not set: start this inside a graphical session"});
   }
-  constexpr int kLongestPauseMs = 30'000;
-  for (int pause_ms = 1000;; pause_ms = std::min(2 * pause_ms, kLongestPauseMs)) {
+  constexpr int kFirstPauseMs = 1000, kLongestPauseMs = 30'000;
+  int left = retries;
+  for (int pause_ms = kFirstPauseMs;; pause_ms = std::min(2 * pause_ms, kLongestPauseMs)) {
     Outcome<void> ended;
     if (auto broker = open_broker(target, tell, stop_fd); broker) {
       ended = run_session(*broker, options, stop_fd, tell);
     } else {
       ended = tl::make_unexpected(broker.error());
     }
-    if (ended || !ended.error().passing || retries-- <= 0) return ended;
+    if (ended || !ended.error().passing) return ended;
+    if (ended.error().lasted >= options.good && ended.error().exit == Exit::kSession) {
+      left = retries;
+      pause_ms = kFirstPauseMs;
+    }
+    if (left-- <= 0) return ended;
     tell(ended.error().sentence + "; trying again in " + std::to_string(pause_ms / 1000) + " s");
     pollfd stop{stop_fd, POLLIN, 0};
     if (::poll(&stop, 1, pause_ms) > 0) return ended;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@ struct ConnectOptions {
   std::string link = "lan";
   bool send_cookie = true;  ///< false: greet as QVD's clients do
   std::string nxproxy = "nxproxy";
+  std::chrono::milliseconds good{10'000};  ///< a session that lasted as long has been a good one
 };
 
 /// "host", "host:port", "[v6]:port". Errors: EINVAL.
@@ -47,7 +49,9 @@ using Tell = std::function<void(const std::string&)>;
 
 /// open_broker() and run_session(), again up to `retries` times after what may pass (server not
 /// reached, desktop not available, session broken off), with 1, 2, 4... at most 30 seconds between.
-/// A refused login or certificate is never tried twice.
+/// A good session (options.good) that breaks off is tried again as the first was: neither count nor
+/// pauses go on over the days that a client runs. A refused login or certificate is never tried
+/// twice.
 [[nodiscard]] Outcome<void> run_with_retries(const Target& target, const ConnectOptions& options,
                                              int retries, int stop_fd, const Tell& tell);
 

@@ -120,8 +120,8 @@ void usual_descriptor_limit() {
 }
 
 [[noreturn]] void run_child(const StartRequest& request, const std::string& user_namespace,
-                            const UniqueFd& reply) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // only this process: the monitor is forked off
+                            const UniqueFd& reply, pid_t spawner) {
+  end_with_parent(spawner);  // only this process: the monitor is forked off
   auto init = [&]() -> Result<UniqueFd> {
     PANAL_TRY(share_memory(request.sharing));
     usual_descriptor_limit();
@@ -147,9 +147,10 @@ Result<Started> start(const StartRequest& request) {
     return fail_errno("socketpair");
   const UniqueFd ours(pair[0]);
   UniqueFd theirs(pair[1]);
+  const pid_t self = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) return fail_errno("fork to start", request.name);
-  if (child == 0) run_child(request, path, theirs);
+  if (child == 0) run_child(request, path, theirs, self);
   theirs.reset();
   auto answer = receive_message(ours, -1);
   ::waitpid(child, nullptr, 0);

@@ -19,19 +19,25 @@ namespace panal::desktop::lxc {
 namespace {
 
 /// The child: tells errno (0 = done) and stays until it is killed.
-[[noreturn]] void hold_namespace(int socket, IdRange ids) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+[[noreturn]] void hold_namespace(int socket, IdRange ids, pid_t parent) {
   int error = 0;
   if (::setgroups(0, nullptr) != 0 || ::setresgid(ids.first, ids.first, ids.first) != 0 ||
       ::setresuid(ids.first, ids.first, ids.first) != 0 || ::unshare(CLONE_NEWUSER) != 0)
     error = errno;
-  // setresuid cleared it.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // Only now: setresuid clears it.
+  end_with_parent(parent);
   (void)::write(socket, &error, sizeof error);
   for (;;) ::pause();
 }
 
 }  // namespace
+
+void end_with_parent(pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // One that died before has sent no signal, and a child that lives on keeps panald waiting: it
+  // holds the spawner's end of the socket.
+  if (::getppid() != parent) ::_exit(1);
+}
 
 Result<UniqueFd> make_user_namespace(IdRange ids) {
   int pair[2];
@@ -39,9 +45,10 @@ Result<UniqueFd> make_user_namespace(IdRange ids) {
     return fail_errno("socketpair");
   UniqueFd ours(pair[0]);
   UniqueFd theirs(pair[1]);
+  const pid_t self = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) return fail_errno("fork for a user namespace");
-  if (child == 0) hold_namespace(theirs.get(), ids);
+  if (child == 0) hold_namespace(theirs.get(), ids, self);
   const Cleanup reap([child] {
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);

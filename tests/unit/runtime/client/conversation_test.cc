@@ -409,6 +409,36 @@ TEST_F(Conversation, AServerThatWasKilledIsALostLinkAndTriedAgain) {
   EXPECT_TRUE(was_told("trying again in 1 s"));
 }
 
+TEST_F(Conversation, AGoodSessionThatBreaksOffIsTriedAgainAsTheFirstWas) {
+  fake_nxproxy("link.recv(100)\n");
+  const auto die = [](FakeConnection& c) {
+    give_list(c);
+    c.read_head();
+    switch_protocols(c);
+    c.read_some();
+  };
+  for (const bool good : {true, false}) {
+    std::vector<FakeServer::Script> scripts = {die, die};
+    if (good) {
+      scripts.emplace_back([](FakeConnection& c) {
+        give_list(c);
+        c.read_head();
+        switch_protocols(c);
+        c.read_some();
+        c.write("hello");
+        c.say_goodbye();
+      });
+    }
+    FakeServer server(std::move(scripts));
+    options_.good = good ? std::chrono::milliseconds(0) : std::chrono::milliseconds(3'600'000);
+    target_.pin_file = directory_ + (good ? "/known_good" : "/known_bad");
+    told_.clear();
+    EXPECT_EQ(connect(server.port(), 1).has_value(), good);
+    EXPECT_TRUE(was_told("trying again in 1 s"));
+    EXPECT_FALSE(was_told("trying again in 2 s")) << "the pauses went on";
+  }
+}
+
 TEST_F(Conversation, AGoodbyeWithoutAByteIsARefusalAndTriedAgain) {
   fake_nxproxy("link.recv(100)\n");
   const auto refuse = [](FakeConnection& c) {
