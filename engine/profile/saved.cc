@@ -12,7 +12,7 @@
 namespace panal::profile {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr std::uint32_t kFormat = 1;
 constexpr const char* kFile = "applied.json";
 constexpr const char* kAside = "applied.json.new";
 
@@ -42,6 +42,14 @@ Value value_of(const Names<Value, kCount>& names, const std::string& text, bool&
     if (text == name) return known;
   good = false;
   return names[0].second;
+}
+
+/// Fractions and numbers past the type would be cut to something else: they are no counts.
+std::uint32_t count_of(const nlohmann::json& value, bool& good) {
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() <= UINT32_MAX)
+    return value.get<std::uint32_t>();
+  good = false;
+  return 0;
 }
 
 /// Root writes these files where the record says: only where settings are.
@@ -109,13 +117,13 @@ std::string print_saved(const Saved& saved) {
 Result<Saved> parse_saved(const std::string& text, const std::string& file) {
   try {
     const auto document = nlohmann::json::parse(text);
-    if (document.at("format").get<int>() != kFormat)
+    bool good = true;
+    if (count_of(document.at("format"), good) != kFormat)
       return fail(EPROTO, file + ": made by another version of Panal; revert with that one");
     Saved saved;
-    bool good = true;
     saved.state = value_of(kStates, document.at("state").get<std::string>(), good);
     saved.profile = document.at("profile").get<std::string>();
-    saved.desktops = document.at("desktops").get<std::uint32_t>();
+    saved.desktops = count_of(document.at("desktops"), good);
     saved.boot_id = document.at("boot_id").get<std::string>();
     for (const auto& entry : document.at("settings")) {
       Setting setting;

@@ -24,9 +24,14 @@ std::string print_manifest(const VersionManifest& manifest) {
 Result<VersionManifest> parse_manifest(const std::string& text, const std::string& file) {
   try {
     const auto document = nlohmann::json::parse(text);
-    if (document.at("format").get<int>() != 1)
-      return fail(EPROTO, file + ": made by a newer Panal (format " +
-                              std::to_string(document.at("format").get<int>()) + ")");
+    // A number with a point or an exponent would be cut to a whole one, whatever its size.
+    for (const char* key : {"format", "created_unix_s", "size_bytes"})
+      if (!document.at(key).is_number_integer())
+        return fail(EPROTO, file + ": damaged manifest: " + key + " is no whole number");
+    if (const auto format = document.at("format").get<std::int64_t>(); format != 1)
+      return fail(EPROTO, file + ": made by a newer Panal (format " + std::to_string(format) + ")");
+    if (!document.at("size_bytes").is_number_unsigned())
+      return fail(EPROTO, file + ": damaged manifest: size_bytes is below zero");
     VersionManifest manifest;
     manifest.image = document.at("image").get<std::string>();
     manifest.version = document.at("version").get<std::string>();

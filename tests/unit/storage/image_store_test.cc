@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -193,6 +194,28 @@ TEST(Manifest, SurvivesPrintAndParse) {
   EXPECT_EQ(back->session, manifest.session);
   EXPECT_TRUE(back->browser_sandbox);
   EXPECT_EQ(back->packages, manifest.packages);
+}
+
+TEST(Manifest, RefusesNumbersThatAreNotWhole) {
+  const std::string good = print_manifest({.image = "i", .version = "1", .session = {"a"}});
+  ASSERT_TRUE(parse_manifest(good, "m"));
+  const std::pair<const char*, const char*> replaced[] = {
+      {"\"format\": 1", "\"format\": 1.0"},
+      {"\"format\": 1", "\"format\": 4294967297"},
+      {"\"format\": 1", "\"format\": 16666666666666666666666666666666666666666666666666"},
+      {"\"format\": 1", "\"format\": \"1\""},
+      {"\"created_unix_s\": 0", "\"created_unix_s\": 1e300"},
+      {"\"size_bytes\": 0", "\"size_bytes\": -1"},
+      {"\"size_bytes\": 0", "\"size_bytes\": 0.5"}};
+  for (const auto& [from, to] : replaced) {
+    std::string bad = good;
+    const auto at = bad.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    bad.replace(at, std::strlen(from), to);
+    const auto parsed = parse_manifest(bad, "m");
+    ASSERT_FALSE(parsed) << to;
+    EXPECT_EQ(parsed.error().code, EPROTO) << to;
+  }
 }
 
 }  // namespace

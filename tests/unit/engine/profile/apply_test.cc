@@ -398,15 +398,14 @@ TEST(SavedRecord, DamageIsToldAndNothingIsWrittenFromIt) {
         swapped("\"format\": 1", "\"format\": 2"), swapped("\"applied\"", "\"sleeping\""),
         swapped("sys/vm/swappiness", "sys/vm/../../../etc/passwd"),
         swapped("sys/vm/swappiness", "self/mem"), swapped("kernel/mm/ksm/run", "power/state"),
+        swapped("\"format\": 1", "\"format\": 1.5"),
+        swapped("\"format\": 1", "\"format\": 4294967297"),
         swapped("\"desktops\": 100", "\"desktops\": -1"),
+        swapped("\"desktops\": 100", "\"desktops\": 1e30"),
         swapped("\"desktops\": 100", "\"desktops\": \"x\"")}) {
     const auto parsed = parse_saved(bad, "applied.json");
     const auto values = fake.values();
-    if (parsed) {
-      // nlohmann takes -1 for a large number: nothing is written by it.
-      EXPECT_THAT(bad, HasSubstr("\"desktops\": -1"));
-      continue;
-    }
+    ASSERT_FALSE(parsed) << bad;
     EXPECT_EQ(parsed.error().code, EPROTO);
     fake.put("saved/applied.json", bad);
     const auto reverted = revert(fake.machine(), fake.lock());
