@@ -197,7 +197,11 @@ TEST(Manifest, SurvivesPrintAndParse) {
 }
 
 TEST(Manifest, RefusesNumbersThatAreNotWhole) {
-  const std::string good = print_manifest({.image = "i", .version = "1", .session = {"a"}});
+  VersionManifest manifest;
+  manifest.image = "i";
+  manifest.version = "1";
+  manifest.session = {"a"};
+  const std::string good = print_manifest(manifest);
   ASSERT_TRUE(parse_manifest(good, "m"));
   const std::pair<const char*, const char*> replaced[] = {
       {"\"format\": 1", "\"format\": 1.0"},
