@@ -100,12 +100,16 @@ struct Shave {
   [[nodiscard]] bool operator==(const Shave&) const = default;
 };
 
-/// A start waits while the host's pressure (PSI, "some", average of 10 s) is above these.
+/// Above which of the host's pressures fewer desktops start at a time (engine/policy/start_gate):
+/// percent of the time since its last look in which tasks waited (PSI); 100: that one never counts.
 struct Gate {
-  std::uint32_t memory_some_percent = 10;
-  std::uint32_t io_some_percent = 30;
-  std::uint32_t cpu_some_percent = 80;
-  std::uint32_t parallel_starts = 4;
+  std::uint32_t memory_some_percent = 5;
+  std::uint32_t memory_full_percent = 1;
+  std::uint32_t io_some_percent = 100;
+  std::uint32_t io_full_percent = 20;
+  std::uint32_t cpu_some_percent = 100;
+  std::uint32_t runnable_per_core = 8;  ///< tasks that want a CPU
+  std::uint32_t parallel_starts = 4;    ///< before the host has shown that it bears more
 
   [[nodiscard]] bool operator==(const Gate&) const = default;
 };

@@ -83,8 +83,11 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.flag("merge_first", p.shave.merge_first);
   v.section("gate");
   v.number("memory_some_percent", p.gate.memory_some_percent, 1U, 100U);
+  v.number("memory_full_percent", p.gate.memory_full_percent, 1U, 100U);
   v.number("io_some_percent", p.gate.io_some_percent, 1U, 100U);
+  v.number("io_full_percent", p.gate.io_full_percent, 1U, 100U);
   v.number("cpu_some_percent", p.gate.cpu_some_percent, 1U, 100U);
+  v.number("runnable_per_core", p.gate.runnable_per_core, 1U, 1000U);
   v.number("parallel_starts", p.gate.parallel_starts, 1U, 64U);
   v.section("reserve");
   v.number("memory_percent", p.reserve.memory_percent, 1U, 90U);

@@ -192,7 +192,7 @@ Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(auto groups, optimiser::enclosing_groups(host->cgroups(), config.cgroup_parent));
   gatekeeper.emplace(optimiser::Gatekeeper::Parts{host->tree(), settings.shaver.reserve_bytes,
                                                   std::max(1U, config.parallel_starts),
-                                                  std::move(groups)});
+                                                  std::move(groups), settings.gate});
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));
   PANAL_TRY(store->register_node(config.node_name, kVersion, ::getpid()));

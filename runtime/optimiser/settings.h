@@ -9,6 +9,7 @@
 #include "engine/model/session.h"
 #include "engine/policy/ksm_governor.h"
 #include "engine/policy/shaver.h"
+#include "engine/policy/start_gate.h"
 
 namespace panal::optimiser {
 
@@ -26,6 +27,8 @@ struct Settings {
 
   bool shave = false;
   policy::ShaverConfig shaver;
+
+  policy::StartGateConfig gate;
 
   std::chrono::seconds idle_after{300};
   /// How long a desktop is of its class before anything is taken; 0: never. An absent class is

@@ -107,6 +107,19 @@ TEST(Profiles, LaptopDemoLeavesTheMachineAlone) {
   EXPECT_LE(profile->sysctls.size(), 2U);
 }
 
+TEST(Profiles, StartsAreGatedAsTheLawHasItButOnSomebodysLaptop) {
+  for (const char* name : {"balanced", "dense", "strict"}) {
+    const auto profile = shipped(name);
+    ASSERT_TRUE(profile) << profile.error().message();
+    EXPECT_EQ(profile->gate, Gate{}) << name;
+  }
+  const auto laptop = shipped("laptop-demo");
+  ASSERT_TRUE(laptop) << laptop.error().message();
+  EXPECT_EQ(laptop->gate.parallel_starts, 1U);
+  EXPECT_LT(laptop->gate.cpu_some_percent, 100U);
+  EXPECT_LT(laptop->gate.io_some_percent, 100U);
+}
+
 TEST(ProfileText, SettingsAreWrittenWithQuotesOrAsTables) {
   const auto quoted =
       parse_profile("name = \"a\"\n[sysctl]\n\"vm.swappiness\" = { exactly = 60 }\n", "a");
@@ -222,6 +235,11 @@ INSTANTIATE_TEST_SUITE_P(
                   "2: unknown section class.asleep"},
         Malformed{"name = \"a\"\n[gate]\nparallel_starts = 65\n",
                   "3: parallel_starts = 65 is out of range"},
+        Malformed{"name = \"a\"\n[gate]\nmemory_full_percent = 0\n",
+                  "3: memory_full_percent = 0 is out of range"},
+        Malformed{"name = \"a\"\n[gate]\nrunable_per_core = 8\n",
+                  "3: unknown key runable_per_core in [gate]; the nearest known one is "
+                  "runnable_per_core"},
         // The first mistake of the file is the one that is told.
         Malformed{"name = \"a\"\ndesktops = 0\n[ksm]\nrun = 3\n", "2: desktops"},
         Malformed{"name = \"a\"\n[reserve]\nmemory_percent = 0\n[ksm]\nrun = 3\n",
