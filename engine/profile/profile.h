@@ -81,6 +81,9 @@ struct ClassTuning {
   std::uint32_t io_write_mib_per_second = 0;  ///< likewise; v1: only what passes the page cache by
   std::uint32_t pids_percent = 100;           ///< of the desktop's limit of processes
   std::uint32_t shave_after_seconds = 0;  ///< within the class; 0: its memory is never taken back
+  /// Of active: so much going to the client all the time keeps it active without input (somebody
+  /// watches a film); 0: only input does.
+  std::uint32_t active_bytes_per_second = 16'384;
 
   [[nodiscard]] bool operator==(const ClassTuning&) const = default;
 };

@@ -86,6 +86,7 @@ Settings settings_of(const profile::Profile& profile, const NodeFacts& node) {
 
   const profile::Classes& classes = profile.classes;
   settings.idle_after = std::chrono::seconds{classes.idle.after_seconds};
+  settings.active_bytes_per_second = classes.active.active_bytes_per_second;
   settings.shave_after = {
       {SessionClass::kIdle, std::chrono::seconds{classes.idle.shave_after_seconds}},
       {SessionClass::kDisconnected, std::chrono::seconds{classes.disconnected.shave_after_seconds}},

@@ -25,6 +25,14 @@ TEST(ProfileSettings, TellWhoIsEnlistedAndWhoSetsThePace) {
   }
 }
 
+TEST(ProfileSettings, WhatCountsAsWatchingIsTheActiveClasss) {
+  profile::Profile profile;
+  EXPECT_EQ(settings_of(profile, {}).active_bytes_per_second, 16'384U);
+  profile.classes.idle.active_bytes_per_second = 5;
+  profile.classes.active.active_bytes_per_second = 0;
+  EXPECT_EQ(settings_of(profile, {}).active_bytes_per_second, 0U);
+}
+
 TEST(ProfileSettings, TheGateIsTheProfiles) {
   profile::Profile profile;
   EXPECT_EQ(settings_of(profile, {}).gate, policy::StartGateConfig{}) << "defaults are the law's";
