@@ -212,7 +212,7 @@ ExitCode tune_revert(Shell& shell, const TuneOptions& options) {
 ExitCode tune_verify(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
   const Here here(places);
-  const auto found = profile::verify(here.machine());
+  const auto found = profile::verify(here.machine(), governed_settings(shell.config));
   if (!found && found.error().code == ENODATA)
     return shell.refuse(ExitCode::kRefused, found.error().context + ": panal tune apply");
   if (!found) return shell.told(found.error());
@@ -228,11 +228,15 @@ ExitCode tune_verify(Shell& shell, const TuneOptions& options) {
                  {"checked", found->checked},
                  {"interrupted", found->interrupted},
                  {"earlier_boot", found->earlier_boot},
+                 {"governed", found->governed},
                  {"drift", drift}});
   } else {
     for (const auto& one : found->drift)
       shell.out << fmt::format("{} is {}, not {}{}\n", one.name, printable(one.found, 200),
                                one.at_least ? "at least " : "", printable(one.wanted, 200));
+    if (!found->governed.empty())
+      shell.out << fmt::format("not checked, panald turns them while it governs KSM: {}\n",
+                               fmt::join(found->governed, ", "));
   }
   if (found->interrupted)
     return shell.refuse(ExitCode::kFailed,
@@ -301,11 +305,11 @@ ExitCode tune_show(Shell& shell, const TuneOptions& options) {
 
 }  // namespace
 
-TuningState tuning_state(Backends& backends) {
-  const auto places = backends.machine();
+TuningState tuning_state(const Shell& shell) {
+  const auto places = shell.backends.machine();
   if (!places) return {"", "unknown", places.error().message()};
   const Here here(*places);
-  const auto found = profile::verify(here.machine());
+  const auto found = profile::verify(here.machine(), governed_settings(shell.config));
   if (!found && found.error().code == ENODATA) return {"", "none applied", "panal tune apply"};
   if (!found) return {"", "unknown", found.error().message()};
   if (found->interrupted) return {found->profile, "half done", "panal tune revert"};

@@ -12,7 +12,7 @@ namespace panal::control {
 
 /// panald's local socket (config.node_socket()): SOCK_SEQPACKET, one JSON object a message,
 /// descriptors by SCM_RIGHTS. Mode 0660 root:<broker's group>; who calls is known by SO_PEERCRED:
-/// the broker's user may only `attach`, `open` and `metrics`, root may all.
+/// the broker's user may only `attach`, `open`, `flow` and `metrics`, root may all.
 ///
 /// Requests ("op"), each answered by any number of {"progress": text} and one of
 /// {"ok": true, ...} or {"error": sentence, "status": HTTP-like code}:
@@ -27,6 +27,10 @@ namespace panal::control {
 ///                                so to the earlier)
 ///   open desktop=ID attach=N     answers {"ok": true} with the connected nx socket as its
 ///                                descriptor
+///   flow over_ms=N sessions=[[ID, ATTACH, BYTES], ...]
+///                                what went to the clients of these sessions in the last N ms (1 to
+///                                3,600,000); at most 2,000 of them; others than those connected
+///                                now are passed over
 ///   suspend desktop=ID           ends the link, keeps the programs
 ///   treat desktop=ID spared prefetch
 ///                                for measurements, until the desktop or panald ends: spared: no

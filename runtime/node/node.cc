@@ -2,7 +2,6 @@
 
 #include <pwd.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <future>
@@ -10,9 +9,7 @@
 #include <set>
 #include <thread>
 
-#include "engine/kernel/block_device.h"
 #include "engine/kernel/ksm.h"
-#include "engine/kernel/meminfo.h"
 #include "runtime/node/agent_hub.h"
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
@@ -20,6 +17,7 @@
 #include "runtime/node/merge_demand.h"
 #include "runtime/node/metrics.h"
 #include "runtime/node/notify_thread.h"
+#include "runtime/node/openings.h"
 #include "runtime/node/prewarm_flow.h"
 #include "runtime/node/prewarm_process.h"
 #include "runtime/node/reconciler.h"
@@ -31,10 +29,8 @@
 #include "runtime/optimiser/enclosing_groups.h"
 #include "runtime/optimiser/gatekeeper.h"
 #include "runtime/optimiser/optimiser.h"
-#include "runtime/optimiser/profile_settings.h"
 #include "runtime/optimiser/program_learner.h"
 #include "runtime/optimiser/rescuer.h"
-#include "runtime/tuning/profiles.h"
 
 namespace panal::node {
 
@@ -44,41 +40,6 @@ namespace {
 
 constexpr seconds kScanEvery{30};
 constexpr seconds kLimitEvery{1};
-
-Result<std::unique_ptr<store::Store>> connect_within(const std::string& conninfo, seconds limit,
-                                                     Logger& log) {
-  const auto until = std::chrono::steady_clock::now() + limit;
-  for (bool told = false;; told = true) {
-    auto store = store::Store::connect(conninfo);
-    if (store || store.error().code != ENOTCONN || std::chrono::steady_clock::now() >= until)
-      return store;
-    if (!told) log.info("wait_for_database", {{"why", store.error().message()}});
-    std::this_thread::sleep_for(std::chrono::milliseconds(250));
-  }
-}
-
-/// As the configuration's tuning profile has it.
-Result<optimiser::Settings> optimiser_settings(const config::Config& config, const Tree& tree,
-                                               Logger& log) {
-  PANAL_ASSIGN(const auto profile, tuning::load_profile(config, config.tuning_profile));
-  PANAL_ASSIGN(const HostMemory memory, kernel::read_meminfo(tree));
-  optimiser::NodeFacts node{memory.total, config.memory_reserve_bytes, config.desktop_memory_bytes,
-                            config.desktop_pids, ""};
-  if (optimiser::limits_io(profile)) {
-    // Something without limits (an overlay, a network's) keeps nobody from starting.
-    if (auto disk = kernel::whole_disk_of(tree, config.state_dir))
-      node.disk = std::move(*disk);
-    else
-      log.warning("no_io_limits", {{"why", disk.error().message()}});
-  }
-  return optimiser::settings_of(profile, node);
-}
-
-/// Before Linux 6.4 nobody can be enlisted in KSM; the rest of a profile is still good.
-bool kernel_can_enlist() {
-  constexpr int kGetMemoryMerge = 68;  // PR_GET_MEMORY_MERGE, in no header of Debian 12
-  return ::prctl(kGetMemoryMerge, 0, 0, 0, 0) >= 0;
-}
 
 }  // namespace
 
@@ -124,7 +85,6 @@ struct Node::Impl {
   void optimise(DesktopId id);
   void tell_session(DesktopId id, const AgentState& state);
   std::optional<optimiser::StartWait> may_start(const store::Desktop& row, std::uint32_t in_flight);
-  nlohmann::json optimiser_report() const;
   void prewarm_if_ready(DesktopId id);
   std::optional<Refusal> refusal(DesktopId id) const;
   Result<UniqueFd> open_nx(DesktopId id) const;
@@ -163,11 +123,7 @@ struct Node::Impl {
 
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
-  PANAL_ASSIGN(optimiser::Settings settings, optimiser_settings(config, host->tree(), *log));
-  if (settings.enlists() && !kernel_can_enlist()) {
-    log->warning("no_merging", {{"why", "this kernel cannot enlist desktops in KSM"}});
-    settings.enlist = optimiser::Enlist::kNobody;
-  }
+  PANAL_ASSIGN(const optimiser::Settings settings, optimiser_settings(config, host->tree(), *log));
   fixed_addresses = settings.fixed_addresses;
   lifecycle.emplace(host->parts(hub), config);
   operations.emplace(
@@ -192,7 +148,7 @@ Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(auto groups, optimiser::enclosing_groups(host->cgroups(), config.cgroup_parent));
   gatekeeper.emplace(optimiser::Gatekeeper::Parts{host->tree(), settings.shaver.reserve_bytes,
                                                   std::max(1U, config.parallel_starts),
-                                                  std::move(groups)});
+                                                  std::move(groups), settings.gate});
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));
   PANAL_TRY(store->register_node(config.node_name, kVersion, ::getpid()));
@@ -273,7 +229,8 @@ void Node::Impl::wire() {
   requests.emplace(Requests::Parts{
       *reconciler, *attaches, [this] { return status(); },
       [this](DesktopId only) {
-        return statistics(*host, config.cgroup_parent, *reconciler, hub, optimiser_report(), only);
+        return statistics(*host, config.cgroup_parent, *reconciler, hub,
+                          optimiser_report(*optimiser, *rescuer, *programs_apart), only);
       },
       [this](bool as_families) {
         return metrics_answer(
@@ -284,6 +241,7 @@ void Node::Impl::wire() {
       [this](DesktopId id, const optimiser::Treatment& treatment) {
         return optimiser->treat(id, treatment);
       },
+      [this](const FlowReport& report) { tell_flows(report, hub, *optimiser); },
       [this](bool all_stopped) {
         remove_groups = all_stopped;
         if (!std::exchange(stopping, true)) stopped.set_value();
@@ -384,17 +342,6 @@ std::optional<optimiser::StartWait> Node::Impl::may_start(const store::Desktop& 
   optimiser->expect(merge_demand(reconciler->rows()));
   if (auto closed = rescuer->closed()) return optimiser::StartWait{std::move(*closed), true};
   return gatekeeper->ask(row.image, in_flight);
-}
-
-nlohmann::json Node::Impl::optimiser_report() const {
-  nlohmann::json report = optimiser->report();
-  report["last_resort"] = rescuer->report();
-  report["ksm"]["programs"] = programs_apart->report();
-  for (const auto& [id, count] : rescuer->killed_processes())
-    if (const auto one = report["desktops"].find(std::to_string(id));
-        one != report["desktops"].end())
-      (*one)["killed_processes"] = count;
-  return report;
 }
 
 void Node::Impl::prewarm_if_ready(DesktopId id) {

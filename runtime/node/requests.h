@@ -6,6 +6,7 @@
 
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
+#include "runtime/node/flow_report.h"
 #include "runtime/node/reconciler.h"
 #include "runtime/optimiser/wake_plan.h"
 
@@ -22,6 +23,7 @@ class Requests {
     std::function<nlohmann::json(bool as_families)> metrics;
     std::function<Result<void>(DesktopId)> suspend;
     std::function<bool(DesktopId, const optimiser::Treatment&)> treat;
+    std::function<void(const FlowReport&)> flow;
     std::function<void(bool all_stopped)> exit;  ///< soon: panald ends
   };
   explicit Requests(Parts parts) : parts_(std::move(parts)) {}
@@ -31,6 +33,7 @@ class Requests {
  private:
   void attach(const CallerPtr& caller, const nlohmann::json& request);
   void open(const CallerPtr& caller, const nlohmann::json& request);
+  void flow(const CallerPtr& caller, const nlohmann::json& request);
   void suspend(const CallerPtr& caller, const nlohmann::json& request);
   void treat(const CallerPtr& caller, const nlohmann::json& request);
   void shut_down(const CallerPtr& caller, const nlohmann::json& request);

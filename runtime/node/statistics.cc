@@ -5,6 +5,9 @@
 
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/psi.h"
+#include "runtime/optimiser/optimiser.h"
+#include "runtime/optimiser/program_learner.h"
+#include "runtime/optimiser/rescuer.h"
 
 namespace panal::node {
 
@@ -27,6 +30,18 @@ json group_json(const GroupUsage& use) {
 }
 
 }  // namespace
+
+json optimiser_report(const optimiser::Optimiser& optimiser, const optimiser::Rescuer& rescuer,
+                      const optimiser::ProgramLearner& programs) {
+  json report = optimiser.report();
+  report["last_resort"] = rescuer.report();
+  report["ksm"]["programs"] = programs.report();
+  for (const auto& [id, count] : rescuer.killed_processes())
+    if (const auto one = report["desktops"].find(std::to_string(id));
+        one != report["desktops"].end())
+      (*one)["killed_processes"] = count;
+  return report;
+}
 
 json statistics(Host& host, const std::string& cgroup_parent, const Reconciler& reconciler,
                 const AgentHub& hub, json optimiser, DesktopId only) {

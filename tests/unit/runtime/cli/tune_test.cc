@@ -1,11 +1,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "engine/profile/saved.h"
+#include "runtime/cli/supervisor/pid_file.h"
+#include "runtime/optimiser/ksm_keeper.h"
 #include "tests/unit/runtime/cli/fake_store.h"
 
 namespace panal::cli {
@@ -157,6 +160,50 @@ TEST_F(Tune, AppliesVerifiesAndReverts) {
   EXPECT_THAT(out(), HasSubstr("somebody had changed it meanwhile"));
   EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
   EXPECT_EQ(get("proc/sys/kernel/keys/maxkeys"), "200");
+}
+
+TEST_F(Tune, WhatALivingGovernorTurnsIsNoDrift) {
+  const std::string ksm = "sys/kernel/mm/ksm/";
+  for (const auto& [name, value] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"run", "0\n"},
+                                                                  {"use_zero_pages", "0\n"},
+                                                                  {"smart_scan", "0\n"},
+                                                                  {"pages_to_scan", "100\n"}})
+    put(ksm + name, value);
+  put("profiles/merging.toml",
+      "name = \"merging\"\n[ksm]\nrun = \"scan\"\nuse_zero_pages = true\nsmart_scan = true\n"
+      "pages_to_scan = 500\n");
+  put("panal.toml", "[paths]\nprofiles = \"" + root_ + "/profiles\"\nstate = \"" + root_ +
+                        "/state\"\nrun = \"" + root_ + "/run\"\n");
+  ASSERT_EQ(panal({"tune", "apply", "merging"}), ExitCode::kOk) << err();
+  put(ksm + "run", "0\n");
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed);
+  EXPECT_THAT(out(), HasSubstr("ksm.run is 0, not 1"));
+
+  // The two things by which a governor is known.
+  const auto self = supervisor::identify(::getpid());
+  ASSERT_TRUE(self) << self.error().message();
+  put("run/supervisor/x", "");
+  ASSERT_TRUE(supervisor::write_pid_file(root_ + "/run/supervisor/panald.pid", *self));
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "panald lives, but governs nothing";
+  put("state/ksm.former", "{");
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "nor beside a damaged record";
+  put("state/ksm.former", optimiser::print_saved_ksm({"one", {}}));
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("not checked, panald turns them while it governs KSM: "));
+  EXPECT_THAT(out(), HasSubstr("ksm.run"));
+  EXPECT_THAT(out(), Not(HasSubstr("smart_scan")));
+  ASSERT_EQ(panal({"tune", "verify", "--json"}), ExitCode::kOk);
+  EXPECT_THAT(json()["governed"].dump(), HasSubstr("\"ksm.run\""));
+  (void)panal({"status", "--json"});
+  EXPECT_EQ(json()["tuning"]["state"], "applied");
+
+  put(ksm + "smart_scan", "0\n");
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "that one is nobody's";
+  EXPECT_THAT(out(), HasSubstr("ksm.smart_scan is 0, not 1"));
+  put(ksm + "smart_scan", "1\n");
+  fs::remove(root_ + "/run/supervisor/panald.pid");
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "it was killed: nobody governs";
 }
 
 TEST_F(Tune, WhoMayNotIsTold) {
