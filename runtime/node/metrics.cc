@@ -33,9 +33,8 @@ metrics::NodeFigures figures(const MetricSources& sources) {
   out.starts = sources.reconciler.starts();
   out.starting = sources.reconciler.starting();
   out.waiting = sources.reconciler.waiting();
-  out.room = sources.gatekeeper.capacity();
+  out.room = sources.optimiser.capacity();
   out.optimiser = sources.optimiser.figures();
-  out.optimiser.programs = sources.programs.figures();
   return out;
 }
 
