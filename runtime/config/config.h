@@ -49,6 +49,7 @@ struct Config {
 
   // [tuning]
   std::string tuning_profile = "balanced";  ///< a name in profiles_dir, or a file
+  bool tuning_apply_at_start = false;       ///< `panal up` applies it after a boot
 
   // [broker]
   std::string listen_address = "0.0.0.0";
