@@ -20,8 +20,8 @@ Result<std::size_t> end_broker_workers(const config::Config& config,
     for (const Pidfd& worker : workers) (void)worker.send_signal(SIGTERM);  // one may have ended
     const auto until = std::chrono::steady_clock::now() + grace;
     for (const Pidfd& worker : workers) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-          until - std::chrono::steady_clock::now());
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
       PANAL_TRY(end_process(worker, 0, std::max(left, std::chrono::milliseconds(0))));
     }
     ended += workers.size();

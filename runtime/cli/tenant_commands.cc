@@ -45,7 +45,8 @@ ExitCode tenant_ls(Shell& shell, const TenantOptions& options) {
   Table table({"TENANT", ">USERS", ">DESKTOPS", "SHARES MEMORY"});
   for (const store::Tenant& tenant : tenants)
     table.add_row({tenant.name, std::to_string(count_of(users, tenant.name)),
-                   std::to_string(count_of(desktops, tenant.name)), yes_or_no(tenant.share_memory)});
+                   std::to_string(count_of(desktops, tenant.name)),
+                   yes_or_no(tenant.share_memory)});
   table.print(shell.out);
   return ExitCode::kOk;
 }
@@ -60,8 +61,7 @@ ExitCode tenant_add(Shell& shell, const TenantOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto tenants, store->tenants());
   if (find_tenant(tenants, options.name) != tenants.end())
-    return shell.refuse(ExitCode::kRefused,
-                        fmt::format("tenant {} exists already", options.name));
+    return shell.refuse(ExitCode::kRefused, fmt::format("tenant {} exists already", options.name));
   if (options.dry_run) {
     shell.out << fmt::format("would add tenant {}\n", options.name);
     return ExitCode::kOk;

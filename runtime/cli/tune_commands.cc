@@ -89,9 +89,8 @@ ExitCode show_plan(Shell& shell, const profile::Plan& plan, const TuneOptions& o
 ExitCode tune_plan(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
   const TunedMachine here(places);
-  PANAL_CLI_ASSIGN(
-      shell, const auto chosen,
-      choose_profile(shell.config, options.word, options.desktops, here.machine()));
+  PANAL_CLI_ASSIGN(shell, const auto chosen,
+                   choose_profile(shell.config, options.word, options.desktops, here.machine()));
   return show_plan(shell, chosen.plan, options);
 }
 

@@ -16,9 +16,8 @@ Result<ChosenProfile> choose_profile(const config::Config& config, const std::st
   PANAL_ASSIGN(const auto host, tuning::read_host_facts(machine.tree));
   ChosenProfile chosen;
   PANAL_ASSIGN(chosen.saved, profile::read_saved(machine));
-  PANAL_ASSIGN(chosen.plan,
-               profile::make_plan(profile, desktops == 0 ? profile.desktops : desktops, host,
-                                  machine, chosen.saved));
+  PANAL_ASSIGN(chosen.plan, profile::make_plan(profile, desktops == 0 ? profile.desktops : desktops,
+                                               host, machine, chosen.saved));
   return chosen;
 }
 

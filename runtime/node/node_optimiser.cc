@@ -66,10 +66,9 @@ Result<void> NodeOptimiser::open_parts() {
   if (auto loaded = programs_apart_->load(); !loaded)
     log->warning("ksm_programs", {{"why", loaded.error().message()}});
   if (settings.enlists()) programs_apart_->begin();
-  PANAL_ASSIGN(rescuer_, optimiser::Rescuer::open({host.tree(), host.cgroups(), *optimiser_,
-                                                   config.cgroup_parent,
-                                                   settings.shaver.reserve_bytes,
-                                                   config.desktop_memory_bytes, log}));
+  PANAL_ASSIGN(rescuer_, optimiser::Rescuer::open(
+                             {host.tree(), host.cgroups(), *optimiser_, config.cgroup_parent,
+                              settings.shaver.reserve_bytes, config.desktop_memory_bytes, log}));
   PANAL_ASSIGN(auto groups, optimiser::enclosing_groups(host.cgroups(), config.cgroup_parent));
   gatekeeper_.emplace(optimiser::Gatekeeper::Parts{host.tree(), settings.shaver.reserve_bytes,
                                                    std::max(1U, config.parallel_starts),

@@ -39,8 +39,8 @@ TEST_F(Commands, ATenantIsAddedAndGetsUsersOfItsOwn) {
   EXPECT_THAT(out(), HasSubstr("would add tenant acme"));
   EXPECT_EQ(tenants.size(), 1U);
   const auto add_user = [this] {
-    return panal({"user", "add", "alice", "--tenant", "acme", "--password-file",
-                  directory_ + "/password"});
+    return panal(
+        {"user", "add", "alice", "--tenant", "acme", "--password-file", directory_ + "/password"});
   };
   EXPECT_EQ(add_user(), ExitCode::kNotFound) << "before a password is asked for";
   EXPECT_THAT(err(), HasSubstr("no tenant acme"));

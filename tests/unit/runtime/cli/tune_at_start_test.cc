@@ -74,8 +74,9 @@ TEST_F(TuneAtStart, LeavesAloneWhatAnOperatorDidSinceTheBoot) {
 
 TEST_F(TuneAtStart, WhatCannotBeAppliedIsSaidAndNotDone) {
   chosen("needs-ksm");
-  EXPECT_THAT(up(), ElementsAre("profile needs-ksm is not applied: ksm.run cannot be set to 1: this "
-                                "host has no such setting; nothing was changed"));
+  EXPECT_THAT(up(),
+              ElementsAre("profile needs-ksm is not applied: ksm.run cannot be set to 1: this "
+                          "host has no such setting; nothing was changed"));
   EXPECT_FALSE(std::filesystem::exists(root_ + "/saved/applied.json"));
   chosen("broken");
   EXPECT_THAT(up(), ElementsAre(HasSubstr("profile broken is not applied: ")));
@@ -112,7 +113,8 @@ TEST_F(TuneAtStart, MakesWholeWhatWasStoppedInTheMiddle) {
     put("saved/applied.json", other);
   };
   with_state("\"reverting\"");
-  EXPECT_THAT(up(), ElementsAre(HasSubstr("a revert was stopped in the middle: panal tune revert")));
+  EXPECT_THAT(up(),
+              ElementsAre(HasSubstr("a revert was stopped in the middle: panal tune revert")));
   with_state("\"applying\"");
   put("proc/sys/kernel/keys/maxkeys", "200\n");
   EXPECT_THAT(up(), ElementsAre(HasSubstr("profile balanced is applied")));
