@@ -4,6 +4,7 @@
 #include <string>
 
 #include "runtime/metrics/figures.h"
+#include "runtime/node/attach_desk.h"
 #include "runtime/node/host.h"
 #include "runtime/node/node_optimiser.h"
 #include "runtime/node/reconciler.h"
@@ -14,6 +15,7 @@ struct MetricSources {
   const std::string& node;
   const Host& host;
   const Reconciler& reconciler;
+  const AttachDesk& attaches;
   const NodeOptimiser& optimiser;
 };
 

@@ -11,6 +11,7 @@
 #include "runtime/node/agent_hub.h"
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
+#include "runtime/node/cost_meter.h"
 #include "runtime/node/host_operations.h"
 #include "runtime/node/metrics.h"
 #include "runtime/node/node_optimiser.h"
@@ -69,6 +70,7 @@ struct Node::Impl {
     // Only now does nobody call into them any more.
     workers.reset();
     clerk.reset();
+    costs.reset();
     optimiser.reset();
     if (!remove_groups) return;
     if (const auto removed = host->remove_groups(); !removed)
@@ -96,6 +98,7 @@ struct Node::Impl {
   std::thread thread;
   AgentHub hub;
   std::unique_ptr<NodeOptimiser> optimiser;
+  std::optional<CostMeter> costs;
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
   std::unique_ptr<WorkerPool> clerk;
@@ -117,6 +120,8 @@ struct Node::Impl {
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
   PANAL_ASSIGN(optimiser, NodeOptimiser::open({config, *host, log}));
+  costs.emplace(
+      CostMeter::Parts{host->tree(), [this](DesktopId id) { return host->processes_of(id); }});
   lifecycle.emplace(host->parts(hub), config);
   operations.emplace(
       HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
@@ -185,11 +190,13 @@ void Node::Impl::wire() {
   sessions.emplace(loop, *clerk, log);
   requests.emplace(Requests::Parts{
       *reconciler, *attaches, [this] { return status(); },
-      [this](DesktopId only) {
-        return statistics(*host, config.cgroup_parent, *reconciler, hub, optimiser->report(), only);
+      [this](const StatisticsRequest& request) {
+        return statistics({*host, config.cgroup_parent, *reconciler, hub, *costs},
+                          optimiser->report(), request);
       },
       [this](bool as_families) {
-        return metrics_answer({config.node_name, *host, *reconciler, *optimiser}, as_families);
+        return metrics_answer({config.node_name, *host, *reconciler, *attaches, *optimiser},
+                              as_families);
       },
       [this](DesktopId id) { return hub.suspend(id); },
       [this](DesktopId id, const optimiser::Treatment& treatment) {

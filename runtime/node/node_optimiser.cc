@@ -59,9 +59,9 @@ Result<void> NodeOptimiser::open_parts() {
                                {host.tree(), host.cgroups(), config.cgroup_parent,
                                 config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
                                settings));
-  programs_apart_.emplace(
-      optimiser::ProgramLearner::Parts{host.tree(), [this](DesktopId id) { return pids_of(id); },
-                                       config.state_dir + "/ksm.programs", log});
+  programs_apart_.emplace(optimiser::ProgramLearner::Parts{
+      host.tree(), [&host](DesktopId id) { return host.processes_of(id); },
+      config.state_dir + "/ksm.programs", log});
   // It is learnt anew.
   if (auto loaded = programs_apart_->load(); !loaded)
     log->warning("ksm_programs", {{"why", loaded.error().message()}});
@@ -90,13 +90,6 @@ desktop::MemorySharing NodeOptimiser::sharing(const store::Desktop& row) {
   const bool enlisted = optimiser_->enlist(row.id, {row.tenant, row.trust}, row.share_memory);
   return {enlisted, enlisted && fixed_addresses_, row.trust,
           enlisted ? programs_apart_->leave_out(row.image) : std::vector<std::string>()};
-}
-
-/// For any thread.
-std::vector<pid_t> NodeOptimiser::pids_of(DesktopId id) const {
-  const auto group = kernel::Cgroup::open(parts_.host.cgroups(),
-                                          parts_.config.cgroup_parent + "/" + kernel_name(id));
-  return group ? group->pids().value_or(std::vector<pid_t>()) : std::vector<pid_t>();
 }
 
 void NodeOptimiser::started(const desktop::DesktopSpec& spec, pid_t init) {

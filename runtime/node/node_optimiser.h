@@ -70,11 +70,11 @@ class NodeOptimiser {
   [[nodiscard]] nlohmann::json report() const;
   /// What metrics are made of.
   [[nodiscard]] optimiser::Figures figures() const;
+  [[nodiscard]] optimiser::ResortFigures resort_figures() const { return rescuer_->figures(); }
 
  private:
   explicit NodeOptimiser(Parts parts) : parts_(std::move(parts)) {}
   [[nodiscard]] Result<void> open_parts();
-  [[nodiscard]] std::vector<pid_t> pids_of(DesktopId id) const;
 
   Parts parts_;
   bool fixed_addresses_ = false;  ///< of the enlisted

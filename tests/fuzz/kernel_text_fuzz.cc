@@ -12,11 +12,13 @@
 #include "engine/kernel/cgroup_layout.h"
 #include "engine/kernel/cgroup_stat.h"
 #include "engine/kernel/cpu_times.h"
+#include "engine/kernel/disk_stat.h"
 #include "engine/kernel/flat_keyed.h"
 #include "engine/kernel/io_stat.h"
 #include "engine/kernel/ksm.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/mountinfo.h"
+#include "engine/kernel/net_dev.h"
 #include "engine/kernel/oom_score.h"
 #include "engine/kernel/page_map.h"
 #include "engine/kernel/process_status.h"
@@ -147,6 +149,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 'T': (void)parse_process_status(text); break;
     case 'a': (void)lists_profile(text, "panal-desktop"); break;
     case 's': (void)panal::supervisor::parse_start_ticks(text); break;
+    case 'N': {
+      const auto links = parse_net_dev(text);
+      if (!links) break;
+      for (const LinkCounters& link : *links) require(!link.name.empty());
+      break;
+    }
+    case 'D': (void)parse_disk_stat(text); break;
     case 'y': {
       const auto path = sysctl_path(std::string(text));
       if (path) require(path->rfind("sys/", 0) == 0 && path->find("/../") == path->npos);
