@@ -35,9 +35,9 @@ TEST(NetDev, MalformedTables) {
   const std::string good = " 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16";
   EXPECT_TRUE(parse_net_dev("a:" + good));
   EXPECT_TRUE(parse_net_dev("a:" + good + " 17")) << "a later kernel's";
-  for (const std::string& bad :
-       {std::string("eth0:"), "a: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15", "a: x" + good,
-        "a: -1" + good, " :" + good, "a b:" + good, "a: 99999999999999999999" + good})
+  for (const std::string& bad : std::vector<std::string>{
+           "eth0:", "a: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15", "a: x" + good, "a: -1" + good,
+           " :" + good, "a b:" + good, "a: 99999999999999999999" + good})
     EXPECT_EQ(code(parse_net_dev(bad)), EPROTO) << bad;
 }
 
