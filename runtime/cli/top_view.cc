@@ -144,7 +144,7 @@ std::string render_costs(const nlohmann::json& digest) {
   const auto part = [&costs](const char* key) { return human_bytes(number(*costs, key)); };
   return fmt::format(
       "{} of {} desktops looked at: {} in all, {} each: PSS {}, compressed {}, kernel {}   saved: "
-      "shared {}, merged {} of it",
+      "shared {}; merged by KSM {}",
       count, digest.at("desktops").size(), part("total_bytes"),
       human_bytes(number(*costs, "total_bytes") / count), part("pss_bytes"),
       part("compressed_bytes"), part("kernel_bytes"), part("shared_bytes"), part("merged_bytes"));

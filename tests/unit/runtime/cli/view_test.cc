@@ -176,7 +176,7 @@ TEST(Top, SaysWhatDesktopsTrulyCostAsFarAsItIsKnown) {
   const std::string text = render_top(digest, 40);
   EXPECT_THAT(text, HasSubstr("1 of 2 desktops looked at: 40.0 MiB in all, 40.0 MiB each: PSS 30.0 "
                               "MiB, compressed 6.0 MiB, kernel 4.0 MiB"));
-  EXPECT_THAT(text, HasSubstr("shared 50.0 MiB, merged 7.0 MiB of it"));
+  EXPECT_THAT(text, HasSubstr("saved: shared 50.0 MiB; merged by KSM 7.0 MiB"));
   for (const char* heading : {"COST", "PSS", "SHARED", "MERGED", "COMPRESSED", "KERNEL"})
     EXPECT_THAT(text, HasSubstr(heading));
   EXPECT_THAT(text, testing::ContainsRegex("\n *2 .* - +- +- +- +- +-\n")) << "not looked at yet";
