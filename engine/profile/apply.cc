@@ -14,11 +14,6 @@ void reached(const Machine& machine, const Setting& setting) {
   if (machine.checkpoint) machine.checkpoint(setting.name);
 }
 
-bool of_earlier_boot(const Saved& saved, const Machine& machine) {
-  const std::string now = boot_id(machine);
-  return !now.empty() && !saved.boot_id.empty() && now != saved.boot_id;
-}
-
 /// In which order settings are brought back: last first, and then what the kernel moved with them.
 std::vector<const Setting*> backwards(const std::vector<const Setting*>& written) {
   std::vector<const Setting*> order;

@@ -17,8 +17,11 @@ namespace panal::control {
 /// Requests ("op"), each answered by any number of {"progress": text} and one of
 /// {"ok": true, ...} or {"error": sentence, "status": HTTP-like code}:
 ///   status                       node name, pid, version, desktops by state
-///   stats                        {"desktops": [{"id", "memory_bytes", "cpu_ns", "processes",
-///                                "session", "idle_ms", "class"}], "host": {...}}
+///   stats desktop=ID from=ID cost
+///                                {"desktops": [{"id", "memory_bytes", "cpu_ns", "processes",
+///                                "session", "idle_ms", "class"}], "host": {...}}; as many desktops
+///                                as fit, and "next" where there are more (ask_statistics());
+///                                cost: with what they truly cost, as far as it was looked at
 ///   metrics format=json          {"text": what Prometheus reads}, or {"families": [...]}
 ///   attach desktop=ID geometry fullscreen keyboard link client takeover
 ///                                makes nxagent listen with a fresh cookie; answers

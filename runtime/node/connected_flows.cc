@@ -1,6 +1,6 @@
 #include "runtime/node/agent_hub.h"
 #include "runtime/node/flow_report.h"
-#include "runtime/optimiser/optimiser.h"
+#include "runtime/node/node_optimiser.h"
 
 namespace panal::node {
 
@@ -14,7 +14,7 @@ std::vector<SessionFlow> flows_of_connected(const FlowReport& report, const Agen
   return out;
 }
 
-void tell_flows(const FlowReport& report, const AgentHub& hub, optimiser::Optimiser& optimiser) {
+void tell_flows(const FlowReport& report, const AgentHub& hub, NodeOptimiser& optimiser) {
   for (const SessionFlow& one : flows_of_connected(report, hub))
     optimiser.flowed(one.desktop, one.bytes, report.over);
 }

@@ -8,13 +8,10 @@
 #include "engine/base/result.h"
 #include "engine/model/ids.h"
 
-namespace panal::optimiser {
-class Optimiser;
-}
-
 namespace panal::node {
 
 class AgentHub;
+class NodeOptimiser;
 
 /// What went to the client of one session.
 struct SessionFlow {
@@ -44,6 +41,6 @@ struct FlowReport {
 [[nodiscard]] std::vector<SessionFlow> flows_of_connected(const FlowReport& report,
                                                           const AgentHub& hub);
 /// Tells the optimiser of those.
-void tell_flows(const FlowReport& report, const AgentHub& hub, optimiser::Optimiser& optimiser);
+void tell_flows(const FlowReport& report, const AgentHub& hub, NodeOptimiser& optimiser);
 
 }  // namespace panal::node

@@ -35,7 +35,10 @@ void Requests::handle(const CallerPtr& caller, const json& request) {
   // Beyond that the broker may let people in and nothing else.
   if (caller->uid() != 0) return caller->refuse(403, "only root may ask for this");
   if (op == "status") return caller->answer(parts_.status());
-  if (op == "stats") return caller->answer(parts_.statistics(number_of(request, "desktop")));
+  if (op == "stats")
+    return caller->answer(
+        parts_.statistics({number_of(request, "desktop"), number_of(request, "from"),
+                           flag_of(request, "cost", false)}));
   if (op == "suspend") return suspend(caller, request);
   if (op == "treat") return treat(caller, request);
   if (op == "shutdown") return shut_down(caller, request);

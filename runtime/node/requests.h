@@ -8,6 +8,7 @@
 #include "runtime/node/control_server.h"
 #include "runtime/node/flow_report.h"
 #include "runtime/node/reconciler.h"
+#include "runtime/node/statistics.h"
 #include "runtime/optimiser/wake_plan.h"
 
 namespace panal::node {
@@ -19,7 +20,7 @@ class Requests {
     Reconciler& reconciler;
     AttachDesk& attaches;
     std::function<nlohmann::json()> status;
-    std::function<nlohmann::json(DesktopId only)> statistics;
+    std::function<nlohmann::json(const StatisticsRequest&)> statistics;
     std::function<nlohmann::json(bool as_families)> metrics;
     std::function<Result<void>(DesktopId)> suspend;
     std::function<bool(DesktopId, const optimiser::Treatment&)> treat;

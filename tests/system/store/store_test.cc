@@ -252,6 +252,45 @@ TEST_F(StoreTest, KeepsWhoseMemoryMayBeMerged) {
   }
 }
 
+TEST_F(StoreTest, ATenantHasUsersOfItsOwnAndGoesWithoutThem) {
+  ASSERT_TRUE(admin_->add_tenant("acme", "test"));
+  const auto twice = admin_->add_tenant("acme", "test");
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().code, EEXIST);
+  EXPECT_THAT(twice.error().context, HasSubstr("a tenant acme already"));
+  const auto bad = admin_->add_tenant("No Name", "test");
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().code, EINVAL);
+  EXPECT_THAT(bad.error().context, HasSubstr("must begin with"));
+  const auto rows = admin_->audit_rows(1);
+  ASSERT_TRUE(rows);
+  ASSERT_THAT(*rows, SizeIs(1));
+  EXPECT_EQ(rows->front().action, "tenant.add") << "what was refused is not noted";
+  EXPECT_EQ(rows->front().object, "acme");
+
+  // The same login and uid in another tenant are somebody else.
+  const Desktop desktop = new_desktop();
+  User user;
+  user.login = desktop.login;
+  user.tenant = "acme";
+  const auto added = admin_->add_user(user);
+  ASSERT_TRUE(added) << added.error().message();
+  EXPECT_EQ(added->uid, 1000U);
+  const auto refused = admin_->remove_tenant("acme", "test");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EBUSY);
+  EXPECT_THAT(refused.error().context, HasSubstr("has users"));
+  ASSERT_TRUE(admin_->remove_user("acme", user.login));
+  for (Store* other : {node_.get(), broker_.get()}) {
+    EXPECT_EQ(other->add_tenant("evil", "test").error().code, EACCES);
+    EXPECT_EQ(other->remove_tenant("acme", "test").error().code, EACCES);
+  }
+  ASSERT_TRUE(admin_->remove_tenant("acme", "test"));
+  EXPECT_EQ(admin_->audit_rows(1)->front().action, "tenant.remove");
+  EXPECT_EQ(admin_->remove_tenant("acme", "test").error().code, ENOENT);
+  EXPECT_THAT(*node_->tenants(), SizeIs(1));
+}
+
 TEST_F(StoreTest, WakesTheNodeAndTheWatchers) {
   const Desktop desktop = new_desktop();
   const std::string node = "n1";

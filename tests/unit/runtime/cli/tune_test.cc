@@ -1,76 +1,15 @@
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 #include "engine/profile/saved.h"
-#include "runtime/cli/supervisor/pid_file.h"
-#include "runtime/optimiser/ksm_keeper.h"
-#include "tests/unit/runtime/cli/fake_store.h"
+#include "tests/unit/runtime/cli/tune_fixture.h"
 
 namespace panal::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
-using testing::Not;
-using Words = std::vector<std::string>;
-
-/// A machine of files, and profiles of our own beside the shipped ones.
-class Tune : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "tune-XXXXXX";
-    root_ = mkdtemp(pattern.data());
-    for (const char* part : {"proc/self/ns", "sys/block", "cgroup", "profiles"})
-      fs::create_directories(root_ + "/" + part);
-    put("proc/self/ns/pid", "");
-    put("proc/sys/kernel/random/boot_id", "one\n");
-    put("proc/meminfo", "MemTotal: 8388608 kB\nMemFree: 4194304 kB\nMemAvailable: 6291456 kB\n");
-    put("proc/sys/vm/swappiness", "60\n");
-    put("proc/sys/kernel/keys/maxkeys", "200\n");
-    put("profiles/balanced.toml",
-        "name = \"balanced\"\ndescription = \"for trials\"\ndesktops = 100\n[sysctl]\n"
-        "\"vm.swappiness\" = { exactly = 150, why = \"because\" }\n"
-        "\"kernel.keys.maxkeys\" = { at_least = 100, per_desktop = 10 }\n");
-    put("profiles/broken.toml", "name = \"broken\"\n[ksm]\nrnu = \"scan\"\n");
-    put("profiles/needs-ksm.toml", "name = \"needs-ksm\"\n[ksm]\nrun = \"scan\"\n");
-    put("panal.toml", "[paths]\nprofiles = \"" + root_ + "/profiles\"\n");
-    backends_.machine_root = root_;
-    backends_.privileged = true;
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
-  void put(const std::string& name, const std::string& text) const {
-    fs::create_directories(fs::path(root_ + "/" + name).parent_path());
-    std::ofstream(root_ + "/" + name) << text;
-  }
-  std::string get(const std::string& name) const {
-    std::ifstream file(root_ + "/" + name);
-    std::string line;
-    std::getline(file, line);
-    return line;
-  }
-  ExitCode panal(Words words) {
-    out_.str("");
-    err_.str("");
-    words.insert(words.begin(), {"--config", root_ + "/panal.toml"});
-    return static_cast<ExitCode>(run(words, out_, err_, false, backends_));
-  }
-  std::string out() const { return out_.str(); }
-  std::string err() const { return err_.str(); }
-  nlohmann::json json() const { return nlohmann::json::parse(out_.str(), nullptr, false); }
-
-  std::string root_;
-  std::ostringstream out_, err_;
-  FakeBackends backends_;
-};
 
 struct Call {
-  Words words;
+  std::vector<std::string> words;
   ExitCode code;
   const char* said;  ///< on err where it went wrong, else on out
 };
@@ -104,7 +43,7 @@ TEST_F(Tune, BadInputIsOneSentenceThatSaysWhatToDo) {
     EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
   }
   EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
-  EXPECT_FALSE(fs::exists(root_ + "/saved"));
+  EXPECT_FALSE(std::filesystem::exists(root_ + "/saved"));
 }
 
 TEST_F(Tune, ListsShowsAndPlans) {
