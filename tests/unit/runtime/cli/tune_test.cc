@@ -1,12 +1,18 @@
 #include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "engine/profile/saved.h"
+#include "runtime/cli/supervisor/pid_file.h"
+#include "runtime/optimiser/ksm_keeper.h"
 #include "tests/unit/runtime/cli/tune_fixture.h"
 
 namespace panal::cli {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 struct Call {
   std::vector<std::string> words;
@@ -141,7 +147,7 @@ TEST_F(Tune, WhatALivingGovernorTurnsIsNoDrift) {
   EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "that one is nobody's";
   EXPECT_THAT(out(), HasSubstr("ksm.smart_scan is 0, not 1"));
   put(ksm + "smart_scan", "1\n");
-  fs::remove(root_ + "/run/supervisor/panald.pid");
+  std::filesystem::remove(root_ + "/run/supervisor/panald.pid");
   EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "it was killed: nobody governs";
 }
 
