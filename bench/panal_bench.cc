@@ -265,11 +265,15 @@ int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
 
   if (report_command->parsed()) {
-    const std::string text = report([](const std::string& figure) -> std::optional<Stored> {
-      auto found = load_stored(source(), figure);
-      if (!found) return std::nullopt;
-      return std::move(*found);
-    });
+    const std::string text = report(
+        [](const std::string& figure) -> std::optional<Stored> {
+          auto found = load_stored(source(), figure);
+          if (!found) return std::nullopt;
+          return std::move(*found);
+        },
+        [](const std::string& file) {
+          return ::access((std::string(source()) + "/docs/plots/" + file).c_str(), R_OK) == 0;
+        });
     if (report_file == "-") {
       std::cout << text;
       return 0;

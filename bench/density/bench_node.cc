@@ -14,6 +14,7 @@
 #include "bench/density/living.h"
 #include "bench/density/stored.h"
 #include "runtime/control/message.h"
+#include "runtime/control/statistics.h"
 
 namespace panal::bench {
 namespace {
@@ -152,11 +153,13 @@ Result<void> BenchNode::plant_home(const Account& account) const {
 
 Result<json> BenchNode::stats(std::int64_t only) const {
   PANAL_ASSIGN(const auto connection, control::Connection::connect(config_.node_socket()));
-  PANAL_TRY(connection.send({{"op", "stats"}, {"desktop", only}}));
-  PANAL_ASSIGN(auto answer, connection.receive(std::chrono::seconds(30)));
-  if (!answer.body.contains("desktops") || !answer.body["desktops"].is_array())
-    return fail(EPROTO, "panald's statistics: " + answer.body.dump());
-  return std::move(answer.body);
+  return control::ask_statistics(
+      [&connection](const json& request) -> Result<json> {
+        PANAL_TRY(connection.send(request));
+        PANAL_ASSIGN(auto answer, connection.receive(std::chrono::seconds(30)));
+        return std::move(answer.body);
+      },
+      {{"desktop", only}});
 }
 
 Result<void> BenchNode::treat(const Account& account, const std::string& how) const {

@@ -5,8 +5,37 @@
 #include <nlohmann/json.hpp>
 
 namespace panal::bench {
+namespace {
 
-std::string report(const std::function<std::optional<Stored>(const std::string& name)>& find) {
+struct Plot {
+  const char* name;
+  const char* shows;
+};
+
+/// Of scripts/plotting/series.py, in the order of the issue.
+constexpr Plot kPlots[] = {
+    {"marginal", "Memory of one more desktop, by profile (red: target)"},
+    {"memory", "Memory taken by N desktops"},
+    {"typing", "Key to picture beside N desktops (red: 100 ms)"},
+    {"ksm", "Memory won by merging, by law"},
+    {"reconnect", "First picture of users who return, and memory of those who are away"},
+    {"figures", "Figures as shares of their targets (left of 1 is good)"},
+};
+
+std::string plots(const std::function<bool(const std::string& file)>& has_plot) {
+  std::string out;
+  for (const Plot& plot : kPlots) {
+    const std::string file = std::string(plot.name) + ".svg";
+    if (has_plot(file)) out += fmt::format("\n![{}](plots/{})\n", plot.shows, file);
+  }
+  if (out.empty()) return out;
+  return "\n## Plots\n\nDrawn by `scripts/plots` from the same files.\n" + out;
+}
+
+}  // namespace
+
+std::string report(const std::function<std::optional<Stored>(const std::string& name)>& find,
+                   const std::function<bool(const std::string& file)>& has_plot) {
   std::string out =
       "# Measured results\n\n"
       "Made by `panal-bench report` from `bench/results`; not edited by hand. A figure is "
@@ -45,7 +74,7 @@ std::string report(const std::function<std::optional<Stored>(const std::string& 
     }
     if (!list.empty()) how += fmt::format("\n{}\n", list);
   }
-  return out + how;
+  return out + plots(has_plot) + how;
 }
 
 }  // namespace panal::bench

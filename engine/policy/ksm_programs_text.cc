@@ -48,6 +48,9 @@ Result<KsmProgram> parse_program(std::string_view rest, std::size_t line) {
   for (std::size_t i = 1; i < numbers.size(); ++i)
     if (numbers[i] < 0 || numbers[i] > kMostCount) return wrong(line, "a count out of range");
   if (numbers[3] > 1) return wrong(line, "left out is 0 or 1");
+  // It would be left out for ever.
+  if (std::max(numbers[4], numbers[5]) > KsmPrograms::kLastRetry)
+    return wrong(line, "more starts than it is left out of");
   const auto count = [&numbers](std::size_t i) { return static_cast<std::uint32_t>(numbers[i]); };
   KsmProgram program;
   program.profit_bytes = static_cast<double>(numbers[0]);

@@ -22,7 +22,8 @@ using KsmProgramMap = std::map<std::string, KsmProgram, std::less<>>;
 [[nodiscard]] std::string print_ksm_programs(const KsmProgramMap& programs);
 
 /// Errors: EPROTO with the line's number: another first line, a name or number that is none, a
-/// program that stands there twice, more than KsmPrograms::kMost.
+/// program that stands there twice, more than KsmPrograms::kMost, starts past
+/// KsmPrograms::kLastRetry.
 [[nodiscard]] Result<KsmProgramMap> parse_ksm_programs(std::string_view text);
 
 }  // namespace panal::policy

@@ -77,6 +77,11 @@ const ResortProcess* least_important(const ResortDesktop& desktop) {
   return least;
 }
 
+void LastResorts::hold(MonotonicNs now_ns, MonotonicNs critical_ns) {
+  critical_until_ns_ = now_ns + critical_ns;
+  tight_until_ns_ = now_ns + kHoldTight;
+}
+
 LastResortDecision LastResorts::kill(const LastResortInput& input) {
   LastResortDecision decision{LastResort::kNone, true, {}, 0};
   const ResortDesktop* worst = worst_desktop(input.desktops);
@@ -84,7 +89,7 @@ LastResortDecision LastResorts::kill(const LastResortInput& input) {
   if (worst->id != victim_ || input.at_ns - killed_at_ns_ > kKillWindow) killed_of_victim_ = 0;
   victim_ = worst->id;
   killed_at_ns_ = input.at_ns;
-  until_ns_ = input.at_ns + kHoldAfterKill;
+  hold(input.at_ns, kHoldAfterKill);
   decision.desktops = {worst->id};
   const ResortProcess* process = least_important(*worst);
   // Killing the session's own programs one by one is no mercy.
@@ -110,19 +115,21 @@ LastResortDecision LastResorts::decide(const LastResortInput& input) {
   LastResortDecision decision;
   if (const ResortDesktop* desktop = relapsing(input)) {
     killed_at_ns_ = input.at_ns;
-    until_ns_ = input.at_ns + kHoldAfterKill;
+    hold(input.at_ns, kHoldAfterKill);
     return {LastResort::kKillDesktop, true, {desktop->id}, 0};
   }
   if (input.danger == Danger::kNone) {
     step_ = LastResort::kNone;
-    until_ns_ = 0;
+    tight_until_ns_ = 0;  // but what a kill frees is still waited for
     return decision;
   }
   decision.admission_closed = true;
-  if (input.at_ns < until_ns_) return decision;
+  // Who was only tight waits long for a mild step, because there is time. Once there is none the
+  // wait is over: a hog may fill what is left in half a second.
+  if (input.at_ns < critical_until_ns_) return decision;
+  if (input.danger == Danger::kTight && input.at_ns < tight_until_ns_) return decision;
 
-  const MonotonicNs hold = input.danger == Danger::kCritical ? kHoldCritical : kHoldTight;
-  until_ns_ = input.at_ns + hold;
+  hold(input.at_ns, kHoldCritical);
   if (step_ < LastResort::kReclaim) {
     step_ = LastResort::kReclaim;
     for (const ResortDesktop& desktop : input.desktops)
@@ -146,7 +153,7 @@ LastResortDecision LastResorts::decide(const LastResortInput& input) {
     step_ = LastResort::kRefuse;
     decision.step = LastResort::kRefuse;
     // It frees nothing, so that there is nothing to wait for where time is short.
-    if (input.danger == Danger::kCritical) until_ns_ = input.at_ns;
+    hold(input.at_ns, 0);
     return decision;
   }
   if (input.danger == Danger::kTight) {

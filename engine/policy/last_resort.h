@@ -58,7 +58,8 @@ struct LastResortInput {
 };
 
 /// Chooses the mildest step that has something left to give. A step is held long enough to work
-/// (kHoldTight or kHoldCritical) before the next harder one; in kTight nothing is ever killed.
+/// before the next harder one: by the danger there is when the next is due (kHoldTight or
+/// kHoldCritical), not by that in which it was taken. In kTight nothing is ever killed.
 /// A desktop that the kernel has to hold back again and again is killed whole, danger or not.
 /// Killed is only what is above its share; when nobody is, the largest disconnected desktop, then
 /// the largest idle one.
@@ -77,9 +78,12 @@ class LastResorts {
  private:
   [[nodiscard]] LastResortDecision kill(const LastResortInput& input);
   [[nodiscard]] const ResortDesktop* relapsing(const LastResortInput& input) const;
+  /// Of a step taken now: how long it has before the next, where time is short.
+  void hold(MonotonicNs now_ns, MonotonicNs critical_ns);
 
   LastResort step_ = LastResort::kNone;
-  MonotonicNs until_ns_ = 0;
+  MonotonicNs tight_until_ns_ = 0;     ///< no step before it while memory is only tight
+  MonotonicNs critical_until_ns_ = 0;  ///< none before it at all
   DesktopId victim_ = 0;
   unsigned killed_of_victim_ = 0;
   MonotonicNs killed_at_ns_ = 0;

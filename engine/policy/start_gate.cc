@@ -12,13 +12,6 @@ constexpr double kLeastWindow = 1;
 /// A start is some ten system calls that serialise in the kernel (network namespaces, cgroups);
 /// more at once only queue there.
 constexpr double kMostWindow = 64;
-/// Shares of time in which tasks waited since the last look. Starting reads the image, so some
-/// waiting for I/O is work being done; all tasks waiting is not.
-constexpr double kMemorySome = 0.05;
-constexpr double kMemoryFull = 0.01;
-constexpr double kIoFull = 0.20;
-/// Runnable tasks per core: beyond it a start only makes the others slower.
-constexpr double kQueuePerCore = 8;
 /// Too short a look says nothing: PSI's own resolution is some milliseconds.
 constexpr double kShortestLook = 0.05;
 
@@ -28,7 +21,8 @@ double share(const std::optional<Pressure>& before, const std::optional<Pressure
   if (full && (!before->full || !now->full)) return 0;
   const std::uint64_t from = full ? before->full->total_us : before->some.total_us;
   const std::uint64_t to = full ? now->full->total_us : now->some.total_us;
-  return real(grown(from, to)) / 1e6 / elapsed;
+  // No more than all of it, however the two clocks were read.
+  return std::min(1.0, real(grown(from, to)) / 1e6 / elapsed);
 }
 
 }  // namespace
@@ -51,23 +45,28 @@ void StartGate::ended(MonotonicNs took_ns) {
 bool StartGate::stalls(const StartGateInput& input) const {
   const double elapsed = seconds(input.at_ns - last_ns_);
   if (!seen_ || elapsed < kShortestLook) return stalled_;
-  return share(last_.memory, input.pressure.memory, false, elapsed) > kMemorySome ||
-         share(last_.memory, input.pressure.memory, true, elapsed) > kMemoryFull ||
-         share(last_.io, input.pressure.io, true, elapsed) > kIoFull;
+  return share(last_.memory, input.pressure.memory, false, elapsed) > config_.memory_some ||
+         share(last_.memory, input.pressure.memory, true, elapsed) > config_.memory_full ||
+         share(last_.io, input.pressure.io, false, elapsed) > config_.io_some ||
+         share(last_.io, input.pressure.io, true, elapsed) > config_.io_full;
 }
 
 bool StartGate::crowded(const StartGateInput& input) const {
-  return input.run_queue > kQueuePerCore * std::max(1U, input.cores);
+  const double elapsed = seconds(input.at_ns - last_ns_);
+  if (!seen_ || elapsed < kShortestLook) return crowded_;
+  return share(last_.cpu, input.pressure.cpu, false, elapsed) > config_.cpu_some;
 }
 
 StartGateDecision StartGate::decide(const StartGateInput& input) {
   stalled_ = stalls(input);
+  crowded_ = crowded(input);
   if (!seen_ || seconds(input.at_ns - last_ns_) >= kShortestLook) {
     seen_ = true;
     last_ns_ = input.at_ns;
     last_ = input.pressure;
   }
-  const bool distress = stalled_ || crowded(input);
+  const bool queues = input.run_queue > config_.runnable_per_core * std::max(1U, input.cores);
+  const bool distress = stalled_ || crowded_ || queues;
   if (distress && input.in_flight + ended_ > 0) {
     if (input.at_ns >= calm_after_ns_) {
       window_ /= 2;

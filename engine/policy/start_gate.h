@@ -15,6 +15,23 @@ enum class GateReason : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(GateReason reason);
 
+/// What the gate takes for distress. Shares of the time since its last look in which tasks waited
+/// (PSI); 1: that one never counts.
+struct StartGateConfig {
+  double memory_some = 0.05;
+  double memory_full = 0.01;
+  /// Starting reads the image, so some waiting for I/O is work being done; all tasks waiting is
+  /// not.
+  double io_some = 1;
+  double io_full = 0.20;
+  double cpu_some = 1;
+  /// Runnable tasks; beyond it a start only makes the others slower.
+  double runnable_per_core = 8;
+  std::uint32_t first_window = 4;  ///< starts at once before the host has shown anything; 1..64
+
+  [[nodiscard]] bool operator==(const StartGateConfig&) const = default;
+};
+
 struct StartGateInput {
   MonotonicNs at_ns = 0;
   PressureSet pressure;  ///< the host's
@@ -39,6 +56,9 @@ struct StartGateDecision {
 /// until the first distress. Without memory for one more nothing starts; else at least one does.
 class StartGate {
  public:
+  explicit StartGate(const StartGateConfig& config = {})
+      : config_(config), window_(config.first_window) {}
+
   /// Tell each start that ended well or ill, with how long it took.
   void ended(MonotonicNs took_ns);
 
@@ -49,7 +69,8 @@ class StartGate {
   [[nodiscard]] bool stalls(const StartGateInput& input) const;
   [[nodiscard]] bool crowded(const StartGateInput& input) const;
 
-  double window_ = 4;
+  StartGateConfig config_;
+  double window_;
   bool slow_start_ = true;
   std::uint32_t ended_ = 0;        ///< since the last decision
   double start_seconds_ = 0.5;     ///< a running mean
@@ -58,6 +79,7 @@ class StartGate {
   MonotonicNs last_ns_ = 0;
   PressureSet last_;
   bool stalled_ = false;
+  bool crowded_ = false;
 };
 
 }  // namespace panal::policy

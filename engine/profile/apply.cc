@@ -14,11 +14,6 @@ void reached(const Machine& machine, const Setting& setting) {
   if (machine.checkpoint) machine.checkpoint(setting.name);
 }
 
-bool of_earlier_boot(const Saved& saved, const Machine& machine) {
-  const std::string now = boot_id(machine);
-  return !now.empty() && !saved.boot_id.empty() && now != saved.boot_id;
-}
-
 /// In which order settings are brought back: last first, and then what the kernel moved with them.
 std::vector<const Setting*> backwards(const std::vector<const Setting*>& written) {
   std::vector<const Setting*> order;
@@ -211,7 +206,7 @@ Result<std::optional<Reverted>> settle(const Machine& machine, const MachineLock
   return std::optional<Reverted>(std::move(done));
 }
 
-Result<Verified> verify(const Machine& machine) {
+Result<Verified> verify(const Machine& machine, const std::vector<std::string>& governed) {
   PANAL_ASSIGN(const auto saved, read_saved(machine));
   if (!saved) return fail(ENODATA, kNothing);
   Verified result;
@@ -219,6 +214,10 @@ Result<Verified> verify(const Machine& machine) {
   result.interrupted = saved->state != Saved::State::kApplied;
   result.earlier_boot = of_earlier_boot(*saved, machine);
   for (const Setting& setting : saved->settings) {
+    if (std::find(governed.begin(), governed.end(), setting.name) != governed.end()) {
+      result.governed.push_back(setting.name);
+      continue;
+    }
     if (setting.rule == Setting::Rule::kInitial || setting.rule == Setting::Rule::kFollows)
       continue;
     if (!setting.name_space.empty() && setting.name_space != pid_namespace(machine)) continue;

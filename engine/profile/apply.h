@@ -59,11 +59,14 @@ struct Verified {
   bool interrupted = false;   ///< an apply or revert was stopped in the middle
   bool earlier_boot = false;  ///< it was applied before the machine's last start
   std::vector<Drift> drift;
+  std::vector<std::string> governed;  ///< not looked at: a governor turns them
 
   [[nodiscard]] bool good() const { return !interrupted && !earlier_boot && drift.empty(); }
 };
 
-/// Compares what was applied with what is. Errors: ENODATA when nothing is applied.
-[[nodiscard]] Result<Verified> verify(const Machine& machine);
+/// Compares what was applied with what is, but for the settings that a governor turns now.
+/// Errors: ENODATA when nothing is applied.
+[[nodiscard]] Result<Verified> verify(const Machine& machine,
+                                      const std::vector<std::string>& governed = {});
 
 }  // namespace panal::profile

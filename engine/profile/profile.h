@@ -81,6 +81,9 @@ struct ClassTuning {
   std::uint32_t io_write_mib_per_second = 0;  ///< likewise; v1: only what passes the page cache by
   std::uint32_t pids_percent = 100;           ///< of the desktop's limit of processes
   std::uint32_t shave_after_seconds = 0;  ///< within the class; 0: its memory is never taken back
+  /// Of active: so much going to the client all the time keeps it active without input (somebody
+  /// watches a film); 0: only input does.
+  std::uint32_t active_bytes_per_second = 16'384;
 
   [[nodiscard]] bool operator==(const ClassTuning&) const = default;
 };
@@ -100,12 +103,16 @@ struct Shave {
   [[nodiscard]] bool operator==(const Shave&) const = default;
 };
 
-/// A start waits while the host's pressure (PSI, "some", average of 10 s) is above these.
+/// Above which of the host's pressures fewer desktops start at a time (engine/policy/start_gate):
+/// percent of the time since its last look in which tasks waited (PSI); 100: that one never counts.
 struct Gate {
-  std::uint32_t memory_some_percent = 10;
-  std::uint32_t io_some_percent = 30;
-  std::uint32_t cpu_some_percent = 80;
-  std::uint32_t parallel_starts = 4;
+  std::uint32_t memory_some_percent = 5;
+  std::uint32_t memory_full_percent = 1;
+  std::uint32_t io_some_percent = 100;
+  std::uint32_t io_full_percent = 20;
+  std::uint32_t cpu_some_percent = 100;
+  std::uint32_t runnable_per_core = 8;  ///< tasks that want a CPU
+  std::uint32_t parallel_starts = 4;    ///< before the host has shown that it bears more
 
   [[nodiscard]] bool operator==(const Gate&) const = default;
 };

@@ -94,6 +94,11 @@ std::string boot_id(const Machine& machine) {
   return text ? text->substr(0, text->find('\n')) : std::string();
 }
 
+bool of_earlier_boot(const Saved& saved, const Machine& machine) {
+  const std::string now = boot_id(machine);
+  return !now.empty() && !saved.boot_id.empty() && now != saved.boot_id;
+}
+
 std::string print_saved(const Saved& saved) {
   auto settings = nlohmann::ordered_json::array();
   for (const Setting& setting : saved.settings)

@@ -52,6 +52,8 @@ struct Saved {
 
 /// Empty where the kernel does not tell; then every record counts as of this boot.
 [[nodiscard]] std::string boot_id(const Machine& machine);
+/// Whether the machine has started since: then all of it is as it was before the first profile.
+[[nodiscard]] bool of_earlier_boot(const Saved& saved, const Machine& machine);
 
 // The text of the file, for tests and fuzzing. Errors: EPROTO.
 [[nodiscard]] std::string print_saved(const Saved& saved);

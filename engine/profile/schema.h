@@ -25,6 +25,7 @@ inline constexpr std::array<std::string_view, 6> kThpShmem{"always", "within_siz
 template <typename Visitor, typename AnyClass>
 void visit_class(Visitor& v, std::string_view section, AnyClass& c, bool has_before) {
   constexpr std::uint32_t kMonth = 31 * 24 * 3600;
+  constexpr std::uint32_t kGigabyte = 1'000'000'000;
   v.section(section);
   if (has_before) v.number("after_seconds", c.after_seconds, 0U, kMonth);
   v.number("memory_soft_percent", c.memory_soft_percent, 0U, 100U);
@@ -38,6 +39,7 @@ void visit_class(Visitor& v, std::string_view section, AnyClass& c, bool has_bef
   v.number("pids_percent", c.pids_percent, 1U, 100U);
   // Taking memory from somebody who is at work is what this program promises not to do.
   if (has_before) v.number("shave_after_seconds", c.shave_after_seconds, 0U, kMonth);
+  if (!has_before) v.number("active_bytes_per_second", c.active_bytes_per_second, 0U, kGigabyte);
 }
 
 /// Every key of a profile, once: parsing, printing and the search for unknown keys are visitors.
@@ -83,8 +85,11 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.flag("merge_first", p.shave.merge_first);
   v.section("gate");
   v.number("memory_some_percent", p.gate.memory_some_percent, 1U, 100U);
+  v.number("memory_full_percent", p.gate.memory_full_percent, 1U, 100U);
   v.number("io_some_percent", p.gate.io_some_percent, 1U, 100U);
+  v.number("io_full_percent", p.gate.io_full_percent, 1U, 100U);
   v.number("cpu_some_percent", p.gate.cpu_some_percent, 1U, 100U);
+  v.number("runnable_per_core", p.gate.runnable_per_core, 1U, 1000U);
   v.number("parallel_starts", p.gate.parallel_starts, 1U, 64U);
   v.section("reserve");
   v.number("memory_percent", p.reserve.memory_percent, 1U, 90U);

@@ -104,6 +104,20 @@ class ControlCall final : public NodeCall {
     state_->request(json{{"op", "metrics"}});
   }
 
+  void flow(const std::vector<Flow>& flows, std::chrono::milliseconds over,
+            std::function<void(Answer<void>)> done) override {
+    state_->progress = nullptr;
+    state_->done = [done = std::move(done)](Answer<control::Connection::Message> answer) {
+      if (!answer) return done(tl::make_unexpected(answer.error()));
+      done({});
+    };
+    json sessions = json::array();
+    for (const Flow& one : flows)
+      sessions.push_back(json::array({one.desktop, one.attach, one.bytes}));
+    state_->request(
+        json{{"op", "flow"}, {"over_ms", over.count()}, {"sessions", std::move(sessions)}});
+  }
+
  private:
   struct State : std::enable_shared_from_this<State> {
     State(loop::Loop& loop_in, const std::string& path_in, std::chrono::milliseconds silence_in)

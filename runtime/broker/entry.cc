@@ -124,6 +124,7 @@ class Entry final : public Connection, public std::enable_shared_from_this<Entry
     // Only the numbers are kept while the tunnel lives: it may live for days.
     start_tunnel(services_, std::move(client_), make_fd_stream(services_.loop, std::move(fd)),
                  std::move(bytes_),
+                 std::make_shared<Flow>(Flow{admission_.desktop.id, admission_.attached.attach, 0}),
                  [row, log = services_.log, id = admission_.desktop.id](const TunnelEnd& end) {
                    row->end(end);
                    log->info("session_ends", {{"desktop", std::to_string(id)},

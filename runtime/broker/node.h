@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "engine/base/unique_fd.h"
 #include "engine/model/ids.h"
@@ -35,6 +37,13 @@ struct Attached {
   std::string cookie;  ///< 32 hex digits
 };
 
+/// What went to the client of one session lately.
+struct Flow {
+  DesktopId desktop = 0;
+  std::uint64_t attach = 0;
+  std::uint64_t bytes = 0;
+};
+
 /// One attach being made, or one question. Destroying it abandons what is under way; nothing is
 /// called any more.
 class NodeCall {
@@ -47,6 +56,9 @@ class NodeCall {
   virtual void open(std::function<void(Answer<UniqueFd>)> done) = 0;
   /// The node's metrics in Prometheus's text format. Without an attach.
   virtual void metrics(std::function<void(Answer<std::string>)> done) = 0;
+  /// Tells what flowed in the time `over`. Without an attach; again and again, one after the other.
+  virtual void flow(const std::vector<Flow>& flows, std::chrono::milliseconds over,
+                    std::function<void(Answer<void>)> done) = 0;
 };
 
 /// The way to a node's panald. Callbacks come on the loop, never inside the call.

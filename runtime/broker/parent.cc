@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/process_marks.h"
 #include "runtime/broker/certificate.h"
 #include "runtime/broker/identity.h"
 #include "runtime/broker/listener.h"
@@ -48,12 +49,13 @@ sigset_t handled_signals() {
 class Parent {
  public:
   Parent(const config::Config& config, Identity identity, Certificate certificate,
-         UniqueFd listener, UniqueFd metrics)
+         UniqueFd listener, UniqueFd metrics, UniqueFd marks)
       : config_(config),
         identity_(std::move(identity)),
         certificate_(std::move(certificate)),
         listener_(std::move(listener)),
-        metrics_(std::move(metrics)) {}
+        metrics_(std::move(metrics)),
+        marks_(std::move(marks)) {}
 
   Result<void> run(std::size_t workers) {
     const sigset_t set = handled_signals();
@@ -104,6 +106,10 @@ class Parent {
   }
 
   int be_worker(UniqueFd channel) {
+    // First of all: the parent may be killed at any time, and `panal down` looks for us then.
+    if (marks_)
+      if (const auto marked = mark_this_process(marks_.get()); !marked)
+        log_.error("worker_not_marked", {{"reason", marked.error().message()}});
     sigprocmask(SIG_SETMASK, &before_, nullptr);
     if (const auto become = identity_.assume(); !become) {
       log_.error("worker_failed", {{"reason", become.error().message()}});
@@ -198,6 +204,7 @@ class Parent {
   Certificate certificate_;
   UniqueFd listener_;
   UniqueFd metrics_;
+  UniqueFd marks_;  ///< of the workers; not valid: they are not marked
   ParentLog log_;
   sigset_t before_{};
   std::vector<Slot> slots_;
@@ -224,6 +231,14 @@ UniqueFd listen_for_scrapers(const config::Config& config) {
   return std::move(*listener);
 }
 
+/// Not valid: there is no run directory here that can be written to, and nobody to look into it.
+UniqueFd open_marks(const config::Config& config) {
+  auto marks = open_process_marks(config.broker_workers_file());
+  if (marks) return std::move(*marks);
+  ParentLog().error("workers_not_marked", {{"reason", marks.error().message()}});
+  return {};
+}
+
 }  // namespace
 
 Result<void> run_parent(const config::Config& config) {
@@ -234,7 +249,7 @@ Result<void> run_parent(const config::Config& config) {
   ParentLog().info("broker_listens", {{"address", bound_address(listener.get())},
                                       {"workers", std::to_string(workers)}});
   return Parent(config, std::move(identity), std::move(certificate), std::move(listener),
-                listen_for_scrapers(config))
+                listen_for_scrapers(config), open_marks(config))
       .run(workers);
 }
 

@@ -10,6 +10,7 @@
 #include "runtime/broker/authenticator.h"
 #include "runtime/broker/desktop_watch.h"
 #include "runtime/broker/directory.h"
+#include "runtime/broker/flow_reports.h"
 #include "runtime/broker/node.h"
 #include "runtime/loop/loop.h"
 
@@ -49,6 +50,7 @@ struct Timing {
   std::chrono::milliseconds attach{60000};       ///< without a word from the node
   std::chrono::milliseconds flush{60000};        ///< until an answer is taken
   std::chrono::milliseconds half_closed{60000};  ///< a half-closed tunnel without a byte
+  std::chrono::milliseconds flow{10000};         ///< between two reports of what flows
 };
 
 /// What a worker's connections share. All of it outlives them.
@@ -63,6 +65,7 @@ struct Services {
   Timing timing{};
   /// Read into by everybody, kept by nobody: idle connections own no buffer.
   std::vector<char> scratch = std::vector<char>(std::size_t{32} << 10U);
+  FlowReports flows{loop, node, timing.flow};
 };
 
 }  // namespace panal::broker

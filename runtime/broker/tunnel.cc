@@ -9,12 +9,13 @@ constexpr std::size_t kTurnBytes = std::size_t{256} << 10U;
 class Tunnel final : public Connection, public std::enable_shared_from_this<Tunnel> {
  public:
   Tunnel(Services& services, std::unique_ptr<Stream> client, std::unique_ptr<Stream> desktop,
-         std::string first, std::function<void(TunnelEnd)> ended)
+         std::string first, FlowPtr flow, std::function<void(TunnelEnd)> ended)
       : services_(services),
         client_(std::move(client)),
         desktop_(std::move(desktop)),
         up_{client_.get(), desktop_.get(), std::move(first), "client"},
         down_{desktop_.get(), client_.get(), {}, "desktop"},
+        flow_(std::move(flow)),
         ended_(std::move(ended)) {}
 
   void start() {
@@ -47,7 +48,7 @@ class Tunnel final : public Connection, public std::enable_shared_from_this<Tunn
         result = way.to->write(way.held.data() + way.offset, way.held.size() - way.offset);
         if (result.state == IoState::kDone) {
           way.offset += result.bytes;
-          way.bytes += result.bytes;
+          carried(way, result.bytes);
           if (way.offset == way.held.size()) {
             std::string().swap(way.held);
             way.offset = 0;
@@ -88,6 +89,11 @@ class Tunnel final : public Connection, public std::enable_shared_from_this<Tunn
     }
   }
 
+  void carried(Direction& way, std::size_t bytes) {
+    way.bytes += bytes;
+    if (&way == &down_) services_.flows.add(flow_, bytes);
+  }
+
   /// Writes straight from the scratch buffer; what is not taken at once is held.
   bool forward(Direction& way, std::size_t size) {
     const IoResult result = way.to->write(services_.scratch.data(), size);
@@ -96,7 +102,7 @@ class Tunnel final : public Connection, public std::enable_shared_from_this<Tunn
       return false;
     }
     const std::size_t taken = result.state == IoState::kDone ? result.bytes : 0;
-    way.bytes += taken;
+    carried(way, taken);
     if (taken < size) way.held.assign(services_.scratch.data() + taken, size - taken);
     if (result.state == IoState::kDone) return true;
     wait(way, *way.to, result.state);
@@ -137,6 +143,7 @@ class Tunnel final : public Connection, public std::enable_shared_from_this<Tunn
   std::unique_ptr<Stream> desktop_;
   Direction up_;
   Direction down_;
+  FlowPtr flow_;
   std::function<void(TunnelEnd)> ended_;
   std::unique_ptr<loop::Timer> timer_;
   std::string first_end_;
@@ -146,10 +153,10 @@ class Tunnel final : public Connection, public std::enable_shared_from_this<Tunn
 }  // namespace
 
 void start_tunnel(Services& services, std::unique_ptr<Stream> client,
-                  std::unique_ptr<Stream> desktop, std::string first,
+                  std::unique_ptr<Stream> desktop, std::string first, FlowPtr flow,
                   std::function<void(TunnelEnd)> ended) {
   std::make_shared<Tunnel>(services, std::move(client), std::move(desktop), std::move(first),
-                           std::move(ended))
+                           std::move(flow), std::move(ended))
       ->start();
 }
 

@@ -19,9 +19,9 @@ struct TunnelEnd {
 /// Carries bytes both ways between a client and its desktop until both have ended or one broke.
 /// Each direction keeps at most one scratch buffer's worth of bytes, and only while its reader is
 /// slower than its writer; an idle tunnel owns no buffer and no timer.
-/// `first` goes to the desktop before anything else.
+/// `first` goes to the desktop before anything else. What goes to the client is counted in `flow`.
 void start_tunnel(Services& services, std::unique_ptr<Stream> client,
-                  std::unique_ptr<Stream> desktop, std::string first,
+                  std::unique_ptr<Stream> desktop, std::string first, FlowPtr flow,
                   std::function<void(TunnelEnd)> ended);
 
 }  // namespace panal::broker

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/kernel/namespaces.h"
+#include "runtime/cli/broker_workers.h"
 #include "runtime/cli/node_state.h"
 #include "runtime/cli/remains.h"
 #include "runtime/cli/supervisor/services.h"
@@ -52,6 +53,16 @@ void end_panald(Shell& shell, bool keep_desktops) {
     say(shell, "panald stopped");
 }
 
+/// Those of a broker that was killed serve their clients on. They write to the database at their
+/// end, so it is there still.
+void end_workers(Shell& shell) {
+  const auto ended = end_broker_workers(shell.config, seconds(5));
+  if (!ended)
+    (void)shell.told(ended.error());
+  else if (*ended > 0)
+    say(shell, fmt::format("{} workers of a broker that was killed ended", *ended));
+}
+
 }  // namespace
 
 ExitCode down(Shell& shell, const DownOptions& options) {
@@ -76,6 +87,7 @@ ExitCode down(Shell& shell, const DownOptions& options) {
   end_service(shell, "supervisor", SIGTERM, seconds(10));
   end_panald(shell, options.keep_desktops);
   end_service(shell, supervisor::kBroker, SIGTERM, seconds(10));
+  end_workers(shell);
   end_service(shell, supervisor::kPostgres, SIGINT, seconds(30));
   if (options.keep_desktops) {
     say(shell, "down; desktops go on, panal up takes them back");

@@ -104,7 +104,8 @@ void add_node_commands(CLI::App& app, CommandLine& line) {
   doctor_command->callback(
       [&action, json] { action = [json](Shell& shell) { return doctor(shell, *json); }; });
 
-  auto* top_command = app.add_subcommand("top", "Desktops by memory, refreshed.");
+  auto* top_command = app.add_subcommand(
+      "top", "What the host is short of, and what each desktop costs; refreshed.");
   const auto top_options = std::make_shared<TopOptions>();
   top_command->add_flag("--once", top_options->once, "print once");
   top_command->add_flag("--json", top_options->json, "print once as JSON");

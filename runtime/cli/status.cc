@@ -67,7 +67,7 @@ ExitCode status(Shell& shell, bool json) {
   table.add_row({"broker port", accepts ? "accepts" : "silent", "-",
                  accepts ? where : accepts.error().message()});
 
-  const TuningState tuning = tuning_state(shell.backends);
+  const TuningState tuning = tuning_state(shell);
   facts["tuning"] = {{"profile", tuning.profile}, {"state", tuning.state}};
   table.add_row({"tuning", tuning.state, "-", tuning.note});
 

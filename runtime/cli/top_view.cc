@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "engine/base/log.h"
+#include "runtime/cli/bottleneck.h"
 #include "runtime/cli/table.h"
 
 namespace panal::cli {
@@ -81,6 +83,73 @@ std::string render_last_resort(const nlohmann::json& report) {
   return line;
 }
 
+/// The parts of a desktop's cost, and their sum over all that were looked at.
+constexpr const char* kCostParts[] = {"total_bytes",  "pss_bytes",        "shared_bytes",
+                                      "merged_bytes", "compressed_bytes", "kernel_bytes"};
+
+class Costs {
+ public:
+  void add(const nlohmann::json& desktop) {
+    const auto cost = desktop.find("cost");
+    if (cost == desktop.end() || !cost->is_object()) return;
+    ++count_;
+    for (std::size_t i = 0; i < sums_.size(); ++i) sums_[i] += number(*cost, kCostParts[i]);
+  }
+  [[nodiscard]] nlohmann::json json() const {
+    nlohmann::json out = {{"desktops", count_}};
+    for (std::size_t i = 0; i < sums_.size(); ++i) out[kCostParts[i]] = sums_[i];
+    return out;
+  }
+
+ private:
+  std::size_t count_ = 0;
+  std::array<std::uint64_t, std::size(kCostParts)> sums_{};
+};
+
+/// What runs, the five resources and which of them is short.
+std::string render_host(const nlohmann::json& digest) {
+  std::ostringstream out;
+  const auto& host = digest.at("host");
+  out << fmt::format("{} desktops", digest.at("desktops").size());
+  if (host.contains("parent_memory_bytes"))
+    out << fmt::format("   charged with {} of {}", human_bytes(number(host, "parent_memory_bytes")),
+                       human_bytes(number(host, "parent_limit_bytes")));
+  const auto bottleneck = digest.value("bottleneck", nlohmann::json::object());
+  const std::string resource = text(bottleneck, "resource");
+  out << (resource.empty()
+              ? std::string("   nothing is short")
+              : fmt::format("   bottleneck: {}, {}", resource, text(bottleneck, "why")))
+      << "\n";
+  const auto resources = digest.find("resources");
+  if (resources == digest.end() || !resources->is_array()) return out.str();
+  const auto percent = [](const nlohmann::json& load, const char* key) {
+    const auto share = load.find(key);
+    return share == load.end() || !share->is_number()
+               ? std::string("-")
+               : fmt::format("{:.1f}", 100 * share->get<double>());
+  };
+  Table table({"", "RESOURCE", ">USED %", ">WAITED % OF 10 S", ""});
+  for (const auto& load : *resources)
+    table.add_row({text(load, "name") == resource ? "*" : "", text(load, "name"),
+                   percent(load, "used"), percent(load, "waited"), text(load, "detail")});
+  table.print(out);
+  return out.str();
+}
+
+/// Empty while none was looked at.
+std::string render_costs(const nlohmann::json& digest) {
+  const auto costs = digest.find("costs");
+  const auto count = costs == digest.end() ? 0 : number(*costs, "desktops");
+  if (count == 0) return "";
+  const auto part = [&costs](const char* key) { return human_bytes(number(*costs, key)); };
+  return fmt::format(
+      "{} of {} desktops looked at: {} in all, {} each: PSS {}, compressed {}, kernel {}   saved: "
+      "shared {}; merged by KSM {}",
+      count, digest.at("desktops").size(), part("total_bytes"),
+      human_bytes(number(*costs, "total_bytes") / count), part("pss_bytes"),
+      part("compressed_bytes"), part("kernel_bytes"), part("shared_bytes"), part("merged_bytes"));
+}
+
 }  // namespace
 
 nlohmann::json TopView::digest(const nlohmann::json& stats, std::uint64_t now_ns,
@@ -91,7 +160,14 @@ nlohmann::json TopView::digest(const nlohmann::json& stats, std::uint64_t now_ns
   out["optimiser"] = stats.contains("optimiser") && stats["optimiser"].is_object()
                          ? stats["optimiser"]
                          : nlohmann::json::object();
-  std::map<DesktopId, Sample> seen;
+  const double seconds =
+      before_ns_ > 0 && now_ns > before_ns_ ? static_cast<double>(now_ns - before_ns_) / 1e9 : 0;
+  const auto loads = resource_loads(host_before_, out["host"], seconds);
+  const Bottleneck bottleneck = bottleneck_of(loads);
+  out["resources"] = to_json(loads);
+  out["bottleneck"] = {{"resource", bottleneck.resource}, {"why", bottleneck.why}};
+  std::map<DesktopId, std::uint64_t> seen;
+  Costs costs;
   const auto list = stats.find("desktops");
   if (list != stats.end() && list->is_array()) {
     for (const auto& one : *list) {
@@ -99,14 +175,13 @@ nlohmann::json TopView::digest(const nlohmann::json& stats, std::uint64_t now_ns
       nlohmann::json row = one;
       const auto id = static_cast<DesktopId>(number(one, "id"));
       const std::uint64_t cpu = number(one, "cpu_ns");
-      seen[id] = {cpu};
+      seen[id] = cpu;
       double percent = 0;
-      const auto earlier = before_.find(id);
+      const auto earlier = cpu_before_.find(id);
       // A restarted desktop counts from nothing again.
-      if (earlier != before_.end() && cpu >= earlier->second.cpu_ns && now_ns > before_ns_) {
-        percent = 100.0 * static_cast<double>(cpu - earlier->second.cpu_ns) /
-                  static_cast<double>(now_ns - before_ns_);
-      }
+      if (earlier != cpu_before_.end() && cpu >= earlier->second && seconds > 0)
+        percent = 100.0 * static_cast<double>(cpu - earlier->second) / 1e9 / seconds;
+      costs.add(one);
       row["cpu_percent"] = percent;
       if (const auto name = names.find(id); name != names.end()) {
         row["name"] = name->second.name;
@@ -120,51 +195,46 @@ nlohmann::json TopView::digest(const nlohmann::json& stats, std::uint64_t now_ns
                    [](const nlohmann::json& a, const nlohmann::json& b) {
                      return number(a, "memory_bytes") > number(b, "memory_bytes");
                    });
-  before_ = std::move(seen);
+  out["costs"] = costs.json();
+  cpu_before_ = std::move(seen);
+  host_before_ = out["host"];
   before_ns_ = now_ns;
   return out;
 }
 
-std::string render_top(const nlohmann::json& digest, std::size_t rows) {
-  std::ostringstream out;
-  const auto& host = digest.at("host");
-  const auto& desktops = digest.at("desktops");
-  out << fmt::format("{} desktops", desktops.size());
-  const auto bytes = [&](const char* label, const char* key) {
-    if (host.contains(key)) out << fmt::format("   {} {}", label, human_bytes(number(host, key)));
+std::string render_top(const nlohmann::json& digest, std::size_t lines) {
+  std::string head = render_host(digest);
+  const auto say = [&head](const std::string& text) {
+    std::istringstream lines_of_text(text);
+    for (std::string line; std::getline(lines_of_text, line);) head += printable(line, 400) + "\n";
   };
-  bytes("available", "mem_available_bytes");
-  bytes("of", "mem_total_bytes");
-  bytes("used by desktops", "parent_memory_bytes");
-  bytes("limit", "parent_limit_bytes");
-  out << "\n";
-  std::string pressure;
-  for (const auto& [key, value] : host.items()) {
-    if (key.find("psi") == std::string::npos || !value.is_number()) continue;
-    pressure += fmt::format("{}{} {:.2f}", pressure.empty() ? "pressure (% of 10 s): " : ", ", key,
-                            value.get<double>());
-  }
-  if (!pressure.empty()) out << printable(pressure, 400) << "\n";
-  if (digest.contains("optimiser"))
-    if (const std::string line = render_optimiser(digest["optimiser"]); !line.empty())
-      out << printable(line, 400) << "\n";
+  say(render_costs(digest));
   if (digest.contains("optimiser")) {
-    std::istringstream lines(render_last_resort(digest["optimiser"]));
-    for (std::string line; std::getline(lines, line);) out << printable(line, 400) << "\n";
+    say(render_optimiser(digest["optimiser"]));
+    say(render_last_resort(digest["optimiser"]));
   }
-  Table table({">ID", "NAME", "USER", "STATE", "SESSION", ">IDLE", ">MEMORY", ">ANON", ">SWAP",
-               ">CPU %", ">PROCS", "CLASS"});
-  for (const auto& row : desktops) {
+  const auto used =
+      static_cast<std::size_t>(std::count(head.begin(), head.end(), '\n')) + 1;  // the heading
+  const std::size_t rows = std::max<std::size_t>(3, lines > used ? lines - used : 0);
+  std::ostringstream out;
+  Table table({">ID", "NAME", "USER", "SESSION", ">IDLE", "CLASS", ">CPU %", ">CHARGED", ">COST",
+               ">PSS", ">SHARED", ">MERGED", ">COMPRESSED", ">KERNEL"});
+  for (const auto& row : digest.at("desktops")) {
     if (table.rows() == rows) break;
+    const auto cost = row.find("cost");
+    const auto part = [&row, &cost](const char* key) {
+      return cost == row.end() || !cost->is_object() ? std::string("-")
+                                                     : human_bytes(number(*cost, key));
+    };
     table.add_row({std::to_string(number(row, "id")), text(row, "name"), text(row, "user"),
-                   text(row, "state"), text(row, "session"), human_duration(number(row, "idle_ms")),
-                   human_bytes(number(row, "memory_bytes")), human_bytes(number(row, "anon_bytes")),
-                   human_bytes(number(row, "swap_bytes")),
+                   text(row, "session"), human_duration(number(row, "idle_ms")), text(row, "class"),
                    fmt::format("{:.1f}", row.value("cpu_percent", 0.0)),
-                   std::to_string(number(row, "processes")), text(row, "class")});
+                   human_bytes(number(row, "memory_bytes")), part("total_bytes"), part("pss_bytes"),
+                   part("shared_bytes"), part("merged_bytes"), part("compressed_bytes"),
+                   part("kernel_bytes")});
   }
   table.print(out);
-  return out.str();
+  return head + out.str();
 }
 
 }  // namespace panal::cli

@@ -5,9 +5,9 @@
 
 #include "engine/base/log.h"
 #include "engine/profile/apply.h"
-#include "engine/profile/zram_step.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/table.h"
+#include "runtime/cli/tuned_machine.h"
 #include "runtime/cli/tuning_state.h"
 #include "runtime/tuning/profiles.h"
 
@@ -19,49 +19,6 @@ struct TuneOptions {
   std::uint32_t desktops = 0;  ///< 0: the profile's number
   bool all = false, dry_run = false, json = false;
 };
-
-/// The chosen profile and what it would do to this machine.
-struct Chosen {
-  profile::Plan plan;
-  std::optional<profile::Saved> saved;
-};
-
-/// This machine, with who knows how to do what takes more than one write.
-class Here {
- public:
-  explicit Here(const MachinePlaces& places)
-      : zram_(places.tree, places.state_dir + "/zram"),
-        machine_{places.tree, places.state_dir, &zram_, places.privileged, {}} {}
-  Here(const Here&) = delete;
-  Here& operator=(const Here&) = delete;
-
-  [[nodiscard]] const profile::Machine& machine() const { return machine_; }
-
- private:
-  profile::ZramStep zram_;
-  profile::Machine machine_;
-};
-
-/// A profile that does not hold water is wrong input and not a failure.
-Result<profile::Profile> chosen_profile(const Shell& shell, const TuneOptions& options) {
-  auto profile = tuning::load_profile(
-      shell.config, options.word.empty() ? shell.config.tuning_profile : options.word);
-  if (!profile && profile.error().code == EPROTO) return fail(EINVAL, profile.error().context);
-  return profile;
-}
-
-Result<Chosen> choose(const Shell& shell, const TuneOptions& options,
-                      const profile::Machine& machine) {
-  PANAL_ASSIGN(const auto profile, chosen_profile(shell, options));
-  PANAL_ASSIGN(const auto host, tuning::read_host_facts(machine.tree));
-  Chosen chosen;
-  PANAL_ASSIGN(chosen.saved, profile::read_saved(machine));
-  PANAL_ASSIGN(
-      chosen.plan,
-      profile::make_plan(profile, options.desktops == 0 ? profile.desktops : options.desktops, host,
-                         machine, chosen.saved));
-  return chosen;
-}
 
 const char* rule_word(profile::Setting::Rule rule) {
   switch (rule) {
@@ -131,8 +88,9 @@ ExitCode show_plan(Shell& shell, const profile::Plan& plan, const TuneOptions& o
 
 ExitCode tune_plan(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
-  const Here here(places);
-  PANAL_CLI_ASSIGN(shell, const auto chosen, choose(shell, options, here.machine()));
+  const TunedMachine here(places);
+  PANAL_CLI_ASSIGN(shell, const auto chosen,
+                   choose_profile(shell.config, options.word, options.desktops, here.machine()));
   return show_plan(shell, chosen.plan, options);
 }
 
@@ -163,12 +121,13 @@ ExitCode tune_apply(Shell& shell, const TuneOptions& options) {
   if (options.dry_run) return tune_plan(shell, options);
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
   if (const ExitCode no = may_change(shell, places, "apply"); no != ExitCode::kOk) return no;
-  const Here here(places);
+  const TunedMachine here(places);
   const profile::Machine& machine = here.machine();
   PANAL_CLI_ASSIGN(shell, const auto lock, profile::MachineLock::take(places.lock_file));
   PANAL_CLI_ASSIGN(shell, const auto settled, profile::settle(machine, lock));
   if (settled) say_reverted(shell, *settled);
-  PANAL_CLI_ASSIGN(shell, const auto chosen, choose(shell, options, machine));
+  PANAL_CLI_ASSIGN(shell, const auto chosen,
+                   choose_profile(shell.config, options.word, options.desktops, machine));
   const auto left_out = profile::apply(chosen.plan, chosen.saved, machine, lock);
   if (!left_out)
     return shell.refuse(chosen.plan.blocked() != nullptr ? ExitCode::kRefused : ExitCode::kFailed,
@@ -195,7 +154,7 @@ ExitCode would_revert(Shell& shell, const profile::Machine& machine) {
 
 ExitCode tune_revert(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
-  const Here here(places);
+  const TunedMachine here(places);
   const profile::Machine& machine = here.machine();
   if (options.dry_run) return would_revert(shell, machine);
   if (const ExitCode no = may_change(shell, places, "revert"); no != ExitCode::kOk) return no;
@@ -211,8 +170,8 @@ ExitCode tune_revert(Shell& shell, const TuneOptions& options) {
 
 ExitCode tune_verify(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
-  const Here here(places);
-  const auto found = profile::verify(here.machine());
+  const TunedMachine here(places);
+  const auto found = profile::verify(here.machine(), governed_settings(shell.config));
   if (!found && found.error().code == ENODATA)
     return shell.refuse(ExitCode::kRefused, found.error().context + ": panal tune apply");
   if (!found) return shell.told(found.error());
@@ -228,11 +187,15 @@ ExitCode tune_verify(Shell& shell, const TuneOptions& options) {
                  {"checked", found->checked},
                  {"interrupted", found->interrupted},
                  {"earlier_boot", found->earlier_boot},
+                 {"governed", found->governed},
                  {"drift", drift}});
   } else {
     for (const auto& one : found->drift)
       shell.out << fmt::format("{} is {}, not {}{}\n", one.name, printable(one.found, 200),
                                one.at_least ? "at least " : "", printable(one.wanted, 200));
+    if (!found->governed.empty())
+      shell.out << fmt::format("not checked, panald turns them while it governs KSM: {}\n",
+                               fmt::join(found->governed, ", "));
   }
   if (found->interrupted)
     return shell.refuse(ExitCode::kFailed,
@@ -257,7 +220,7 @@ ExitCode tune_verify(Shell& shell, const TuneOptions& options) {
 ExitCode tune_ls(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto names, tuning::profile_names(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
-  const Here here(places);
+  const TunedMachine here(places);
   const auto saved = profile::read_saved(here.machine());
   const std::string applied = saved && *saved ? (*saved)->profile : "";
   auto list = nlohmann::json::array();
@@ -290,7 +253,7 @@ ExitCode tune_ls(Shell& shell, const TuneOptions& options) {
 
 ExitCode tune_show(Shell& shell, const TuneOptions& options) {
   const std::string word = options.word.empty() ? shell.config.tuning_profile : options.word;
-  PANAL_CLI_ASSIGN(shell, const auto profile, chosen_profile(shell, options));
+  PANAL_CLI_ASSIGN(shell, const auto profile, chosen_profile(shell.config, options.word));
   if (options.json)
     shell.print({{"file", tuning::profile_file(shell.config, word)},
                  {"profile", nlohmann::json::parse(profile::print_profile_json(profile))}});
@@ -301,11 +264,11 @@ ExitCode tune_show(Shell& shell, const TuneOptions& options) {
 
 }  // namespace
 
-TuningState tuning_state(Backends& backends) {
-  const auto places = backends.machine();
+TuningState tuning_state(const Shell& shell) {
+  const auto places = shell.backends.machine();
   if (!places) return {"", "unknown", places.error().message()};
-  const Here here(*places);
-  const auto found = profile::verify(here.machine());
+  const TunedMachine here(*places);
+  const auto found = profile::verify(here.machine(), governed_settings(shell.config));
   if (!found && found.error().code == ENODATA) return {"", "none applied", "panal tune apply"};
   if (!found) return {"", "unknown", found.error().message()};
   if (found->interrupted) return {found->profile, "half done", "panal tune revert"};

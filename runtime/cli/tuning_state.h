@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "runtime/cli/shell.h"
 
@@ -12,6 +13,11 @@ struct TuningState {
   std::string state;    ///< "applied", "drifted", "half done", "before last boot", ...
   std::string note;     ///< the profile, or what to do
 };
-[[nodiscard]] TuningState tuning_state(Backends& backends);
+[[nodiscard]] TuningState tuning_state(const Shell& shell);
+
+/// Settings of a profile that this node's panald turns now, because it governs KSM: it lives, and
+/// what KSM was set to before it is on disk. None where nobody governs, or only did before it was
+/// killed.
+[[nodiscard]] std::vector<std::string> governed_settings(const config::Config& config);
 
 }  // namespace panal::cli

@@ -13,6 +13,7 @@
 #include "runtime/cli/node_state.h"
 #include "runtime/cli/supervisor/services.h"
 #include "runtime/cli/supervisor/systemd.h"
+#include "runtime/cli/tune_at_start.h"
 
 namespace panal::cli {
 namespace {
@@ -129,7 +130,7 @@ ExitCode await_desktops(Shell& shell) {
 
 ExitCode up(Shell& shell, const UpOptions& options) {
   if (options.dry_run) {
-    const std::string plan = describe_host_plan(shell.config);
+    const std::string plan = describe_host_plan(shell.config) + tune_at_start_plan(shell);
     shell.out << plan;
     if (!service_process(shell.config, "supervisor")) {
       shell.out
@@ -147,13 +148,15 @@ ExitCode up(Shell& shell, const UpOptions& options) {
   if (!options.prepare) {
     if (const auto code = check_port(shell); code != ExitCode::kOk) return code;
   }
-  const auto prepared =
-      prepare_host(shell.config, [&shell](const std::string& text) { say(shell, text); });
+  const auto tell = [&shell](const std::string& text) { say(shell, text); };
+  const auto prepared = prepare_host(shell.config, tell);
   if (!prepared) {
     return shell.refuse(ExitCode::kFailed,
                         fmt::format("this host could not be prepared: {}; panal doctor says more",
                                     sentence_of(prepared.error())));
   }
+  // Before panald, which looks at swap and KSM when it starts.
+  tune_at_start(shell, tell);
   if (options.prepare) return ExitCode::kOk;
   if (const auto code = ensure_supervisor(shell); code != ExitCode::kOk) return code;
   const bool private_database = shell.config.database_url.empty();

@@ -64,8 +64,12 @@ Result<void> check_user(UserOptions& options) {
 ExitCode user_add(Shell& shell, UserOptions options) {
   PANAL_CLI_TRY(shell, check_user(options));
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
-  PANAL_CLI_ASSIGN(shell, const auto users, store->users());
+  PANAL_CLI_ASSIGN(shell, const auto tenants, store->tenants());
   store::User& user = options.user;
+  if (std::none_of(tenants.begin(), tenants.end(),
+                   [&user](const store::Tenant& one) { return one.name == user.tenant; }))
+    return shell.refuse(ExitCode::kNotFound, no_such_tenant(user.tenant));
+  PANAL_CLI_ASSIGN(shell, const auto users, store->users());
   PANAL_CLI_ASSIGN(shell, user.uid, choose_uid(users, user.tenant, options.uid));
   user.gid = user.uid;
   const auto same = std::find_if(users.begin(), users.end(), [&](const store::User& other) {

@@ -16,7 +16,8 @@ inline constexpr const char* kDefaultTenant = "default";
 [[nodiscard]] Result<std::uint32_t> choose_uid(const std::vector<store::User>& users,
                                                const std::string& tenant, std::uint32_t wanted);
 
-/// The sentence for an unknown user.
+/// The sentences for an unknown user and an unknown tenant.
 [[nodiscard]] std::string no_such_user(const std::string& tenant, const std::string& login);
+[[nodiscard]] std::string no_such_tenant(const std::string& name);
 
 }  // namespace panal::cli

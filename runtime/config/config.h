@@ -49,6 +49,7 @@ struct Config {
 
   // [tuning]
   std::string tuning_profile = "balanced";  ///< a name in profiles_dir, or a file
+  bool tuning_apply_at_start = false;       ///< `panal up` applies it after a boot
 
   // [broker]
   std::string listen_address = "0.0.0.0";
@@ -72,6 +73,8 @@ struct Config {
   /// Where liblxc's monitors live: beside the desktops, outside of their memory limit.
   [[nodiscard]] std::string cgroup_monitor_parent() const { return cgroup_parent + "-monitor"; }
   [[nodiscard]] std::string node_socket() const { return run_dir + "/panald.sock"; }
+  /// In which the broker's workers are marked (engine/base/process_marks).
+  [[nodiscard]] std::string broker_workers_file() const { return run_dir + "/broker.workers"; }
   /// Per-desktop directory below run_dir: holds lxc.conf, root/ (mount point), host/ (the tmpfs
   /// shared with the desktop), prewarm/.
   [[nodiscard]] std::string desktop_run_dir(DesktopId id) const {

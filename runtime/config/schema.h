@@ -45,6 +45,7 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.number("parallel_starts", c.parallel_starts, 1, 64);
   v.section("tuning");
   v.text("profile", c.tuning_profile, Kind::kText);
+  v.flag("apply_at_start", c.tuning_apply_at_start);
   v.section("broker");
   v.text("address", c.listen_address, Kind::kText);
   v.number("port", c.port, 1, 65535);

@@ -12,13 +12,16 @@ namespace panal::control {
 
 /// panald's local socket (config.node_socket()): SOCK_SEQPACKET, one JSON object a message,
 /// descriptors by SCM_RIGHTS. Mode 0660 root:<broker's group>; who calls is known by SO_PEERCRED:
-/// the broker's user may only `attach`, `open` and `metrics`, root may all.
+/// the broker's user may only `attach`, `open`, `flow` and `metrics`, root may all.
 ///
 /// Requests ("op"), each answered by any number of {"progress": text} and one of
 /// {"ok": true, ...} or {"error": sentence, "status": HTTP-like code}:
 ///   status                       node name, pid, version, desktops by state
-///   stats                        {"desktops": [{"id", "memory_bytes", "cpu_ns", "processes",
-///                                "session", "idle_ms", "class"}], "host": {...}}
+///   stats desktop=ID from=ID cost
+///                                {"desktops": [{"id", "memory_bytes", "cpu_ns", "processes",
+///                                "session", "idle_ms", "class"}], "host": {...}}; as many desktops
+///                                as fit, and "next" where there are more (ask_statistics());
+///                                cost: with what they truly cost, as far as it was looked at
 ///   metrics format=json          {"text": what Prometheus reads}, or {"families": [...]}
 ///   attach desktop=ID geometry fullscreen keyboard link client takeover
 ///                                makes nxagent listen with a fresh cookie; answers
@@ -27,6 +30,10 @@ namespace panal::control {
 ///                                so to the earlier)
 ///   open desktop=ID attach=N     answers {"ok": true} with the connected nx socket as its
 ///                                descriptor
+///   flow over_ms=N sessions=[[ID, ATTACH, BYTES], ...]
+///                                what went to the clients of these sessions in the last N ms (1 to
+///                                3,600,000); at most 2,000 of them; others than those connected
+///                                now are passed over
 ///   suspend desktop=ID           ends the link, keeps the programs
 ///   treat desktop=ID spared prefetch
 ///                                for measurements, until the desktop or panald ends: spared: no

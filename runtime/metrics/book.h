@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/optimiser/figures.h"
+#include "runtime/optimiser/resort_figures.h"
 
 /// For this folder: how families are written down.
 namespace panal::metrics {
@@ -54,5 +55,6 @@ void write_node(Book& book, const NodeFigures& figures);
 void write_starts(Book& book, const NodeFigures& figures);
 void write_decisions(Book& book, const optimiser::Figures& figures);
 void write_ksm(Book& book, const optimiser::Figures& all);
+void write_last_resort(Book& book, const optimiser::ResortFigures& resort);
 
 }  // namespace panal::metrics

@@ -61,6 +61,11 @@ void write_wakes(Book& book, const Tally& tally) {
   book.histogram("panal_wake_duration_seconds",
                  "From the wish to get in until the link may go on; without those at once.")
       .add(tally.waking);
+  book.counter("panal_wake_by_record_total",
+               "Those of them whose memory was fetched by what was recorded of an earlier return.")
+      .add(real(tally.wakes_by_ranges));
+  book.counter("panal_wake_records_total", "Times what a user's return touched was recorded.")
+      .add(real(tally.records));
   book.counter("panal_wake_fetched_bytes_total", "Address space asked back for users who return.")
       .add(real(tally.fetched_bytes));
   book.counter("panal_wake_cpu_seconds_total", "CPU time of fetching it.")

@@ -1,17 +1,29 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "engine/model/memory.h"
 #include "engine/policy/admission.h"
 #include "runtime/optimiser/figures.h"
+#include "runtime/optimiser/resort_figures.h"
 #include "runtime/optimiser/tally.h"
 
 namespace panal::metrics {
+
+/// What becomes of a desktop whose init ended by itself: `give_up` after the third end within 5
+/// minutes, `killed` by the last resort; both are failed then.
+inline constexpr std::array<std::string_view, 4> kExitVerdicts{"start_again", "give_up", "killed",
+                                                               "not_wanted"};
+/// What somebody who wanted in was told: `in_use` also when another one took over meanwhile,
+/// `unavailable` when the desktop or its agent did not answer.
+inline constexpr std::array<std::string_view, 4> kAttachAnswers{"granted", "in_use", "malformed",
+                                                                "unavailable"};
 
 /// All that a node's metrics are made of, gathered when somebody asks.
 struct NodeFigures {
@@ -21,9 +33,12 @@ struct NodeFigures {
   std::map<std::string, std::size_t> tenants;  ///< running desktops by tenant
   std::optional<MemoryStatistics> desktops;    ///< the group that holds them all
   optimiser::StartTally starts;
+  optimiser::Counts exits;                ///< kExitVerdicts
+  optimiser::Counts attach_answers;       ///< kAttachAnswers
   std::size_t starting = 0, waiting = 0;  ///< desktops
   policy::Capacity room;
   optimiser::Figures optimiser;
+  optimiser::ResortFigures resort;
 };
 
 }  // namespace panal::metrics

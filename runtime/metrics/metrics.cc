@@ -20,6 +20,7 @@ Book book_of(const NodeFigures& figures) {
   write_starts(book, figures);
   write_decisions(book, figures.optimiser);
   write_ksm(book, figures.optimiser);
+  write_last_resort(book, figures.resort);
   return book;
 }
 

@@ -80,6 +80,11 @@ void write_node(Book& book, const NodeFigures& figures) {
   book.counter("panal_node_cpu_seconds_total", "CPU time of panald, all its threads.")
       .add(seconds(figures.cpu_ns));
   write_desktops(book, figures);
+  book.counter("panal_node_exits_total",
+               "Desktops whose init ended by itself, by what was decided of them.")
+      .add("verdict", kExitVerdicts, figures.exits);
+  book.counter("panal_attach_answers_total", "What those were told who wanted into a desktop.")
+      .add("answer", kAttachAnswers, figures.attach_answers);
   write_memory(book, figures);
   write_pressure(book, figures.optimiser.host.pressure);
 }

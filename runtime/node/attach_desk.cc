@@ -42,6 +42,7 @@ void AttachDesk::attach(const AttachRequest& request,
                         std::function<void(const std::string&)> progress,
                         std::function<void(Answer<Granted>)> done) {
   const auto refuse = [this, &done](Refusal refusal) {
+    count(refusal.status);
     parts_.loop.post([done = std::move(done), refusal = std::move(refusal)] {
       done(tl::make_unexpected(refusal));
     });
@@ -122,6 +123,14 @@ void AttachDesk::order(const AttachRequest& request) {
       });
 }
 
+/// `status`: of a refusal; 0: granted.
+void AttachDesk::count(int status) {
+  ++answers_[status == 0     ? "granted"
+             : status == 400 ? "malformed"
+             : status == 409 ? "in_use"
+                             : "unavailable"];
+}
+
 void AttachDesk::answer(DesktopId desktop, Answer<Granted> answer) {
   const auto found = current_.find(desktop);
   if (found == current_.end()) return;
@@ -129,6 +138,7 @@ void AttachDesk::answer(DesktopId desktop, Answer<Granted> answer) {
   found->second.progress = nullptr;
   auto done = std::exchange(found->second.done, nullptr);
   if (!done) return;
+  count(answer ? 0 : answer.error().status);
   parts_.loop.post([done = std::move(done), answer = std::move(answer)] { done(answer); });
 }
 

@@ -11,6 +11,7 @@
 #include "engine/base/unique_fd.h"
 #include "runtime/loop/loop.h"
 #include "runtime/node/agent_hub.h"
+#include "runtime/optimiser/tally.h"
 
 namespace panal::node {
 
@@ -62,6 +63,9 @@ class AttachDesk {
   /// The desktop has ended.
   void forget(DesktopId desktop);
 
+  /// Answers to attach(): metrics::kAttachAnswers.
+  [[nodiscard]] const optimiser::Counts& answers() const { return answers_; }
+
  private:
   struct Current {
     std::uint64_t attach = 0;  ///< 0: waiting for the agent
@@ -77,10 +81,12 @@ class AttachDesk {
   void wake(const AttachRequest& request);
   void order(const AttachRequest& request);
   void answer(DesktopId desktop, Answer<Granted> answer);
+  void count(int status);
 
   Parts parts_;
   std::map<DesktopId, Current> current_;
   std::uint64_t requests_ = 0;
+  optimiser::Counts answers_;
 };
 
 }  // namespace panal::node

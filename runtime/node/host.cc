@@ -53,6 +53,11 @@ Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Pro
   return host;
 }
 
+std::vector<pid_t> Host::processes_of(DesktopId id) const {
+  const auto group = kernel::Cgroup::open(cgroups(), parent().path() + "/" + kernel_name(id));
+  return group ? group->pids().value_or(std::vector<pid_t>()) : std::vector<pid_t>();
+}
+
 desktop::Parts Host::parts(desktop::AgentGate& agents) {
   return {compose_, homes_, *network_, *containers_, *groups_, shared_, agents, log_};
 }

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/base/log.h"
 #include "engine/base/tree.h"
@@ -43,6 +46,8 @@ class Host {
   [[nodiscard]] const Tree& tree() const { return tree_; }
   [[nodiscard]] const kernel::CgroupRoot& cgroups() const { return *cgroups_; }
   [[nodiscard]] const kernel::Cgroup& parent() const { return *parent_; }
+  /// Of a desktop, for any thread; none: it is gone.
+  [[nodiscard]] std::vector<pid_t> processes_of(DesktopId id) const;
   [[nodiscard]] kernel::ParentLimit& limit() { return *limit_; }
   [[nodiscard]] const desktop::IdSlots& slots() const { return *slots_; }
   [[nodiscard]] const storage::ImageStore& images() const { return images_; }

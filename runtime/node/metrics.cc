@@ -31,11 +31,13 @@ metrics::NodeFigures figures(const MetricSources& sources) {
   out.tenants = sources.reconciler.running_by_tenant();
   if (auto used = sources.host.parent().statistics()) out.desktops = std::move(used->memory);
   out.starts = sources.reconciler.starts();
+  out.exits = sources.reconciler.exits();
+  out.attach_answers = sources.attaches.answers();
   out.starting = sources.reconciler.starting();
   out.waiting = sources.reconciler.waiting();
-  out.room = sources.gatekeeper.capacity();
+  out.room = sources.optimiser.capacity();
   out.optimiser = sources.optimiser.figures();
-  out.optimiser.programs = sources.programs.figures();
+  out.resort = sources.optimiser.resort_figures();
   return out;
 }
 

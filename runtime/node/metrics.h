@@ -4,11 +4,10 @@
 #include <string>
 
 #include "runtime/metrics/figures.h"
+#include "runtime/node/attach_desk.h"
 #include "runtime/node/host.h"
+#include "runtime/node/node_optimiser.h"
 #include "runtime/node/reconciler.h"
-#include "runtime/optimiser/gatekeeper.h"
-#include "runtime/optimiser/optimiser.h"
-#include "runtime/optimiser/program_learner.h"
 
 namespace panal::node {
 
@@ -16,9 +15,8 @@ struct MetricSources {
   const std::string& node;
   const Host& host;
   const Reconciler& reconciler;
-  const optimiser::Gatekeeper& gatekeeper;
-  const optimiser::Optimiser& optimiser;
-  const optimiser::ProgramLearner& programs;
+  const AttachDesk& attaches;
+  const NodeOptimiser& optimiser;
 };
 
 /// Gathers them, on the loop's thread. What others hold is copied; of the kernel only the charge of

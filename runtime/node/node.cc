@@ -2,24 +2,21 @@
 
 #include <pwd.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <future>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <thread>
 
-#include "engine/kernel/block_device.h"
-#include "engine/kernel/ksm.h"
-#include "engine/kernel/meminfo.h"
 #include "runtime/node/agent_hub.h"
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
+#include "runtime/node/cost_meter.h"
 #include "runtime/node/host_operations.h"
-#include "runtime/node/merge_demand.h"
 #include "runtime/node/metrics.h"
+#include "runtime/node/node_optimiser.h"
 #include "runtime/node/notify_thread.h"
+#include "runtime/node/openings.h"
 #include "runtime/node/prewarm_flow.h"
 #include "runtime/node/prewarm_process.h"
 #include "runtime/node/reconciler.h"
@@ -28,13 +25,6 @@
 #include "runtime/node/statistics.h"
 #include "runtime/node/version.h"
 #include "runtime/node/worker_pool.h"
-#include "runtime/optimiser/enclosing_groups.h"
-#include "runtime/optimiser/gatekeeper.h"
-#include "runtime/optimiser/optimiser.h"
-#include "runtime/optimiser/profile_settings.h"
-#include "runtime/optimiser/program_learner.h"
-#include "runtime/optimiser/rescuer.h"
-#include "runtime/tuning/profiles.h"
 
 namespace panal::node {
 
@@ -44,41 +34,6 @@ namespace {
 
 constexpr seconds kScanEvery{30};
 constexpr seconds kLimitEvery{1};
-
-Result<std::unique_ptr<store::Store>> connect_within(const std::string& conninfo, seconds limit,
-                                                     Logger& log) {
-  const auto until = std::chrono::steady_clock::now() + limit;
-  for (bool told = false;; told = true) {
-    auto store = store::Store::connect(conninfo);
-    if (store || store.error().code != ENOTCONN || std::chrono::steady_clock::now() >= until)
-      return store;
-    if (!told) log.info("wait_for_database", {{"why", store.error().message()}});
-    std::this_thread::sleep_for(std::chrono::milliseconds(250));
-  }
-}
-
-/// As the configuration's tuning profile has it.
-Result<optimiser::Settings> optimiser_settings(const config::Config& config, const Tree& tree,
-                                               Logger& log) {
-  PANAL_ASSIGN(const auto profile, tuning::load_profile(config, config.tuning_profile));
-  PANAL_ASSIGN(const HostMemory memory, kernel::read_meminfo(tree));
-  optimiser::NodeFacts node{memory.total, config.memory_reserve_bytes, config.desktop_memory_bytes,
-                            config.desktop_pids, ""};
-  if (optimiser::limits_io(profile)) {
-    // Something without limits (an overlay, a network's) keeps nobody from starting.
-    if (auto disk = kernel::whole_disk_of(tree, config.state_dir))
-      node.disk = std::move(*disk);
-    else
-      log.warning("no_io_limits", {{"why", disk.error().message()}});
-  }
-  return optimiser::settings_of(profile, node);
-}
-
-/// Before Linux 6.4 nobody can be enlisted in KSM; the rest of a profile is still good.
-bool kernel_can_enlist() {
-  constexpr int kGetMemoryMerge = 68;  // PR_GET_MEMORY_MERGE, in no header of Debian 12
-  return ::prctl(kGetMemoryMerge, 0, 0, 0, 0) >= 0;
-}
 
 }  // namespace
 
@@ -104,8 +59,7 @@ struct Node::Impl {
     // Only now does nobody call into them any more.
     workers.reset();
     clerk.reset();
-    rescuer.reset();
-    programs_apart.reset();
+    costs.reset();
     optimiser.reset();
     if (!remove_groups) return;
     if (const auto removed = host->remove_groups(); !removed)
@@ -118,14 +72,9 @@ struct Node::Impl {
   void begin(std::vector<Started> adopted);
   void tick_scan();
   void tick_limit();
+  void on_started(DesktopId id);
+  void on_ended(DesktopId id);
   void on_session(DesktopId id, const AgentState& state);
-  desktop::MemorySharing sharing(const store::Desktop& row);
-  std::vector<pid_t> pids_of(DesktopId id) const;
-  void optimise(DesktopId id);
-  void tell_session(DesktopId id, const AgentState& state);
-  std::optional<optimiser::StartWait> may_start(const store::Desktop& row, std::uint32_t in_flight);
-  nlohmann::json optimiser_report() const;
-  void prewarm_if_ready(DesktopId id);
   std::optional<Refusal> refusal(DesktopId id) const;
   Result<UniqueFd> open_nx(DesktopId id) const;
   nlohmann::json status() const;
@@ -137,10 +86,8 @@ struct Node::Impl {
   loop::Loop loop;
   std::thread thread;
   AgentHub hub;
-  std::unique_ptr<optimiser::Optimiser> optimiser;
-  std::optional<optimiser::ProgramLearner> programs_apart;  ///< from merging
-  std::unique_ptr<optimiser::Rescuer> rescuer;
-  std::optional<optimiser::Gatekeeper> gatekeeper;
+  std::unique_ptr<NodeOptimiser> optimiser;
+  std::optional<CostMeter> costs;
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
   std::unique_ptr<WorkerPool> clerk;
@@ -148,7 +95,6 @@ struct Node::Impl {
   std::unique_ptr<NotifyThread> notify;
   std::optional<Reconciler> reconciler;
   std::optional<PrewarmFlow> prewarm;
-  std::set<DesktopId> prewarm_wanted;
   std::optional<AttachDesk> attaches;
   std::optional<SessionWriter> sessions;
   std::optional<Requests> requests;
@@ -156,43 +102,21 @@ struct Node::Impl {
   std::optional<loop::Timer> scan_timer, limit_timer;
   std::optional<loop::Signals> signals;
   std::promise<void> stopped;
-  bool fixed_addresses = false;  ///< of the enlisted
   bool stopping = false;
   bool remove_groups = false;
 };
 
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
-  PANAL_ASSIGN(optimiser::Settings settings, optimiser_settings(config, host->tree(), *log));
-  if (settings.enlists() && !kernel_can_enlist()) {
-    log->warning("no_merging", {{"why", "this kernel cannot enlist desktops in KSM"}});
-    settings.enlist = optimiser::Enlist::kNobody;
-  }
-  fixed_addresses = settings.fixed_addresses;
+  PANAL_ASSIGN(optimiser, NodeOptimiser::open({config, *host, log}));
+  costs.emplace(
+      CostMeter::Parts{host->tree(), [this](DesktopId id) { return host->processes_of(id); }});
   lifecycle.emplace(host->parts(hub), config);
   operations.emplace(
       HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
-                            [this](const store::Desktop& row) { return sharing(row); },
+                            [this](const store::Desktop& row) { return optimiser->sharing(row); },
                             [this](DesktopId id) { optimiser->not_started(id); }},
       config);
-  PANAL_ASSIGN(optimiser, optimiser::Optimiser::open(
-                              {host->tree(), host->cgroups(), config.cgroup_parent,
-                               config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
-                              settings));
-  programs_apart.emplace(
-      optimiser::ProgramLearner::Parts{host->tree(), [this](DesktopId id) { return pids_of(id); },
-                                       config.state_dir + "/ksm.programs", log});
-  // It is learnt anew.
-  if (auto loaded = programs_apart->load(); !loaded)
-    log->warning("ksm_programs", {{"why", loaded.error().message()}});
-  if (settings.enlists()) programs_apart->begin();
-  PANAL_ASSIGN(rescuer, optimiser::Rescuer::open(
-                            {host->tree(), host->cgroups(), *optimiser, config.cgroup_parent,
-                             settings.shaver.reserve_bytes, config.desktop_memory_bytes, log}));
-  PANAL_ASSIGN(auto groups, optimiser::enclosing_groups(host->cgroups(), config.cgroup_parent));
-  gatekeeper.emplace(optimiser::Gatekeeper::Parts{host->tree(), settings.shaver.reserve_bytes,
-                                                  std::max(1U, config.parallel_starts),
-                                                  std::move(groups)});
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));
   PANAL_TRY(store->register_node(config.node_name, kVersion, ::getpid()));
@@ -225,27 +149,13 @@ void Node::Impl::wire() {
   reconciler.emplace(
       Reconciler::Parts{loop, *operations, *workers, *clerk, config.node_name, log,
                         [this](const store::Desktop& row, std::uint32_t in_flight) {
-                          return may_start(row, in_flight);
+                          optimiser->expect(reconciler->rows());
+                          return optimiser->may_start(row, in_flight);
                         },
-                        [this](std::chrono::nanoseconds took) { gatekeeper->ended(took); },
-                        [this](DesktopId id) { return rescuer->killed(id); }},
-      Reconciler::Events{[this](DesktopId id) {
-                           const desktop::DesktopSpec* spec = reconciler->running(id);
-                           rescuer->started(id, spec ? spec->limits.memory_bytes : std::nullopt);
-                           optimise(id);
-                           prewarm_wanted.insert(id);
-                           prewarm_if_ready(id);
-                         },
-                         [this](DesktopId id) {
-                           prewarm_wanted.erase(id);
-                           prewarm->cancel(id);
-                           attaches->forget(id);
-                           sessions->forget(id);
-                           // Frozen, it could not end in good order.
-                           optimiser->thaw(id);
-                           optimiser->ended(id);
-                           programs_apart->ended(id);
-                         }});
+                        [this](std::chrono::nanoseconds took) { optimiser->start_ended(took); },
+                        [this](DesktopId id) { return optimiser->killed(id); }},
+      Reconciler::Events{[this](DesktopId id) { on_started(id); },
+                         [this](DesktopId id) { on_ended(id); }});
   prewarm.emplace(
       PrewarmFlow::Parts{loop, hub, [this](DesktopId id) { return open_nx(id); },
                          [this](DesktopId id, UniqueFd nx,
@@ -261,10 +171,7 @@ void Node::Impl::wire() {
       std::max(1U, config.parallel_starts));
   AttachDesk::Parts letting_in{loop, hub, [this](DesktopId id) { return refusal(id); },
                                [this](DesktopId id) { return open_nx(id); },
-                               [this](DesktopId id) {
-                                 prewarm_wanted.erase(id);
-                                 prewarm->give_way(id);
-                               }};
+                               [this](DesktopId id) { prewarm->give_way(id); }};
   letting_in.wake = [this](DesktopId id, std::function<void()> done) {
     optimiser->wake(id, [this, done = std::move(done)] { loop.post(done); });
   };
@@ -272,18 +179,19 @@ void Node::Impl::wire() {
   sessions.emplace(loop, *clerk, log);
   requests.emplace(Requests::Parts{
       *reconciler, *attaches, [this] { return status(); },
-      [this](DesktopId only) {
-        return statistics(*host, config.cgroup_parent, *reconciler, hub, optimiser_report(), only);
+      [this](const StatisticsRequest& request) {
+        return statistics({*host, config.cgroup_parent, *reconciler, hub, *costs},
+                          optimiser->report(), request);
       },
       [this](bool as_families) {
-        return metrics_answer(
-            {config.node_name, *host, *reconciler, *gatekeeper, *optimiser, *programs_apart},
-            as_families);
+        return metrics_answer({config.node_name, *host, *reconciler, *attaches, *optimiser},
+                              as_families);
       },
       [this](DesktopId id) { return hub.suspend(id); },
       [this](DesktopId id, const optimiser::Treatment& treatment) {
         return optimiser->treat(id, treatment);
       },
+      [this](const FlowReport& report) { tell_flows(report, hub, *optimiser); },
       [this](bool all_stopped) {
         remove_groups = all_stopped;
         if (!std::exchange(stopping, true)) stopped.set_value();
@@ -327,9 +235,9 @@ void Node::Impl::tick_scan() {
       log->warning("heartbeat", {{"why", told.error().message()}});
   });
   reconciler->scan();
-  optimiser->expect(merge_demand(reconciler->rows()));
+  optimiser->expect(reconciler->rows());
   // Only at rest: what starts or ends has not taken, or given back, what it will.
-  if (reconciler->at_rest(kScanEvery)) gatekeeper->learn(reconciler->running_ids().size());
+  if (reconciler->at_rest(kScanEvery)) optimiser->learn(reconciler->running_ids().size());
   scan_timer->start(kScanEvery, [this] { tick_scan(); });
 }
 
@@ -340,70 +248,23 @@ void Node::Impl::tick_limit() {
   limit_timer->start(kLimitEvery, [this] { tick_limit(); });
 }
 
+void Node::Impl::on_started(DesktopId id) {
+  optimiser->started(*reconciler->running(id), reconciler->init_pid(id));
+  if (const auto state = hub.state(id)) optimiser->session(id, *state);
+  if (config.prewarm) prewarm->begin(id);
+}
+
+void Node::Impl::on_ended(DesktopId id) {
+  prewarm->cancel(id);
+  attaches->forget(id);
+  sessions->forget(id);
+  optimiser->ended(id);
+}
+
 void Node::Impl::on_session(DesktopId id, const AgentState& state) {
   sessions->note(id, state);
-  tell_session(id, state);
+  optimiser->session(id, state);
   prewarm->on_session(id, state);
-  prewarm_if_ready(id);
-}
-
-desktop::MemorySharing Node::Impl::sharing(const store::Desktop& row) {
-  const bool enlisted = optimiser->enlist(row.id, {row.tenant, row.trust}, row.share_memory);
-  return {enlisted, enlisted && fixed_addresses, row.trust,
-          enlisted ? programs_apart->leave_out(row.image) : std::vector<std::string>()};
-}
-
-/// For any thread.
-std::vector<pid_t> Node::Impl::pids_of(DesktopId id) const {
-  const auto group =
-      kernel::Cgroup::open(host->cgroups(), config.cgroup_parent + "/" + kernel_name(id));
-  return group ? group->pids().value_or(std::vector<pid_t>()) : std::vector<pid_t>();
-}
-
-void Node::Impl::optimise(DesktopId id) {
-  // The kernel knows best: one that a former panald started may differ from what is asked of new
-  // ones.
-  // Kernels before 6.15 do not say it in so many words, but keep book only of who is enlisted.
-  const auto merging = kernel::read_ksm_process(host->tree(), reconciler->init_pid(id));
-  const desktop::DesktopSpec* spec = reconciler->running(id);
-  if (spec == nullptr) return;
-  const bool enlisted =
-      spec->sharing.merge || (merging && (merging->merge_any || merging->rmap_items > 0));
-  optimiser->started(id, {spec->user.tenant, spec->sharing.trust}, enlisted);
-  if (enlisted) programs_apart->started(id, spec->image);
-  if (const auto state = hub.state(id)) tell_session(id, *state);
-}
-
-void Node::Impl::tell_session(DesktopId id, const AgentState& state) {
-  optimiser->session(id, state.session == agent::SessionState::kConnected, state.idle_ms);
-}
-
-std::optional<optimiser::StartWait> Node::Impl::may_start(const store::Desktop& row,
-                                                          std::uint32_t in_flight) {
-  // Who gets the place in KSM depends on who else is to start.
-  optimiser->expect(merge_demand(reconciler->rows()));
-  if (auto closed = rescuer->closed()) return optimiser::StartWait{std::move(*closed), true};
-  return gatekeeper->ask(row.image, in_flight);
-}
-
-nlohmann::json Node::Impl::optimiser_report() const {
-  nlohmann::json report = optimiser->report();
-  report["last_resort"] = rescuer->report();
-  report["ksm"]["programs"] = programs_apart->report();
-  for (const auto& [id, count] : rescuer->killed_processes())
-    if (const auto one = report["desktops"].find(std::to_string(id));
-        one != report["desktops"].end())
-      (*one)["killed_processes"] = count;
-  return report;
-}
-
-void Node::Impl::prewarm_if_ready(DesktopId id) {
-  if (!config.prewarm || prewarm_wanted.count(id) == 0 || reconciler->running(id) == nullptr)
-    return;
-  const auto state = hub.state(id);
-  if (!state || !state->connected) return;  // an adopted one's agent is on its way
-  prewarm_wanted.erase(id);
-  prewarm->begin(id);
 }
 
 std::optional<Refusal> Node::Impl::refusal(DesktopId id) const {
@@ -426,7 +287,7 @@ nlohmann::json Node::Impl::status() const {
           {"running", reconciler->running_ids().size()},
           {"starting", reconciler->starting()},
           {"waiting", reconciler->waiting()},
-          {"room", gatekeeper->room()},
+          {"room", optimiser->room()},
           {"desktops", reconciler->states()}};
 }
 

@@ -29,6 +29,14 @@ PrewarmFlow::Run* PrewarmFlow::find(DesktopId id) {
 }
 
 void PrewarmFlow::begin(DesktopId id) {
+  wanted_.insert(id);
+  begin_if_there(id);
+}
+
+void PrewarmFlow::begin_if_there(DesktopId id) {
+  const auto state = parts_.hub.state(id);
+  if (!state || !state->connected) return;  // an adopted one's agent is on its way
+  wanted_.erase(id);
   waiting_.push_back(id);
   next();
 }
@@ -89,6 +97,7 @@ void PrewarmFlow::on_listening(DesktopId id, std::uint64_t attach, const Result<
 }
 
 void PrewarmFlow::on_session(DesktopId id, const AgentState& state) {
+  if (wanted_.contains(id)) return begin_if_there(id);
   Run* run = find(id);
   if (run == nullptr) return;
   if (!state.connected) return end(id, "the agent went away");
@@ -123,6 +132,7 @@ void PrewarmFlow::on_settled(DesktopId id) {
 }
 
 void PrewarmFlow::cancel(DesktopId id) {
+  wanted_.erase(id);
   waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
   if (runs_.erase(id) == 0) return;
   parts_.log->debug("prewarm_cancelled", {{"desktop", kernel_name(id)}});

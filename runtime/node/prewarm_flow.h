@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "engine/base/log.h"
@@ -40,7 +41,7 @@ class PrewarmFlow {
   };
   PrewarmFlow(Parts parts, std::size_t at_once) : parts_(std::move(parts)), at_once_(at_once) {}
 
-  /// Soon: at most `at_once` desktops are pre-warmed at the same time.
+  /// As soon as its agent is there; at most `at_once` desktops are pre-warmed at the same time.
   void begin(DesktopId id);
   /// The desktop goes: ends it at once, without a word to the agent.
   void cancel(DesktopId id);
@@ -66,6 +67,7 @@ class PrewarmFlow {
     bool connected = false;
   };
 
+  void begin_if_there(DesktopId id);
   void next();
   void listen(DesktopId id);
   void on_listening(DesktopId id, std::uint64_t attach, const Result<void>& result);
@@ -74,6 +76,7 @@ class PrewarmFlow {
 
   Parts parts_;
   std::size_t at_once_;
+  std::set<DesktopId> wanted_;  ///< their agents are not there yet
   std::deque<DesktopId> waiting_;
   std::map<DesktopId, Run> runs_;
 };

@@ -280,6 +280,7 @@ void Reconciler::on_exit(DesktopId id) {
   const auto killed = parts_.killed ? parts_.killed(id) : std::nullopt;
   const bool broken = !killed && wanted && !entry.crashes.may_restart(steady_clock::now());
   const bool give_up = broken || killed;
+  ++exits_[killed ? "killed" : broken ? "give_up" : wanted ? "start_again" : "not_wanted"];
   const std::size_t ends = entry.crashes.ends();
   run(id, [this, id, spec, give_up, broken, killed, ends](Store& store) -> Outcome {
     std::string reason = killed ? *killed : parts_.operations.why_ended(id);

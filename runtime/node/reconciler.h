@@ -69,6 +69,8 @@ class Reconciler {
   [[nodiscard]] std::uint32_t starting() const { return starting_; }
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
   [[nodiscard]] const optimiser::StartTally& starts() const { return starts_; }
+  /// Desktops whose init ended by itself, by what was decided of them: metrics::kExitVerdicts.
+  [[nodiscard]] const optimiser::Counts& exits() const { return exits_; }
   [[nodiscard]] std::map<std::string, std::size_t> running_by_tenant() const;
   /// No operation is under way, nor ended in the last `span`.
   [[nodiscard]] bool at_rest(std::chrono::seconds span) const;
@@ -126,6 +128,7 @@ class Reconciler {
   std::chrono::milliseconds gate_pause_{100};
   std::uint32_t starting_ = 0;
   optimiser::StartTally starts_;
+  optimiser::Counts exits_;
   std::chrono::steady_clock::time_point last_end_{};  ///< of an operation
   std::uint64_t finished_ = 0;  ///< operations that have ended, of all desktops
   bool scanning_ = false;

@@ -29,12 +29,16 @@ void Requests::handle(const CallerPtr& caller, const json& request) {
   const std::string op = text_of(request, "op");
   if (op == "attach") return attach(caller, request);
   if (op == "open") return open(caller, request);
+  if (op == "flow") return flow(caller, request);
   // Counts of the node as a whole, which the broker serves to scrapers.
   if (op == "metrics") return caller->answer(parts_.metrics(text_of(request, "format") == "json"));
   // Beyond that the broker may let people in and nothing else.
   if (caller->uid() != 0) return caller->refuse(403, "only root may ask for this");
   if (op == "status") return caller->answer(parts_.status());
-  if (op == "stats") return caller->answer(parts_.statistics(number_of(request, "desktop")));
+  if (op == "stats")
+    return caller->answer(
+        parts_.statistics({number_of(request, "desktop"), number_of(request, "from"),
+                           flag_of(request, "cost", false)}));
   if (op == "suspend") return suspend(caller, request);
   if (op == "treat") return treat(caller, request);
   if (op == "shutdown") return shut_down(caller, request);
@@ -68,6 +72,13 @@ void Requests::open(const CallerPtr& caller, const json& request) {
                                      attach > 0 ? static_cast<std::uint64_t>(attach) : 0);
   if (!socket) return caller->refuse(socket.error().status, socket.error().sentence);
   caller->answer(json::object(), std::move(*socket));
+}
+
+void Requests::flow(const CallerPtr& caller, const json& request) {
+  const auto report = parse_flow_report(request);
+  if (!report) return caller->refuse(400, report.error().context);
+  parts_.flow(*report);
+  caller->answer(json::object());
 }
 
 void Requests::suspend(const CallerPtr& caller, const json& request) {

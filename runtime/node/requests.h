@@ -6,7 +6,9 @@
 
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
+#include "runtime/node/flow_report.h"
 #include "runtime/node/reconciler.h"
+#include "runtime/node/statistics.h"
 #include "runtime/optimiser/wake_plan.h"
 
 namespace panal::node {
@@ -18,10 +20,11 @@ class Requests {
     Reconciler& reconciler;
     AttachDesk& attaches;
     std::function<nlohmann::json()> status;
-    std::function<nlohmann::json(DesktopId only)> statistics;
+    std::function<nlohmann::json(const StatisticsRequest&)> statistics;
     std::function<nlohmann::json(bool as_families)> metrics;
     std::function<Result<void>(DesktopId)> suspend;
     std::function<bool(DesktopId, const optimiser::Treatment&)> treat;
+    std::function<void(const FlowReport&)> flow;
     std::function<void(bool all_stopped)> exit;  ///< soon: panald ends
   };
   explicit Requests(Parts parts) : parts_(std::move(parts)) {}
@@ -31,6 +34,7 @@ class Requests {
  private:
   void attach(const CallerPtr& caller, const nlohmann::json& request);
   void open(const CallerPtr& caller, const nlohmann::json& request);
+  void flow(const CallerPtr& caller, const nlohmann::json& request);
   void suspend(const CallerPtr& caller, const nlohmann::json& request);
   void treat(const CallerPtr& caller, const nlohmann::json& request);
   void shut_down(const CallerPtr& caller, const nlohmann::json& request);

@@ -1,16 +1,19 @@
 #include "runtime/node/statistics.h"
 
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "engine/kernel/meminfo.h"
-#include "engine/kernel/psi.h"
+#include "runtime/node/host_json.h"
 
 namespace panal::node {
 
 using nlohmann::json;
 
 namespace {
+
+constexpr std::uint64_t kKsmPageBytes = 4096;
 
 json group_json(const GroupUsage& use) {
   json out = json::object();
@@ -19,6 +22,7 @@ json group_json(const GroupUsage& use) {
     out["anon_bytes"] = use.memory->anon_bytes;
     out["file_bytes"] = use.memory->file_bytes;
     out["swap_bytes"] = use.memory->swap_bytes;
+    out["kernel_bytes"] = use.memory->kernel_bytes;
     out["oom_kills"] = use.memory->oom_kills;
   }
   if (use.cpu) out["cpu_ns"] = use.cpu->usage_ns;
@@ -26,23 +30,61 @@ json group_json(const GroupUsage& use) {
   return out;
 }
 
+/// What one swapped byte takes of the host's memory: zram's use by what it holds; 0 without zram.
+double compressed_share(const json& optimiser) {
+  const auto zram = optimiser.find("zram");
+  if (zram == optimiser.end()) return 0;
+  const auto original = zram->value("original_bytes", 0.0);
+  return original > 0 ? zram->value("used_bytes", 0.0) / original : 0;
+}
+
+/// Pages that others have too count by share: the sum over all desktops is what they take.
+json cost_json(const CostMeter::Cost& cost, const json& usage, double compressed_share) {
+  const SmapsRollup& maps = cost.sum.maps;
+  // Before Linux 6.7 smaps does not tell what is merged.
+  const std::uint64_t merged = std::max(maps.ksm, cost.sum.ksm.merging_pages * kKsmPageBytes);
+  const auto compressed =
+      static_cast<std::uint64_t>(static_cast<double>(maps.swap_pss) * compressed_share);
+  const std::uint64_t kernel = usage.value("kernel_bytes", std::uint64_t{0});
+  const auto age = std::chrono::steady_clock::now() - cost.at;
+  return {{"total_bytes", maps.pss + compressed + kernel},
+          {"pss_bytes", maps.pss},
+          {"shared_bytes", maps.rss - std::min(maps.rss, maps.pss)},
+          {"merged_bytes", merged},
+          {"swapped_bytes", maps.swap_pss},
+          {"compressed_bytes", compressed},
+          {"kernel_bytes", kernel},
+          {"processes", cost.sum.processes},
+          {"age_ms", std::chrono::duration_cast<std::chrono::milliseconds>(age).count()}};
+}
+
 }  // namespace
 
-json statistics(Host& host, const std::string& cgroup_parent, const Reconciler& reconciler,
-                const AgentHub& hub, json optimiser, DesktopId only) {
-  json desktops = json::array();
+json statistics(const StatisticsSources& sources, json optimiser,
+                const StatisticsRequest& request) {
+  const auto running = sources.reconciler.running_ids();
+  if (request.cost) sources.costs.ask(running);
+  json out = {{"desktops", json::array()}};
   // Each desktop's own goes to its row.
   const json decided = std::exchange(optimiser["desktops"], json::object());
   optimiser.erase("desktops");
-  for (const DesktopId id : reconciler.running_ids()) {
-    if (only != 0 && id != only) continue;
+  const double share = compressed_share(optimiser);
+  for (const DesktopId id : running) {
+    if (id < request.from || (request.only != 0 && id != request.only)) continue;
+    if (out["desktops"].size() == kDesktopsTold) {
+      out["next"] = id;
+      break;
+    }
     json one = json::object();
-    const auto group = kernel::Cgroup::open(host.cgroups(), cgroup_parent + "/" + kernel_name(id));
+    const auto group =
+        kernel::Cgroup::open(sources.host.cgroups(), sources.cgroup_parent + "/" + kernel_name(id));
     if (group)
       if (const auto use = group->statistics()) one = group_json(*use);
-    const auto state = hub.state(id);
+    if (const auto cost = request.cost ? sources.costs.cost(id) : std::nullopt)
+      one["cost"] = cost_json(*cost, one, share);
+    const auto state = sources.hub.state(id);
     one["id"] = id;
-    one["pid"] = reconciler.init_pid(id);
+    one["pid"] = sources.reconciler.init_pid(id);
     one["session"] = agent::to_string(state ? state->session : agent::SessionState::kNone);
     one["idle_ms"] = state ? state->idle_ms : 0;
     one["agent"] = state && state->connected;
@@ -51,26 +93,11 @@ json statistics(Host& host, const std::string& cgroup_parent, const Reconciler& 
       one.update(*mine);
     else
       one["class"] = "disconnected";  // not seen by the optimiser yet
-    desktops.push_back(std::move(one));
+    out["desktops"].push_back(std::move(one));
   }
-  json about = json::object();
-  if (const auto memory = kernel::read_meminfo(host.tree())) {
-    about["mem_total_bytes"] = memory->total;
-    about["mem_available_bytes"] = memory->available;
-  }
-  if (const auto use = host.parent().statistics(); use && use->memory)
-    about["parent_memory_bytes"] = use->memory->usage_bytes;
-  if (const auto limit = host.limit().update()) about["parent_limit_bytes"] = *limit;
-  const std::pair<const char*, kernel::PressureResource> resources[] = {
-      {"psi_cpu", kernel::PressureResource::kCpu},
-      {"psi_memory", kernel::PressureResource::kMemory},
-      {"psi_io", kernel::PressureResource::kIo}};
-  for (const auto& [name, resource] : resources)
-    if (const auto pressure = kernel::read_host_pressure(host.tree(), resource))
-      about[name] = pressure->some.avg10_percent;
-  return {{"desktops", std::move(desktops)},
-          {"host", std::move(about)},
-          {"optimiser", std::move(optimiser)}};
+  out["host"] = host_json(sources.host);
+  out["optimiser"] = std::move(optimiser);
+  return out;
 }
 
 }  // namespace panal::node

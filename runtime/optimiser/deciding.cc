@@ -66,7 +66,8 @@ void Optimiser::classify(MonotonicNs now_ns) {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, desk] : desks_) {
       const bool being_woken = now_ns < desk->awake_until_ns;
-      SessionClass fresh = class_of(desk->session, desk->frozen, settings_.idle_after, now_ns);
+      SessionClass fresh = class_of(desk->session, desk->frozen, desk->watching.now(now_ns),
+                                    settings_.idle_after, now_ns);
       if (being_woken) fresh = SessionClass::kActive;
       if (fresh != SessionClass::kActive && !ending_) desk->wanted = false;
       // Nobody may find a frozen desktop, however it came to be.

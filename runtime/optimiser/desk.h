@@ -11,6 +11,7 @@
 #include "runtime/optimiser/memory_taker.h"
 #include "runtime/optimiser/session_class.h"
 #include "runtime/optimiser/wake_plan.h"
+#include "runtime/optimiser/watching.h"
 
 namespace panal::optimiser {
 
@@ -28,6 +29,7 @@ struct Desk {
 
   bool enlisted = false;
   SessionView session;
+  Watching watching;
   MonotonicNs awake_until_ns = 0;  ///< being woken counts as active
   bool frozen = false;
   bool frozen_for_rescue = false;      ///< and not by the profile's wish

@@ -37,8 +37,10 @@ class Gatekeeper {
     std::uint32_t most_at_once = 8;  ///< as many workers as there are
     /// The desktops' parent and whatever is above it (enclosing_groups()).
     std::vector<kernel::Cgroup> groups = {};
+    policy::StartGateConfig gate = {};
   };
-  explicit Gatekeeper(Parts parts) : parts_(std::move(parts)), in_groups_(parts_.groups.size()) {}
+  explicit Gatekeeper(Parts parts)
+      : parts_(std::move(parts)), gate_(parts_.gate), in_groups_(parts_.groups.size()) {}
 
   /// `in_flight`: starts under way. nullopt: it may begin. What cannot be read keeps nobody out.
   [[nodiscard]] std::optional<StartWait> ask(std::string_view image, std::uint32_t in_flight);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 
@@ -9,6 +10,11 @@
 #include "engine/model/ksm.h"
 
 namespace panal::optimiser {
+
+/// What the governor turns, by the names that tuning profiles have for it.
+inline constexpr std::array<const char*, 5> kGovernedSettings{
+    "ksm.advisor_mode", "ksm.use_zero_pages", "ksm.pages_to_scan", "ksm.sleep_millisecs",
+    "ksm.run"};
 
 /// Holds the machine's KSM settings while the governor turns them: run, pages_to_scan, sleep,
 /// advisor and use_zero_pages; the others are left alone. What they were before the first change is

@@ -125,6 +125,7 @@ void Optimiser::session(DesktopId id, bool connected, std::uint64_t idle_ms) {
   desk.session = SessionView{connected, idle_ms, monotonic_ns()};
   if (!connected) {
     desk.record_at_ns = 0;
+    desk.watching = {};
     return;
   }
   if (std::exchange(desk.woken, false))

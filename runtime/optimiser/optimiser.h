@@ -66,6 +66,8 @@ class Optimiser final : public RescueHands {
   void started(DesktopId id, const MergeDomainId& domain, bool enlisted);
   void ended(DesktopId id);
   void session(DesktopId id, bool connected, std::uint64_t idle_ms);
+  /// `bytes` went to its client in the time `over` before now.
+  void flowed(DesktopId id, std::uint64_t bytes, std::chrono::milliseconds over);
   /// Somebody wants in: fetches what draws, thaws, then calls `done` (on a thread of ours), then
   /// fetches the rest (WakePlan); some seconds later what was touched is recorded for the next
   /// time. An unknown desktop is done at once.

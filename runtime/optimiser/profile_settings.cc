@@ -57,6 +57,19 @@ Limits limits_of(const profile::ClassTuning& tuning, const Said& said, const Nod
   return limits;
 }
 
+policy::StartGateConfig gate_of(const profile::Gate& gate) {
+  const auto share = [](std::uint32_t percent) { return percent / 100.0; };
+  policy::StartGateConfig config;
+  config.memory_some = share(gate.memory_some_percent);
+  config.memory_full = share(gate.memory_full_percent);
+  config.io_some = share(gate.io_some_percent);
+  config.io_full = share(gate.io_full_percent);
+  config.cpu_some = share(gate.cpu_some_percent);
+  config.runnable_per_core = gate.runnable_per_core;
+  config.first_window = gate.parallel_starts;
+  return config;
+}
+
 }  // namespace
 
 bool limits_io(const profile::Profile& profile) { return said_by(profile.classes).io; }
@@ -69,8 +82,11 @@ Settings settings_of(const profile::Profile& profile, const NodeFacts& node) {
   settings.ksm.cap_cores = profile.ksm.max_cpu_percent / 100.0;
   settings.use_zero_pages = profile.ksm.use_zero_pages.value_or(false);
 
+  settings.gate = gate_of(profile.gate);
+
   const profile::Classes& classes = profile.classes;
   settings.idle_after = std::chrono::seconds{classes.idle.after_seconds};
+  settings.active_bytes_per_second = classes.active.active_bytes_per_second;
   settings.shave_after = {
       {SessionClass::kIdle, std::chrono::seconds{classes.idle.shave_after_seconds}},
       {SessionClass::kDisconnected, std::chrono::seconds{classes.disconnected.shave_after_seconds}},

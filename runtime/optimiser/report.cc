@@ -14,6 +14,7 @@ std::string word(SessionClass session) { return std::string(to_string(session));
 }  // namespace
 
 json Optimiser::report() const {
+  const MonotonicNs now_ns = monotonic_ns();
   const std::lock_guard lock(mutex_);
   json ksm = {{"governed", settings_.governs_ksm()}};
   if (const auto& domain = places_.holder()) {
@@ -44,6 +45,7 @@ json Optimiser::report() const {
     json one = {{"class", word(desk->last.session)},
                 {"enlisted", desk->enlisted},
                 {"frozen", desk->frozen},
+                {"watched", desk->watching.now(now_ns)},
                 {"taken_bytes", desk->taken_bytes},
                 {"verdict", to_string(desk->verdict.reason)}};
     if (!desk->limits_wait.empty()) one["limits"] = desk->limits_wait;

@@ -21,6 +21,7 @@
 #include "engine/policy/last_resort.h"
 #include "runtime/optimiser/fences.h"
 #include "runtime/optimiser/rescue_hands.h"
+#include "runtime/optimiser/resort_figures.h"
 #include "runtime/optimiser/resort_processes.h"
 
 namespace panal::optimiser {
@@ -62,6 +63,8 @@ class Rescuer {
 
   /// What was seen and done: danger, what is left where, steps taken, the last kills.
   [[nodiscard]] nlohmann::json report() const;
+  /// The same as numbers, for metrics.
+  [[nodiscard]] ResortFigures figures() const;
   /// Processes of it that were killed since it started, not those of a whole desktop.
   [[nodiscard]] std::map<DesktopId, std::uint64_t> killed_processes() const;
 

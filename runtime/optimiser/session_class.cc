@@ -12,9 +12,10 @@ std::string_view to_string(SessionClass session) {
   return "active";
 }
 
-SessionClass class_of(const SessionView& session, bool frozen, std::chrono::seconds idle_after,
-                      MonotonicNs now_ns) {
+SessionClass class_of(const SessionView& session, bool frozen, bool watched,
+                      std::chrono::seconds idle_after, MonotonicNs now_ns) {
   if (!session.connected) return frozen ? SessionClass::kFrozen : SessionClass::kDisconnected;
+  if (watched) return SessionClass::kActive;
   // Between two words of the agent nobody has touched it, or it would have said so.
   const std::chrono::nanoseconds silent{
       now_ns > session.told_at_ns && session.idle_ms > 0 ? now_ns - session.told_at_ns : 0};

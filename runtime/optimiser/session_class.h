@@ -22,8 +22,8 @@ struct SessionView {
 };
 
 /// `frozen`: its processes are stopped. A client that is there makes it active or idle whatever
-/// else: it is being woken.
-[[nodiscard]] SessionClass class_of(const SessionView& session, bool frozen,
+/// else: it is being woken. `watched`: so much goes to the client that somebody must look at it.
+[[nodiscard]] SessionClass class_of(const SessionView& session, bool frozen, bool watched,
                                     std::chrono::seconds idle_after, MonotonicNs now_ns);
 
 }  // namespace panal::optimiser

@@ -9,6 +9,7 @@
 #include "engine/model/session.h"
 #include "engine/policy/ksm_governor.h"
 #include "engine/policy/shaver.h"
+#include "engine/policy/start_gate.h"
 
 namespace panal::optimiser {
 
@@ -27,7 +28,11 @@ struct Settings {
   bool shave = false;
   policy::ShaverConfig shaver;
 
+  policy::StartGateConfig gate;
+
   std::chrono::seconds idle_after{300};
+  /// Who is shown so much for a while is active without touching anything; 0: nobody.
+  std::uint64_t active_bytes_per_second = 0;
   /// How long a desktop is of its class before anything is taken; 0: never. An absent class is
   /// taken from at once.
   std::map<SessionClass, std::chrono::seconds> shave_after;

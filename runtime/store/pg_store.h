@@ -29,6 +29,8 @@ class PgStore final : public Store {
                          const std::string& trust) override;
 
   Result<std::vector<Tenant>> tenants() override;
+  Result<void> add_tenant(const std::string& name, const std::string& actor) override;
+  Result<void> remove_tenant(const std::string& name, const std::string& actor) override;
   Result<void> set_share_memory(const std::string& tenant, bool agreed,
                                 const std::string& actor) override;
 

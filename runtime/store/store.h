@@ -113,9 +113,15 @@ class Store {
   [[nodiscard]] virtual Result<void> set_trust(const std::string& tenant, const std::string& login,
                                                const std::string& trust) = 0;
 
-  // Tenants (admin writes)
+  // Tenants (admin writes); an entry of the audit log says who changed what.
   [[nodiscard]] virtual Result<std::vector<Tenant>> tenants() = 0;
-  /// In force for desktops that start from now on; an entry of the audit log says who changed it.
+  /// Errors: EEXIST; EINVAL for a name outside [a-z0-9][a-z0-9_-]{0,31}.
+  [[nodiscard]] virtual Result<void> add_tenant(const std::string& name,
+                                                const std::string& actor) = 0;
+  /// Errors: EBUSY while it has users, and so while it has desktops. Of homes only nodes know.
+  [[nodiscard]] virtual Result<void> remove_tenant(const std::string& name,
+                                                   const std::string& actor) = 0;
+  /// In force for desktops that start from now on.
   [[nodiscard]] virtual Result<void> set_share_memory(const std::string& tenant, bool agreed,
                                                       const std::string& actor) = 0;
 

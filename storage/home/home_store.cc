@@ -123,6 +123,17 @@ Result<void> HomeStore::detach(const HomeSpec& spec) {
   return drop_lock(homes_dir_ + "/" + spec.tenant, spec.home, spec.desktop);
 }
 
+Result<std::vector<std::string>> HomeStore::homes_of(const std::string& tenant) const {
+  const auto dir = Dir::open(homes_dir_ + "/" + tenant);
+  if (!dir && dir.error().code == ENOENT) return std::vector<std::string>();
+  if (!dir) return tl::make_unexpected(dir.error());
+  PANAL_ASSIGN(auto names, dir->list());
+  // What is hidden are locks, and halves of homes and locks.
+  std::erase_if(names, [](const std::string& name) { return name.starts_with('.'); });
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 Result<void> HomeStore::recover(const std::set<std::string>& live) {
   auto homes = Dir::open(homes_dir_);
   if (!homes) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "engine/model/ids.h"
@@ -36,6 +37,8 @@ class HomeStore {
   [[nodiscard]] virtual Result<void> attach(const HomeSpec& spec);
   /// Unmounts and unlocks. Not attached is not an error. The home's content stays.
   [[nodiscard]] virtual Result<void> detach(const HomeSpec& spec);
+  /// The homes there are of a tenant, by name. Errors: EACCES for who is not root.
+  [[nodiscard]] Result<std::vector<std::string>> homes_of(const std::string& tenant) const;
   /// After a crash: removes locks of desktops that are not in `live` (kernel names).
   [[nodiscard]] virtual Result<void> recover(const std::set<std::string>& live);
   /// Deletes a home for good. Errors: EBUSY while it is open, ENOENT.

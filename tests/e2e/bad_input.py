@@ -94,8 +94,28 @@ def commands(node):
         (("desktop", "create", "x", "--user", "nobody", "--image", "icewm"), 4),
         (("desktop", "create", "x", "--user", "alice", "--image", "nothing"), 4),
         (("user", "add", "alice", "--generate"), 5),
+        (("user", "add", "carol", "--tenant", "nowhere", "--generate"), 4),
+        (("tenant", "add", "default"), 5),
+        (("tenant", "add", "No Name"), 2),
+        (("tenant", "rm", "default"), 5),
+        (("tenant", "rm", "nowhere"), 4),
     ):
         sentence(node.panal(*words, check=False), code)
+
+
+def tenants(node):
+    say("a tenant goes when nothing of it is left")
+    node.panal("tenant", "add", "acme")
+    node.panal("user", "add", "alice", "--tenant", "acme", "--password-file", "/dev/stdin",
+               stdin=PASSWORDS["alice"] + "\n")
+    home = node.home("alice", "acme")
+    home.mkdir(parents=True)
+    sentence(node.panal("tenant", "rm", "acme", check=False), 5, "1 user and 1 home", str(home.parent))
+    node.panal("user", "rm", "alice", "--tenant", "acme")
+    sentence(node.panal("tenant", "rm", "acme", check=False), 5, "still has 1 home")
+    home.rmdir()
+    node.panal("tenant", "rm", "acme")
+    check([t["name"] for t in node.json("tenant", "ls")] == ["default"], "acme is there still")
 
 
 def http(node, ids):
@@ -313,6 +333,7 @@ def mistakes(node, full):
         node.panal("desktop", "create", name, "--user", login, "--image", "icewm")
         ids[name] = node.desktop(name)["id"]
     commands(node)
+    tenants(node)
     http(node, ids)
     greetings(node, ids)
     what_is_gone(node, full)

@@ -285,12 +285,6 @@ def take_down(node, after=()):
     for step in after:
         step()
     rest = leftovers(node)
-    # A worker whose broker was killed serves its last client to the end, and nobody waits for it.
-    for _ in range(30):
-        if not rest or not all(one.endswith("/panal-broker") for one in rest):
-            break
-        time.sleep(0.1)
-        rest = leftovers(node)
     if down.returncode != 0:
         say(f"panal down: exit {down.returncode}\n{down.stdout}\n{down.stderr}")
     if rest:

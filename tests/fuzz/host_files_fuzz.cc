@@ -1,14 +1,11 @@
-// Small files of the host: subuid(5), and what panald keeps of a desktop in its run directory, of
-// KSM's former settings and of hot memory in its state. The first byte says which.
+// Small files of the host: subuid(5), and what panald keeps of a desktop in its run directory. The
+// first byte says which.
 #include <cstdint>
 #include <cstdlib>
-#include <string>
 
 #include "engine/base/subid.h"
 #include "runtime/desktop/id_slots.h"
 #include "runtime/desktop/saved_spec.h"
-#include "runtime/optimiser/hot_memory.h"
-#include "runtime/optimiser/ksm_keeper.h"
 
 namespace {
 
@@ -42,20 +39,6 @@ void check_saved(std::string_view text) {
     std::abort();
 }
 
-void check_ksm(const std::string& text) {
-  const auto saved = panal::optimiser::parse_saved_ksm(text);
-  if (!saved) return;
-  const auto again = panal::optimiser::parse_saved_ksm(panal::optimiser::print_saved_ksm(*saved));
-  if (!again || *again != *saved) std::abort();
-}
-
-void check_hot(const std::string& text) {
-  const auto saved = panal::optimiser::parse_hot_memory(text);
-  if (!saved) return;
-  const auto again = panal::optimiser::parse_hot_memory(panal::optimiser::print_hot_memory(*saved));
-  if (!again || *again != *saved) std::abort();
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -64,8 +47,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   switch (data[0]) {
     case 'u': check_subid(text); break;
     case 'd': check_saved(text); break;
-    case 'k': check_ksm(std::string(text)); break;
-    case 'h': check_hot(std::string(text)); break;
     default: return -1;
   }
   return 0;

@@ -11,11 +11,13 @@
 #include "engine/kernel/cgroup_layout.h"
 #include "engine/kernel/cgroup_stat.h"
 #include "engine/kernel/cpu_times.h"
+#include "engine/kernel/disk_stat.h"
 #include "engine/kernel/flat_keyed.h"
 #include "engine/kernel/io_stat.h"
 #include "engine/kernel/loadavg.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/mountinfo.h"
+#include "engine/kernel/net_dev.h"
 #include "engine/kernel/psi.h"
 #include "engine/kernel/small_text.h"
 #include "engine/kernel/swaps.h"
@@ -108,6 +110,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     }
     case 'a': (void)lists_profile(text, "panal-desktop"); break;
+    case 'N': {
+      const auto links = parse_net_dev(text);
+      if (!links) break;
+      for (const LinkCounters& link : *links) require(!link.name.empty());
+      break;
+    }
+    case 'D': (void)parse_disk_stat(text); break;
     case 'y': {
       const auto path = sysctl_path(std::string(text));
       if (path) require(path->rfind("sys/", 0) == 0 && path->find("/../") == path->npos);

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 
+#include "engine/base/process_marks.h"
 #include "tests/system/broker/broker_process.h"
 
 namespace panal::broker {
@@ -260,6 +261,27 @@ TEST_F(BrokerProcess, TunnelSurvivesReloadAndParentsDeath) {
   nx.reset();  // as nxagent does when its link is gone
   EXPECT_TRUE(eventually([&] { return ::kill(pid, 0) != 0 || status_kib(pid, "VmRSS:") < 0; }))
       << "it ends with its last tunnel";
+}
+
+TEST_F(BrokerProcess, AWorkerWhoseBrokerWasKilledIsFoundByItsMark) {
+  make_running();
+  const auto client = attached();
+  ASSERT_TRUE(client->send(kGreeting));
+  UniqueFd nx = agent();
+  ASSERT_EQ(read_exactly(nx.get(), kAdmitted.size()), kAdmitted);
+  const pid_t pid = worker();
+  ::kill(parent, SIGKILL);
+  EXPECT_EQ(::waitpid(parent, nullptr, 0), parent);
+  parent = -1;
+  const auto marked = marked_processes(config.broker_workers_file());
+  ASSERT_TRUE(marked) << marked.error().message();
+  ASSERT_EQ(marked->size(), 1U) << "the worker and not its broker";
+  EXPECT_EQ(marked->front().pid(), pid);
+  // What `panal down` does with it: no client is left hanging, and nobody is waited for.
+  EXPECT_TRUE(marked->front().send_signal(SIGTERM));
+  EXPECT_TRUE(marked->front().wait_exit(std::chrono::seconds(5)).value_or(false));
+  EXPECT_TRUE(client->read_to_end());
+  EXPECT_TRUE(marked_processes(config.broker_workers_file())->empty());
 }
 
 TEST_F(BrokerProcess, DeadWorkerIsReplaced) {

@@ -9,6 +9,7 @@
 
 #include "runtime/cli/cli.h"
 #include "runtime/cli/shell.h"
+#include "runtime/cli/tune_at_start.h"
 
 namespace panal::cli {
 namespace {
@@ -47,6 +48,17 @@ TEST_F(TuneInALab, ChangesNothing) {
   }
   EXPECT_EQ(swappiness(), before);
   EXPECT_NE(::access("/run/panal-lab/machine", F_OK), 0) << "no record either";
+}
+
+TEST_F(TuneInALab, ANodeComesUpWithoutItsProfile) {
+  const std::string before = swappiness();
+  auto config = config::parse("[tuning]\napply_at_start = true\n", "panal.toml");
+  ASSERT_TRUE(config) << config.error().message();
+  Shell shell{out_, err_, false, "", std::move(*config), *backends_};
+  std::string said;
+  tune_at_start(shell, [&said](const std::string& text) { said += text; });
+  EXPECT_THAT(said, HasSubstr("profile balanced is not applied: this is a lab"));
+  EXPECT_EQ(swappiness(), before);
 }
 
 TEST_F(TuneInALab, TellsAllTheSame) {

@@ -68,6 +68,20 @@ TEST_F(NodeTest, TakesDesktopsThroughTheirLives) {
   EXPECT_EQ(stats["desktops"][0]["class"], "disconnected");
   EXPECT_GT(stats["desktops"][0]["memory_bytes"], 0);
   EXPECT_GT(stats["host"]["parent_limit_bytes"], 0);
+  EXPECT_GT(stats["host"]["cpu_busy_ns"], 0);
+  EXPECT_GT(stats["host"]["objects"][0]["used"], 0);
+  EXPECT_FALSE(stats["desktops"][0].contains("cost")) << "dear, and nobody asked";
+
+  json cost;
+  for (int i = 0; i < 100 && !cost.is_object(); ++i) {
+    cost = node_->ask({{"op", "stats"}, {"cost", true}})["desktops"][0].value("cost", json());
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  ASSERT_TRUE(cost.is_object()) << "not looked at within 10 s";
+  EXPECT_GT(cost["pss_bytes"], 1 << 20);
+  EXPECT_GT(cost["shared_bytes"], 0) << "programs of the image, mapped by several";
+  EXPECT_GT(cost["kernel_bytes"], 0);
+  EXPECT_GE(cost["total_bytes"].get<std::uint64_t>(), cost["pss_bytes"].get<std::uint64_t>());
 
   node_->want(desktop.id, Desired::kStopped);
   const auto stopped = node_->await(desktop.id, Observed::kStopped);

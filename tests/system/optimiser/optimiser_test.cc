@@ -129,6 +129,30 @@ TEST_F(RealOptimiser, ThawsWhatAKilledOneFroze) {
   EXPECT_TRUE(child.touch());
 }
 
+TEST_F(RealOptimiser, WhoWatchesIsActiveWithoutInputAndNotLongerThanItFlows) {
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, 4 * kMib, Pages::kDistinct);
+  Settings settings;
+  settings.active_bytes_per_second = 16 * 1024;
+  open(settings);
+  optimiser_->started(7, {"school", "standard"}, false);
+  optimiser_->session(7, true, 900'000);
+  const auto is = [this](const char* word) {
+    return optimiser_->report()["desktops"]["7"]["class"] == word;
+  };
+  ASSERT_TRUE(eventually([&] { return is("idle"); })) << optimiser_->report().dump(1);
+  optimiser_->flowed(7, kMib, 10s);
+  std::this_thread::sleep_for(3s);
+  EXPECT_TRUE(is("idle")) << "something was painted";
+  std::this_thread::sleep_for(6s);
+  optimiser_->flowed(7, kMib, 10s);
+  EXPECT_TRUE(eventually([&] { return is("active"); }, 5s)) << optimiser_->report().dump(1);
+  optimiser_->session(7, false, 0);
+  EXPECT_TRUE(eventually([&] { return is("disconnected"); }, 5s));
+  optimiser_->session(7, true, 900'000);
+  EXPECT_TRUE(eventually([&] { return is("idle"); }, 5s)) << "the film was of another link";
+}
+
 TEST_F(RealOptimiser, EnlistsOneMergeDomainAtATime) {
   const MergeDomainId school{"school", "standard"};
   const MergeDomainId guests{"school", "guests"};

@@ -99,6 +99,18 @@ TEST_F(HomeTest, RefusesNamesThatLeaveTheirDirectory) {
   }
 }
 
+TEST_F(HomeTest, SaysWhichHomesATenantHas) {
+  HomeStore homes = store();
+  EXPECT_TRUE(homes.homes_of("acme")->empty()) << "no directory yet";
+  ASSERT_TRUE(homes.attach(spec(1, "bob")));
+  ASSERT_TRUE(homes.attach(spec(2, "alice")));
+  const auto found = homes.homes_of("acme");
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_THAT(*found, ::testing::ElementsAre("alice", "bob")) << "and none of their locks";
+  ASSERT_TRUE(homes.detach(spec(1, "bob")));
+  ASSERT_TRUE(homes.detach(spec(2, "alice")));
+}
+
 TEST_F(HomeTest, RemoveDeletesForGood) {
   HomeStore homes = store();
   const HomeSpec home = spec(1);

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "runtime/store/database.h"
-#include "tests/system/store/cluster.h"
+#include "tests/system/store/store_fixture.h"
 
 namespace panal::store {
 namespace {
@@ -16,46 +16,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-class StoreTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    lab_ = Cluster::instance();
-    admin_ = lab_->as(kAdminRole);
-    node_ = lab_->as(kNodeRole);
-    broker_ = lab_->as(kBrokerRole);
-    ASSERT_TRUE(admin_ && node_ && broker_);
-    ASSERT_TRUE(node_->register_node("n1", "0.1", 42));
-    Version version;
-    version.image = "icewm";
-    version.version = "1";
-    version.session = {"icewm-session", "--with space", "-x"};
-    const auto added = admin_->add_version(version, "small");
-    ASSERT_TRUE(added) << added.error().message();
-  }
-
-  /// A fresh user with one desktop, names unique in the program.
-  Desktop new_desktop(const std::string& home = "") {
-    static int counter = 0;
-    User user;
-    user.login = "u" + std::to_string(++counter);
-    user.password_hash = "$argon2id$test";
-    user.groups = {{"audio", 29}, {"video", 44}};
-    const auto added = admin_->add_user(user);
-    EXPECT_TRUE(added) << added.error().message();
-    Desktop desktop;
-    desktop.login = user.login;
-    desktop.name = user.login + "-desk";
-    desktop.image = "icewm";
-    desktop.home = home;
-    const auto made = admin_->add_desktop(desktop);
-    EXPECT_TRUE(made) << made.error().message();
-    return *made;
-  }
-
-  Cluster* lab_ = nullptr;
-  std::unique_ptr<Store> admin_, node_, broker_;
-};
 
 TEST_F(StoreTest, KeepsUsersAsTheyWereGiven) {
   const Desktop desktop = new_desktop();
@@ -214,42 +174,6 @@ TEST_F(StoreTest, RefusesABlockedUsersStart) {
   ASSERT_TRUE(admin_->set_blocked("default", desktop.login, true));
   EXPECT_EQ(broker_->set_desired(desktop.id, Desired::kRunning, "t").error().code, EACCES);
   EXPECT_TRUE(broker_->set_desired(desktop.id, Desired::kStopped, "t"));
-}
-
-TEST_F(StoreTest, KeepsWhoseMemoryMayBeMerged) {
-  const Desktop desktop = new_desktop();
-  EXPECT_FALSE(desktop.share_memory) << "nobody has agreed who was not asked";
-  EXPECT_EQ(desktop.trust, kUsualTrust);
-  ASSERT_TRUE(admin_->set_trust("default", desktop.login, "guests"));
-  ASSERT_TRUE(admin_->set_share_memory("default", true, "test"));
-  const auto seen = node_->desktop(desktop.id);
-  ASSERT_TRUE(seen) << seen.error().message();
-  EXPECT_EQ(seen->trust, "guests");
-  EXPECT_TRUE(seen->share_memory);
-  EXPECT_EQ((*broker_->find_user("default", desktop.login))->trust, "guests");
-  const auto tenants = node_->tenants();
-  ASSERT_TRUE(tenants);
-  ASSERT_THAT(*tenants, SizeIs(1));
-  EXPECT_TRUE(tenants->front().share_memory);
-  const auto rows = admin_->audit_rows(1);
-  ASSERT_TRUE(rows);
-  ASSERT_THAT(*rows, SizeIs(1));
-  EXPECT_EQ(rows->front().action, "tenant.share_memory");
-  EXPECT_EQ(rows->front().detail, "yes");
-  ASSERT_TRUE(admin_->set_share_memory("default", false, "test"));
-  EXPECT_FALSE(node_->desktop(desktop.id)->share_memory);
-
-  EXPECT_EQ(admin_->set_share_memory("nowhere", true, "test").error().code, ENOENT);
-  EXPECT_EQ(admin_->set_trust("default", "nobody-such", "guests").error().code, ENOENT);
-  const auto bad = admin_->set_trust("default", desktop.login, "No level");
-  ASSERT_FALSE(bad);
-  EXPECT_EQ(bad.error().code, EINVAL);
-  EXPECT_THAT(bad.error().context, HasSubstr("trust level"));
-  // A consent is the operator's to write down, not a node's and not a broker's.
-  for (Store* other : {node_.get(), broker_.get()}) {
-    EXPECT_EQ(other->set_share_memory("default", true, "test").error().code, EACCES);
-    EXPECT_EQ(other->set_trust("default", desktop.login, "x").error().code, EACCES);
-  }
 }
 
 TEST_F(StoreTest, WakesTheNodeAndTheWatchers) {

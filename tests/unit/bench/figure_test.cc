@@ -85,16 +85,27 @@ TEST(Stored, KnowsWhatHasChanged) {
 }
 
 TEST(Report, ShowsAllFiguresAndMarksABusyMachine) {
-  const std::string text = report([](const std::string& name) -> std::optional<Stored> {
+  const auto find = [](const std::string& name) -> std::optional<Stored> {
     if (name == "connect.running_p50_ms") return example();
     return std::nullopt;
-  });
+  };
+  const std::string text = report(find, [](const std::string&) { return false; });
   EXPECT_NE(text.find("| connect.running_p50_ms | 93.5 ms (busy) | <=150 | pass |"),
             std::string::npos)
       << text;
   EXPECT_NE(text.find("| readopt.seconds | not measured |"), std::string::npos);
   EXPECT_NE(text.find("connections: 15"), std::string::npos);
   EXPECT_EQ(text.find("steps"), std::string::npos);
+  EXPECT_EQ(text.find("svg"), std::string::npos) << "there is no plot";
+}
+
+TEST(Report, ShowsThePlotsThatExistBelowTheTable) {
+  const auto none = [](const std::string&) { return std::optional<Stored>(); };
+  const std::string text = report(none, [](const std::string& file) { return file == "ksm.svg"; });
+  const auto at = text.find("![Memory won by merging, by law](plots/ksm.svg)");
+  ASSERT_NE(at, std::string::npos) << text;
+  EXPECT_GT(at, text.find("| readopt.seconds |"));
+  EXPECT_EQ(text.find("memory.svg"), std::string::npos);
 }
 
 TEST(LivingSession, IsRelativeToTheHome) {

@@ -115,6 +115,64 @@ TEST(LastResort, WaitsForTheEffectOfAKill) {
   EXPECT_EQ(kills, 2);
 }
 
+TEST(LastResort, TheDangerThereIsNowSaysHowLongAStepIsHeld) {
+  struct Look {
+    MonotonicNs at_ms;
+    Danger danger;
+    LastResort step;
+  };
+  struct Case {
+    const char* what;
+    std::vector<Look> looks;
+  };
+  const auto none = LastResort::kNone;
+  const Case cases[] = {
+      {"a hog comes while a mild step is held",
+       {{0, Danger::kTight, LastResort::kReclaim},
+        {100, Danger::kCritical, none},
+        {200, Danger::kCritical, LastResort::kFreeze},
+        {300, Danger::kCritical, none},
+        {400, Danger::kCritical, LastResort::kRefuse},
+        {500, Danger::kCritical, LastResort::kKillProcess}}},
+      {"it comes when all mild steps are done",
+       {{0, Danger::kTight, LastResort::kReclaim},
+        {5'000, Danger::kTight, LastResort::kFreeze},
+        {10'000, Danger::kTight, LastResort::kRefuse},
+        {10'100, Danger::kCritical, LastResort::kKillProcess}}},
+      {"what a short step left is tight: there is time again",
+       {{0, Danger::kCritical, LastResort::kReclaim},
+        {300, Danger::kTight, none},
+        {4'900, Danger::kTight, none},
+        {5'000, Danger::kTight, LastResort::kFreeze}}},
+      {"it flickers",
+       {{0, Danger::kTight, LastResort::kReclaim},
+        {100, Danger::kCritical, none},
+        {200, Danger::kTight, none},
+        {300, Danger::kCritical, LastResort::kFreeze},
+        {600, Danger::kTight, none},
+        {700, Danger::kCritical, LastResort::kRefuse}}},
+      {"a look without danger is not the end of a kill",
+       {{0, Danger::kCritical, LastResort::kReclaim},
+        {200, Danger::kCritical, LastResort::kFreeze},
+        {400, Danger::kCritical, LastResort::kRefuse},
+        {500, Danger::kCritical, LastResort::kKillProcess},
+        {600, Danger::kNone, none},
+        {700, Danger::kCritical, none},
+        {1'500, Danger::kCritical, LastResort::kReclaim}}},
+  };
+  for (const Case& one : cases) {
+    LastResorts resorts;
+    LastResortInput input;
+    input.desktops = {desktop(2, SessionClass::kDisconnected, 80, 200),
+                      desktop(3, SessionClass::kActive, 4000, 200)};
+    for (const Look& look : one.looks) {
+      input.at_ns = look.at_ms * kMillisecond;
+      input.danger = look.danger;
+      EXPECT_EQ(resorts.decide(input).step, look.step) << one.what << ", at " << look.at_ms;
+    }
+  }
+}
+
 TEST(LastResort, WaitingIsADangerOnlyNearTheEnd) {
   DangerInput input;
   input.reserve_bytes = 100 * kMib;

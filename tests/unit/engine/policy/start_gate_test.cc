@@ -74,6 +74,102 @@ TEST(StartGate, StopsForStallsButNeverForEver) {
   EXPECT_GE(gate.decide(input).may_start, 1U) << "one at a time still comes through";
 }
 
+TEST(StartGate, TakesForDistressWhatItsSettingsSay) {
+  struct Waited {
+    std::uint64_t memory_some = 0, memory_full = 0, io_some = 0, io_full = 0, cpu_some = 0;
+  };
+  const auto with = [](auto set) {
+    StartGateConfig config;
+    set(config);
+    return config;
+  };
+  const StartGateConfig usual;
+  constexpr std::uint64_t kPercent = 10'000;  // us in a second
+  struct Case {
+    const char* what;
+    StartGateConfig config;
+    Waited waited;
+    double run_queue;
+    bool narrower;  ///< the window is halved
+    bool shut;      ///< and nothing starts beside what runs
+  };
+  const Case cases[] = {
+      {"quiet", usual, {}, 2, false, false},
+      {"some wait for memory", usual, {.memory_some = 6 * kPercent}, 2, true, true},
+      {"hardly any", usual, {.memory_some = 4 * kPercent}, 2, false, false},
+      {"more is allowed",
+       with([](auto& c) { c.memory_some = 0.10; }),
+       {.memory_some = 6 * kPercent},
+       2,
+       false,
+       false},
+      {"all wait for memory", usual, {.memory_full = 2 * kPercent}, 2, true, true},
+      {"which is allowed",
+       with([](auto& c) { c.memory_full = 0.03; }),
+       {.memory_full = 2 * kPercent},
+       2,
+       false,
+       false},
+      {"all wait for the disk", usual, {.io_full = 21 * kPercent}, 2, true, true},
+      {"which is allowed",
+       with([](auto& c) { c.io_full = 0.30; }),
+       {.io_full = 21 * kPercent},
+       2,
+       false,
+       false},
+      {"some wait for the disk", usual, {.io_some = 99 * kPercent}, 2, false, false},
+      {"which is not allowed",
+       with([](auto& c) { c.io_some = 0.20; }),
+       {.io_some = 21 * kPercent},
+       2,
+       true,
+       true},
+      {"some wait for a CPU", usual, {.cpu_some = 99 * kPercent}, 2, false, false},
+      {"which is not allowed",
+       with([](auto& c) { c.cpu_some = 0.50; }),
+       {.cpu_some = 51 * kPercent},
+       2,
+       true,
+       false},
+      {"more than a second's worth, by another clock",
+       usual,
+       {.io_some = 101 * kPercent},
+       2,
+       false,
+       false},
+      {"a queue", usual, {}, 17, true, false},
+      {"which is allowed", with([](auto& c) { c.runnable_per_core = 10; }), {}, 17, false, false},
+  };
+  for (const Case& one : cases) {
+    StartGate gate(one.config);
+    StartGateInput input = quiet();
+    input.pressure.cpu = Pressure{{}, PressureLine{}};
+    const std::uint32_t before = gate.decide(input).window;
+    input.at_ns += kSecond;
+    input.in_flight = 1;
+    input.run_queue = one.run_queue;
+    input.pressure.memory->some.total_us = one.waited.memory_some;
+    input.pressure.memory->full->total_us = one.waited.memory_full;
+    input.pressure.io->some.total_us = one.waited.io_some;
+    input.pressure.io->full->total_us = one.waited.io_full;
+    input.pressure.cpu->some.total_us = one.waited.cpu_some;
+    const StartGateDecision now = gate.decide(input);
+    EXPECT_EQ(now.window, one.narrower ? before / 2 : before) << one.what;
+    EXPECT_EQ(now.may_start == 0, one.shut) << one.what;
+    if (one.shut) {
+      EXPECT_EQ(now.reason, GateReason::kStalls) << one.what;
+    }
+  }
+}
+
+TEST(StartGate, BeginsWithAsManyAsItIsTold) {
+  for (const std::uint32_t first : {1U, 4U, 64U}) {
+    StartGateConfig config;
+    config.first_window = first;
+    EXPECT_EQ(StartGate(config).decide(quiet()).may_start, first);
+  }
+}
+
 TEST(StartGate, CountsWhatThoseInFlightWillTake) {
   struct Case {
     const char* what;

@@ -107,6 +107,19 @@ TEST(Profiles, LaptopDemoLeavesTheMachineAlone) {
   EXPECT_LE(profile->sysctls.size(), 2U);
 }
 
+TEST(Profiles, StartsAreGatedAsTheLawHasItButOnSomebodysLaptop) {
+  for (const char* name : {"balanced", "dense", "strict"}) {
+    const auto profile = shipped(name);
+    ASSERT_TRUE(profile) << profile.error().message();
+    EXPECT_EQ(profile->gate, Gate{}) << name;
+  }
+  const auto laptop = shipped("laptop-demo");
+  ASSERT_TRUE(laptop) << laptop.error().message();
+  EXPECT_EQ(laptop->gate.parallel_starts, 1U);
+  EXPECT_LT(laptop->gate.cpu_some_percent, 100U);
+  EXPECT_LT(laptop->gate.io_some_percent, 100U);
+}
+
 TEST(ProfileText, SettingsAreWrittenWithQuotesOrAsTables) {
   const auto quoted =
       parse_profile("name = \"a\"\n[sysctl]\n\"vm.swappiness\" = { exactly = 60 }\n", "a");
@@ -218,10 +231,19 @@ INSTANTIATE_TEST_SUITE_P(
             "3: memory_soft_percent = 90 is above memory_hard_percent = 80"},
         Malformed{"name = \"a\"\n[class.active]\nshave_after_seconds = 1\n",
                   "3: unknown key shave_after_seconds in [class.active]; "},
+        Malformed{"name = \"a\"\n[class.idle]\nactive_bytes_per_second = 1\n",
+                  "3: unknown key active_bytes_per_second in [class.idle]"},
+        Malformed{"name = \"a\"\n[class.active]\nactive_bytes_per_second = 1000000001\n",
+                  "3: active_bytes_per_second = 1000000001 is out of range"},
         Malformed{"name = \"a\"\n[class.asleep]\ncpu_weight = 1\n",
                   "2: unknown section class.asleep"},
         Malformed{"name = \"a\"\n[gate]\nparallel_starts = 65\n",
                   "3: parallel_starts = 65 is out of range"},
+        Malformed{"name = \"a\"\n[gate]\nmemory_full_percent = 0\n",
+                  "3: memory_full_percent = 0 is out of range"},
+        Malformed{"name = \"a\"\n[gate]\nrunable_per_core = 8\n",
+                  "3: unknown key runable_per_core in [gate]; the nearest known one is "
+                  "runnable_per_core"},
         // The first mistake of the file is the one that is told.
         Malformed{"name = \"a\"\ndesktops = 0\n[ksm]\nrun = 3\n", "2: desktops"},
         Malformed{"name = \"a\"\n[reserve]\nmemory_percent = 0\n[ksm]\nrun = 3\n",

@@ -31,6 +31,10 @@ class FakeNode final : public NodePort {
   bool refuse_open = false;
   Answer<std::string> metrics_answer = std::string("# HELP a A.\n# TYPE a counter\na 1\n");
   UniqueFd agent;  ///< the desktop's end after an open
+  std::vector<std::vector<Flow>> flows;
+  std::chrono::milliseconds flowed_over{0};     ///< of the last of them
+  std::function<void(Answer<void>)> flow_done;  ///< of the last of them, where it is not answered
+  bool answers_flows = true;
 
  private:
   class Call final : public NodeCall {
@@ -57,6 +61,15 @@ class FakeNode final : public NodePort {
     }
     void metrics(std::function<void(Answer<std::string>)> done) override {
       node_.loop_.post([done, answer = node_.metrics_answer] { done(answer); });
+    }
+    void flow(const std::vector<Flow>& flows, std::chrono::milliseconds over,
+              std::function<void(Answer<void>)> done) override {
+      node_.flows.push_back(flows);
+      node_.flowed_over = over;
+      if (!node_.answers_flows)
+        node_.flow_done = std::move(done);
+      else
+        node_.loop_.post([done] { done({}); });
     }
 
    private:

@@ -115,6 +115,8 @@ class FakeStore final : public store::Store {
     return no();
   }
   Result<std::vector<store::Tenant>> tenants() override { return no(); }
+  Result<void> add_tenant(const std::string&, const std::string&) override { return no(); }
+  Result<void> remove_tenant(const std::string&, const std::string&) override { return no(); }
   Result<void> set_share_memory(const std::string&, bool, const std::string&) override {
     return no();
   }

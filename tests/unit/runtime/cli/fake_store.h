@@ -82,6 +82,14 @@ class FakeStore final : public store::Store {
     return {};
   }
   Result<std::vector<store::Tenant>> tenants() override { return farm_.tenants; }
+  Result<void> add_tenant(const std::string& name, const std::string&) override {
+    farm_.tenants.push_back({name, false});
+    return {};
+  }
+  Result<void> remove_tenant(const std::string& name, const std::string&) override {
+    std::erase_if(farm_.tenants, [&](const auto& one) { return one.name == name; });
+    return {};
+  }
   Result<void> set_share_memory(const std::string& tenant, bool agreed,
                                 const std::string&) override {
     for (auto& one : farm_.tenants) {

@@ -33,6 +33,67 @@ TEST_F(Commands, ATenantAgreesToShareMemoryAndTakesItBack) {
   EXPECT_THAT(err(), HasSubstr("no tenant bank"));
 }
 
+TEST_F(Commands, ATenantIsAddedAndGetsUsersOfItsOwn) {
+  const auto& tenants = backends_.farm.tenants;
+  EXPECT_EQ(panal({"tenant", "add", "acme", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("would add tenant acme"));
+  EXPECT_EQ(tenants.size(), 1U);
+  const auto add_user = [this] {
+    return panal(
+        {"user", "add", "alice", "--tenant", "acme", "--password-file", directory_ + "/password"});
+  };
+  EXPECT_EQ(add_user(), ExitCode::kNotFound) << "before a password is asked for";
+  EXPECT_THAT(err(), HasSubstr("no tenant acme"));
+  EXPECT_EQ(panal({"tenant", "add", "acme"}), ExitCode::kOk) << err();
+  EXPECT_EQ(tenants.size(), 2U);
+  EXPECT_EQ(panal({"tenant", "add", "acme"}), ExitCode::kRefused);
+  EXPECT_THAT(err(), HasSubstr("exists already"));
+  EXPECT_EQ(panal({"tenant", "add", "No Name"}), ExitCode::kUsage);
+  EXPECT_THAT(err(), HasSubstr("is no tenant name"));
+  EXPECT_EQ(add_user(), ExitCode::kOk) << err();
+  EXPECT_EQ(panal({"tenant", "ls", "--json"}), ExitCode::kOk);
+  ASSERT_EQ(json().size(), 2U);
+  EXPECT_EQ(json()[1]["name"], "acme");
+  EXPECT_EQ(json()[1]["users"], 1);
+  EXPECT_EQ(json()[1]["share_memory"], false);
+}
+
+TEST_F(Commands, ATenantGoesOnlyWhenNothingOfItIsLeft) {
+  backends_.farm.tenants.push_back({"acme", false});
+  ASSERT_EQ(panal({"user", "add", "alice", "--tenant", "acme", "--password-file",
+                   directory_ + "/password"}),
+            ExitCode::kOk)
+      << err();
+  store::Desktop desktop;
+  desktop.id = 7;
+  desktop.tenant = "acme";
+  desktop.login = "alice";
+  backends_.farm.desktops[7] = desktop;
+  const std::string homes = directory_ + "/state/homes/acme";
+  std::filesystem::create_directories(homes + "/alice");
+  std::filesystem::create_directories(homes + "/.new.abcdef");
+  std::ofstream(homes + "/.alice.lock") << "d7";
+  const auto& tenants = backends_.farm.tenants;
+
+  EXPECT_EQ(panal({"tenant", "rm", "acme"}), ExitCode::kRefused);
+  EXPECT_THAT(err(), HasSubstr("tenant acme still has 1 user, 1 desktop and 1 home in " + homes));
+  backends_.farm.desktops.clear();
+  EXPECT_EQ(panal({"tenant", "rm", "acme"}), ExitCode::kRefused);
+  EXPECT_THAT(err(), HasSubstr("1 user and 1 home"));
+  backends_.farm.users.clear();
+  EXPECT_EQ(panal({"tenant", "rm", "acme"}), ExitCode::kRefused) << "a home outlives its user";
+  EXPECT_THAT(err(), HasSubstr("still has 1 home in"));
+  std::filesystem::remove(homes + "/alice");
+  EXPECT_EQ(panal({"tenant", "rm", "acme", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("would remove tenant acme"));
+  EXPECT_EQ(tenants.size(), 2U);
+  EXPECT_EQ(panal({"tenant", "rm", "acme"}), ExitCode::kOk) << err();
+  EXPECT_EQ(tenants.size(), 1U);
+  EXPECT_EQ(panal({"tenant", "rm", "acme"}), ExitCode::kNotFound);
+  EXPECT_EQ(panal({"tenant", "rm", "default"}), ExitCode::kRefused);
+  EXPECT_THAT(err(), HasSubstr("tenant default stays"));
+}
+
 TEST_F(Commands, AUserHasATrustLevel) {
   farm_with_desktops(1);
   const std::string& trust = backends_.farm.users[0].trust;

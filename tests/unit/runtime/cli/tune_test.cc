@@ -1,73 +1,21 @@
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "engine/profile/saved.h"
-#include "tests/unit/runtime/cli/fake_store.h"
+#include "runtime/cli/supervisor/pid_file.h"
+#include "runtime/optimiser/ksm_keeper.h"
+#include "tests/unit/runtime/cli/tune_fixture.h"
 
 namespace panal::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::Not;
-using Words = std::vector<std::string>;
-
-/// A machine of files, and profiles of our own beside the shipped ones.
-class Tune : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "tune-XXXXXX";
-    root_ = mkdtemp(pattern.data());
-    for (const char* part : {"proc/self/ns", "sys/block", "cgroup", "profiles"})
-      fs::create_directories(root_ + "/" + part);
-    put("proc/self/ns/pid", "");
-    put("proc/sys/kernel/random/boot_id", "one\n");
-    put("proc/meminfo", "MemTotal: 8388608 kB\nMemFree: 4194304 kB\nMemAvailable: 6291456 kB\n");
-    put("proc/sys/vm/swappiness", "60\n");
-    put("proc/sys/kernel/keys/maxkeys", "200\n");
-    put("profiles/balanced.toml",
-        "name = \"balanced\"\ndescription = \"for trials\"\ndesktops = 100\n[sysctl]\n"
-        "\"vm.swappiness\" = { exactly = 150, why = \"because\" }\n"
-        "\"kernel.keys.maxkeys\" = { at_least = 100, per_desktop = 10 }\n");
-    put("profiles/broken.toml", "name = \"broken\"\n[ksm]\nrnu = \"scan\"\n");
-    put("profiles/needs-ksm.toml", "name = \"needs-ksm\"\n[ksm]\nrun = \"scan\"\n");
-    put("panal.toml", "[paths]\nprofiles = \"" + root_ + "/profiles\"\n");
-    backends_.machine_root = root_;
-    backends_.privileged = true;
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
-  void put(const std::string& name, const std::string& text) const {
-    fs::create_directories(fs::path(root_ + "/" + name).parent_path());
-    std::ofstream(root_ + "/" + name) << text;
-  }
-  std::string get(const std::string& name) const {
-    std::ifstream file(root_ + "/" + name);
-    std::string line;
-    std::getline(file, line);
-    return line;
-  }
-  ExitCode panal(Words words) {
-    out_.str("");
-    err_.str("");
-    words.insert(words.begin(), {"--config", root_ + "/panal.toml"});
-    return static_cast<ExitCode>(run(words, out_, err_, false, backends_));
-  }
-  std::string out() const { return out_.str(); }
-  std::string err() const { return err_.str(); }
-  nlohmann::json json() const { return nlohmann::json::parse(out_.str(), nullptr, false); }
-
-  std::string root_;
-  std::ostringstream out_, err_;
-  FakeBackends backends_;
-};
 
 struct Call {
-  Words words;
+  std::vector<std::string> words;
   ExitCode code;
   const char* said;  ///< on err where it went wrong, else on out
 };
@@ -101,7 +49,7 @@ TEST_F(Tune, BadInputIsOneSentenceThatSaysWhatToDo) {
     EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
   }
   EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
-  EXPECT_FALSE(fs::exists(root_ + "/saved"));
+  EXPECT_FALSE(std::filesystem::exists(root_ + "/saved"));
 }
 
 TEST_F(Tune, ListsShowsAndPlans) {
@@ -157,6 +105,50 @@ TEST_F(Tune, AppliesVerifiesAndReverts) {
   EXPECT_THAT(out(), HasSubstr("somebody had changed it meanwhile"));
   EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
   EXPECT_EQ(get("proc/sys/kernel/keys/maxkeys"), "200");
+}
+
+TEST_F(Tune, WhatALivingGovernorTurnsIsNoDrift) {
+  const std::string ksm = "sys/kernel/mm/ksm/";
+  for (const auto& [name, value] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"run", "0\n"},
+                                                                  {"use_zero_pages", "0\n"},
+                                                                  {"smart_scan", "0\n"},
+                                                                  {"pages_to_scan", "100\n"}})
+    put(ksm + name, value);
+  put("profiles/merging.toml",
+      "name = \"merging\"\n[ksm]\nrun = \"scan\"\nuse_zero_pages = true\nsmart_scan = true\n"
+      "pages_to_scan = 500\n");
+  put("panal.toml", "[paths]\nprofiles = \"" + root_ + "/profiles\"\nstate = \"" + root_ +
+                        "/state\"\nrun = \"" + root_ + "/run\"\n");
+  ASSERT_EQ(panal({"tune", "apply", "merging"}), ExitCode::kOk) << err();
+  put(ksm + "run", "0\n");
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed);
+  EXPECT_THAT(out(), HasSubstr("ksm.run is 0, not 1"));
+
+  // The two things by which a governor is known.
+  const auto self = supervisor::identify(::getpid());
+  ASSERT_TRUE(self) << self.error().message();
+  put("run/supervisor/x", "");
+  ASSERT_TRUE(supervisor::write_pid_file(root_ + "/run/supervisor/panald.pid", *self));
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "panald lives, but governs nothing";
+  put("state/ksm.former", "{");
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "nor beside a damaged record";
+  put("state/ksm.former", optimiser::print_saved_ksm({"one", {}}));
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("not checked, panald turns them while it governs KSM: "));
+  EXPECT_THAT(out(), HasSubstr("ksm.run"));
+  EXPECT_THAT(out(), Not(HasSubstr("smart_scan")));
+  ASSERT_EQ(panal({"tune", "verify", "--json"}), ExitCode::kOk);
+  EXPECT_THAT(json()["governed"].dump(), HasSubstr("\"ksm.run\""));
+  (void)panal({"status", "--json"});
+  EXPECT_EQ(json()["tuning"]["state"], "applied");
+
+  put(ksm + "smart_scan", "0\n");
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "that one is nobody's";
+  EXPECT_THAT(out(), HasSubstr("ksm.smart_scan is 0, not 1"));
+  put(ksm + "smart_scan", "1\n");
+  std::filesystem::remove(root_ + "/run/supervisor/panald.pid");
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "it was killed: nobody governs";
 }
 
 TEST_F(Tune, WhoMayNotIsTold) {

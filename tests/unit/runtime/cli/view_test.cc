@@ -139,10 +139,11 @@ TEST(Password, GeneratedOnesDifferAndAreTyped) {
 }
 
 nlohmann::json stats(std::uint64_t cpu_ns) {
-  return {{"desktops",
-           {{{"id", 1}, {"memory_bytes", 10}, {"cpu_ns", cpu_ns}, {"session", "connected"}},
-            {{"id", 2}, {"memory_bytes", 20}, {"cpu_ns", 0}}}},
-          {"host", {{"mem_available_bytes", 1024}, {"psi_memory_some_avg10", 1.5}}}};
+  return {
+      {"desktops",
+       {{{"id", 1}, {"memory_bytes", 10}, {"cpu_ns", cpu_ns}, {"session", "connected"}},
+        {{"id", 2}, {"memory_bytes", 20}, {"cpu_ns", 0}}}},
+      {"host", {{"mem_total_bytes", 4096}, {"mem_available_bytes", 1024}, {"psi_memory", 1.5}}}};
 }
 
 TEST(Top, CpuIsTheDifferenceOfTwoLooksAndMemorySorts) {
@@ -156,10 +157,46 @@ TEST(Top, CpuIsTheDifferenceOfTwoLooksAndMemorySorts) {
   EXPECT_DOUBLE_EQ(second["desktops"][1]["cpu_percent"].get<double>(), 50.0);
   const std::string text = render_top(second, 10);
   EXPECT_THAT(text, HasSubstr("alice\\x1b-desk"));
-  EXPECT_THAT(text, HasSubstr("available 1.0 KiB"));
-  EXPECT_THAT(text, HasSubstr("psi_memory_some_avg10 1.50"));
+  EXPECT_THAT(text, HasSubstr("1.0 KiB of 4.0 KiB available"));
+  EXPECT_THAT(text, HasSubstr("75.0"));
+  EXPECT_THAT(text, HasSubstr("nothing is short"));
   EXPECT_EQ(view.digest(stats(5), 3'000'000'000, names)["desktops"][1]["cpu_percent"], 0.0)
       << "a restarted desktop counts from nothing";
+}
+
+TEST(Top, SaysWhatDesktopsTrulyCostAsFarAsItIsKnown) {
+  auto answer = stats(0);
+  answer["desktops"][0]["cost"] = {{"total_bytes", 40 << 20},     {"pss_bytes", 30 << 20},
+                                   {"shared_bytes", 50 << 20},    {"merged_bytes", 7 << 20},
+                                   {"compressed_bytes", 6 << 20}, {"kernel_bytes", 4 << 20}};
+  TopView view;
+  const auto digest = view.digest(answer, 1, {});
+  EXPECT_EQ(digest["costs"]["desktops"], 1);
+  EXPECT_EQ(digest["costs"]["pss_bytes"], 30 << 20);
+  const std::string text = render_top(digest, 40);
+  EXPECT_THAT(text, HasSubstr("1 of 2 desktops looked at: 40.0 MiB in all, 40.0 MiB each: PSS 30.0 "
+                              "MiB, compressed 6.0 MiB, kernel 4.0 MiB"));
+  EXPECT_THAT(text, HasSubstr("saved: shared 50.0 MiB; merged by KSM 7.0 MiB"));
+  for (const char* heading : {"COST", "PSS", "SHARED", "MERGED", "COMPRESSED", "KERNEL"})
+    EXPECT_THAT(text, HasSubstr(heading));
+  EXPECT_THAT(text, testing::ContainsRegex("\n *2 .* - +- +- +- +- +-\n")) << "not looked at yet";
+  EXPECT_EQ(render_top(view.digest(stats(0), 2, {}), 40).find("looked at"), std::string::npos);
+}
+
+TEST(Top, NamesTheBottleneckAndKeepsToTheScreen) {
+  auto answer = stats(0);
+  answer["host"]["psi_cpu"] = 42;
+  for (int id = 3; id < 60; ++id) answer["desktops"].push_back({{"id", id}});
+  TopView view;
+  const auto digest = view.digest(answer, 1, {});
+  EXPECT_EQ(digest["bottleneck"]["resource"], "CPU");
+  EXPECT_EQ(digest["resources"].size(), 5U);
+  const std::string text = render_top(digest, 24);
+  EXPECT_THAT(text, HasSubstr("bottleneck: CPU, tasks waited for it 42 % of the last 10 s"));
+  EXPECT_THAT(text, HasSubstr("*  CPU"));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 24);
+  const std::string low = render_top(digest, 5);
+  EXPECT_THAT(low, HasSubstr("\n 2 ")) << "three desktops all the same";
 }
 
 TEST(Top, SaysWhoseMemoryIsMerged) {

@@ -57,6 +57,11 @@ NodeFigures everything() {
   all.tally.errors_by_step["take"] = 1;
   all.tally.errors_by_step["a_new_one"] = 2;
   all.tally.class_changes[index_of(SessionClass::kActive)][index_of(SessionClass::kIdle)] = 5;
+  figures.resort.looks = 5;
+  figures.resort.danger = policy::Danger::kTight;
+  figures.resort.closed = true;
+  figures.resort.steps["freeze"] = 2;
+  figures.resort.killed_processes = 3;
   for (const int ms : {1, 40, 90, 90, 70'000}) all.tally.waking.add(std::chrono::milliseconds(ms));
   return figures;
 }
@@ -124,6 +129,26 @@ TEST(Metrics, EveryDecisionTakenAndRefusedIsThereBeforeItEverHappened) {
   EXPECT_EQ(read.value("panal_ksm_enlistments_refused_total", {{"reason", "other_domain"}}), 0);
   EXPECT_EQ(read.value("panal_ksm_program_verdicts_total", {{"verdict", "left_out"}}), 0);
   EXPECT_EQ(read.value("panal_class_limits_set_total", {{"class", "active"}}), 0);
+  EXPECT_EQ(read.value("panal_node_exits_total", {{"verdict", "give_up"}}), 0);
+  EXPECT_EQ(read.value("panal_attach_answers_total", {{"answer", "in_use"}}), 0);
+}
+
+TEST(Metrics, TheLastResortIsThereBeforeItIsNeeded) {
+  const MetricsText calm = good(NodeFigures{});
+  for (int i = 1; i <= static_cast<int>(LastResort::kKillDesktop); ++i) {
+    const std::string word(to_string(static_cast<LastResort>(i)));
+    EXPECT_EQ(calm.value("panal_resort_steps_total", {{"step", word}}), 0) << word;
+  }
+  EXPECT_EQ(calm.value("panal_resort_danger_state", {{"danger", "none"}}), 1);
+  EXPECT_EQ(calm.value("panal_resort_admission_state", {{"admission", "open"}}), 1);
+  EXPECT_EQ(calm.families.count("panal_resort_available_bytes"), 0U) << "nothing was looked at";
+  const MetricsText read = good(everything());
+  EXPECT_EQ(read.value("panal_resort_steps_total", {{"step", "freeze"}}), 2);
+  EXPECT_EQ(read.value("panal_resort_kills_total", {{"victim", "process"}}), 3);
+  EXPECT_EQ(read.value("panal_resort_kills_total", {{"victim", "desktop"}}), 0);
+  EXPECT_EQ(read.value("panal_resort_danger_state", {{"danger", "tight"}}), 1);
+  EXPECT_EQ(read.value("panal_resort_danger_state", {{"danger", "none"}}), 0);
+  EXPECT_EQ(read.value("panal_resort_admission_state", {{"admission", "closed"}}), 1);
 }
 
 TEST(Metrics, AllVerdictsOfTheShaverAreKnown) {

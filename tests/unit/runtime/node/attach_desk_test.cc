@@ -72,6 +72,8 @@ TEST_F(AttachDeskTest, ALaterAttachTakesOver) {
   EXPECT_EQ(first.get().error().status, 409);
   let_in(*agent);
   EXPECT_TRUE(second.get());
+  EXPECT_EQ(on_loop([this] { return desk_.answers(); }),
+            (optimiser::Counts{{"granted", 1}, {"in_use", 2}}));
 }
 
 TEST_F(AttachDeskTest, RefusesWithASentence) {
@@ -85,6 +87,8 @@ TEST_F(AttachDeskTest, RefusesWithASentence) {
   // It runs, but no agent is there.
   ASSERT_TRUE(hub_.listen(spec_, directory_));
   EXPECT_EQ(attach(request()).get().error().status, 503);
+  EXPECT_EQ(on_loop([this] { return desk_.answers(); }),
+            (optimiser::Counts{{"malformed", 2}, {"unavailable", 2}}));
 }
 
 TEST_F(AttachDeskTest, PassesTheAgentsRefusalOn) {

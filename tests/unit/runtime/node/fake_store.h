@@ -77,6 +77,8 @@ class FakeStore final : public store::Store {
     return unused();
   }
   Result<std::vector<store::Tenant>> tenants() override { return unused(); }
+  Result<void> add_tenant(const std::string&, const std::string&) override { return unused(); }
+  Result<void> remove_tenant(const std::string&, const std::string&) override { return unused(); }
   Result<void> set_share_memory(const std::string&, bool, const std::string&) override {
     return unused();
   }

@@ -138,6 +138,33 @@ TEST_F(PrewarmFlowTest, GivesWayWithItsLinkUntilTheAgentHasEndedIt) {
   EXPECT_EQ(running_, 0);
 }
 
+TEST_F(PrewarmFlowTest, WaitsForTheAgentOfADesktopThatWasTakenOver) {
+  agent_.reset();
+  until([this] { return on_loop([this] { return !hub_.state(7)->connected; }); });
+  begin();
+  EXPECT_FALSE(active());
+  agent_ = std::make_unique<FakeAgent>(directory_);
+  ASSERT_TRUE(agent_->hello());
+  EXPECT_EQ(agent_->receive()->verb, "welcome");
+  EXPECT_EQ(agent_->receive()->verb, "query");
+  let_in();
+  until([this] { return running_ == 1; });
+}
+
+TEST_F(PrewarmFlowTest, AUserWhoComesBeforeTheAgentEndsTheWish) {
+  agent_.reset();
+  until([this] { return on_loop([this] { return !hub_.state(7)->connected; }); });
+  begin();
+  on_loop([this] {
+    flow_.give_way(7);
+    return true;
+  });
+  agent_ = std::make_unique<FakeAgent>(directory_);
+  ASSERT_TRUE(agent_->hello());
+  EXPECT_EQ(agent_->receive()->verb, "welcome");
+  EXPECT_FALSE(active());
+}
+
 TEST_F(PrewarmFlowTest, EndsWhenThePrewarmerEnds) {
   begin();
   let_in();

@@ -201,6 +201,7 @@ TEST_F(ReconcilerTest, OneThatTheNodeKilledIsFailedAndStaysSo) {
   operations_.kill_desktop(1);
   ASSERT_TRUE(until([&] { return row(1).observed == Observed::kFailed; }));
   EXPECT_EQ(row(1).reason, killed_[1]);
+  EXPECT_EQ(reconciler_->exits(), (optimiser::Counts{{"killed", 1}}));
   reconciler_->scan();
   ASSERT_TRUE(until([&] { return !reconciler_->busy(1); }));
   EXPECT_EQ(operations_.starts, 1) << "only a new request starts it again";
@@ -301,6 +302,7 @@ TEST_F(ReconcilerTest, StartsACrashedDesktopAgainAndGivesUpInTheEnd) {
   ASSERT_TRUE(until([&] { return row(1).observed == Observed::kFailed; }));
   EXPECT_THAT(row(1).reason, ::testing::HasSubstr("not started again"));
   EXPECT_EQ(operations_.starts, 3);
+  EXPECT_EQ(reconciler_->exits(), (optimiser::Counts{{"start_again", 2}, {"give_up", 1}}));
 }
 
 TEST_F(ReconcilerTest, KeepsRunningWhatRunsWhileTheDatabaseIsAway) {

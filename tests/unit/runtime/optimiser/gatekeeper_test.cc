@@ -102,6 +102,24 @@ TEST_F(GatekeeperTest, LetsNoMoreInThanThereAreWorkersOrWhileTheHostIsBusy) {
   EXPECT_FALSE(ask(0)) << "with none under way one may always start";
 }
 
+TEST_F(GatekeeperTest, TheGatesSettingsAreInForce) {
+  policy::StartGateConfig narrow;
+  narrow.first_window = 1;
+  narrow.memory_some = 1;
+  narrow.memory_full = 1;
+  Gatekeeper keeper{{tree_, 2'000 * kMib, 8, {}, narrow}};
+  const auto window = keeper.ask("xfce", 1);
+  ASSERT_TRUE(window) << "one at a time, to begin with";
+  EXPECT_EQ(window->resource, "window");
+  EXPECT_FALSE(ask(1)) << "others begin with more";
+  waited("memory", 1'000'000'000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  const auto stalls = ask(1);
+  ASSERT_TRUE(stalls);
+  EXPECT_EQ(stalls->resource, "stalls");
+  EXPECT_EQ(keeper.ask("xfce", 1)->resource, "window") << "waiting does not count here";
+}
+
 TEST_F(GatekeeperTest, WhatCannotBeReadKeepsNobodyOut) {
   files_.write("proc/loadavg", "nonsense\n");
   EXPECT_FALSE(ask(0));

@@ -25,5 +25,27 @@ TEST(ProfileSettings, TellWhoIsEnlistedAndWhoSetsThePace) {
   }
 }
 
+TEST(ProfileSettings, WhatCountsAsWatchingIsTheActiveClasss) {
+  profile::Profile profile;
+  EXPECT_EQ(settings_of(profile, {}).active_bytes_per_second, 16'384U);
+  profile.classes.idle.active_bytes_per_second = 5;
+  profile.classes.active.active_bytes_per_second = 0;
+  EXPECT_EQ(settings_of(profile, {}).active_bytes_per_second, 0U);
+}
+
+TEST(ProfileSettings, TheGateIsTheProfiles) {
+  profile::Profile profile;
+  EXPECT_EQ(settings_of(profile, {}).gate, policy::StartGateConfig{}) << "defaults are the law's";
+  profile.gate = {12, 3, 45, 6, 78, 9, 10};
+  const policy::StartGateConfig gate = settings_of(profile, {}).gate;
+  EXPECT_DOUBLE_EQ(gate.memory_some, 0.12);
+  EXPECT_DOUBLE_EQ(gate.memory_full, 0.03);
+  EXPECT_DOUBLE_EQ(gate.io_some, 0.45);
+  EXPECT_DOUBLE_EQ(gate.io_full, 0.06);
+  EXPECT_DOUBLE_EQ(gate.cpu_some, 0.78);
+  EXPECT_DOUBLE_EQ(gate.runnable_per_core, 9);
+  EXPECT_EQ(gate.first_window, 10U);
+}
+
 }  // namespace
 }  // namespace panal::optimiser

@@ -148,6 +148,36 @@ TEST_F(ProgramLearnerTest, ADamagedFileIsToldAndWrittenAnew) {
   EXPECT_EQ(files_.read("ksm.programs"), "panal-ksm-programs 1\nxfce/xfwm4 5 1 0 0 0 0\n");
 }
 
+TEST_F(ProgramLearnerTest, OfAFileThatIsNoneNothingIsTaken) {
+  const std::string good = "panal-ksm-programs 1\nxfce/firefox -90000 3 0 1 0 50\n";
+  struct Case {
+    const char* what;
+    std::string text;
+    int code;
+  };
+  const Case cases[] = {
+      {"empty", "", EPROTO},
+      {"cut short", good.substr(0, good.size() - 1), EPROTO},
+      {"cut within a number", good.substr(0, good.size() - 2), EPROTO},
+      {"of another version", "panal-ksm-programs 2\n", EPROTO},
+      {"half good", good + "xfce/\n", EPROTO},
+      {"binary", std::string("\0\1\2\xff", 4), EPROTO},
+      {"without end", std::string(2 << 20, 'x'), EFBIG},
+  };
+  for (const Case& one : cases) {
+    files_.write("ksm.programs", one.text);
+    learner_.emplace(parts());
+    const auto loaded = learner_->load();
+    ASSERT_FALSE(loaded) << one.what;
+    EXPECT_EQ(loaded.error().code, one.code) << one.what;
+    EXPECT_TRUE(left_out().empty()) << one.what;
+  }
+  files_.write("ksm.programs", good);
+  learner_.emplace(parts());
+  ASSERT_TRUE(learner_->load());
+  EXPECT_EQ(left_out().size(), 1U);
+}
+
 TEST_F(ProgramLearnerTest, TheThreadEndsAtOnce) {
   learner_->begin();
   learner_.reset();

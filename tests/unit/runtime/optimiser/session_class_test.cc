@@ -15,6 +15,7 @@ TEST(SessionClass, FollowsTheLinkAndTheInput) {
     bool frozen;
     MonotonicNs now_ns;
     SessionClass expected;
+    bool watched = false;
   };
   const Case cases[] = {
       {"typing", {true, 0, 0}, false, 0, SessionClass::kActive},
@@ -39,9 +40,12 @@ TEST(SessionClass, FollowsTheLinkAndTheInput) {
       {"no client, long away", {false, 900'000, 0}, false, 0, SessionClass::kDisconnected},
       {"stopped", {false, 0, 0}, true, 0, SessionClass::kFrozen},
       {"a client comes to one that is stopped", {true, 0, 0}, true, 0, SessionClass::kActive},
+      {"watches a film", {true, 900'000, 0}, false, 0, SessionClass::kActive, true},
+      {"a film for nobody", {false, 0, 0}, false, 0, SessionClass::kDisconnected, true},
   };
   for (const Case& one : cases)
-    EXPECT_EQ(class_of(one.session, one.frozen, 300s, one.now_ns), one.expected) << one.what;
+    EXPECT_EQ(class_of(one.session, one.frozen, one.watched, 300s, one.now_ns), one.expected)
+        << one.what;
 }
 
 }  // namespace

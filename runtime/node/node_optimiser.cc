@@ -1,0 +1,101 @@
+#include "runtime/node/node_optimiser.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/kernel/ksm.h"
+#include "runtime/node/merge_demand.h"
+#include "runtime/node/openings.h"
+#include "runtime/optimiser/enclosing_groups.h"
+
+namespace panal::node {
+Result<std::unique_ptr<NodeOptimiser>> NodeOptimiser::open(Parts parts) {
+  std::unique_ptr<NodeOptimiser> one(new NodeOptimiser(std::move(parts)));
+  PANAL_TRY(one->open_parts());
+  return one;
+}
+
+Result<void> NodeOptimiser::open_parts() {
+  const config::Config& config = parts_.config;
+  const Host& host = parts_.host;
+  const LoggerPtr& log = parts_.log;
+  PANAL_ASSIGN(const optimiser::Settings settings, optimiser_settings(config, host.tree(), *log));
+  fixed_addresses_ = settings.fixed_addresses;
+  PANAL_ASSIGN(optimiser_, optimiser::Optimiser::open(
+                               {host.tree(), host.cgroups(), config.cgroup_parent,
+                                config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
+                               settings));
+  programs_apart_.emplace(optimiser::ProgramLearner::Parts{
+      host.tree(), [&host](DesktopId id) { return host.processes_of(id); },
+      config.state_dir + "/ksm.programs", log});
+  // It is learnt anew.
+  if (auto loaded = programs_apart_->load(); !loaded)
+    log->warning("ksm_programs", {{"why", loaded.error().message()}});
+  if (settings.enlists()) programs_apart_->begin();
+  PANAL_ASSIGN(rescuer_, optimiser::Rescuer::open(
+                             {host.tree(), host.cgroups(), *optimiser_, config.cgroup_parent,
+                              settings.shaver.reserve_bytes, config.desktop_memory_bytes, log}));
+  PANAL_ASSIGN(auto groups, optimiser::enclosing_groups(host.cgroups(), config.cgroup_parent));
+  gatekeeper_.emplace(optimiser::Gatekeeper::Parts{host.tree(), settings.shaver.reserve_bytes,
+                                                   std::max(1U, config.parallel_starts),
+                                                   std::move(groups), settings.gate});
+  return {};
+}
+
+void NodeOptimiser::expect(const std::vector<const store::Desktop*>& rows) {
+  optimiser_->expect(merge_demand(rows));
+}
+
+std::optional<optimiser::StartWait> NodeOptimiser::may_start(const store::Desktop& row,
+                                                             std::uint32_t in_flight) {
+  if (auto closed = rescuer_->closed()) return optimiser::StartWait{std::move(*closed), true};
+  return gatekeeper_->ask(row.image, in_flight);
+}
+
+desktop::MemorySharing NodeOptimiser::sharing(const store::Desktop& row) {
+  const bool enlisted = optimiser_->enlist(row.id, {row.tenant, row.trust}, row.share_memory);
+  return {enlisted, enlisted && fixed_addresses_, row.trust,
+          enlisted ? programs_apart_->leave_out(row.image) : std::vector<std::string>()};
+}
+
+void NodeOptimiser::started(const desktop::DesktopSpec& spec, pid_t init) {
+  rescuer_->started(spec.id, spec.limits.memory_bytes);
+  // The kernel knows best: one that a former panald started may differ from what is asked of new
+  // ones.
+  // Kernels before 6.15 do not say it in so many words, but keep book only of who is enlisted.
+  const auto merging = kernel::read_ksm_process(parts_.host.tree(), init);
+  const bool enlisted =
+      spec.sharing.merge || (merging && (merging->merge_any || merging->rmap_items > 0));
+  optimiser_->started(spec.id, {spec.user.tenant, spec.sharing.trust}, enlisted);
+  if (enlisted) programs_apart_->started(spec.id, spec.image);
+}
+
+void NodeOptimiser::session(DesktopId id, const AgentState& state) {
+  optimiser_->session(id, state.session == agent::SessionState::kConnected, state.idle_ms);
+}
+
+void NodeOptimiser::ended(DesktopId id) {
+  // Frozen, it could not end in good order.
+  optimiser_->thaw(id);
+  optimiser_->ended(id);
+  programs_apart_->ended(id);
+}
+
+nlohmann::json NodeOptimiser::report() const {
+  nlohmann::json report = optimiser_->report();
+  report["last_resort"] = rescuer_->report();
+  report["ksm"]["programs"] = programs_apart_->report();
+  for (const auto& [id, count] : rescuer_->killed_processes())
+    if (const auto one = report["desktops"].find(std::to_string(id));
+        one != report["desktops"].end())
+      (*one)["killed_processes"] = count;
+  return report;
+}
+
+optimiser::Figures NodeOptimiser::figures() const {
+  optimiser::Figures out = optimiser_->figures();
+  out.programs = programs_apart_->figures();
+  return out;
+}
+
+}  // namespace panal::node
