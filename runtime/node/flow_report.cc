@@ -20,11 +20,11 @@ bool number_in(const json& value, std::uint64_t least, std::uint64_t most, std::
 Result<FlowReport> parse_flow_report(const json& request) {
   FlowReport report;
   const auto over = request.find("over_ms");
-  std::uint64_t milliseconds = 0;
+  std::uint64_t over_ms = 0;
   if (over == request.end() ||
-      !number_in(*over, 1, static_cast<std::uint64_t>(FlowReport::kLongest.count()), milliseconds))
+      !number_in(*over, 1, static_cast<std::uint64_t>(FlowReport::kLongest.count()), over_ms))
     return fail(EPROTO, "flow: over_ms is no number of milliseconds up to an hour");
-  report.over = std::chrono::milliseconds{milliseconds};
+  report.over = std::chrono::milliseconds{over_ms};
   const auto sessions = request.find("sessions");
   if (sessions == request.end() || !sessions->is_array() ||
       sessions->size() > FlowReport::kMostSessions)

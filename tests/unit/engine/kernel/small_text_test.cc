@@ -46,9 +46,9 @@ TEST(IsOfGroup, KnowsTheGroupAndThoseBelowInAnyHierarchy) {
 }
 
 TEST(PidfdEntry, NamesTheProcessWhileItIsThere) {
-  constexpr const char* kGood =
+  constexpr const char* kEntry =
       "pos:\t0\nflags:\t02000002\nmnt_id:\t15\nino:\t1040\nPid:\t4711\nNSpid:\t4711\n";
-  EXPECT_EQ(parse_pidfd_entry(kGood).value(), 4711);
+  EXPECT_EQ(parse_pidfd_entry(kEntry).value(), 4711);
   EXPECT_EQ(parse_pidfd_entry("Pid:\t-1\n").value(), std::nullopt) << "reaped";
   EXPECT_EQ(parse_pidfd_entry("Pid:\t0\n").value(), std::nullopt) << "of another namespace";
   EXPECT_EQ(parse_pidfd_entry("Pid:\t00\n").value(), std::nullopt);

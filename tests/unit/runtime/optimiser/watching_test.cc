@@ -8,7 +8,7 @@ namespace panal::optimiser {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr MonotonicNs kSecond = 1'000'000'000;
+constexpr MonotonicNs kOneSecond = 1'000'000'000;
 constexpr std::uint64_t kLeast = 16'384;  // a second
 constexpr std::uint64_t kFilm = 200 * 1024;
 
@@ -21,8 +21,8 @@ struct Report {
 bool watched(const std::vector<Report>& reports, MonotonicNs at_s, std::uint64_t least = kLeast) {
   Watching watching;
   for (const Report& one : reports)
-    watching.flowed(one.bytes, milliseconds(one.over_ms), least, one.at_s * kSecond);
-  return watching.now(at_s * kSecond);
+    watching.flowed(one.bytes, milliseconds(one.over_ms), least, one.at_s * kOneSecond);
+  return watching.now(at_s * kOneSecond);
 }
 
 TEST(Watching, WhatFlowsAllTheTimeIsWatchedAndWhatIsOverAtOnceIsNot) {
