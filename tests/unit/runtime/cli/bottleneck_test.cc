@@ -12,13 +12,13 @@ using nlohmann::json;
 using testing::HasSubstr;
 
 constexpr std::size_t kRam = 0, kIo = 1, kCpu = 2, kNetwork = 3, kKernel = 4;
-constexpr double kGib = 1024.0 * 1024 * 1024;
+constexpr double kBytesOfGib = 1024.0 * 1024 * 1024;
 
 /// `seconds` after a host began: half of its memory, one and a half of two cores, a disk that is
 /// busy a fifth of the time, a link at a quarter of its speed one way.
 json host_at(double seconds) {
-  return {{"mem_total_bytes", 8 * kGib},
-          {"mem_available_bytes", 4 * kGib},
+  return {{"mem_total_bytes", 8 * kBytesOfGib},
+          {"mem_available_bytes", 4 * kBytesOfGib},
           {"psi_cpu", 3.0},
           {"psi_memory", 0.5},
           {"psi_io", 1.0},
