@@ -2,10 +2,8 @@
 // process_text_fuzz.cc. The first byte says which file it is
 // (tests/fuzz/seeds).
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "engine/kernel/apparmor.h"
 #include "engine/kernel/cgroup_layout.h"
@@ -24,20 +22,13 @@
 #include "engine/kernel/sysctl.h"
 #include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
+#include "tests/fuzz/texts.h"
 
 namespace {
 
 using namespace panal::kernel;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-// Cut in two at the first zero byte: for parsers of two texts.
-std::pair<std::string_view, std::string_view> halves(std::string_view text) {
-  const std::size_t at = text.find('\0');
-  return {text.substr(0, at), at == text.npos ? std::string_view{} : text.substr(at + 1)};
-}
+using panal::fuzz::halves;
+using panal::fuzz::require;
 
 }  // namespace
 

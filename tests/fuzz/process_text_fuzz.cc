@@ -1,11 +1,9 @@
 // Kernel files of processes: no text may crash a parser. The first byte says which file it is
 // (tests/fuzz/seeds).
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "engine/kernel/ksm.h"
@@ -16,20 +14,13 @@
 #include "engine/kernel/small_text.h"
 #include "engine/kernel/smaps.h"
 #include "runtime/cli/supervisor/pid_file.h"
+#include "tests/fuzz/texts.h"
 
 namespace {
 
 using namespace panal::kernel;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-// Cut in two at the first zero byte: for parsers of two texts.
-std::pair<std::string_view, std::string_view> halves(std::string_view text) {
-  const std::size_t at = text.find('\0');
-  return {text.substr(0, at), at == text.npos ? std::string_view{} : text.substr(at + 1)};
-}
+using panal::fuzz::halves;
+using panal::fuzz::require;
 
 void smaps_in_pieces(std::string_view text) {
   // However it is cut, the outcome is the same.
