@@ -31,13 +31,13 @@ SwapRoom swap_room(const HostMemory& host, const ZramStatistics& zram) {
 }
 
 Headroom host_headroom(const HostMemory& host, std::uint64_t reserve_bytes) {
-  return {host.available, reserve_bytes};
+  return {host.available, reserve_bytes, host.available};
 }
 
 Headroom group_headroom(const MemoryStatistics& group, const SwapRoom& swap) {
   Headroom room;
   if (group.limit_bytes >= UINT64_MAX / 4) {  // v1 says "none" with a large number
-    room.available_bytes = UINT64_MAX / 4;
+    room.available_bytes = room.certain_bytes = UINT64_MAX / 4;
     return room;
   }
   room.reserve_bytes = std::clamp(group.limit_bytes / kReserveShare, kLeastReserve, kMostReserve);
@@ -45,8 +45,8 @@ Headroom group_headroom(const MemoryStatistics& group, const SwapRoom& swap) {
   // Without some page cache, programs would be read from disk again and again.
   const std::uint64_t droppable = less(cache, std::min(cache / 2, room.reserve_bytes));
   const std::uint64_t cold = std::min(swap.bytes, group.anon_bytes / kColdShare);
-  room.available_bytes =
-      less(group.limit_bytes, group.usage_bytes) + droppable + whole(real(cold) * (1 - swap.cost));
+  room.certain_bytes = less(group.limit_bytes, group.usage_bytes);
+  room.available_bytes = room.certain_bytes + droppable + whole(real(cold) * (1 - swap.cost));
   return room;
 }
 

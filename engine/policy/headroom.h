@@ -11,6 +11,9 @@ namespace panal::policy {
 struct Headroom {
   std::uint64_t available_bytes = 0;
   std::uint64_t reserve_bytes = 0;
+  /// Of what is available, what was counted exactly just now. The page cache of a group is from its
+  /// statistics, which may be 2 s old (docs/optimiser.md).
+  std::uint64_t certain_bytes = 0;
 
   /// How many reserves are left; what is nearest to its end has the least.
   [[nodiscard]] double reserves() const {

@@ -22,7 +22,7 @@ constexpr unsigned kMostKillsOfOne = 3;
 constexpr MonotonicNs kKillWindow = 30 * kSecond;
 constexpr std::uint32_t kManyProcesses = 500;
 /// A build whose compiler does not fit loses one or two; who goes on means it.
-constexpr std::uint64_t kMostKernelKills = 5;
+constexpr std::uint64_t kMostLost = 5;
 
 bool is_away(SessionClass session) {
   return session == SessionClass::kDisconnected || session == SessionClass::kFrozen;
@@ -107,7 +107,7 @@ LastResortDecision LastResorts::kill(const LastResortInput& input) {
 const ResortDesktop* LastResorts::relapsing(const LastResortInput& input) const {
   if (killed_at_ns_ != 0 && input.at_ns < killed_at_ns_ + kHoldAfterKill) return nullptr;
   for (const ResortDesktop& desktop : input.desktops)
-    if (desktop.kernel_kills >= kMostKernelKills) return &desktop;
+    if (desktop.lost_processes >= kMostLost) return &desktop;
   return nullptr;
 }
 

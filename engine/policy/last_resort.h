@@ -45,9 +45,9 @@ struct ResortDesktop {
   double growth_bytes_per_second = 0;
   std::uint64_t reclaimable_bytes = 0;
   std::uint32_t process_count = 0;
-  /// Of its processes that the kernel killed in the last half minute, at a limit that the node set
-  /// to save the others.
-  std::uint64_t kernel_kills = 0;
+  /// Processes that it lost in the last half minute to save the others: to the node, and to the
+  /// kernel while the node held it to a lower limit than its own.
+  std::uint64_t lost_processes = 0;
   std::vector<ResortProcess> processes;  ///< may be cut short; of the worst ones at least
 };
 

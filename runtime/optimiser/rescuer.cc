@@ -164,6 +164,8 @@ Result<Rescuer::Sight> Rescuer::tightest() const {
       room = policy::group_headroom(*usage.memory, swap);
       sight.limit_bytes = std::min(sight.limit_bytes, usage.memory->limit_bytes);
     }
+    if (sight.place.empty() || room.available_bytes < sight.least.available_bytes)
+      sight.least = room;
     if (!sight.place.empty() && room.reserves() >= sight.room.reserves()) continue;
     sight.place = place.name;
     sight.room = room;
@@ -175,8 +177,8 @@ Result<Rescuer::Sight> Rescuer::see() {
   PANAL_ASSIGN(Sight sight, tightest());
   // A full node is always short of many reserves: that alone is no reason to look at each desktop.
   sight.wary = sight.room.reserves() < kNearReserves;
-  sight.near = sight.room.available_bytes <
-               std::max(kNearBytes, parts_.desktop_bytes + sight.room.reserve_bytes);
+  sight.near = sight.least.available_bytes <
+               std::max(kNearBytes, parts_.desktop_bytes + sight.least.reserve_bytes);
   policy::DangerInput input;
   if (const auto waiting = waiting_since(monotonic_ns())) input = *waiting;
   input.available_bytes = sight.room.available_bytes;
@@ -196,12 +198,12 @@ int Rescuer::look() {
   policy::LastResortInput input;
   if (sight->near || sight->danger != Danger::kNone) {
     desks = parts_.hands.rescue_desks();
-    const Fences::Charges charges = Fences::charges(desks);
+    Fences::Charges charges = Fences::charges(desks);
     const auto now = tightest();
     const Sight& later = now ? *now : *sight;
-    fences_.update(desks, charges, later.room,
-                   later.limit_bytes / std::max<std::size_t>(1, desks.size()));
-    input.desktops = measure(desks, *sight);
+    input.desktops = measure(desks, *sight, charges);
+    fences_.update(desks, charges, later.least,
+                   later.limit_bytes / std::max<std::size_t>(1, desks.size()), monotonic_ns());
   } else {
     fences_.lift();
     earlier_.clear();

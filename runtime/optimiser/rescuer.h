@@ -79,8 +79,11 @@ class Rescuer {
   };
   /// What one look found.
   struct Sight {
-    std::string place;
-    policy::Headroom room;
+    std::string place;      ///< the nearest to its end: with the fewest reserves left
+    policy::Headroom room;  ///< there
+    /// Where the fewest bytes are left, which one desktop could take: with a large reserve it may
+    /// be another place.
+    policy::Headroom least;
     double full_share = 0;
     std::uint64_t limit_bytes = 0;  ///< what the desktops share
     policy::Danger danger = policy::Danger::kNone;
@@ -93,9 +96,9 @@ class Rescuer {
     double growth = 0;  ///< bytes per second, as last reckoned
   };
   /// Of a fenced desktop.
-  struct KernelKills {
-    MonotonicNs since_ns = 0;
-    std::uint64_t before = 0;
+  struct Losses {
+    std::uint64_t kernel_kills = 0;  ///< of its group, ever
+    std::deque<MonotonicNs> at_ns;   ///< of each lately
   };
   struct Totals {
     std::uint64_t looks = 0, cpu_ns = 0, events = 0, errors = 0;
@@ -109,14 +112,16 @@ class Rescuer {
   void loop();
   /// How long until the next look, in ms.
   [[nodiscard]] int look();
-  /// Where the least is left.
+  /// What is left where.
   [[nodiscard]] Result<Sight> tightest() const;
   [[nodiscard]] Result<Sight> see();
   [[nodiscard]] std::optional<policy::DangerInput> waiting_since(MonotonicNs now_ns);
+  /// `charges`: of the same desktops; of the largest they are read again, page cache included.
   [[nodiscard]] std::vector<policy::ResortDesktop> measure(const std::vector<RescueDesk>& desks,
-                                                           const Sight& sight);
-  /// Lately, at its fence; `ever`: of the group.
-  [[nodiscard]] std::uint64_t kernel_kills(DesktopId id, std::uint64_t ever);
+                                                           const Sight& sight,
+                                                           Fences::Charges& charges);
+  /// Processes that it lost lately; `kernel_kills`: of the group, ever.
+  [[nodiscard]] std::uint64_t lost_lately(DesktopId id, std::uint64_t kernel_kills);
   /// False: they could not be had, and nobody can be chosen.
   [[nodiscard]] bool hold_worst(std::vector<policy::ResortDesktop>& desktops,
                                 const std::vector<RescueDesk>& desks);
@@ -141,7 +146,7 @@ class Rescuer {
   Fences fences_;
   std::deque<Counters> counters_;  ///< of the last seconds
   std::map<DesktopId, Earlier> earlier_;
-  std::map<DesktopId, KernelKills> kernel_kills_;
+  std::map<DesktopId, Losses> losses_;
   std::map<std::int32_t, Earlier> earlier_processes_;
   std::vector<HeldProcess> held_;  ///< of the worst desktop
   DesktopId held_of_ = 0;

@@ -26,13 +26,14 @@ constexpr MonotonicNs kGrowthOver = 150 * kMillisecond;
 /// Older than this, it says nothing of now.
 constexpr MonotonicNs kGrowthUntil = 5 * policy::kSecond;
 constexpr milliseconds kHoldProcesses{50};
-constexpr MonotonicNs kKernelKillsOver = 30 * policy::kSecond;
+constexpr MonotonicNs kLossesOver = 30 * policy::kSecond;
 /// How long the effect of a kill is waited for; nobody else is killed meanwhile.
 constexpr milliseconds kProcessEnds{3000};
 constexpr milliseconds kDesktopEnds{10000};
 /// Of a killed desktop, those whose memory we take ourselves.
 constexpr std::size_t kReleased = 8;
 constexpr std::size_t kRemembered = 8;
+constexpr std::uint64_t kMostRemembered = 64;  ///< losses of one look
 
 template <typename Earlier>
 double growth(Earlier& then, std::uint64_t bytes, MonotonicNs now_ns) {
@@ -56,10 +57,12 @@ const RescueDesk* find_desk(const std::vector<RescueDesk>& desks, DesktopId id) 
 }  // namespace
 
 std::vector<ResortDesktop> Rescuer::measure(const std::vector<RescueDesk>& desks,
-                                            const Sight& sight) {
+                                            const Sight& sight, Fences::Charges& charges) {
   std::vector<ResortDesktop> out;
-  std::vector<const RescueDesk*> of;
-  for (const RescueDesk& desk : desks) {
+  std::vector<std::size_t> of;  // its place in `desks`
+  std::vector<std::uint64_t> charged;
+  for (std::size_t place = 0; place < desks.size(); ++place) {
+    const RescueDesk& desk = desks[place];
     const auto charge = desk.group->memory_with_swap();
     if (!charge) {
       if (!charge.error().is_gone()) complain("measure", charge.error());
@@ -73,21 +76,26 @@ std::vector<ResortDesktop> Rescuer::measure(const std::vector<RescueDesk>& desks
     one.share_bytes = sight.limit_bytes / desks.size();
     one.reclaimable_bytes = desk.anon_bytes + desk.cache_bytes;
     out.push_back(std::move(one));
-    of.push_back(&desk);
+    of.push_back(place);
+    charged.push_back(*charge);
   }
   std::vector<std::size_t> order(out.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   const std::size_t most =
       std::min(sight.danger == policy::Danger::kNone ? kReadWholeNear : kReadWhole, order.size());
+  // By all that they are charged: how much of it is page cache may have changed since.
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(most), order.end(),
-                    [&out](std::size_t a, std::size_t b) { return out[a].bytes > out[b].bytes; });
+                    [&charged](std::size_t a, std::size_t b) { return charged[a] > charged[b]; });
   for (std::size_t i = 0; i < most; ++i) {
-    const auto usage = of[order[i]]->group->statistics();
+    const std::size_t place = of[order[i]];
+    const auto usage = desks[place].group->statistics();
     if (!usage || !usage->memory) continue;
     const MemoryStatistics& memory = *usage->memory;
-    out[order[i]].bytes = policy::less(memory.usage_bytes + memory.swap_bytes,
-                                       policy::less(memory.file_bytes, memory.shmem_bytes));
-    out[order[i]].kernel_kills = kernel_kills(out[order[i]].id, memory.oom_kills);
+    const std::uint64_t cache = policy::less(memory.file_bytes, memory.shmem_bytes);
+    out[order[i]].bytes = policy::less(memory.usage_bytes + memory.swap_bytes, cache);
+    if (auto& charge = charges[place])
+      charge = FenceCharge{std::min(charge->bytes, memory.usage_bytes), cache};
+    out[order[i]].lost_processes = lost_lately(out[order[i]].id, memory.oom_kills);
     out[order[i]].process_count = static_cast<std::uint32_t>(usage->pids.value_or(0));
   }
   const MonotonicNs now = monotonic_ns();
@@ -96,15 +104,18 @@ std::vector<ResortDesktop> Rescuer::measure(const std::vector<RescueDesk>& desks
   return out;
 }
 
-std::uint64_t Rescuer::kernel_kills(DesktopId id, std::uint64_t ever) {
+std::uint64_t Rescuer::lost_lately(DesktopId id, std::uint64_t kernel_kills) {
   if (!fences_.fenced(id)) {
-    kernel_kills_.erase(id);
+    losses_.erase(id);
     return 0;
   }
   const MonotonicNs now = monotonic_ns();
-  KernelKills& known = kernel_kills_.try_emplace(id, KernelKills{now, ever}).first->second;
-  if (now - known.since_ns > kKernelKillsOver) known = {now, ever};
-  return policy::grown(known.before, ever);
+  Losses& known = losses_.try_emplace(id, Losses{kernel_kills, {}}).first->second;
+  const std::uint64_t more = policy::grown(known.kernel_kills, kernel_kills);
+  known.at_ns.insert(known.at_ns.end(), std::min(more, kMostRemembered), now);
+  known.kernel_kills = kernel_kills;
+  while (!known.at_ns.empty() && now - known.at_ns.front() > kLossesOver) known.at_ns.pop_front();
+  return known.at_ns.size();
 }
 
 bool Rescuer::hold_worst(std::vector<ResortDesktop>& desktops,
@@ -201,6 +212,8 @@ void Rescuer::kill_process(const LastResortDecision& decision, const Sight& sigh
                                       {"pid", std::to_string(decision.pid)},
                                       {"why", what}});
   remember(what);
+  if (const auto found = losses_.find(desktop.id); found != losses_.end())
+    found->second.at_ns.push_back(monotonic_ns());
   const std::lock_guard lock(mutex_);
   ++totals_.killed_processes;
   ++killed_processes_[desktop.id];
@@ -218,13 +231,12 @@ void Rescuer::kill_desktop(const Sight& sight, const ResortDesktop& desktop,
                       words(sight), words(desktop), desktop.process_count);
     if (killed_before > 0)
       why += fmt::format("; {} of its processes had been killed before", killed_before);
-    if (desktop.kernel_kills > 0)
-      why +=
-          fmt::format("; the kernel killed {} in the last half minute, at the limit it was held to",
-                      desktop.kernel_kills);
+    if (desktop.lost_processes > 0)
+      why += fmt::format("; it lost {} in the last half minute at the limit it was held to",
+                         desktop.lost_processes);
     // Before its init ends: whoever sees that asks why.
     killed_[desktop.id] = why;
-    kernel_kills_.erase(desktop.id);
+    losses_.erase(desktop.id);
     ++totals_.killed_desktops;
   }
   parts_.log->error("last_resort",

@@ -8,7 +8,9 @@ What it does to the time of a key is a figure: panal-bench figure hog.bystander.
 
 import os
 import pathlib
+import re
 import resource
+import subprocess
 import sys
 import time
 
@@ -129,9 +131,18 @@ def again(node, hog, bystander):
     check(node.desktop("evil")["state"] == "running", f"{node.desktop('evil')}")
 
 
+def kernel_victims():
+    """Of this run's desktops, as (whose limit was hit, whose process was killed)."""
+    parent = "/" + os.environ["PANAL_LAB_CGROUP"] + "/"
+    log = subprocess.run(["dmesg"], capture_output=True, text=True, check=True).stdout
+    return [(m[1], m[2]) for m in re.finditer(r"oom_memcg=([^,]*),task_memcg=([^,]*),", log)
+            if m[1].startswith(parent)]
+
+
 def scene(node, screen):
     pictures = pathlib.Path(os.environ.get("PANAL_PICTURES", node.directory))
     hog = two_users(node)
+    before = len(kernel_victims())
     node.panal("desktop", "start", "evil", "zdesk")
     bystander = Watched(node, screen, "zbystander", "zdesk")
     bystander.connect(pictures / "bystander.png")
@@ -143,6 +154,9 @@ def scene(node, screen):
         bystander.settle()
         for attack in (bomb, counts, dirty, once, again):
             attack(node, hog, bystander)
+        # At the limit of all the kernel takes the largest of anybody's.
+        elsewhere = [v for v in kernel_victims()[before:] if v[0] != v[1]]
+        check(not elsewhere, f"fences did not hold: the kernel killed at {elsewhere}")
     finally:
         client.close()
         second.close()

@@ -4,6 +4,7 @@
 #include <list>
 #include <nlohmann/json.hpp>
 
+#include "engine/kernel/meminfo.h"
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/rescuer.h"
 #include "tests/system/kernel/machine/memory_child.h"
@@ -52,8 +53,13 @@ class RealRescuer : public kernel::RealCgroup {
         Settings{});
     ASSERT_TRUE(optimiser) << optimiser.error().message();
     optimiser_ = std::move(*optimiser);
+    watch(64 * kMib);
+  }
+  /// `reserve_bytes`: of the host's memory.
+  void watch(std::uint64_t reserve_bytes) {
+    rescuer_.reset();
     auto rescuer = Rescuer::open(
-        {tree_, root_, *optimiser_, parent_path(), 64 * kMib, 2 * kParent, Logger::silent()});
+        {tree_, root_, *optimiser_, parent_path(), reserve_bytes, 2 * kParent, Logger::silent()});
     ASSERT_TRUE(rescuer) << rescuer.error().message();
     rescuer_ = std::move(*rescuer);
   }
@@ -110,6 +116,16 @@ TEST_F(RealRescuer, KillsTheGreedyProcessAndNobodyElse) {
   const auto memory = group.statistics();
   ASSERT_TRUE(memory && memory->memory);
   EXPECT_EQ(memory->memory->oom_kills, 0U) << "it was in time, and the kernel had not to choose";
+  bystanders_live();
+}
+
+TEST_F(RealRescuer, AHostThatIsNearerToItsReserveHidesNoGroupWithLess) {
+  const auto host = kernel::read_meminfo(tree_);
+  ASSERT_TRUE(host);
+  watch(host->available / 2);  // two reserves are left to the host, some fifteen to the group
+  bystander(1);
+  EXPECT_TRUE(eventually([&] { return count("fenced") == 1; }, 10s)) << report();
+  EXPECT_EQ(rescuer_->report().value("nearest", std::string()), "the host");
   bystanders_live();
 }
 

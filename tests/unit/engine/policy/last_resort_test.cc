@@ -88,15 +88,15 @@ TEST(LastResort, KillsADesktopWhoseProgramsComeBack) {
   EXPECT_TRUE(resorts.may_kill());
 }
 
-TEST(LastResort, KillsADesktopThatTheKernelHoldsBackAgainAndAgain) {
+TEST(LastResort, KillsADesktopThatIsHeldBackAgainAndAgain) {
   LastResorts resorts;
   LastResortInput input;
   input.at_ns = kSecond;
   input.desktops = {desktop(1, SessionClass::kActive, 90, 200),
                     desktop(3, SessionClass::kActive, 150, 200)};
-  input.desktops[1].kernel_kills = 4;
+  input.desktops[1].lost_processes = 4;
   EXPECT_EQ(resorts.decide(input).step, LastResort::kNone);
-  input.desktops[1].kernel_kills = 5;
+  input.desktops[1].lost_processes = 5;
   const LastResortDecision decision = resorts.decide(input);
   EXPECT_EQ(decision.step, LastResort::kKillDesktop);
   EXPECT_EQ(decision.desktops, std::vector<DesktopId>{3});
