@@ -100,6 +100,10 @@ class Optimiser final : public RescueHands {
     bool freeze = false;
     SessionClass session = SessionClass::kActive;  ///< it was when this was decided
   };
+  enum class FreezeFor : std::uint8_t {
+    kProfile,  ///< waited for until it stands
+    kRescue,   ///< asked for, and no more; until let_go()
+  };
   struct Waking {
     DeskPtr desk;
     std::function<void()> done;
@@ -124,8 +128,8 @@ class Optimiser final : public RescueHands {
   /// Of those around the desktops; the decider's.
   [[nodiscard]] std::vector<policy::ShaveGroup> limited_groups();
   void take(const Job& job);
-  void rescue(std::span<const DesktopId> ids, bool freeze);
-  void freeze(Desk& desk);
+  /// For any thread. Does nothing with who is frozen, or was seen meanwhile.
+  void freeze(Desk& desk, FreezeFor why);
   void thaw_now(Desk& desk);
   void wake_now(const Waking& waking);
   void record(const DeskPtr& desk);

@@ -6,6 +6,15 @@
 
 namespace panal::optimiser {
 
+namespace {
+
+/// Somebody looks at it, or is about to.
+bool seen(const Desk& desk) {
+  return desk.session.connected || desk.wanted || monotonic_ns() < desk.awake_until_ns;
+}
+
+}  // namespace
+
 std::vector<RescueDesk> Optimiser::rescue_desks() const {
   std::vector<RescueDesk> out;
   const std::lock_guard lock(mutex_);
@@ -25,8 +34,36 @@ std::vector<RescueDesk> Optimiser::rescue_desks() const {
   return out;
 }
 
-void Optimiser::take_all(std::span<const DesktopId> ids) { rescue(ids, false); }
-void Optimiser::freeze_all(std::span<const DesktopId> ids) { rescue(ids, true); }
+void Optimiser::take_all(std::span<const DesktopId> ids) {
+  const std::lock_guard lock(mutex_);
+  for (const DesktopId id : ids) {
+    const auto found = desks_.find(id);
+    if (found == desks_.end()) continue;
+    const DeskPtr& desk = found->second;
+    if (desk->busy || seen(*desk)) continue;
+    const auto& memory = desk->last.usage.memory;
+    const std::uint64_t bytes = memory ? memory->anon_bytes + memory->file_bytes : 0;
+    if (bytes == 0) continue;
+    desk->busy = true;
+    jobs_.push_front({desk, bytes, false, desk->last.session});
+  }
+  jobs_came_.notify_one();
+}
+
+/// Not left to the hand: it may be two seconds into one of the takes of the step before, with all
+/// others behind that, and what comes next is a kill. To ask is enough, and takes the kernel some
+/// ten microseconds each: whoever waits in the kernel stands as soon as it comes back from there.
+void Optimiser::freeze_all(std::span<const DesktopId> ids) {
+  std::vector<DeskPtr> chosen;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const DesktopId id : ids) {
+      const auto found = desks_.find(id);
+      if (found != desks_.end() && !seen(*found->second)) chosen.push_back(found->second);
+    }
+  }
+  for (const DeskPtr& desk : chosen) freeze(*desk, FreezeFor::kRescue);
+}
 
 void Optimiser::let_go() {
   std::vector<DeskPtr> asleep;
@@ -36,25 +73,6 @@ void Optimiser::let_go() {
       if (std::exchange(desk->frozen_for_rescue, false) && desk->frozen) asleep.push_back(desk);
   }
   for (const DeskPtr& desk : asleep) thaw_now(*desk);
-}
-
-void Optimiser::rescue(std::span<const DesktopId> ids, bool freeze) {
-  const std::lock_guard lock(mutex_);
-  for (const DesktopId id : ids) {
-    const auto found = desks_.find(id);
-    if (found == desks_.end()) continue;
-    const DeskPtr& desk = found->second;
-    const bool seen =
-        desk->session.connected || desk->wanted || monotonic_ns() < desk->awake_until_ns;
-    if (desk->busy || seen || (freeze && desk->frozen)) continue;
-    const auto& memory = desk->last.usage.memory;
-    const std::uint64_t bytes = memory ? memory->anon_bytes + memory->file_bytes : 0;
-    if (!freeze && bytes == 0) continue;
-    if (freeze) desk->frozen_for_rescue = true;
-    desk->busy = true;
-    jobs_.push_front({desk, freeze ? 0 : bytes, freeze, desk->last.session});
-  }
-  jobs_came_.notify_one();
 }
 
 }  // namespace panal::optimiser

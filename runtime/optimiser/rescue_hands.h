@@ -28,7 +28,8 @@ class RescueHands {
   [[nodiscard]] virtual std::vector<RescueDesk> rescue_desks() const = 0;
   /// Begins to take all from those of them that nobody looks at, before anything else is taken.
   virtual void take_all(std::span<const DesktopId> ids) = 0;
-  /// Begins to stop those of them that nobody looks at.
+  /// Stops those of them that nobody looks at, also those from which something is taken just now:
+  /// when it returns the kernel was asked for each of them.
   virtual void freeze_all(std::span<const DesktopId> ids) = 0;
   /// Those that were stopped by freeze_all() run again.
   virtual void let_go() = 0;

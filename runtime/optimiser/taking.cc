@@ -1,5 +1,6 @@
 // The hand's thread: what was decided is done to one desktop at a time.
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "engine/policy/units.h"
@@ -40,7 +41,10 @@ void Optimiser::take(const Job& job) {
   Desk& desk = *job.desk;
   {
     const std::lock_guard lock(mutex_);
-    const bool changed = desk.last.session != job.session;
+    // What the last resort froze since can give all the more.
+    const bool deeper =
+        job.session == SessionClass::kDisconnected && desk.last.session == SessionClass::kFrozen;
+    const bool changed = desk.last.session != job.session && !deeper;
     if (job.bytes > 0 && (changed || desk.wanted))
       ++totals_.steps_dropped[changed ? "class_changed" : "came_back"];
     if (changed && job.freeze) ++totals_.freezes_refused["class_changed"];
@@ -61,30 +65,34 @@ void Optimiser::take(const Job& job) {
       desk.taken_bytes += taken->yield_bytes();
     }
   }
-  if (job.freeze) freeze(desk);
+  if (job.freeze) freeze(desk, FreezeFor::kProfile);
 }
 
-void Optimiser::freeze(Desk& desk) {
+void Optimiser::freeze(Desk& desk, FreezeFor why) {
+  const bool rescue = why == FreezeFor::kRescue;
   {
     const std::lock_guard lock(mutex_);
+    if (desk.frozen) return;
     if (desk.wanted || desk.session.connected) {
       ++totals_.freezes_refused["came_back"];
       return;
     }
     desk.frozen = true;  // before it is: a waker that comes now thaws it
+    desk.frozen_for_rescue = rescue;
     ++totals_.freezes;
   }
   const auto begun = steady_clock::now();
-  const auto frozen = desk.group.freeze(kFreezeTimeout);
-  if (!frozen && !frozen.error().is_gone()) complain("freeze", frozen.error());
+  const auto frozen = desk.group.freeze(rescue ? milliseconds(0) : kFreezeTimeout);
+  const bool asked = frozen || (rescue && frozen.error().code == ETIMEDOUT);
+  if (!asked && !frozen.error().is_gone()) complain("freeze", frozen.error());
   bool stay = false;
   {
     const std::lock_guard lock(mutex_);
     // Somebody may have come, and thawed, while the kernel was still at it.
-    stay = frozen && desk.frozen && !desk.wanted && !desk.session.connected;
+    stay = asked && desk.frozen && !desk.wanted && !desk.session.connected;
     if (frozen) {
       totals_.freezing.add(steady_clock::now() - begun);
-    } else {
+    } else if (!asked) {
       ++totals_.freezes_refused["failed"];
       desk.not_frozen_before_ns = monotonic_ns() + kFreezeAgain;
     }
