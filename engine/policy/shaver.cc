@@ -74,7 +74,12 @@ double swap_room(const ShaveInput& input) {
   return room;
 }
 
-std::uint64_t least_step(double need) { return need > 0.5 ? kLeastStepBytes / 4 : kLeastStepBytes; }
+/// Above it a smaller step is worth a walk, and nobody waits for KSM.
+constexpr double kMuchNeed = 0.5;
+
+std::uint64_t least_step(double need) {
+  return need > kMuchNeed ? kLeastStepBytes / 4 : kLeastStepBytes;
+}
 
 double need_of(std::uint64_t total, std::uint64_t available, std::uint64_t reserve_bytes) {
   const double reserve = real(reserve_bytes);
@@ -145,6 +150,12 @@ void Shaver::learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns
   state.taken_bytes /= 2;
 }
 
+/// What is taken before it was merged is not lost to KSM, only later; what waits is lost to all.
+bool Shaver::waits_for_ksm(const ShaveDesktop& desktop, const ShaveInput& input) const {
+  return config_.order == ShaveOrder::kKsmFirst && !desktop.ksm_settled && input.ksm_moves &&
+         input.at_ns - desktop.session_since_ns < kLongestWaitForKsm && need(input) <= kMuchNeed;
+}
+
 ShaveDecision Shaver::wish(State& state, const ShaveDesktop& desktop, const ShaveInput& input,
                            double elapsed_seconds) const {
   ShaveDecision none{desktop.id, 0, false, ShaveReason::kActive};
@@ -154,8 +165,7 @@ ShaveDecision Shaver::wish(State& state, const ShaveDesktop& desktop, const Shav
   };
   if (desktop.session == SessionClass::kActive) return none;
   if (!state.seen) return refuse(ShaveReason::kNextTime);  // no deltas yet
-  if (config_.order == ShaveOrder::kKsmFirst && !desktop.ksm_settled)
-    return refuse(ShaveReason::kWaitsForKsm);
+  if (waits_for_ksm(desktop, input)) return refuse(ShaveReason::kWaitsForKsm);
   if (input.at_ns < state.not_before_ns) return refuse(state.backoff_reason);
   const double urge = std::max(need(input), std::clamp(config_.eagerness, 0.0, 1.0));
   if (urge <= 0) return refuse(ShaveReason::kNotNeeded);

@@ -14,7 +14,9 @@ namespace panal::policy {
 /// Merged pages cannot be paged out by process_madvise, paged out ones cannot be merged: which
 /// comes first is the profile's choice.
 enum class ShaveOrder : std::uint8_t {
-  kKsmFirst,      ///< a desktop is left alone until KSM had two passes over it
+  /// A desktop is left alone until KSM had two passes over it: for kLongestWaitForKsm at most, not
+  /// where memory is short (need above a half), and not while ksmd stands still.
+  kKsmFirst,
   kPageOutFirst,  ///< take at once; KSM gets what was fetched back
 };
 
@@ -50,6 +52,7 @@ struct ShaveInput {
   std::vector<ShaveGroup> groups = {};
   ZramStatistics zram;
   double bytes_per_cpu_second = 0;  ///< what taking back was measured to cost; 0: not yet
+  bool ksm_moves = true;            ///< ksmd gets on, at our pace (KsmMotion)
   std::vector<ShaveDesktop> desktops;
 };
 
@@ -65,6 +68,11 @@ struct ShaveInput {
 /// The active are never touched.
 class Shaver {
  public:
+  /// Of a session's being of its class. On a full node two passes take minutes at the governor's
+  /// full rate and hours at rest; what did not merge by then may be merged when it was fetched
+  /// back.
+  static constexpr MonotonicNs kLongestWaitForKsm = 5LL * 60 * 1'000'000'000;
+
   explicit Shaver(ShaverConfig config) : config_(config) {}
 
   /// One verdict a desktop, in the order of `input.desktops`. Call it every few seconds.
@@ -89,6 +97,7 @@ class Shaver {
     std::uint64_t round = 0;
   };
 
+  [[nodiscard]] bool waits_for_ksm(const ShaveDesktop& desktop, const ShaveInput& input) const;
   void learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns) const;
   [[nodiscard]] ShaveDecision wish(State& state, const ShaveDesktop& desktop,
                                    const ShaveInput& input, double elapsed_seconds) const;

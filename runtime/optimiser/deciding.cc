@@ -228,6 +228,7 @@ void Optimiser::shave_round(const Snapshot& host) {
     if (totals_.take_cpu_ns > 0)
       input.bytes_per_cpu_second =
           static_cast<double>(totals_.taken_bytes) * 1e9 / static_cast<double>(totals_.take_cpu_ns);
+    input.ksm_moves = ksm_motion_.moves(host);
   }
   for (const DeskPtr& desk : refresh) read(desk);
   input.at_ns = monotonic_ns();

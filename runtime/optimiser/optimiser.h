@@ -18,6 +18,7 @@
 #include "engine/kernel/cgroup.h"
 #include "engine/kernel/ksm.h"
 #include "engine/policy/ksm_governor.h"
+#include "engine/policy/ksm_motion.h"
 #include "engine/policy/merge_places.h"
 #include "engine/policy/shaver.h"
 #include "runtime/optimiser/desk.h"
@@ -145,6 +146,7 @@ class Optimiser final : public RescueHands {
   KsmKeeper ksm_keeper_;
   policy::KsmGovernor governor_;
   policy::Shaver shaver_;
+  policy::KsmMotion ksm_motion_;  ///< the decider's
   std::unique_ptr<MemoryTaker> taker_;
   HotBook hot_;
   std::optional<kernel::Ksmd> ksmd_;

@@ -58,9 +58,57 @@ TEST(Shaver, HasNothingToTakeWithoutNeedSwapOrKsm) {
   input = input_of(SessionClass::kDisconnected);
   input.memory.swap_free = 0;
   EXPECT_EQ(second_round(full, input).reason, ShaveReason::kNoSwapRoom);
-  Shaver waits(ShaverConfig{ShaveOrder::kKsmFirst, 1, 0, 0});
-  input = input_of(SessionClass::kIdle);
-  EXPECT_EQ(second_round(waits, input).reason, ShaveReason::kWaitsForKsm);
+}
+
+/// Three quarters of the memory are available: no need.
+ShaveInput unsettled() {
+  ShaveInput input = input_of(SessionClass::kIdle);
+  input.memory.available = 18 * 1024 * kMib;
+  return input;
+}
+constexpr ShaverConfig kMergesFirst{ShaveOrder::kKsmFirst, 1, 0, 0};
+
+TEST(Shaver, WaitsForKsmWhereThereIsTime) {
+  Shaver shaver(kMergesFirst);
+  ShaveInput input = unsettled();
+  EXPECT_EQ(second_round(shaver, input).reason, ShaveReason::kWaitsForKsm);
+  input.desktops[0].ksm_settled = true;
+  input.at_ns += 6 * kSecond;
+  EXPECT_EQ(shaver.decide(input)[0].reason, ShaveReason::kTaken);
+}
+
+TEST(Shaver, DoesNotWaitForKsmWhereMemoryIsShort) {
+  Shaver shaver(kMergesFirst);
+  ShaveInput input = unsettled();
+  input.memory.available = 4 * 1024 * kMib;  // of 24, of which 7.2 would be plenty
+  EXPECT_EQ(second_round(shaver, input).reason, ShaveReason::kWaitsForKsm) << "need is 0.44";
+  input.memory.available = 3 * 1024 * kMib;
+  input.at_ns += 6 * kSecond;
+  EXPECT_EQ(shaver.decide(input)[0].reason, ShaveReason::kTaken) << "need is 0.58";
+}
+
+TEST(Shaver, DoesNotWaitForKsmForLongerThanFiveMinutes) {
+  Shaver shaver(kMergesFirst);
+  ShaveInput input = unsettled();
+  input.at_ns = input.desktops[0].session_since_ns = kMinute;
+  MonotonicNs waited = 0;
+  for (; waited < 10 * kMinute; waited += 6 * kSecond, input.at_ns += 6 * kSecond) {
+    const ShaveDecision decision = shaver.decide(input)[0];
+    if (waited > 0 && decision.reason != ShaveReason::kWaitsForKsm) {
+      EXPECT_EQ(decision.reason, ShaveReason::kTaken);
+      break;
+    }
+  }
+  EXPECT_EQ(waited, 5 * kMinute);
+}
+
+TEST(Shaver, DoesNotWaitForAKsmdThatStandsOrIsSomebodyElses) {
+  Shaver shaver(kMergesFirst);
+  ShaveInput input = unsettled();
+  EXPECT_EQ(second_round(shaver, input).reason, ShaveReason::kWaitsForKsm);
+  input.ksm_moves = false;
+  input.at_ns += 6 * kSecond;
+  EXPECT_EQ(shaver.decide(input)[0].reason, ShaveReason::kTaken);
 }
 
 TEST(Shaver, WhatIsTooLittleForAStepGrowsUntilItIsNot) {
