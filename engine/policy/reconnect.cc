@@ -10,8 +10,6 @@ namespace {
 /// The first frame may come 150 ms later than that of a desktop that kept its memory; a third of
 /// it is for thawing and drawing.
 constexpr double kPatienceSeconds = 0.1;
-/// Decompressing on one core; 550 to 750 MiB/s were seen of an idle one.
-constexpr double kFirstBytesPerSecond = 400.0 * kMib;
 /// As many as are recorded of a desktop. A range more costs less than a page that nobody wants
 /// (5 us), so only neighbours are joined.
 constexpr std::size_t kMostRanges = 1024;
@@ -46,7 +44,8 @@ std::vector<MemoryRange> take(const std::vector<RecordedRange>& recorded, bool d
 }  // namespace
 
 ReconnectDecision plan_reconnect(const ReconnectInput& input) {
-  const double speed = input.bytes_per_second > 0 ? input.bytes_per_second : kFirstBytesPerSecond;
+  const double speed =
+      input.bytes_per_second > 0 ? input.bytes_per_second : kFirstFetchBytesPerSecond;
   std::uint64_t budget = whole(speed * kPatienceSeconds);
   ReconnectDecision decision;
   decision.thaw = input.frozen;

@@ -39,8 +39,6 @@ constexpr double kFloorHalfLifeSeconds = 600;
 /// With less than 30 % of RAM, or of a limit, available memory begins to be short; need is 1 at the
 /// reserve.
 constexpr double kPlentyShare = 0.30;
-/// XFCE into zram, VMA by VMA: 84 MiB in 0.75 to 1.2 s.
-constexpr double kFirstBytesPerCpuSecond = 80.0 * kMib;
 /// CPU for it, in cores: a tenth when it is only thrift, a half when memory is short.
 constexpr double kThriftCores = 0.10;
 constexpr double kNeedCores = 0.50;

@@ -225,9 +225,7 @@ void Optimiser::shave_round(const Snapshot& host) {
           (desk->verdict.bytes > 0 || host.at_ns - desk->last.at_ns > kRefreshAfter))
         refresh.push_back(desk);
     }
-    if (totals_.take_cpu_ns > 0)
-      input.bytes_per_cpu_second =
-          static_cast<double>(totals_.taken_bytes) * 1e9 / static_cast<double>(totals_.take_cpu_ns);
+    input.bytes_per_cpu_second = take_speed_.bytes_per_cpu_second(host.at_ns);
     input.ksm_moves = ksm_motion_.moves(host);
   }
   for (const DeskPtr& desk : refresh) read(desk);

@@ -20,6 +20,8 @@
 #include "engine/policy/ksm_governor.h"
 #include "engine/policy/ksm_motion.h"
 #include "engine/policy/merge_places.h"
+#include "engine/policy/recent_speed.h"
+#include "engine/policy/reconnect.h"
 #include "engine/policy/shaver.h"
 #include "runtime/optimiser/desk.h"
 #include "runtime/optimiser/figures.h"
@@ -170,6 +172,8 @@ class Optimiser final : public RescueHands {
   std::optional<MergeDomainId> told_holder_;  ///< of places_, as the log has it
   bool told_draining_ = false;
   MonotonicNs last_round_ns_ = 0;
+  policy::RecentSpeed take_speed_{policy::Shaver::kFirstBytesPerCpuSecond};
+  policy::RecentSpeed fetch_speed_{policy::kFirstFetchBytesPerSecond};
   Tally totals_;
   std::map<std::string, std::chrono::steady_clock::time_point> complained_;
 

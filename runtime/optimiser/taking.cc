@@ -62,6 +62,8 @@ void Optimiser::take(const Job& job) {
       totals_.asked_bytes += job.bytes;
       totals_.taken_bytes += taken->yield_bytes();
       totals_.take_cpu_ns += taken->cpu_ns;
+      take_speed_.add(policy::real(taken->yield_bytes()), policy::real(taken->cpu_ns) / 1e9,
+                      monotonic_ns());
       desk.taken_bytes += taken->yield_bytes();
     }
   }

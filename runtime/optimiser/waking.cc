@@ -51,10 +51,7 @@ void Optimiser::wake_loop() {
     // The worker was told to stop; it is through with its system call in some ms.
     waking_came_.wait_for(lock, milliseconds(200),
                           [this, &waking] { return ending_ || !waking.desk->busy; });
-    const double speed = totals_.fetch_cpu_ns > 0
-                             ? static_cast<double>(totals_.fetched_bytes) * 1e9 /
-                                   static_cast<double>(totals_.fetch_cpu_ns)
-                             : 0;
+    const double speed = fetch_speed_.bytes_per_cpu_second(monotonic_ns());
     const Prefetch prefetch = waking.desk->treatment.prefetch;
     lock.unlock();
     waking.desk->plan = plan_wake(prefetch, hot_.find(waking.desk->id), speed);
@@ -75,6 +72,8 @@ bool Optimiser::fetch(Desk& desk, FetchPart part, milliseconds patience) {
   const std::lock_guard lock(mutex_);
   totals_.fetched_bytes += fetched->bytes;
   totals_.fetch_cpu_ns += fetched->cpu_ns;
+  fetch_speed_.add(policy::real(fetched->bytes), policy::real(fetched->cpu_ns) / 1e9,
+                   monotonic_ns());
   return fetched->complete;
 }
 

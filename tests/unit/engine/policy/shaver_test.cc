@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/policy/recent_speed.h"
 #include "engine/policy/units.h"
 
 namespace panal::policy {
@@ -109,6 +110,44 @@ TEST(Shaver, DoesNotWaitForAKsmdThatStandsOrIsSomebodyElses) {
   input.ksm_moves = false;
   input.at_ns += 6 * kSecond;
   EXPECT_EQ(shaver.decide(input)[0].reason, ShaveReason::kTaken);
+}
+
+/// A round in which each desktop is walked over for so long when it is asked, and gives nothing.
+void ask_in_vain(Shaver& shaver, RecentSpeed& speed, ShaveInput& input, double walk_seconds) {
+  input.at_ns += 6 * kSecond;
+  input.bytes_per_cpu_second = speed.bytes_per_cpu_second(input.at_ns);
+  for (const ShaveDecision& one : shaver.decide(input))
+    if (one.bytes > 0) speed.add(0, walk_seconds, input.at_ns);
+}
+
+TEST(Shaver, ADayOfWalksInVainIsForgotten) {
+  Shaver shaver(ShaverConfig{ShaveOrder::kPageOutFirst, 1, 0, 0});
+  RecentSpeed speed(Shaver::kFirstBytesPerCpuSecond);
+  ShaveInput input = input_of(SessionClass::kDisconnected);
+  input.memory.available = 20 * 1024 * kMib;  // thrift
+  for (DesktopId id = 2; id <= 40; ++id) {
+    input.desktops.push_back(input.desktops[0]);
+    input.desktops.back().id = id;
+  }
+  for (int round = 0; round < 24 * 600; ++round) ask_in_vain(shaver, speed, input, 0.5);
+  // One more, which has 50 MiB to give.
+  ShaveDesktop fresh = input.desktops[0];
+  fresh.id = 99;
+  fresh.anon_bytes = 50 * kMib;
+  fresh.session_since_ns = input.at_ns;
+  input.desktops.push_back(fresh);
+  int rounds = 0;
+  for (; input.desktops.back().anon_bytes > 5 * kMib && rounds < 100; ++rounds) {
+    input.at_ns += 6 * kSecond;
+    input.bytes_per_cpu_second = speed.bytes_per_cpu_second(input.at_ns);
+    for (const ShaveDecision& one : shaver.decide(input)) {
+      const double bytes = one.desktop == fresh.id ? real(one.bytes) : 0;
+      if (one.bytes > 0)
+        speed.add(bytes, one.desktop == fresh.id ? bytes / (80.0 * kMib) : 0.5, input.at_ns);
+      if (one.desktop == fresh.id) input.desktops.back().anon_bytes -= one.bytes;
+    }
+  }
+  EXPECT_LT(rounds, 100) << "ten minutes";
 }
 
 TEST(Shaver, WhatIsTooLittleForAStepGrowsUntilItIsNot) {
