@@ -41,7 +41,9 @@ std::string render_optimiser(const nlohmann::json& report) {
     line += (line.empty() ? "" : "   ") + words;
   };
   if (ksm.contains("profit_bytes")) {
-    std::string how = ksm.value("governed", false) ? text(ksm, "phase") : "not governed";
+    std::string how = ksm.value("taken_over", false) ? "taken over by somebody else, nobody joins"
+                      : ksm.value("governed", false) ? text(ksm, "phase")
+                                                     : "not governed";
     if (const std::string whose = text(ksm, "domain"); !whose.empty())
       how += (ksm.value("draining", false) ? ", waits until the last merged desktop is gone: "
                                            : ", of ") +

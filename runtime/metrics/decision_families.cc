@@ -137,6 +137,9 @@ void write_ksm(Book& book, const optimiser::Figures& all) {
   book.counter("panal_ksm_setting_changes_total",
                "Decisions of the governor that differ from the one before.")
       .add(real(all.tally.ksm_changes));
+  book.gauge("panal_ksm_taken_over_state",
+             "1 while somebody else has KSM's settings; nobody is enlisted then.")
+      .add(all.ksm_taken_over ? 1 : 0);
   if (all.governs_ksm) {
     Family phases = book.gauge("panal_ksm_governor_state", "1 for the phase the governor is in.");
     for (const KsmPhase phase : kPhases)

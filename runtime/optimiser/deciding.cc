@@ -179,10 +179,18 @@ void Optimiser::govern_ksm(const Snapshot& host) {
     // The charge counts a merged page once.
     sample.enlisted_bytes += host.ksm->pages_sharing * policy::kPageBytes;
   }
+  if (ksm_keeper_.taken_over()) {
+    if (!ksm_keeper_.given_back(host.at_ns)) return;
+    governor_ = policy::KsmGovernor(settings_.ksm);  // what it knew is of another time
+    parts_.log->info("ksm", {{"taken_over", "no"}, {"why", "it is as it was left"}});
+    const std::lock_guard lock(mutex_);
+    ksm_taken_over_ = false;
+  }
   const KsmDecision decision = governor_.decide(sample);
   if (auto applied = ksm_keeper_.apply(decision, settings_.use_zero_pages); !applied)
     complain("write_ksm", applied.error());
   const std::lock_guard lock(mutex_);
+  ksm_taken_over_ = ksm_keeper_.taken_over();
   ksm_sample_ = sample;
   if (decision != ksm_decision_) ++totals_.ksm_changes;
   ksm_decision_ = decision;
@@ -226,7 +234,7 @@ void Optimiser::shave_round(const Snapshot& host) {
         refresh.push_back(desk);
     }
     input.bytes_per_cpu_second = take_speed_.bytes_per_cpu_second(host.at_ns);
-    input.ksm_moves = ksm_motion_.moves(host);
+    input.ksm_moves = ksm_motion_.moves(host) && !ksm_taken_over_;
   }
   for (const DeskPtr& desk : refresh) read(desk);
   input.at_ns = monotonic_ns();

@@ -26,6 +26,11 @@ bool Optimiser::enlist(DesktopId id, const MergeDomainId& domain, bool consent) 
     ++totals_.enlist_refused["not_allowed"];
     return false;
   }
+  // Nobody knows what it brings, or whether it is merged at all; and it has its price.
+  if (ksm_taken_over_) {
+    ++totals_.enlist_refused["taken_over"];
+    return false;
+  }
   release_gone_places();
   const auto answer = places_.ask(id, domain, settings_.may_enlist(consent), monotonic_ns());
   if (answer == policy::MergeAnswer::kGiven) {

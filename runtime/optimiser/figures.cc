@@ -9,7 +9,8 @@ Figures Optimiser::figures() const {
   const std::lock_guard lock(mutex_);
   out.tally = totals_;
   out.host = host_;
-  out.governs_ksm = settings_.governs_ksm();
+  out.governs_ksm = settings_.governs_ksm() && !ksm_taken_over_;
+  out.ksm_taken_over = ksm_taken_over_;
   out.ksm = ksm_decision_;
   out.domain_held = places_.holder().has_value();
   out.domain_drains = places_.draining();

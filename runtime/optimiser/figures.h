@@ -13,9 +13,10 @@ namespace panal::optimiser {
 /// without reading anything from the kernel.
 struct Figures {
   Tally tally;
-  Snapshot host;  ///< of the last look, a second old; at_ns 0: there was none yet
-  bool governs_ksm = false;
-  KsmDecision ksm;                                      ///< the governor's last
+  Snapshot host;                ///< of the last look, a second old; at_ns 0: there was none yet
+  bool governs_ksm = false;     ///< the profile wants it, and nobody else has taken it over
+  bool ksm_taken_over = false;  ///< KSM's settings are somebody else's: nobody is enlisted
+  KsmDecision ksm;              ///< the governor's last
   std::array<std::size_t, kSessionClasses> desktops{};  ///< by class
   std::size_t enlisted = 0;                             ///< desktops in KSM
   ProgramTally programs;       ///< the learner's; whoever asks for these figures adds it

@@ -141,6 +141,23 @@ Result<void> KsmKeeper::apply(const KsmDecision& decision, bool use_zero_pages) 
   return {};
 }
 
+bool KsmKeeper::given_back(MonotonicNs now_ns) {
+  if (!taken_over_ || (theirs_ && now_ns - looked_ns_ < kLookEvery)) return false;
+  looked_ns_ = now_ns;
+  const auto now = kernel::read_ksm_settings(tree_);
+  if (!now) return false;
+  if (theirs_ != *now) {
+    theirs_ = *now;
+    theirs_since_ns_ = now_ns;
+  }
+  const bool as_left = set_ && now->run == set_->run;
+  if (!as_left || now_ns - theirs_since_ns_ < kQuietFor) return false;
+  taken_over_ = false;
+  set_.reset();
+  theirs_.reset();
+  return true;
+}
+
 Result<void> KsmKeeper::restore() {
   if (!former_) return {};
   KsmSettings former = *former_;

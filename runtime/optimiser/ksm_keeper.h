@@ -8,6 +8,7 @@
 #include "engine/base/tree.h"
 #include "engine/model/decision.h"
 #include "engine/model/ksm.h"
+#include "engine/model/snapshot.h"
 
 namespace panal::optimiser {
 
@@ -29,14 +30,23 @@ class KsmKeeper {
   /// go back to. Errors: EPROTO for a damaged file; EIO.
   [[nodiscard]] Result<void> recover();
   /// Writes what differs from what is set. Errors: EBUSY when somebody else stopped or started KSM
-  /// meanwhile (`panal tune`, root): it is theirs then, and nothing is written any more; those of
-  /// write_ksm_settings; of the file.
+  /// meanwhile (`panal tune`, root): it is theirs then, and nothing is written until given_back();
+  /// those of write_ksm_settings; of the file.
   [[nodiscard]] Result<void> apply(const KsmDecision& decision, bool use_zero_pages);
   /// Puts the former settings back and forgets them. What is merged stays merged: to unmerge may
   /// take memory that is not there, and it goes with the desktops. Nothing held is no error.
   [[nodiscard]] Result<void> restore();
 
   [[nodiscard]] bool holds() const { return former_.has_value(); }
+  [[nodiscard]] bool taken_over() const { return taken_over_; }
+  /// Whether who took it over has put it back: KSM is on or off as it was left by us, and none of
+  /// its settings has moved for kQuietFor. Then apply() writes again, and what is set now is what
+  /// restore() will put back. That the settings do not move is not enough: somebody who turned KSM
+  /// off means it, and never touches it again. Looks once in kLookEvery; `now_ns` must not fall.
+  [[nodiscard]] bool given_back(MonotonicNs now_ns);
+
+  static constexpr MonotonicNs kLookEvery = 60LL * 1'000'000'000;
+  static constexpr MonotonicNs kQuietFor = 10 * kLookEvery;  ///< ksmtuned looks once a minute
 
  private:
   [[nodiscard]] Result<void> save(const KsmSettings& settings) const;
@@ -46,7 +56,10 @@ class KsmKeeper {
   std::string file_;
   std::optional<KsmSettings> former_;
   std::optional<KsmSettings> set_;
-  bool taken_over_ = false;  ///< by somebody else
+  bool taken_over_ = false;            ///< by somebody else
+  std::optional<KsmSettings> theirs_;  ///< as last seen
+  MonotonicNs theirs_since_ns_ = 0;
+  MonotonicNs looked_ns_ = 0;
 };
 
 /// The text kept on disk, and back.

@@ -172,6 +172,7 @@ class Optimiser final : public RescueHands {
   std::optional<MergeDomainId> told_holder_;  ///< of places_, as the log has it
   bool told_draining_ = false;
   MonotonicNs last_round_ns_ = 0;
+  bool ksm_taken_over_ = false;  ///< by somebody else: nobody is enlisted
   policy::RecentSpeed take_speed_{policy::Shaver::kFirstBytesPerCpuSecond};
   policy::RecentSpeed fetch_speed_{policy::kFirstFetchBytesPerSecond};
   Tally totals_;

@@ -16,23 +16,26 @@ std::string word(SessionClass session) { return std::string(to_string(session));
 json Optimiser::report() const {
   const MonotonicNs now_ns = monotonic_ns();
   const std::lock_guard lock(mutex_);
-  json ksm = {{"governed", settings_.governs_ksm()}};
+  const bool governed = settings_.governs_ksm() && !ksm_taken_over_;
+  json ksm = {{"governed", governed}, {"taken_over", ksm_taken_over_}};
   if (const auto& domain = places_.holder()) {
     ksm["domain"] = domain->tenant + "/" + domain->trust;
     ksm["draining"] = places_.draining();
   }
   if (!totals_.enlist_refused.empty()) ksm["not_merged"] = totals_.enlist_refused;
   if (host_.ksm) {
-    ksm["phase"] = to_string(ksm_decision_.phase);
-    ksm["pages_to_scan"] = ksm_decision_.pages_to_scan;
-    ksm["sleep_ms"] = ksm_decision_.sleep_ms;
+    if (!ksm_taken_over_) {
+      ksm["phase"] = to_string(ksm_decision_.phase);
+      ksm["pages_to_scan"] = ksm_decision_.pages_to_scan;
+      ksm["sleep_ms"] = ksm_decision_.sleep_ms;
+    }
     ksm["profit_bytes"] = host_.ksm->general_profit_bytes;
     ksm["pages_sharing"] = host_.ksm->pages_sharing;
     ksm["full_scans"] = host_.ksm->full_scans_total;
     ksm["cow_total"] = host_.vm.cow_ksm;
     if (host_.ksm->ksmd_cpu_ns) ksm["ksmd_cpu_ns"] = *host_.ksm->ksmd_cpu_ns;
   }
-  if (settings_.governs_ksm() && host_.at_ns > 0 && ksm_sample_.at_ns == host_.at_ns) {
+  if (governed && host_.at_ns > 0 && ksm_sample_.at_ns == host_.at_ns) {
     // A row of a trace: `panal-bench ksm --trace` writes them down.
     json row = json::array();
     for (const auto& value : policy::ksm_trace_row(host_, ksm_sample_, ksm_decision_))

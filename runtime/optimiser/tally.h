@@ -42,9 +42,10 @@ inline constexpr std::size_t kSessionClasses = 4;
 }
 
 /// Words of `Tally`, so that what never happened can be told as 0.
-/// The first: the profile enlists nobody; the others are of policy::MergeAnswer.
-inline constexpr std::array<std::string_view, 4> kEnlistRefusals{"not_allowed", "no_consent",
-                                                                 "other_domain", "draining"};
+/// The first: the profile enlists nobody; the second: somebody else has KSM's settings; the others
+/// are of policy::MergeAnswer.
+inline constexpr std::array<std::string_view, 5> kEnlistRefusals{
+    "not_allowed", "taken_over", "no_consent", "other_domain", "draining"};
 inline constexpr std::array<std::string_view, 3> kStepsDropped{"came_back", "class_changed",
                                                                "failed"};
 inline constexpr std::array<std::string_view, 4> kFreezeRefusals{"came_back", "class_changed",

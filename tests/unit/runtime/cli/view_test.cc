@@ -210,6 +210,8 @@ TEST(Top, SaysWhoseMemoryIsMerged) {
   EXPECT_THAT(shown(), HasSubstr("(KSM rest, of school/guests)"));
   ksm["draining"] = true;
   EXPECT_THAT(shown(), HasSubstr("waits until the last merged desktop is gone: school/guests"));
+  ksm = {{"profit_bytes", 1024}, {"governed", false}, {"taken_over", true}};
+  EXPECT_THAT(shown(), HasSubstr("(KSM taken over by somebody else, nobody joins)"));
 }
 
 TEST(Top, AnswersOfAnyShapeAreSurvived) {

@@ -109,8 +109,18 @@ TEST(Metrics, ValuesAreInBaseUnits) {
   EXPECT_EQ(read.value("panal_ksm_domain_state", {{"state", "draining"}}), 1);
   EXPECT_EQ(read.value("panal_ksm_domain_state", {{"state", "held"}}), 0);
   EXPECT_EQ(read.value("panal_ksm_left_out_programs"), 3);
+  EXPECT_EQ(read.value("panal_ksm_taken_over_state"), 0);
   EXPECT_EQ(read.value("panal_class_changes_total", {{"from", "active"}, {"to", "idle"}}), 5);
   EXPECT_EQ(read.value("panal_starts_room_desktops", {{"by", "measurement"}}), 17);
+}
+
+TEST(Metrics, AKsmThatSomebodyElseTookOverIsSaidAndHasNoPhase) {
+  NodeFigures figures = everything();
+  figures.optimiser.governs_ksm = false;
+  figures.optimiser.ksm_taken_over = true;
+  const MetricsText read = good(figures);
+  EXPECT_EQ(read.value("panal_ksm_taken_over_state"), 1);
+  EXPECT_FALSE(read.families.contains("panal_ksm_governor_state"));
 }
 
 TEST(Metrics, EveryDecisionTakenAndRefusedIsThereBeforeItEverHappened) {
@@ -127,6 +137,7 @@ TEST(Metrics, EveryDecisionTakenAndRefusedIsThereBeforeItEverHappened) {
   for (const std::string_view reason : optimiser::kFreezeRefusals)
     EXPECT_EQ(read.value("panal_freezer_refused_total", {{"reason", std::string(reason)}}), 0);
   EXPECT_EQ(read.value("panal_ksm_enlistments_refused_total", {{"reason", "other_domain"}}), 0);
+  EXPECT_EQ(read.value("panal_ksm_enlistments_refused_total", {{"reason", "taken_over"}}), 0);
   EXPECT_EQ(read.value("panal_ksm_program_verdicts_total", {{"verdict", "left_out"}}), 0);
   EXPECT_EQ(read.value("panal_class_limits_set_total", {{"class", "active"}}), 0);
   EXPECT_EQ(read.value("panal_node_exits_total", {{"verdict", "give_up"}}), 0);

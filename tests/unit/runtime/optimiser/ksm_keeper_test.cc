@@ -115,6 +115,33 @@ TEST_F(KsmKeeperTest, LeavesKsmToWhoeverTurnsItOff) {
   EXPECT_FALSE(std::filesystem::exists(saved()));
 }
 
+TEST_F(KsmKeeperTest, GoesOnOnceItWasGivenBack) {
+  constexpr MonotonicNs kLook = KsmKeeper::kLookEvery;
+  constexpr KsmDecision kRest{true, 250, 99, KsmPhase::kRest};
+  KsmKeeper keeper(tree_, saved());
+  ASSERT_TRUE(keeper.apply(kBurst, true));
+  EXPECT_FALSE(keeper.taken_over());
+  MonotonicNs now = kLook;
+  EXPECT_FALSE(keeper.given_back(now)) << "it is ours";
+  std::ofstream(knob("run")) << "0\n";
+  EXPECT_FALSE(keeper.apply(kRest, true));
+  EXPECT_TRUE(keeper.taken_over());
+  for (int minute = 0; minute < 60; ++minute)
+    EXPECT_FALSE(keeper.given_back(now += kLook)) << "who turned it off means it";
+  std::ofstream(knob("run")) << "1\n";
+  std::ofstream(knob("pages_to_scan")) << "333\n";
+  int minutes = 0;
+  while (!keeper.given_back(now += kLook) && minutes < 60) {
+    if (++minutes == 3) std::ofstream(knob("pages_to_scan")) << "444\n";  // still at it
+  }
+  EXPECT_EQ(minutes, 13) << "ten minutes without a change";
+  EXPECT_FALSE(keeper.taken_over());
+  ASSERT_TRUE(keeper.apply(kRest, true));
+  EXPECT_EQ(value("pages_to_scan"), "250");
+  ASSERT_TRUE(keeper.restore());
+  EXPECT_EQ(value("pages_to_scan"), "444") << "theirs is what was there before";
+}
+
 TEST_F(KsmKeeperTest, LeavesOtherKnobsAlone) {
   KsmKeeper keeper(tree_, saved());
   ASSERT_TRUE(keeper.apply(kBurst, true));
