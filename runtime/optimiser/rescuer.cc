@@ -198,6 +198,7 @@ int Rescuer::look() {
   policy::LastResortInput input;
   if (sight->near || sight->danger != Danger::kNone) {
     desks = parts_.hands.rescue_desks();
+    forget_gone(desks);
     Fences::Charges charges = Fences::charges(desks);
     const auto now = tightest();
     const Sight& later = now ? *now : *sight;
@@ -207,6 +208,8 @@ int Rescuer::look() {
   } else {
     fences_.lift();
     earlier_.clear();
+    losses_.clear();  // they are of fenced ones
+    if (!killed_processes().empty()) forget_gone(parts_.hands.rescue_desks());
   }
   input.at_ns = monotonic_ns();
   if (sight->danger != Danger::kNone) danger_at_ns_ = input.at_ns;

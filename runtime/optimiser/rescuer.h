@@ -65,7 +65,8 @@ class Rescuer {
   [[nodiscard]] nlohmann::json report() const;
   /// The same as numbers, for metrics.
   [[nodiscard]] ResortFigures figures() const;
-  /// Processes of it that were killed since it started, not those of a whole desktop.
+  /// Processes of it that were killed since it started, not those of a whole desktop. Of those
+  /// that run.
   [[nodiscard]] std::map<DesktopId, std::uint64_t> killed_processes() const;
 
  private:
@@ -120,6 +121,8 @@ class Rescuer {
   [[nodiscard]] std::vector<policy::ResortDesktop> measure(const std::vector<RescueDesk>& desks,
                                                            const Sight& sight,
                                                            Fences::Charges& charges);
+  /// What was kept of desktops that are no more.
+  void forget_gone(const std::vector<RescueDesk>& desks);
   /// Processes that it lost lately; `kernel_kills`: of the group, ever.
   [[nodiscard]] std::uint64_t lost_lately(DesktopId id, std::uint64_t kernel_kills);
   /// False: they could not be had, and nobody can be chosen.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/policy/units.h"
+#include "runtime/optimiser/gone.h"
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/rescuer.h"
 
@@ -102,6 +103,13 @@ std::vector<ResortDesktop> Rescuer::measure(const std::vector<RescueDesk>& desks
   for (ResortDesktop& one : out)
     one.growth_bytes_per_second = growth(earlier_[one.id], one.bytes, now);
   return out;
+}
+
+void Rescuer::forget_gone(const std::vector<RescueDesk>& desks) {
+  erase_gone(earlier_, desks);
+  erase_gone(losses_, desks);
+  const std::lock_guard lock(mutex_);
+  erase_gone(killed_processes_, desks);
 }
 
 std::uint64_t Rescuer::lost_lately(DesktopId id, std::uint64_t kernel_kills) {

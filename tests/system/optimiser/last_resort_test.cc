@@ -117,6 +117,9 @@ TEST_F(RealRescuer, KillsTheGreedyProcessAndNobodyElse) {
   ASSERT_TRUE(memory && memory->memory);
   EXPECT_EQ(memory->memory->oom_kills, 0U) << "it was in time, and the kernel had not to choose";
   bystanders_live();
+  optimiser_->ended(9);
+  EXPECT_TRUE(eventually([&] { return rescuer_->killed_processes().empty(); }, 10s))
+      << "nothing is kept of who is gone";
 }
 
 TEST_F(RealRescuer, AHostThatIsNearerToItsReserveHidesNoGroupWithLess) {
