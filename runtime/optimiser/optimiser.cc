@@ -108,13 +108,18 @@ void Optimiser::started(DesktopId id, const MergeDomainId& domain, bool enlisted
 }
 
 void Optimiser::ended(DesktopId id) {
+  {
+    const std::lock_guard lock(mutex_);
+    places_.ended(id);
+    const auto found = desks_.find(id);
+    if (found != desks_.end()) {
+      found->second->wanted = true;
+      desks_.erase(found);
+    }
+  }
+  // After that: what the waker keeps until then goes with it, and later the waker sees that it is
+  // gone.
   hot_.forget(id);
-  const std::lock_guard lock(mutex_);
-  places_.ended(id);
-  const auto found = desks_.find(id);
-  if (found == desks_.end()) return;
-  found->second->wanted = true;
-  desks_.erase(found);
 }
 
 void Optimiser::session(DesktopId id, bool connected, std::uint64_t idle_ms) {

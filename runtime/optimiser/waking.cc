@@ -123,6 +123,8 @@ void Optimiser::record(const DeskPtr& desk) {
   }
   if (auto kept = hot_.keep(desk->id, std::move(hot->hot)); !kept)
     complain("keep_hot", kept.error());
+  // It may have ended since: ended() takes it from desks_ first, and forgets then.
+  if (find(desk->id) != desk) hot_.forget(desk->id);
 }
 
 }  // namespace panal::optimiser
