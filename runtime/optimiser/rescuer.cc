@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "engine/kernel/meminfo.h"
+#include "engine/kernel/psi.h"
 #include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
 #include "engine/policy/units.h"
@@ -45,6 +46,8 @@ constexpr kernel::PsiThreshold kWaiting{std::chrono::microseconds{150'000},
                                         std::chrono::microseconds{2'000'000}, false};
 /// Who was frozen for it runs again when there was no danger for so long.
 constexpr MonotonicNs kCalmFor = 30 * kSecond;
+/// A group that was taken away is looked for again after so long, and then as often.
+constexpr MonotonicNs kReopenAfter = 5 * kSecond;
 constexpr MonotonicNs kComplainEvery = 60 * kSecond;
 /// Before whatever else panald does.
 constexpr int kNice = -10;
@@ -80,16 +83,19 @@ Rescuer::~Rescuer() {
 
 /// The host, the desktops' parent group, and whatever is above it: a limit there ends them too.
 Result<void> Rescuer::open_places() {
-  places_.push_back({"the host", std::nullopt});
   PANAL_ASSIGN(auto groups, enclosing_groups(parts_.cgroups, parts_.cgroup_parent));
+  places_.clear();
+  places_.push_back({"the host", std::nullopt});
   for (kernel::Cgroup& group : groups)
     places_.push_back({"group " + group.path(), std::move(group)});
   return {};
 }
 
+/// The parent's; the host's where groups have no pressure of their own (pure v1).
 void Rescuer::open_trigger() {
-  auto trigger =
-      places_.back().group->pressure_trigger(kernel::PressureResource::kMemory, kWaiting);
+  constexpr auto kMemory = kernel::PressureResource::kMemory;
+  auto trigger = places_.back().group->pressure_trigger(kMemory, kWaiting);
+  if (!trigger) trigger = kernel::PsiTrigger::open_host(parts_.tree, kMemory, kWaiting);
   if (trigger) {
     trigger_.emplace(std::move(*trigger));
     by_event_ = true;
@@ -99,11 +105,21 @@ void Rescuer::open_trigger() {
   parts_.log->info("last_resort", {{"trigger", "none"}, {"why", trigger.error().message()}});
 }
 
+void Rescuer::reopen(MonotonicNs now_ns) {
+  if (reopen_at_ns_ == 0 || now_ns < reopen_at_ns_) return;
+  reopen_at_ns_ = now_ns + kReopenAfter;
+  if (!open_places()) return;  // not yet
+  reopen_at_ns_ = 0;
+  counters_.clear();
+  open_trigger();
+}
+
 void Rescuer::loop() {
   // Of this thread alone. Where it is refused it waits its turn.
   (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
   for (;;) {
     const std::uint64_t begun = thread_cpu_ns();
+    reopen(monotonic_ns());
     int pause_ms = look();
     {
       const std::lock_guard lock(mutex_);
@@ -117,6 +133,7 @@ void Rescuer::loop() {
     if ((waits[1].revents & POLLERR) != 0) {
       trigger_.reset();  // the group was taken away
       by_event_ = false;
+      reopen_at_ns_ = monotonic_ns() + kReopenAfter;
       continue;
     }
     const std::lock_guard lock(mutex_);
@@ -127,10 +144,15 @@ void Rescuer::loop() {
 std::optional<policy::DangerInput> Rescuer::waiting_since(MonotonicNs now_ns) {
   const auto vm = kernel::read_vmstat(parts_.tree);
   if (!vm) return std::nullopt;
-  Counters now{static_cast<std::uint64_t>(now_ns), 0, vm->scan, vm->refault_anon + vm->refault_file,
-               vm->steal};
-  if (const auto pressure = places_.back().group->pressure(kernel::PressureResource::kMemory))
-    if (pressure->full) now.full_us = pressure->full->total_us;
+  Counters now{static_cast<std::uint64_t>(now_ns),  0,         vm->scan,
+               vm->refault_anon + vm->refault_file, vm->steal, false};
+  auto pressure = places_.back().group->pressure(kernel::PressureResource::kMemory);
+  if (!pressure) {
+    now.of_host = true;
+    pressure = kernel::read_host_pressure(parts_.tree, kernel::PressureResource::kMemory);
+  }
+  if (pressure && pressure->full) now.full_us = pressure->full->total_us;
+  if (!counters_.empty() && counters_.back().of_host != now.of_host) counters_.clear();
   while (counters_.size() > 1 &&
          now.at_ns - counters_[1].at_ns >= static_cast<std::uint64_t>(kCountersOver))
     counters_.pop_front();
@@ -191,7 +213,10 @@ Result<Rescuer::Sight> Rescuer::see() {
 int Rescuer::look() {
   const auto sight = see();
   if (!sight) {
-    if (!sight.error().is_gone()) complain("see", sight.error());
+    if (!sight.error().is_gone())
+      complain("see", sight.error());
+    else if (reopen_at_ns_ == 0)
+      reopen_at_ns_ = monotonic_ns() + kReopenAfter;
     return kCalmMs;
   }
   std::vector<RescueDesk> desks;

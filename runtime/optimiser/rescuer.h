@@ -77,6 +77,7 @@ class Rescuer {
   };
   struct Counters {
     std::uint64_t at_ns = 0, full_us = 0, scanned = 0, refaults = 0, taken = 0;
+    bool of_host = false;  ///< full_us; else of the desktops' parent
   };
   /// What one look found.
   struct Sight {
@@ -110,6 +111,8 @@ class Rescuer {
   explicit Rescuer(Parts parts) : parts_(std::move(parts)) {}
   [[nodiscard]] Result<void> open_places();
   void open_trigger();
+  /// Places and trigger anew, once it is time: a group that was made again is another.
+  void reopen(MonotonicNs now_ns);
   void loop();
   /// How long until the next look, in ms.
   [[nodiscard]] int look();
@@ -144,7 +147,8 @@ class Rescuer {
   std::vector<Place> places_;
   std::optional<kernel::PsiTrigger> trigger_;
   std::atomic<bool> by_event_{false};
-  UniqueFd wake_;  ///< written to once: the end
+  MonotonicNs reopen_at_ns_ = 0;  ///< 0: nothing was taken away
+  UniqueFd wake_;                 ///< written to once: the end
   policy::LastResorts resorts_;
   Fences fences_;
   std::deque<Counters> counters_;  ///< of the last seconds

@@ -122,6 +122,23 @@ TEST_F(RealRescuer, KillsTheGreedyProcessAndNobodyElse) {
       << "nothing is kept of who is gone";
 }
 
+TEST_F(RealRescuer, AParentThatIsMadeAgainIsWatchedAgain) {
+  const auto watched = [this] { return rescuer_->report().value("by_event", false); };
+  if (!watched()) GTEST_SKIP() << "no pressure here";
+  auto parent = kernel::Cgroup::open(root_, parent_path());
+  ASSERT_TRUE(parent);
+  ASSERT_TRUE(parent->destroy(5s));
+  EXPECT_TRUE(eventually([&] { return !watched(); }, 5s)) << report();
+  auto again = kernel::Cgroup::create(root_, parent_path());
+  ASSERT_TRUE(again) << again.error().message();
+  Limits limits;
+  limits.memory_bytes = kParent;
+  ASSERT_TRUE(again->set_limits(limits));
+  EXPECT_TRUE(eventually(watched, 15s)) << report();
+  bystander(1);
+  EXPECT_TRUE(eventually([&] { return count("fenced") == 1; }, 15s)) << "its limit counts again";
+}
+
 TEST_F(RealRescuer, AHostThatIsNearerToItsReserveHidesNoGroupWithLess) {
   const auto host = kernel::read_meminfo(tree_);
   ASSERT_TRUE(host);
