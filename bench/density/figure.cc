@@ -120,7 +120,8 @@ std::vector<Figure> make_figures() {
       {"hog.bystander", "kinds", 0,
        "kinds of hog (forks, memory, dirty pages, inotify, ptys) beside which the p99 of key to "
        "paint is "
-       "more than max(1.1x, +20 ms) or 100 ms; medians of 5 pairs",
+       "more than max(1.1x, +20 ms) or 100 ms (medians of 5 pairs), or a key or a process of a "
+       "bystander's is lost",
        optimised_code(), true, true},
       {"shave.reconnect_added_p99_ms", "ms", 150,
        "first picture of an XFCE desktop after 10 minutes disconnected and shaved, less that of "

@@ -9,6 +9,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "bench/density/bench_node.h"
 #include "bench/density/load.h"
@@ -123,6 +124,7 @@ class Scene {
     PANAL_TRY(raise_hog());
     std::this_thread::sleep_for(std::chrono::seconds(15));  // their programs come up
     PANAL_ASSIGN(typist_, load_.typist_of(bystanders_.front()));
+    PANAL_ASSIGN(died_, died());
     return {};
   }
 
@@ -149,16 +151,27 @@ class Scene {
       std::this_thread::sleep_for(kRest);
     }
     const HogVerdict verdict = judge_hog(without, with);
-    return json{{"pass", verdict.pass && lost == 0},
+    PANAL_ASSIGN(const std::uint64_t now, died());
+    const std::uint64_t died = now - std::exchange(died_, now);
+    if (died > 0) say("{}: {} processes of bystanders died", kind, died);
+    return json{{"pass", verdict.pass && lost == 0 && died == 0},
                 {"without_p99_ms", verdict.without_ms},
                 {"with_p99_ms", verdict.with_ms},
                 {"keys_lost", lost},
+                {"bystanders_processes_lost", died},
                 {"hog", ends},
                 {"without", without},
                 {"with", with}};
   }
 
  private:
+  /// Of the bystanders.
+  [[nodiscard]] Result<std::uint64_t> died() const {
+    std::vector<std::int64_t> ids;
+    for (const Account& one : bystanders_) ids.push_back(one.id);
+    PANAL_ASSIGN(const auto stats, node_.stats());
+    return lost_processes(stats, ids);
+  }
   json type(unsigned span) {
     std::vector<std::string> names;
     for (const Account& one : bystanders_) names.push_back(one.desktop);
@@ -191,6 +204,7 @@ class Scene {
   std::vector<Account> bystanders_;
   Hog hog_;
   Typist* typist_ = nullptr;  ///< the load generator's
+  std::uint64_t died_ = 0;    ///< processes of bystanders, before the kind that is looked at
 };
 
 Result<json> scenario(BenchNode& node, const HogOptions& options) {
@@ -235,6 +249,20 @@ HogVerdict judge_hog(const std::vector<double>& without_ms, const std::vector<do
   out.pass = out.with_ms <= std::max(kShare * out.without_ms, out.without_ms + kMoreMs) &&
              out.with_ms <= kMostMs;
   return out;
+}
+
+Result<std::uint64_t> lost_processes(const json& stats, const std::vector<std::int64_t>& desktops) {
+  std::uint64_t lost = 0;
+  for (const std::int64_t id : desktops) {
+    const auto& rows = stats.at("desktops");
+    const auto row = std::find_if(rows.begin(), rows.end(), [id](const json& one) {
+      return one.value("id", std::int64_t{0}) == id;
+    });
+    if (row == rows.end()) return fail(ENOENT, fmt::format("bystander d{} does not run", id));
+    for (const char* by : {"oom_kills", "killed_processes"})
+      lost += row->value(by, std::uint64_t{0});
+  }
+  return lost;
 }
 
 Result<json> run_hogs(const HogOptions& options) {

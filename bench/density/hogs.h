@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -27,8 +28,14 @@ struct HogVerdict {
 [[nodiscard]] HogVerdict judge_hog(const std::vector<double>& without_ms,
                                    const std::vector<double>& with_ms);
 
+/// How many processes of these desktops died for want of memory since they started, by panald's
+/// hand or the kernel's; `stats`: panald's answer. Errors: ENOENT when one of them is not in it.
+[[nodiscard]] Result<std::uint64_t> lost_processes(const nlohmann::json& stats,
+                                                   const std::vector<std::int64_t>& desktops);
+
 /// Bystanders are typed into beside a hog and without one, in turns. A node of its own, inside a
-/// lab. "kinds": one object each with its verdict; "failed": how many did not pass.
+/// lab. A key that was lost, or a process of a bystander's, is no pass whatever the times.
+/// "kinds": one object each with its verdict; "failed": how many did not pass.
 /// Errors: a bystander that was lost; what the node said.
 [[nodiscard]] Result<nlohmann::json> run_hogs(const HogOptions& options);
 

@@ -182,10 +182,10 @@ Result<Measured> measure_hogs() {
   json details = {{"pairs", result["pairs"]}, {"window_seconds", result["window_seconds"]}};
   // A sentence each: what a reader wants to see first.
   for (const auto& [kind, one] : result["kinds"].items())
-    details[kind] =
-        fmt::format("{}: p99 {:.1f} ms beside it, {:.1f} ms without (medians)",
-                    one["pass"].get<bool>() ? "pass" : "fail", one["with_p99_ms"].get<double>(),
-                    one["without_p99_ms"].get<double>());
+    details[kind] = fmt::format(
+        "{}: p99 {:.1f} ms beside it, {:.1f} ms without (medians), {} processes of bystanders died",
+        one["pass"].get<bool>() ? "pass" : "fail", one["with_p99_ms"].get<double>(),
+        one["without_p99_ms"].get<double>(), one["bystanders_processes_lost"].get<std::uint64_t>());
   details["all"] = result;
   return Measured{result["failed"].get<double>(), details.dump()};
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 namespace panal::bench {
 namespace {
 
@@ -18,6 +20,18 @@ TEST(Hogs, AreJudgedByMedians) {
   EXPECT_EQ(verdict.without_ms, 30);
   EXPECT_EQ(verdict.with_ms, 40);
   EXPECT_FALSE(judge_hog({}, {}).pass) << "nothing was seen";
+}
+
+TEST(Hogs, ABystandersProcessesAreCountedWhoeverKilledThem) {
+  const auto stats = nlohmann::json::parse(R"({"desktops": [
+    {"id": 1, "oom_kills": 0}, {"id": 2, "oom_kills": 0, "killed_processes": 1},
+    {"id": 3, "oom_kills": 2, "killed_processes": 3}, {"id": 4}]})");
+  EXPECT_EQ(lost_processes(stats, {1, 4}).value(), 0U);
+  EXPECT_EQ(lost_processes(stats, {1, 2}).value(), 1U);
+  EXPECT_EQ(lost_processes(stats, {1, 2, 3}).value(), 6U);
+  const auto gone = lost_processes(stats, {1, 5});
+  ASSERT_FALSE(gone) << "it is not one that lost nothing";
+  EXPECT_EQ(gone.error().code, ENOENT);
 }
 
 }  // namespace
