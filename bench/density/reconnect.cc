@@ -1,5 +1,7 @@
 #include "bench/density/reconnect.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -268,6 +270,29 @@ Result<double> added_p99_ms(const json& result, const std::string& treatment) {
   PANAL_ASSIGN(const double spared, p99(kSpared));
   PANAL_ASSIGN(const double other, p99(treatment));
   return other - spared;
+}
+
+Result<void> tells_enough(const json& result, double resident_ratio, std::size_t least_tries) {
+  const json& rounds = result.at("resident");
+  // The first is the one in which panald learns, unless it is the only one.
+  for (std::size_t round = rounds.size() > 1 ? 1 : 0; round < rounds.size(); ++round) {
+    const double worst = rounds[round].at("max_ratio").get<double>();
+    if (worst > resident_ratio)
+      return fail(ENODATA,
+                  fmt::format("before round {} a desktop still had {:.2f} of its PSS: more than "
+                              "{:.2f} is not taken from",
+                              round, worst, resident_ratio));
+  }
+  for (const json& treatment : result.at("treatments")) {
+    const std::string name = treatment.get<std::string>();
+    const json::json_pointer at("/first_picture_ms/" + name + "/tries");
+    const auto tries = result.contains(at) ? result[at].get<std::size_t>() : 0;
+    if (tries < least_tries)
+      return fail(ENODATA, fmt::format("{} tries of {} were wanted, {} came off (sessions that "
+                                       "died: {})",
+                                       least_tries, name, tries, result.value("lost", 0)));
+  }
+  return {};
 }
 
 }  // namespace panal::bench

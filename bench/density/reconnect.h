@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -38,5 +39,11 @@ struct ReconnectOptions {
 /// had none of them.
 [[nodiscard]] Result<double> added_p99_ms(const nlohmann::json& result,
                                           const std::string& treatment);
+
+/// Whether a run says what returning costs a desktop that was taken from: before each measured
+/// round everybody had come down to `resident_ratio` of its PSS, and each kind was tried
+/// `least_tries` times. Errors: ENODATA, with what was missing.
+[[nodiscard]] Result<void> tells_enough(const nlohmann::json& result, double resident_ratio,
+                                        std::size_t least_tries);
 
 }  // namespace panal::bench
