@@ -19,13 +19,6 @@ constexpr std::uint64_t kDeadBandShare = 32;
 /// mm/memcontrol.c).
 constexpr MonotonicNs kStatisticsAge = 2 * policy::kSecond;
 
-/// It has less still than when it was counted: cgroup v1 would refuse a limit below, v2 kill for
-/// it.
-bool holds(const kernel::Cgroup& group, std::uint64_t bytes) {
-  const auto now = group.memory_usage();
-  return now && *now < bytes;
-}
-
 bool set(const kernel::Cgroup& group, std::uint64_t bytes) {
   Limits limits;
   limits.memory_bytes = bytes;
@@ -95,8 +88,7 @@ void Fences::update(const std::vector<RescueDesk>& desks, const Charges& charges
     const std::uint64_t moved = std::max(wanted, *limit) - std::min(wanted, *limit);
     const bool lifted = wanted == fence.own_bytes;
     if (moved > room.reserve_bytes / kDeadBandShare || (lifted && moved > 0))
-      if (wanted > *limit || holds(*desk.group, wanted))
-        if (set(*desk.group, wanted)) fence.set_bytes = wanted;
+      if (set(*desk.group, wanted)) fence.set_bytes = wanted;
     if (fence.stands()) ++fenced_;
     fences_.emplace(desk.id, std::move(fence));
   }

@@ -227,10 +227,8 @@ void Rescuer::kill_desktop(const Sight& sight, const ResortDesktop& desktop,
     const std::lock_guard lock(mutex_);
     if (const auto found = killed_processes_.find(desktop.id); found != killed_processes_.end())
       killed_before = found->second;
-    // With no danger now it is for what it lost, and what is left says nothing of it.
-    why = fmt::format("it was killed to save its neighbours: {}{}, with {} processes",
-                      sight.danger == policy::Danger::kNone ? "" : words(sight) + "; ",
-                      words(desktop), desktop.process_count);
+    why = fmt::format("it was killed to save its neighbours: {}; {}, with {} processes",
+                      words(sight), words(desktop), desktop.process_count);
     if (killed_before > 0)
       why += fmt::format("; {} of its processes had been killed before", killed_before);
     if (desktop.lost_processes > 0)
