@@ -16,7 +16,7 @@ import time
 
 from farm import Client, Node, Screen, conduct, say, wait_for
 from first_desktop import wait_connected
-from two_desktops import PASSWORD, Bystander, check, two_users
+from two_desktops import PASSWORD, Bystander, Hostile, check, two_users, user_with_desktop
 
 PARENT_MIB = 700
 DESKTOP_MIB = 2048
@@ -105,7 +105,27 @@ def once(node, hog, bystander):
     row = node.desktop("evil")
     say(f"  {report['killed_processes']} killed by the node, {row['oom_kills']} by the kernel")
     check(report["killed_processes"] + row["oom_kills"] >= 1, f"{report}")
+    # Without it, where the kernel killed would be checked on nothing.
+    check(len(kernel_victims()) >= row["oom_kills"], "the kernel's log does not tell of its kills")
     check(report["killed_desktops"] == 0 and row["state"] == "running", f"{row}")
+    wait_for("memory to be enough again", lambda: last_resort(node)["danger"] == "none", 30)
+
+
+def together(node, hog, bystander, other):
+    """Each may have what is left, so both together run into the limit of all: the kernel may have to
+    choose there, and must take one of theirs."""
+    say("two desktops at once take all they can get")
+    before = len(kernel_victims())
+    jobs = [one.begin(f"~/attack eat {2 * PARENT_MIB}") for one in (hog, other)]
+    for number, job in enumerate(jobs):
+        slowest(bystander, job, f"hog {number + 1} of two")
+    for one, job in zip((hog, other), jobs):
+        values = one.values(job.with_suffix(".out").read_text())
+        check(values["signal"] == 9, f"eating ended with {values}")
+    for name in ("evil", "accomplice"):
+        row = node.desktop(name)
+        check(row["state"] == "running", f"{row}")
+    say(f"  the kernel killed at {kernel_victims()[before:]}")
     wait_for("memory to be enough again", lambda: last_resort(node)["danger"] == "none", 30)
 
 
@@ -131,6 +151,13 @@ def again(node, hog, bystander):
     check(node.desktop("evil")["state"] == "running", f"{node.desktop('evil')}")
 
 
+def accomplice(node):
+    user_with_desktop(node, "oscar", "accomplice")
+    one = Hostile(node, "oscar")
+    one.plant()
+    return one
+
+
 def kernel_victims():
     """Of this run's desktops, as (whose limit was hit, whose process was killed)."""
     parent = "/" + os.environ["PANAL_LAB_CGROUP"] + "/"
@@ -143,24 +170,32 @@ def scene(node, screen):
     pictures = pathlib.Path(os.environ.get("PANAL_PICTURES", node.directory))
     hog = two_users(node)
     before = len(kernel_victims())
-    node.panal("desktop", "start", "evil", "zdesk")
+    other = accomplice(node)
+    node.panal("desktop", "start", "evil", "zdesk", "accomplice")
     bystander = Watched(node, screen, "zbystander", "zdesk")
     bystander.connect(pictures / "bystander.png")
     second = Screen(number=92)
-    client = Client(node, second, "mallory", PASSWORD, "evil", "--geometry", "640x480")
+    clients = []
     try:
-        wait_connected(node, "evil", client, 120)
-        hog.run("true")
+        for login, name, one in (("mallory", "evil", hog), ("oscar", "accomplice", other)):
+            clients.append(Client(node, second, login, PASSWORD, name, "--geometry", "640x480"))
+            wait_connected(node, name, clients[-1], 120)
+            one.run("true")
         bystander.settle()
         for attack in (bomb, counts, dirty, once, again):
             attack(node, hog, bystander)
         # At the limit of all the kernel takes the largest of anybody's.
         elsewhere = [v for v in kernel_victims()[before:] if v[0] != v[1]]
         check(not elsewhere, f"fences did not hold: the kernel killed at {elsewhere}")
+        client = Client(node, second, "mallory", PASSWORD, "evil", "--geometry", "640x480")
+        clients.append(client)
+        wait_connected(node, "evil", client, 120)
+        together(node, hog, bystander, other)
     finally:
-        client.close()
+        for client in clients:
+            client.close()
         second.close()
-    node.panal("desktop", "stop", "evil", "zdesk")
+    node.panal("desktop", "stop", "evil", "zdesk", "accomplice")
     bystander.client.process.wait(timeout=60)
 
 

@@ -155,6 +155,14 @@ def daemons(node):
     }
 
 
+def user_with_desktop(node, login, name):
+    """The desktop has run once, so that the user has a home, and is stopped."""
+    node.panal("user", "add", login, "--password-file", "/dev/stdin", stdin=PASSWORD + "\n")
+    node.panal("desktop", "create", name, "--user", login, "--image", "icewm")
+    node.panal("desktop", "start", name)
+    node.panal("desktop", "stop", name)
+
+
 def two_users(node):
     """mallory with desktop evil, what attacks planted in the home, and zbystander with zdesk; both
     desktops are stopped."""
@@ -162,10 +170,7 @@ def two_users(node):
     node.panal("up")
     node.panal("image", "build", "icewm")
     for login, name in (("mallory", "evil"), ("zbystander", "zdesk")):
-        node.panal("user", "add", login, "--password-file", "/dev/stdin", stdin=PASSWORD + "\n")
-        node.panal("desktop", "create", name, "--user", login, "--image", "icewm")
-        node.panal("desktop", "start", name)
-        node.panal("desktop", "stop", name)
+        user_with_desktop(node, login, name)
     mallory = Hostile(node, "mallory")
     mallory.plant()
     plant_startup(node, "zbystander")

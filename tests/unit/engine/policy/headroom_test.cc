@@ -37,6 +37,16 @@ TEST(Headroom, PageCacheCountsAndSharedMemoryDoesNot) {
   EXPECT_EQ(group_headroom(one, {}).available_bytes, (124 + 300 - 64) * kMib);
 }
 
+TEST(Headroom, WhatIsCertainIsCountedAndNotFromStatistics) {
+  MemoryStatistics one = group(900, 1024);
+  one.file_bytes = 400 * kMib;
+  EXPECT_EQ(group_headroom(one, {4096 * kMib, 0.25}).certain_bytes, 124 * kMib);
+  one.usage_bytes = 1025 * kMib;
+  EXPECT_EQ(group_headroom(one, {}).certain_bytes, 0U);
+  const Headroom host = host_headroom({.available = 3000 * kMib}, 1000 * kMib);
+  EXPECT_EQ(host.certain_bytes, host.available_bytes);
+}
+
 TEST(Headroom, SwapTakesHalfOfWhatIsAnonymousAtItsPrice) {
   EXPECT_EQ(group_headroom(group(1000, 1024), {4096 * kMib, 0.25}).available_bytes,
             (24 + 375) * kMib);
