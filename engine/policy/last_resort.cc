@@ -42,7 +42,8 @@ Danger danger_of(const DangerInput& input) {
   const bool near = input.available_bytes / 2 < input.reserve_bytes;
   const bool thrashing = near && input.memory_full_share > kFullShare && input.scanned_pages > 0 &&
                          real(input.refault_pages) > kThrashShare * real(input.reclaimed_pages);
-  if (thrashing || input.available_bytes < input.reserve_bytes / 2) return Danger::kCritical;
+  if (input.available_bytes < input.reserve_bytes / 2) return Danger::kCritical;
+  if (thrashing) return Danger::kStalled;
   return input.available_bytes < input.reserve_bytes ? Danger::kTight : Danger::kNone;
 }
 
@@ -111,8 +112,19 @@ const ResortDesktop* LastResorts::relapsing(const LastResortInput& input) const 
   return nullptr;
 }
 
+bool LastResorts::deadly(const LastResortInput& input) {
+  const bool waits = input.danger >= Danger::kStalled && input.memory_full_share > kStallShare;
+  if (!waits)
+    stalled_since_ns_ = -1;
+  else if (stalled_since_ns_ < 0)
+    stalled_since_ns_ = input.at_ns;
+  return input.danger == Danger::kCritical ||
+         (stalled_since_ns_ >= 0 && input.at_ns - stalled_since_ns_ >= kStallKills);
+}
+
 LastResortDecision LastResorts::decide(const LastResortInput& input) {
   LastResortDecision decision;
+  const bool may_kill_now = deadly(input);
   if (const ResortDesktop* desktop = relapsing(input)) {
     killed_at_ns_ = input.at_ns;
     hold(input.at_ns, kHoldAfterKill);
@@ -120,7 +132,7 @@ LastResortDecision LastResorts::decide(const LastResortInput& input) {
   }
   if (input.danger == Danger::kNone) {
     step_ = LastResort::kNone;
-    tight_until_ns_ = 0;  // but what a kill frees is still waited for
+    tight_until_ns_ = round_until_ns_ = 0;  // but what a kill frees is still waited for
     return decision;
   }
   decision.admission_closed = true;
@@ -128,6 +140,7 @@ LastResortDecision LastResorts::decide(const LastResortInput& input) {
   // wait is over: a hog may fill what is left in half a second.
   if (input.at_ns < critical_until_ns_) return decision;
   if (input.danger == Danger::kTight && input.at_ns < tight_until_ns_) return decision;
+  if (!may_kill_now && input.at_ns < round_until_ns_) return decision;
 
   hold(input.at_ns, kHoldCritical);
   if (step_ < LastResort::kReclaim) {
@@ -156,8 +169,9 @@ LastResortDecision LastResorts::decide(const LastResortInput& input) {
     hold(input.at_ns, 0);
     return decision;
   }
-  if (input.danger == Danger::kTight) {
+  if (!may_kill_now) {
     step_ = LastResort::kNone;  // round again: desktops that went away meanwhile can give now
+    round_until_ns_ = input.at_ns + kHoldTight;
     return decision;
   }
   step_ = LastResort::kKillProcess;

@@ -13,7 +13,8 @@ namespace panal::policy {
 enum class Danger : std::uint8_t {
   kNone,
   kTight,     ///< the reserve is touched
-  kCritical,  ///< half of it is gone, or desktops do nothing but wait for memory
+  kStalled,   ///< less than two are left, and desktops wait for what was taken from them
+  kCritical,  ///< half of the reserve is gone
 };
 
 struct DangerInput {
@@ -26,7 +27,9 @@ struct DangerInput {
 };
 
 /// Waiting alone is no danger: it counts where less than two reserves are left, when reclaim is at
-/// work and gets back what it took. (A desktop that fights with its own limit waits too.)
+/// work and gets back what it took. (A desktop that fights with its own limit waits too.) A storm
+/// of starts looks the same on a full node, and ends by itself: a stall hurries the mild steps, and
+/// kills only when it lasts (LastResorts).
 [[nodiscard]] Danger danger_of(const DangerInput& input);
 
 struct ResortProcess {
@@ -54,12 +57,14 @@ struct ResortDesktop {
 struct LastResortInput {
   MonotonicNs at_ns = 0;
   Danger danger = Danger::kNone;
+  double memory_full_share = 0;  ///< as in DangerInput
   std::vector<ResortDesktop> desktops;
 };
 
 /// Chooses the mildest step that has something left to give. A step is held long enough to work
 /// before the next harder one: by the danger there is when the next is due (kHoldTight or
-/// kHoldCritical), not by that in which it was taken. In kTight nothing is ever killed.
+/// kHoldCritical), not by that in which it was taken. In kTight nothing is ever killed, in
+/// kStalled only after all have waited for most of the time for kStallKills.
 /// A desktop that the kernel has to hold back again and again is killed whole, danger or not.
 /// Killed is only what is above its share; when nobody is, the largest disconnected desktop, then
 /// the largest idle one.
@@ -70,6 +75,10 @@ class LastResorts {
   static constexpr MonotonicNs kHoldTight = 5LL * 1'000'000'000;
   /// A kill frees its memory within a second, if the kernel is allowed to run.
   static constexpr MonotonicNs kHoldAfterKill = 1LL * 1'000'000'000;
+  /// A document that is lost is worse than some seconds of waiting (systemd-oomd: 60 % for 30 s, of
+  /// a session's own group).
+  static constexpr double kStallShare = 0.5;
+  static constexpr MonotonicNs kStallKills = 20LL * 1'000'000'000;
 
   [[nodiscard]] LastResortDecision decide(const LastResortInput& input);
   /// The next decision may be a kill: it wants the worst desktop's processes.
@@ -78,12 +87,16 @@ class LastResorts {
  private:
   [[nodiscard]] LastResortDecision kill(const LastResortInput& input);
   [[nodiscard]] const ResortDesktop* relapsing(const LastResortInput& input) const;
+  /// Whether what there is of danger is enough to kill somebody for.
+  [[nodiscard]] bool deadly(const LastResortInput& input);
   /// Of a step taken now: how long it has before the next, where time is short.
   void hold(MonotonicNs now_ns, MonotonicNs critical_ns);
 
   LastResort step_ = LastResort::kNone;
   MonotonicNs tight_until_ns_ = 0;     ///< no step before it while memory is only tight
   MonotonicNs critical_until_ns_ = 0;  ///< none before it at all
+  MonotonicNs round_until_ns_ = 0;     ///< no mild steps anew before it
+  MonotonicNs stalled_since_ns_ = -1;  ///< all have waited for most of the time; -1: they do not
   DesktopId victim_ = 0;
   unsigned killed_of_victim_ = 0;
   MonotonicNs killed_at_ns_ = 0;

@@ -6,8 +6,10 @@ namespace {
 
 using policy::Danger;
 
-constexpr std::pair<Danger, const char*> kDangers[] = {
-    {Danger::kNone, "none"}, {Danger::kTight, "tight"}, {Danger::kCritical, "critical"}};
+constexpr std::pair<Danger, const char*> kDangers[] = {{Danger::kNone, "none"},
+                                                       {Danger::kTight, "tight"},
+                                                       {Danger::kStalled, "stalled"},
+                                                       {Danger::kCritical, "critical"}};
 
 double count(std::uint64_t value) { return static_cast<double>(value); }
 

@@ -56,6 +56,7 @@ const char* word(Danger danger) {
   switch (danger) {
     case Danger::kNone: return "none";
     case Danger::kTight: return "tight";
+    case Danger::kStalled: return "stalled";
     case Danger::kCritical: return "critical";
   }
   return "none";
@@ -242,11 +243,12 @@ int Rescuer::look() {
     parts_.hands.let_go();
     froze_ = false;
   }
-  if (sight->danger != Danger::kCritical)
+  if (sight->danger < Danger::kStalled)
     earlier_processes_.clear();
   else if (!hold_worst(input.desktops, desks))
     return kDangerMs;
   input.danger = sight->danger;
+  input.memory_full_share = sight->full_share;
   const LastResortDecision decision = resorts_.decide(input);
   bool changed = false;
   {

@@ -173,6 +173,60 @@ TEST(LastResort, TheDangerThereIsNowSaysHowLongAStepIsHeld) {
   }
 }
 
+TEST(LastResort, WaitingKillsNobodyWhileItComesAndGoes) {
+  // 400 desktops on a full node while 50 more started: above a tenth of the time for minutes, with
+  // peaks of 44 %, and 3.7 GiB left.
+  LastResorts resorts;
+  LastResortInput input;
+  input.desktops = {desktop(2, SessionClass::kDisconnected, 80, 200),
+                    desktop(3, SessionClass::kActive, 4000, 200)};
+  unsigned reclaims = 0;
+  for (; input.at_ns < 120 * kSecond; input.at_ns += 100 * kMillisecond) {
+    const bool waits = input.at_ns / kSecond % 4 != 3;
+    input.danger = waits ? Danger::kStalled : Danger::kNone;
+    input.memory_full_share = waits ? 0.44 : 0.05;
+    const LastResortDecision decision = resorts.decide(input);
+    EXPECT_LT(decision.step, LastResort::kKillProcess) << input.at_ns;
+    EXPECT_EQ(decision.admission_closed, waits);
+    if (decision.step == LastResort::kReclaim) ++reclaims;
+  }
+  EXPECT_GE(reclaims, 20U);
+}
+
+TEST(LastResort, AStallHurriesTheMildStepsAndThenWaits) {
+  LastResorts resorts;
+  LastResortInput input;
+  input.danger = Danger::kStalled;
+  input.memory_full_share = 0.2;
+  input.desktops = {desktop(2, SessionClass::kDisconnected, 80, 200),
+                    desktop(3, SessionClass::kActive, 4000, 200)};
+  std::vector<std::pair<MonotonicNs, LastResort>> steps;
+  for (; input.at_ns < 6 * kSecond; input.at_ns += 100 * kMillisecond)
+    if (const auto step = resorts.decide(input).step; step != LastResort::kNone)
+      steps.emplace_back(input.at_ns / kMillisecond, step);
+  EXPECT_EQ(steps, (std::vector<std::pair<MonotonicNs, LastResort>>{{0, LastResort::kReclaim},
+                                                                    {200, LastResort::kFreeze},
+                                                                    {400, LastResort::kRefuse},
+                                                                    {5'500, LastResort::kReclaim},
+                                                                    {5'700, LastResort::kFreeze},
+                                                                    {5'900, LastResort::kRefuse}}));
+  input.danger = Danger::kCritical;
+  EXPECT_EQ(resorts.decide(input).step, LastResort::kKillProcess) << "no wait holds that up";
+}
+
+TEST(LastResort, AStallThatLastsEndsWithAKill) {
+  LastResorts resorts;
+  LastResortInput input;
+  input.danger = Danger::kStalled;
+  input.memory_full_share = 0.8;
+  input.desktops = {desktop(3, SessionClass::kActive, 4000, 200)};
+  MonotonicNs killed_at_ns = -1;
+  for (; killed_at_ns < 0 && input.at_ns < 60 * kSecond; input.at_ns += 100 * kMillisecond)
+    if (resorts.decide(input).step >= LastResort::kKillProcess) killed_at_ns = input.at_ns;
+  EXPECT_GE(killed_at_ns, LastResorts::kStallKills);
+  EXPECT_LE(killed_at_ns, LastResorts::kStallKills + kSecond);
+}
+
 TEST(LastResort, WaitingIsADangerOnlyNearTheEnd) {
   DangerInput input;
   input.reserve_bytes = 100 * kMib;
@@ -181,7 +235,7 @@ TEST(LastResort, WaitingIsADangerOnlyNearTheEnd) {
   input.memory_full_share = 0.5;
   input.scanned_pages = input.reclaimed_pages = 10000;
   input.refault_pages = 8000;
-  EXPECT_EQ(danger_of(input), Danger::kCritical);
+  EXPECT_EQ(danger_of(input), Danger::kStalled);
   input.available_bytes = 1000 * kMib;
   EXPECT_EQ(danger_of(input), Danger::kNone) << "a desktop that fights with its own limit";
   input.memory_full_share = 0;

@@ -68,12 +68,12 @@ TEST_F(RescuerOnV1, IsWokenByTheHostsPressure) {
   EXPECT_TRUE(node_.files.read("proc/pressure/memory").starts_with("some 150000 2000000"));
 }
 
-TEST_F(RescuerOnV1, ThrashingIsCriticalByTheHostsPressure) {
+TEST_F(RescuerOnV1, ThrashingIsAStallByTheHostsPressure) {
   open();
   EXPECT_TRUE(eventually([this] {
     count();
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    return rescuer_->report()["danger"] == "critical";
+    return rescuer_->report()["danger"] == "stalled";
   })) << rescuer_->report().dump(1);
 }
 
