@@ -64,6 +64,10 @@ class Cgroup {
   /// let be. Errors: ENOTSUP when a limit's controller is absent; EBUSY; ENODEV for a disk that is
   /// none.
   [[nodiscard]] Result<void> set_limits(const Limits& limits) const;
+  /// So many bytes of it are taken only when nothing else is left (v2 memory.low). Without it no
+  /// group below is protected either; with it only those that ask for it (Swapping::kLast) where
+  /// `bytes` is no more than they have. v1 has no such thing: done. Errors: as set_limits().
+  [[nodiscard]] Result<void> protect(std::uint64_t bytes) const;
 
   /// Moves a process into the group, in every hierarchy. Errors: ESRCH.
   [[nodiscard]] Result<void> add(pid_t pid) const;

@@ -25,18 +25,28 @@ Result<void> set_memory_v1(const Dir& dir, std::uint64_t hard) {
   return dir.write("memory.limit_in_bytes", bytes_text(hard, 1));
 }
 
+/// Of 200 parts of reclaim, what goes to programs' own memory: not nothing, or a group that is over
+/// its own limit would be killed for it.
+constexpr std::uint64_t kSwappinessLast = 10;
+
 /// What a v1 group swaps is told by its swappiness; the parent's is the usual one.
-Result<void> set_swap_v1(const CgroupRoot::Hierarchy& hierarchy, const std::string& path,
-                         bool swap) {
-  std::string value = "0";
-  if (swap) {
+Result<void> set_swapping_v1(const CgroupRoot::Hierarchy& hierarchy, const std::string& path,
+                             Swapping swapping) {
+  std::uint64_t value = 0;
+  if (swapping != Swapping::kNever) {
     const auto slash = path.rfind('/');
     const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash);
-    PANAL_ASSIGN(const std::uint64_t usual,
-                 read_number(hierarchy.dir, parent + "/memory.swappiness"));
-    value = std::to_string(usual);
+    PANAL_ASSIGN(value, read_number(hierarchy.dir, parent + "/memory.swappiness"));
+    if (swapping == Swapping::kLast) value = std::min(value, kSwappinessLast);
   }
-  return hierarchy.dir.write(path + "/memory.swappiness", value);
+  return hierarchy.dir.write(path + "/memory.swappiness", std::to_string(value));
+}
+
+/// A file that a kernel without the feature lacks.
+Result<void> write_if_there(const Dir& dir, const char* file, const std::string& value) {
+  auto done = dir.write(file, value);
+  if (!done && done.error().code == ENOENT) return {};
+  return done;
 }
 
 bool knows_no_weights(const Error& error) { return error.code == ENOENT || error.is_unsupported(); }
@@ -92,7 +102,7 @@ Result<void> Cgroup::set_limits(const Limits& limits) const {
 }
 
 Result<void> Cgroup::set_memory(const Limits& limits) const {
-  if (!limits.memory_bytes && !limits.memory_soft_bytes && !limits.swap) return {};
+  if (!limits.memory_bytes && !limits.memory_soft_bytes && !limits.swapping) return {};
   const Part* part = part_with("memory");
   if (part == nullptr) return lacks("memory");
   const int version = part->mount->version;
@@ -102,16 +112,22 @@ Result<void> Cgroup::set_memory(const Limits& limits) const {
   if (limits.memory_soft_bytes)
     PANAL_TRY(part->dir.write(version == 2 ? "memory.high" : "memory.soft_limit_in_bytes",
                               bytes_text(*limits.memory_soft_bytes, version)));
-  if (!limits.swap) return {};
+  if (!limits.swapping) return {};
   if (version == 2) {
-    auto set = part->dir.write("memory.swap.max", *limits.swap ? "max" : "0");
-    // A kernel without swap has no such file, and swaps nothing.
-    if (!set && set.error().code == ENOENT) return {};
-    return set;
+    PANAL_TRY(write_if_there(part->dir, "memory.swap.max",
+                             *limits.swapping == Swapping::kNever ? "0" : "max"));
+    return part->dir.write("memory.low", *limits.swapping == Swapping::kLast ? "max" : "0");
   }
   for (const CgroupRoot::Hierarchy& hierarchy : root_.hierarchies())
-    if (hierarchy.mount.has("memory")) return set_swap_v1(hierarchy, path_, *limits.swap);
+    if (hierarchy.mount.has("memory")) return set_swapping_v1(hierarchy, path_, *limits.swapping);
   return lacks("memory");
+}
+
+Result<void> Cgroup::protect(std::uint64_t bytes) const {
+  const Part* part = part_with("memory");
+  if (part == nullptr) return lacks("memory");
+  if (part->mount->version == 1) return {};
+  return part->dir.write("memory.low", bytes_text(bytes, 2));
 }
 
 Result<void> Cgroup::set_cpu(const Limits& limits) const {

@@ -19,6 +19,14 @@ struct IoLimit {
   [[nodiscard]] bool operator==(const IoLimit&) const = default;
 };
 
+/// What the kernel may take from a group when it is short of memory.
+enum class Swapping : std::uint8_t {
+  kNever,  ///< page cache only (v1 swappiness 0, v2 swap.max 0)
+  kLast,   ///< from all others first (v1: page cache first, by swappiness; v2 memory.low, which
+           ///< holds as far as the groups above are protected too: Cgroup::protect())
+  kUsual,  ///< as the groups above say
+};
+
 /// Limits of one group of processes; an absent one is not set.
 struct Limits {
   /// Hard limit of memory (v1 limit_in_bytes, v2 max); kUnlimited: none.
@@ -26,7 +34,7 @@ struct Limits {
   /// What it is held to when memory is short (v1 soft_limit_in_bytes), or throttled above
   /// (v2 high); kUnlimited: none.
   std::optional<std::uint64_t> memory_soft_bytes;
-  std::optional<bool> swap;                         ///< whether its memory may be swapped out
+  std::optional<Swapping> swapping;
   std::optional<std::uint64_t> pids;                ///< processes and threads
   std::optional<std::uint32_t> cpu_weight;          ///< v2 scale, 1..10000, 100 = normal
   std::optional<std::uint32_t> cpu_quota_permille;  ///< of one core; 2000 = two cores; 0 = none

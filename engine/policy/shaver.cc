@@ -39,9 +39,11 @@ constexpr double kFloorHalfLifeSeconds = 600;
 /// With less than 30 % of RAM, or of a limit, available memory begins to be short; need is 1 at the
 /// reserve.
 constexpr double kPlentyShare = 0.30;
-/// CPU for it, in cores: a tenth when it is only thrift, a half when memory is short.
+/// CPU for it, in cores: a tenth when it is only thrift, a half when memory is short, or of what
+/// nobody else wants.
 constexpr double kThriftCores = 0.10;
 constexpr double kNeedCores = 0.50;
+constexpr double kIdlePart = 0.5;
 /// Compression until it was seen (XFCE, lzo-rle: 4.9).
 constexpr double kFirstRatio = 3;
 /// The rest of a swap device is left to the kernel's own reclaim.
@@ -217,7 +219,8 @@ std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
       return left.session_since_ns < right.session_since_ns;
     return left.id < right.id;
   });
-  const double cores = kThriftCores + (kNeedCores - kThriftCores) * need(input);
+  const double by_need = kThriftCores + (kNeedCores - kThriftCores) * need(input);
+  const double cores = std::max(by_need, std::min(kNeedCores, kIdlePart * input.idle_cores));
   const double speed =
       input.bytes_per_cpu_second > 0 ? input.bytes_per_cpu_second : kFirstBytesPerCpuSecond;
   double budget = cores * elapsed * speed;

@@ -51,6 +51,7 @@ struct ShaveInput {
   HostMemory memory;
   std::vector<ShaveGroup> groups = {};
   ZramStatistics zram;
+  double idle_cores = 0;            ///< that nobody used since the last round
   double bytes_per_cpu_second = 0;  ///< what taking back was measured to cost; 0: not yet
   bool ksm_moves = true;            ///< ksmd gets on, at our pace (KsmMotion)
   std::vector<ShaveDesktop> desktops;
@@ -64,8 +65,9 @@ struct ShaveInput {
 /// A step is (resident - floor) * rho(class), less the more the desktop waits for memory or I/O,
 /// and nothing for a while after it fetched much of it back or gave nothing. What is too little for
 /// a walk over the desktop waits, and grows, for up to a minute. All steps of a round
-/// fit into a CPU budget that grows as memory gets short; who has been away longest comes first.
-/// The active are never touched.
+/// fit into a CPU budget that grows as memory gets short, and with what of the CPU nobody uses:
+/// what is taken before a storm of starts need not be taken in it. Who has been away longest comes
+/// first. The active are never touched.
 class Shaver {
  public:
   /// Of a session's being of its class. On a full node two passes take minutes at the governor's

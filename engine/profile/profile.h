@@ -74,6 +74,7 @@ struct ClassTuning {
   std::uint32_t memory_soft_percent = 0;    ///< of the desktop's memory limit; 0: none
   std::uint32_t memory_hard_percent = 100;  ///< of the desktop's memory limit
   bool swap = true;                         ///< whether its memory may go to swap
+  bool spared = false;                      ///< the kernel takes from all others first
   std::uint32_t cpu_weight = 100;           ///< cgroup v2's scale, 1..10000
   std::uint32_t cpu_quota_percent = 0;      ///< of one core; 0: none
   std::uint32_t io_weight = 100;            ///< cgroup v2's scale, 1..10000

@@ -31,6 +31,7 @@ void visit_class(Visitor& v, std::string_view section, AnyClass& c, bool has_bef
   v.number("memory_soft_percent", c.memory_soft_percent, 0U, 100U);
   v.number("memory_hard_percent", c.memory_hard_percent, 1U, 100U);
   v.flag("swap", c.swap);
+  v.flag("spared", c.spared);
   v.number("cpu_weight", c.cpu_weight, 1U, 10'000U);
   v.number("cpu_quota_percent", c.cpu_quota_percent, 0U, 100'000U);
   v.number("io_weight", c.io_weight, 1U, 10'000U);

@@ -95,7 +95,7 @@ Result<LimitsSet> set_class_limits(const kernel::Cgroup& group, const Limits& li
     out.refused = set.error().message();
   }
   OneByOne each(group, out);
-  each.set(&Limits::swap, limits);
+  each.set(&Limits::swapping, limits);
   each.set(&Limits::pids, limits);
   each.set(&Limits::cpu_weight, limits);
   each.set(&Limits::cpu_quota_permille, limits);

@@ -52,7 +52,10 @@ void Optimiser::tick() {
   if (settings_.governs_ksm()) govern_ksm(*host);
   if (settings_.enlists()) weigh_domains(*host);
   const bool rounds = settings_.shave || settings_.shaver.freeze_after_ns > 0;
-  if (rounds && host->at_ns - last_round_ns_ >= kRoundEvery) shave_round(*host);
+  if (rounds && host->at_ns - last_round_ns_ >= kRoundEvery) {
+    protect_spared();
+    shave_round(*host);
+  }
   const std::lock_guard lock(mutex_);
   host_ = std::move(*host);
   ++totals_.looks;
@@ -203,13 +206,38 @@ bool Optimiser::may_be_taken(const GroupSnapshot& desktop, MonotonicNs now_ns) c
          std::chrono::nanoseconds{now_ns - desktop.session_since_ns} >= after->second;
 }
 
-std::vector<policy::ShaveGroup> Optimiser::limited_groups() {
+const std::vector<kernel::Cgroup>& Optimiser::around() {
   if (around_.empty()) {
     auto groups = enclosing_groups(parts_.cgroups, parts_.cgroup_parent);
     if (groups) around_ = std::move(*groups);
   }
+  return around_;
+}
+
+void Optimiser::protect_spared() {
+  const auto spared = [this](SessionClass session) {
+    const auto limits = settings_.limits.find(session);
+    return limits != settings_.limits.end() && limits->second.swapping == Swapping::kLast;
+  };
+  const bool any = std::any_of(settings_.limits.begin(), settings_.limits.end(),
+                               [&](const auto& one) { return spared(one.first); });
+  if (!any) return;
+  std::uint64_t bytes = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, desk] : desks_)
+      if (spared(desk->last.session) && desk->last.usage.memory)
+        bytes += desk->last.usage.memory->usage_bytes;
+  }
+  // More would be shared out among those who are not spared (memory_recursiveprot).
+  for (const kernel::Cgroup& group : around())
+    if (auto done = group.protect(bytes); !done && !done.error().is_gone())
+      complain("protect", done.error());
+}
+
+std::vector<policy::ShaveGroup> Optimiser::limited_groups() {
   std::vector<policy::ShaveGroup> limited;
-  for (const kernel::Cgroup& group : around_)
+  for (const kernel::Cgroup& group : around())
     if (const auto room = room_of(group))
       limited.push_back({room->limit_bytes, room->available_bytes, room->reserve_bytes});
   return limited;
@@ -224,7 +252,11 @@ void Optimiser::shave_round(const Snapshot& host) {
   {
     const std::lock_guard lock(mutex_);
     if (!jobs_.empty()) return;  // the last round is still being carried out
-    last_round_ns_ = host.at_ns;
+    const auto over = policy::seconds(host.at_ns - std::exchange(last_round_ns_, host.at_ns));
+    const std::uint64_t before = std::exchange(idle_at_round_ns_, host.cpu.idle_ns);
+    if (before > 0 && over > 0)
+      input.idle_cores =
+          policy::seconds(static_cast<MonotonicNs>(policy::grown(before, host.cpu.idle_ns))) / over;
     for (const auto& [id, desk] : desks_) {
       if (desk->busy) return;
       desks.push_back(desk);

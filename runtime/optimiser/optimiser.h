@@ -130,6 +130,9 @@ class Optimiser final : public RescueHands {
   void shave_round(const Snapshot& host);
   /// Of those around the desktops; the decider's.
   [[nodiscard]] std::vector<policy::ShaveGroup> limited_groups();
+  [[nodiscard]] const std::vector<kernel::Cgroup>& around();
+  /// On v2: the groups around the desktops keep for them what the spared classes have.
+  void protect_spared();
   void take(const Job& job);
   /// For any thread. Does nothing with who is frozen, or was seen meanwhile.
   void freeze(Desk& desk, FreezeFor why);
@@ -172,7 +175,8 @@ class Optimiser final : public RescueHands {
   std::optional<MergeDomainId> told_holder_;  ///< of places_, as the log has it
   bool told_draining_ = false;
   MonotonicNs last_round_ns_ = 0;
-  bool ksm_taken_over_ = false;  ///< by somebody else: nobody is enlisted
+  std::uint64_t idle_at_round_ns_ = 0;  ///< CPU time of the host; 0: no round yet
+  bool ksm_taken_over_ = false;         ///< by somebody else: nobody is enlisted
   policy::RecentSpeed take_speed_{policy::Shaver::kFirstBytesPerCpuSecond};
   policy::RecentSpeed fetch_speed_{policy::kFirstFetchBytesPerSecond};
   Tally totals_;

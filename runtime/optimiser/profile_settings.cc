@@ -16,10 +16,15 @@ Enlist enlist_of(profile::Enlist enlist) {
   return Enlist::kNobody;
 }
 
+Swapping swapping_of(const profile::ClassTuning& tuning) {
+  if (!tuning.swap) return Swapping::kNever;
+  return tuning.spared ? Swapping::kLast : Swapping::kUsual;
+}
+
 /// What any class says: only that is set, and then in every class, so that one takes back what
 /// another has set.
 struct Said {
-  bool hard = false, soft = false, swap = false, pids = false, io_weight = false, io = false;
+  bool hard = false, soft = false, swapping = false, pids = false, io_weight = false, io = false;
 };
 
 Said said_by(const profile::Classes& classes) {
@@ -29,7 +34,7 @@ Said said_by(const profile::Classes& classes) {
        {&classes.active, &classes.idle, &classes.disconnected, &classes.frozen}) {
     said.hard |= one->memory_hard_percent != usual.memory_hard_percent;
     said.soft |= one->memory_soft_percent != usual.memory_soft_percent;
-    said.swap |= one->swap != usual.swap;
+    said.swapping |= swapping_of(*one) != swapping_of(usual);
     said.pids |= one->pids_percent != usual.pids_percent;
     said.io_weight |= one->io_weight != usual.io_weight;
     said.io |= one->io_read_mib_per_second != 0 || one->io_write_mib_per_second != 0;
@@ -47,7 +52,7 @@ Limits limits_of(const profile::ClassTuning& tuning, const Said& said, const Nod
     limits.memory_soft_bytes = tuning.memory_soft_percent == 0
                                    ? kUnlimited
                                    : node.desktop_memory_bytes / 100 * tuning.memory_soft_percent;
-  if (said.swap) limits.swap = tuning.swap;
+  if (said.swapping) limits.swapping = swapping_of(tuning);
   if (said.pids && node.desktop_pids > 0)
     limits.pids = std::max<std::uint64_t>(1, node.desktop_pids * tuning.pids_percent / 100);
   if (said.io_weight) limits.io_weight = tuning.io_weight;

@@ -57,13 +57,13 @@ TEST_F(RealClassLimits, TheKernelTakesEachOfThem) {
   Limits all;
   all.memory_bytes = 64 * kMib;
   all.memory_soft_bytes = 32 * kMib;
-  all.swap = false;
+  all.swapping = Swapping::kNever;
   all.pids = 20;
   all.cpu_weight = 25;
   all.cpu_quota_permille = 500;
   all.io_weight = 25;
-  for (const bool swap : {false, true}) {
-    all.swap = swap;
+  for (const Swapping swapping : {Swapping::kNever, Swapping::kLast, Swapping::kUsual}) {
+    all.swapping = swapping;
     const auto set = set_class_limits(group, all);
     ASSERT_TRUE(set) << set.error().message();
     EXPECT_TRUE(set->complete) << set->why;

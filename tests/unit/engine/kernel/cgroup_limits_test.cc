@@ -36,6 +36,9 @@ FixtureFiles v2_files() {
           {"cgroup/panal/d7/cgroup.controllers", "io memory\n"},
           {"cgroup/panal/d7/memory.max", ""},
           {"cgroup/panal/d7/memory.high", ""},
+          {"cgroup/panal/d7/memory.low", ""},
+          {"cgroup/panal/memory.low", ""},
+          {"cgroup/panal/cgroup.controllers", "io memory\n"},
           {"cgroup/panal/d7/memory.swap.max", ""},
           {"cgroup/panal/d7/memory.current", "2000\n"},
           {"cgroup/panal/d7/memory.swap.current", "500\n"},
@@ -47,7 +50,7 @@ Limits all() {
   Limits limits;
   limits.memory_bytes = 512 * kOneMib;
   limits.memory_soft_bytes = 128 * kOneMib;
-  limits.swap = false;
+  limits.swapping = Swapping::kNever;
   limits.io_weight = 25;
   limits.io = IoLimit{"254:0", 0, 8 * kOneMib};
   return limits;
@@ -69,9 +72,13 @@ TEST(CgroupLimits, OfMemoryAndDisksOnV1) {
   EXPECT_EQ(files.read("cgroup/blkio/panal/d7/blkio.throttle.write_bps_device"), "254:0 8388608");
   EXPECT_EQ(group->memory_with_swap().value_or(0), 3000U);
   Limits none;
-  none.swap = true;
+  none.swapping = Swapping::kUsual;
   ASSERT_TRUE(group->set_limits(none));
   EXPECT_EQ(files.read(memory + "swappiness"), "60") << "the parent's";
+  none.swapping = Swapping::kLast;
+  ASSERT_TRUE(group->set_limits(none));
+  EXPECT_EQ(files.read(memory + "swappiness"), "10");
+  EXPECT_TRUE(group->protect(4096)) << "nothing to do";
 }
 
 TEST(CgroupLimits, V1RaisesTheLimitWithSwapFirst) {
@@ -104,9 +111,31 @@ TEST(CgroupLimits, OfMemoryAndDisksOnV2) {
   EXPECT_EQ(files.read("cgroup/panal/d7/memory.max"), std::to_string(512 * kOneMib));
   EXPECT_EQ(files.read("cgroup/panal/d7/memory.high"), std::to_string(128 * kOneMib));
   EXPECT_EQ(files.read("cgroup/panal/d7/memory.swap.max"), "0");
+  EXPECT_EQ(files.read("cgroup/panal/d7/memory.low"), "0");
   EXPECT_EQ(files.read("cgroup/panal/d7/io.weight"), "default 25");
   EXPECT_EQ(files.read("cgroup/panal/d7/io.max"), "254:0 rbps=max wbps=8388608");
   EXPECT_EQ(group->memory_with_swap().value_or(0), 2500U);
+}
+
+TEST(CgroupLimits, WhoIsTakenFromLastOnV2) {
+  auto some = v2_files();
+  const FixtureTree files(some);
+  const Tree tree = files.tree();
+  const auto root = CgroupRoot::open(tree);
+  const auto group = Cgroup::open(*root, "panal/d7");
+  Limits limits;
+  limits.swapping = Swapping::kLast;
+  ASSERT_TRUE(group->set_limits(limits));
+  EXPECT_EQ(files.read("cgroup/panal/d7/memory.low"), "max");
+  EXPECT_EQ(files.read("cgroup/panal/d7/memory.swap.max"), "max");
+  const auto parent = Cgroup::open(*root, "panal");
+  ASSERT_TRUE(parent);
+  ASSERT_TRUE(parent->protect(30 * kOneMib));
+  EXPECT_EQ(files.read("cgroup/panal/memory.low"), std::to_string(30 * kOneMib));
+  limits.swapping = Swapping::kUsual;
+  files.write("cgroup/panal/d7/memory.low", "");
+  ASSERT_TRUE(group->set_limits(limits));
+  EXPECT_EQ(files.read("cgroup/panal/d7/memory.low"), "0");
 }
 
 TEST(CgroupLimits, NoneIsAWordOfItsOwn) {

@@ -182,6 +182,32 @@ TEST(Shaver, WhoHadNothingToGiveIsAskedOnceAfterEachPause) {
   EXPECT_LE(steps, 20);
 }
 
+TEST(Shaver, ThriftMayUseCpuThatNobodyWants) {
+  // A hundred that are away, plenty of memory: as much is taken as the budget buys.
+  const auto taken = [](double idle_cores, std::uint64_t available) {
+    ShaverConfig config;
+    config.eagerness = 1;
+    Shaver shaver(config);
+    ShaveInput input = input_of(SessionClass::kDisconnected);
+    input.memory.available = available;
+    input.idle_cores = idle_cores;
+    input.bytes_per_cpu_second = 100.0 * real(kMib);
+    input.desktops.resize(100, input.desktops[0]);
+    for (std::size_t i = 0; i < input.desktops.size(); ++i)
+      input.desktops[i].id = static_cast<DesktopId>(i) + 1;
+    (void)shaver.decide(input);
+    input.at_ns += 6 * kSecond;
+    std::uint64_t bytes = 0;
+    for (const ShaveDecision& one : shaver.decide(input)) bytes += one.bytes;
+    return static_cast<double>(bytes) / real(kMib);
+  };
+  const std::uint64_t plenty = 20 * 1024 * kMib;
+  EXPECT_NEAR(taken(0, plenty), 60, 1) << "a tenth of a core for 6 s";
+  EXPECT_NEAR(taken(0.6, plenty), 180, 1) << "half of what is idle";
+  EXPECT_NEAR(taken(2, plenty), 300, 1) << "half a core at most";
+  EXPECT_NEAR(taken(0, 0), 300, 1) << "whatever it takes";
+}
+
 TEST(Shaver, AGroupAtItsLimitIsNeedThoughTheHostHasPlenty) {
   Shaver shaver(ShaverConfig{.reserve_bytes = 2'048 * kMib});
   ShaveInput input = input_of(SessionClass::kDisconnected);

@@ -28,7 +28,7 @@ NodeFacts node() { return {8192 * kMib, 0, 2000 * kMib, 500, "254:0"}; }
 
 TEST(ClassLimits, WhatNoClassSpeaksOfIsLeftAlone) {
   const auto limits = settings_of(profile::Profile{}, node()).limits.at(SessionClass::kIdle);
-  EXPECT_FALSE(limits.memory_bytes || limits.memory_soft_bytes || limits.swap || limits.pids ||
+  EXPECT_FALSE(limits.memory_bytes || limits.memory_soft_bytes || limits.swapping || limits.pids ||
                limits.io_weight || limits.io);
   EXPECT_TRUE(limits.cpu_weight);
 }
@@ -47,14 +47,25 @@ TEST(ClassLimits, WhatOneClassSaysTheOthersTakeBack) {
   EXPECT_EQ(active.memory_soft_bytes, kUnlimited);
   EXPECT_EQ(active.memory_bytes, 2000 * kMib);
   EXPECT_EQ(active.pids, 500U);
-  EXPECT_EQ(active.swap, true);
+  EXPECT_EQ(active.swapping, Swapping::kUsual);
   EXPECT_EQ(active.io_weight, 100U);
   EXPECT_EQ(active.io, (IoLimit{"254:0", 0, 0}));
   EXPECT_EQ(limits.at(SessionClass::kIdle).memory_soft_bytes, 800 * kMib);
   EXPECT_EQ(limits.at(SessionClass::kDisconnected).memory_bytes, 1000 * kMib);
   EXPECT_EQ(limits.at(SessionClass::kDisconnected).pids, 100U);
-  EXPECT_EQ(limits.at(SessionClass::kFrozen).swap, false);
+  EXPECT_EQ(limits.at(SessionClass::kFrozen).swapping, Swapping::kNever);
   EXPECT_EQ(limits.at(SessionClass::kFrozen).io, (IoLimit{"254:0", 0, 4 * kMib}));
+}
+
+TEST(ClassLimits, SparedAreTakenFromLast) {
+  profile::Profile profile;
+  profile.classes.active.spared = true;
+  profile.classes.frozen.spared = true;
+  profile.classes.frozen.swap = false;
+  const auto limits = settings_of(profile, node()).limits;
+  EXPECT_EQ(limits.at(SessionClass::kActive).swapping, Swapping::kLast);
+  EXPECT_EQ(limits.at(SessionClass::kIdle).swapping, Swapping::kUsual);
+  EXPECT_EQ(limits.at(SessionClass::kFrozen).swapping, Swapping::kNever);
 }
 
 }  // namespace
