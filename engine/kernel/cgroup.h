@@ -74,6 +74,9 @@ class Cgroup {
   [[nodiscard]] Result<std::uint64_t> memory_usage() const;
   /// The hard limit; kUnlimited where there is none. Errors: as above.
   [[nodiscard]] Result<std::uint64_t> memory_limit() const;
+  /// The most processes and threads; kUnlimited where there is no limit. Errors: ENOTSUP without a
+  /// controller of pids; ENOENT for the root's group.
+  [[nodiscard]] Result<std::uint64_t> pids_limit() const;
   /// The charge and what of it is swapped out, by one read or two. Errors: as above.
   [[nodiscard]] Result<std::uint64_t> memory_with_swap() const;
   /// Opened by path each time, as no handle holds v1's blkio. Errors: ENOTSUP without the

@@ -165,6 +165,12 @@ Result<std::uint64_t> Cgroup::memory_limit() const {
   return limit >= kNoneV1 ? kUnlimited : limit;
 }
 
+Result<std::uint64_t> Cgroup::pids_limit() const {
+  const Part* part = part_with("pids");
+  if (part == nullptr) return fail(ENOTSUP, "read pids of " + path_ + ": no pids controller");
+  return read_number(part->dir, "pids.max");  // "max" is kUnlimited
+}
+
 Result<std::uint64_t> Cgroup::memory_with_swap() const {
   const Part* part = part_with("memory");
   if (part == nullptr) return fail(ENOTSUP, "read memory of " + path_ + ": no memory controller");

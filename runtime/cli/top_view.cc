@@ -85,6 +85,26 @@ std::string render_last_resort(const nlohmann::json& report) {
   return line;
 }
 
+/// How many more fit and what ends it, then of each image. Empty while it is not known.
+std::string render_room(const nlohmann::json& report) {
+  const auto room = report.find("room");
+  if (room == report.end() || !room->is_object()) return "";
+  const auto more = [](const nlohmann::json& one) {
+    const auto count = one.is_object() ? one.find("more") : one.end();
+    return count == one.end() || !count->is_number()
+               ? std::string()
+               : fmt::format("{} more by {}", number(one, "more"), text(one, "first_out"));
+  };
+  std::string line = more(*room);
+  if (line.empty()) return "";
+  if (text(*room, "by") == "estimate") line += " (an estimate)";
+  const auto images = room->find("images");
+  if (images == room->end() || !images->is_object() || images->size() < 2) return "room: " + line;
+  for (const auto& [image, one] : images->items())
+    if (const std::string its = more(one); !its.empty()) line += "; of " + image + " " + its;
+  return "room: " + line;
+}
+
 /// The parts of a desktop's cost, and their sum over all that were looked at.
 constexpr const char* kCostParts[] = {"total_bytes",  "pss_bytes",        "shared_bytes",
                                       "merged_bytes", "compressed_bytes", "kernel_bytes"};
@@ -213,6 +233,7 @@ std::string render_top(const nlohmann::json& digest, std::size_t lines) {
   say(render_costs(digest));
   if (digest.contains("optimiser")) {
     say(render_optimiser(digest["optimiser"]));
+    say(render_room(digest["optimiser"]));
     say(render_last_resort(digest["optimiser"]));
   }
   const auto used =

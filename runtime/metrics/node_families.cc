@@ -72,6 +72,26 @@ void write_pressure(Book& book, const PressureSet& pressure) {
   });
 }
 
+const char* by(bool measured) { return measured ? "measurement" : "estimate"; }
+
+void write_room(Book& book, const std::vector<policy::Resource>& all) {
+  const policy::Capacity room = policy::capacity(all);
+  if (room.first_out == SIZE_MAX) return;
+  book.gauge("panal_starts_room_desktops",
+             "How many more desktops fit, by estimate until this node has measured it.")
+      .add(room.more, {{"by", by(room.measured)},
+                       {"resource", std::string(policy::to_string(all[room.first_out].kind))}});
+  Family each = book.gauge("panal_starts_resource_room_desktops",
+                           "How many more desktops fit into each resource; what has no end for "
+                           "them, or is not known, is not listed.");
+  for (const policy::Resource& one : all) {
+    if (const std::uint32_t more = policy::fits(one); more != policy::kNoEnd)
+      each.add(more, {{"by", by(one.cost.measured)},
+                      {"resource", std::string(policy::to_string(one.kind))},
+                      {"what", one.name}});
+  }
+}
+
 }  // namespace
 
 void write_node(Book& book, const NodeFigures& figures) {
@@ -107,10 +127,7 @@ void write_starts(Book& book, const NodeFigures& figures) {
       .add(static_cast<double>(figures.starting));
   book.gauge("panal_starts_waiting_desktops", "Desktops that wait to start.")
       .add(static_cast<double>(figures.waiting));
-  if (figures.room.first_out == SIZE_MAX) return;
-  book.gauge("panal_starts_room_desktops",
-             "How many more desktops fit, by estimate until this node has measured it.")
-      .add(figures.room.more, {{"by", figures.room.measured ? "measurement" : "estimate"}});
+  write_room(book, figures.room);
 }
 
 }  // namespace panal::metrics

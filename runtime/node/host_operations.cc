@@ -11,7 +11,7 @@ using desktop::DesktopSpec;
 using store::Observed;
 
 std::uint32_t HostOperations::desktop_slots() const {
-  return parts_.slots.count() > 1 ? parts_.slots.count() - 1 : parts_.slots.count();
+  return parts_.slots.for_desktops();
 }
 
 Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::Desktop& row) const {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/kernel/ksm.h"
+#include "netconfine/address/address_pool.h"
 #include "runtime/node/merge_demand.h"
 #include "runtime/node/openings.h"
 #include "runtime/optimiser/enclosing_groups.h"
@@ -36,9 +37,12 @@ Result<void> NodeOptimiser::open_parts() {
                              {host.tree(), host.cgroups(), *optimiser_, config.cgroup_parent,
                               settings.shaver.reserve_bytes, config.desktop_memory_bytes, log}));
   PANAL_ASSIGN(auto groups, optimiser::enclosing_groups(host.cgroups(), config.cgroup_parent));
+  PANAL_ASSIGN(const auto pool,
+               netconfine::AddressPool::parse(config.subnet4, config.subnet6));
   gatekeeper_.emplace(optimiser::Gatekeeper::Parts{host.tree(), settings.shaver.reserve_bytes,
                                                    std::max(1U, config.parallel_starts),
-                                                   std::move(groups), settings.gate});
+                                                   std::move(groups), settings.gate,
+                                                   host.slots().for_desktops(), pool.count()});
   return {};
 }
 
@@ -68,6 +72,7 @@ void NodeOptimiser::started(const desktop::DesktopSpec& spec, pid_t init) {
       spec.sharing.merge || (merging && (merging->merge_any || merging->rmap_items > 0));
   optimiser_->started(spec.id, {spec.user.tenant, spec.sharing.trust}, enlisted);
   if (enlisted) programs_apart_->started(spec.id, spec.image);
+  gatekeeper_->came(spec.id, spec.image);
 }
 
 void NodeOptimiser::session(DesktopId id, const AgentState& state) {
@@ -79,10 +84,19 @@ void NodeOptimiser::ended(DesktopId id) {
   optimiser_->thaw(id);
   optimiser_->ended(id);
   programs_apart_->ended(id);
+  gatekeeper_->gone(id);
+}
+
+void NodeOptimiser::learn(std::size_t running) {
+  const optimiser::Figures now = optimiser_->figures();
+  const auto ksmd_cpu_ns = now.host.ksm ? now.host.ksm->ksmd_cpu_ns : std::nullopt;
+  gatekeeper_->saw(optimiser_->last_seen(), ksmd_cpu_ns.value_or(0));
+  gatekeeper_->learn(running);
 }
 
 nlohmann::json NodeOptimiser::report() const {
   nlohmann::json report = optimiser_->report();
+  report["room"] = gatekeeper_->report();
   report["last_resort"] = rescuer_->report();
   report["ksm"]["programs"] = programs_apart_->report();
   for (const auto& [id, count] : rescuer_->killed_processes())

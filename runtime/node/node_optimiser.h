@@ -56,6 +56,7 @@ class NodeOptimiser {
   /// So many bytes went to its client in that time.
   void flowed(DesktopId id, std::uint64_t bytes, std::chrono::milliseconds over) {
     optimiser_->flowed(id, bytes, over);
+    gatekeeper_->flowed(bytes);
   }
   /// As Optimiser::wake(): `done` comes on a thread of its.
   void wake(DesktopId id, std::function<void()> done) { optimiser_->wake(id, std::move(done)); }
@@ -67,9 +68,12 @@ class NodeOptimiser {
   [[nodiscard]] std::optional<std::string> killed(DesktopId id) { return rescuer_->killed(id); }
 
   /// Nothing starts or ends, and so many run: what they take of the host.
-  void learn(std::size_t running) { gatekeeper_->learn(running); }
+  void learn(std::size_t running);
   [[nodiscard]] std::string room() const { return gatekeeper_->room(); }
-  [[nodiscard]] policy::Capacity capacity() const { return gatekeeper_->capacity(); }
+  /// Of all that is counted, in the mean of the desktops that run.
+  [[nodiscard]] std::vector<policy::Resource> resources() const {
+    return gatekeeper_->resources({});
+  }
   /// What was seen and decided, and each desktop's class and memory.
   [[nodiscard]] nlohmann::json report() const;
   /// What metrics are made of.

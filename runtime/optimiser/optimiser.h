@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "engine/base/log.h"
 #include "engine/base/tree.h"
@@ -89,6 +90,8 @@ class Optimiser final : public RescueHands {
   [[nodiscard]] nlohmann::json report() const;
   /// What metrics are made of.
   [[nodiscard]] Figures figures() const;
+  /// Each desktop as it was last read, up to a minute ago; nothing is read for it.
+  [[nodiscard]] std::vector<GroupSnapshot> last_seen() const;
 
  private:
   /// How long a desktop that is being woken counts as active before its client has to be there.

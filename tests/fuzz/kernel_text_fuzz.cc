@@ -12,6 +12,7 @@
 #include "engine/kernel/disk_stat.h"
 #include "engine/kernel/flat_keyed.h"
 #include "engine/kernel/io_stat.h"
+#include "engine/kernel/kernel_objects.h"
 #include "engine/kernel/loadavg.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/mountinfo.h"
@@ -108,6 +109,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     }
     case 'D': (void)parse_disk_stat(text); break;
+    case 'F': {
+      const auto files = parse_file_nr(text);
+      if (files) require(files->reserve == 0);
+      break;
+    }
+    case 'K': (void)parse_key_users(text, 0); break;
     case 'y': {
       const auto path = sysctl_path(std::string(text));
       if (path) require(path->rfind("sys/", 0) == 0 && path->find("/../") == path->npos);

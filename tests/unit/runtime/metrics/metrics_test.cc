@@ -35,7 +35,12 @@ NodeFigures everything() {
   figures.starts.made_to_wait["window"] = 2;
   figures.starts.refused["memory"] = 1;
   figures.starts.took.add(std::chrono::milliseconds(80));
-  figures.room = {17, 0, true};
+  figures.room = {{"memory", "MiB", policy::ResourceKind::kMemory, 10, 100, 5, {}},
+                  {"open files", "", policy::ResourceKind::kKernelObjects, 0, 1'000, 0, {}},
+                  {"terminals", "", policy::ResourceKind::kKernelObjects, 5, 5, 0, {}, "why"}};
+  figures.room[0].cost.each = 5;
+  figures.room[0].cost.measured = true;
+  figures.room[1].cost.each = figures.room[2].cost.each = 40;
   optimiser::Figures& all = figures.optimiser;
   all.desktops[index_of(SessionClass::kIdle)] = 2;
   all.governs_ksm = true;
@@ -111,7 +116,16 @@ TEST(Metrics, ValuesAreInBaseUnits) {
   EXPECT_EQ(read.value("panal_ksm_left_out_programs"), 3);
   EXPECT_EQ(read.value("panal_ksm_taken_over_state"), 0);
   EXPECT_EQ(read.value("panal_class_changes_total", {{"from", "active"}, {"to", "idle"}}), 5);
-  EXPECT_EQ(read.value("panal_starts_room_desktops", {{"by", "measurement"}}), 17);
+  EXPECT_EQ(read.value("panal_starts_room_desktops",
+                       {{"by", "measurement"}, {"resource", "memory"}}),
+            17);
+}
+
+TEST(Metrics, TheRoomIsToldOfEachResourceThatIsKnown) {
+  const auto each = good(everything()).families.at("panal_starts_resource_room_desktops");
+  EXPECT_EQ(each.samples.size(), 2U) << "of terminals nothing is known";
+  EXPECT_EQ(each.value({{"by", "measurement"}, {"resource", "memory"}, {"what", "memory"}}), 17);
+  EXPECT_EQ(each.value({{"by", "estimate"}, {"resource", "kernel"}, {"what", "open files"}}), 25);
 }
 
 TEST(Metrics, AKsmThatSomebodyElseTookOverIsSaidAndHasNoPhase) {
@@ -181,7 +195,8 @@ TEST(Metrics, WhatTheKernelLacksIsLeftOut) {
   const MetricsText read = good(NodeFigures{});
   for (const char* name :
        {"panal_ksm_profit_bytes", "panal_ksm_governor_state", "panal_memory_available_bytes",
-        "panal_pressure_waited_ratio", "panal_memory_limit_bytes", "panal_starts_room_desktops"})
+        "panal_pressure_waited_ratio", "panal_memory_limit_bytes", "panal_starts_room_desktops",
+        "panal_starts_resource_room_desktops"})
     EXPECT_EQ(read.families.count(name), 0U) << name;
 }
 
