@@ -20,8 +20,8 @@ struct ObjectCount {
   [[nodiscard]] bool operator==(const ObjectCount&) const = default;
 };
 
-/// Parses fs.file-nr, "1159\t0\t2466186": allocated, of these free (always 0 since Linux 2.6), most.
-/// Errors: EPROTO. Kernel: Documentation/admin-guide/sysctl/fs.rst.
+/// Parses fs.file-nr, "1159\t0\t2466186": allocated, of these free (always 0 since Linux 2.6),
+/// most. Errors: EPROTO. Kernel: Documentation/admin-guide/sysctl/fs.rst.
 [[nodiscard]] Result<ObjectCount> parse_file_nr(std::string_view text);
 /// Open files of all processes. Errors: ENOENT, EPROTO.
 [[nodiscard]] Result<ObjectCount> read_open_files(const Tree& tree);
@@ -38,9 +38,9 @@ struct KeyUse {
   [[nodiscard]] bool operator==(const KeyUse&) const = default;
 };
 
-/// Parses /proc/key-users, lines of `    0:     9 8/8 3/1000000 40/25000000`: of `user` the last two
-/// pairs. Nothing: the user has none. Errors: EPROTO.
-/// Kernel: Documentation/security/keys/core.rst; proc(5).
+/// Parses /proc/key-users, lines of `    0:     9 8/8 3/1000000 40/25000000`: of `user` the last
+/// two pairs. Nothing: the user has none. Errors: EPROTO. Kernel:
+/// Documentation/security/keys/core.rst; proc(5).
 [[nodiscard]] Result<std::optional<KeyUse>> parse_key_users(std::string_view text, uid_t user);
 /// Of host root, who pays for the keyrings of containers while they are made. Errors: ENOENT on a
 /// kernel without keys, and where root has none; EPROTO.

@@ -37,7 +37,7 @@ struct NodeFigures {
   optimiser::Counts exits;                ///< kExitVerdicts
   optimiser::Counts attach_answers;       ///< kAttachAnswers
   std::size_t starting = 0, waiting = 0;  ///< desktops
-  std::vector<policy::Resource> room;  ///< all that is counted; empty: not known yet
+  std::vector<policy::Resource> room;     ///< all that is counted; empty: not known yet
   optimiser::Figures optimiser;
   optimiser::ResortFigures resort;
 };

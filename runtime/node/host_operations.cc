@@ -10,9 +10,7 @@ namespace panal::node {
 using desktop::DesktopSpec;
 using store::Observed;
 
-std::uint32_t HostOperations::desktop_slots() const {
-  return parts_.slots.for_desktops();
-}
+std::uint32_t HostOperations::desktop_slots() const { return parts_.slots.for_desktops(); }
 
 Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::Desktop& row) const {
   PANAL_ASSIGN(const auto user, store.find_user(row.tenant, row.login));

@@ -37,12 +37,10 @@ Result<void> NodeOptimiser::open_parts() {
                              {host.tree(), host.cgroups(), *optimiser_, config.cgroup_parent,
                               settings.shaver.reserve_bytes, config.desktop_memory_bytes, log}));
   PANAL_ASSIGN(auto groups, optimiser::enclosing_groups(host.cgroups(), config.cgroup_parent));
-  PANAL_ASSIGN(const auto pool,
-               netconfine::AddressPool::parse(config.subnet4, config.subnet6));
-  gatekeeper_.emplace(optimiser::Gatekeeper::Parts{host.tree(), settings.shaver.reserve_bytes,
-                                                   std::max(1U, config.parallel_starts),
-                                                   std::move(groups), settings.gate,
-                                                   host.slots().for_desktops(), pool.count()});
+  PANAL_ASSIGN(const auto pool, netconfine::AddressPool::parse(config.subnet4, config.subnet6));
+  gatekeeper_.emplace(optimiser::Gatekeeper::Parts{
+      host.tree(), settings.shaver.reserve_bytes, std::max(1U, config.parallel_starts),
+      std::move(groups), settings.gate, host.slots().for_desktops(), pool.count()});
   return {};
 }
 

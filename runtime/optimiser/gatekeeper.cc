@@ -134,8 +134,8 @@ void Gatekeeper::count_exact(double desktops) {
                               desktops, parts_.id_ranges),
                      std::nullopt, false});
   if (parts_.addresses > 0)
-    seen_.push_back({one_each("addresses of the desktops' network",
-                              policy::ResourceKind::kNetwork, desktops, parts_.addresses),
+    seen_.push_back({one_each("addresses of the desktops' network", policy::ResourceKind::kNetwork,
+                              desktops, parts_.addresses),
                      std::nullopt, false});
 }
 

@@ -28,7 +28,8 @@ struct Learnt {
 [[nodiscard]] policy::MarginalCost beyond_noise(policy::MarginalCost cost);
 
 /// What the kernel allows so many of: processes of the groups around the desktops, open files,
-/// pseudoterminals, host root's keys. What is not limited, or not told, is left out. For one thread.
+/// pseudoterminals, host root's keys. What is not limited, or not told, is left out. For one
+/// thread.
 class KernelLimits {
  public:
   explicit KernelLimits(const Tree& tree) : tree_(tree) {}

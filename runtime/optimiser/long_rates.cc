@@ -123,8 +123,8 @@ void LongRates::add_disk(const Counters& before, const Counters& now, double spa
 }
 
 void LongRates::add_links(const Counters& before, const Counters& now, double span) {
-  flow_mbit_.add(span, policy::real(now.flowed_bytes - before.flowed_bytes) * kBitsPerByte /
-                           kMega / span);
+  flow_mbit_.add(
+      span, policy::real(now.flowed_bytes - before.flowed_bytes) * kBitsPerByte / kMega / span);
   std::map<std::string, Link> links;  // those that are gone are forgotten
   for (const kernel::LinkCounters& link : now.links) {
     const auto same = std::find_if(before.links.begin(), before.links.end(),
@@ -137,8 +137,8 @@ void LongRates::add_links(const Counters& before, const Counters& now, double sp
     const auto known = links_.find(link.name);
     Link& one = links[link.name] = known == links_.end() ? Link{} : known->second;
     one.limit_mbit = policy::real(*speed) / kMega;
-    const std::uint64_t bytes = std::max(link.received_bytes - same->received_bytes,
-                                         link.sent_bytes - same->sent_bytes);
+    const std::uint64_t bytes =
+        std::max(link.received_bytes - same->received_bytes, link.sent_bytes - same->sent_bytes);
     one.mbit.add(span, policy::real(bytes) * kBitsPerByte / kMega / span);
   }
   links_ = std::move(links);
@@ -160,8 +160,7 @@ Resource LongRates::disk(double running) const {
   one.limit = 100;
   one.reserve = one.limit * kBusyReserve;
   one.cost = beyond_noise(busy_.cost);
-  one.used = std::max(0.0, busy_percent_.value() +
-                               one.cost.each * (running - desktops_.value()));
+  one.used = std::max(0.0, busy_percent_.value() + one.cost.each * (running - desktops_.value()));
   if (!busy_percent_.known())
     one.unknown = kTooShort;
   else if (!one.cost.measured)
@@ -185,8 +184,8 @@ Resource LongRates::link(double running) const {
   one.reserve = one.limit * kBusyReserve;
   one.cost.each = desktops_.value() > 0 ? flow_mbit_.value() / desktops_.value() : 0;
   one.cost.measured = fullest->second.mbit.known();
-  one.used = std::max(0.0, fullest->second.mbit.value() +
-                               one.cost.each * (running - desktops_.value()));
+  one.used =
+      std::max(0.0, fullest->second.mbit.value() + one.cost.each * (running - desktops_.value()));
   if (!one.cost.measured) one.unknown = kTooShort;
   return one;
 }

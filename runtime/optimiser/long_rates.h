@@ -16,9 +16,9 @@
 
 namespace panal::optimiser {
 
-/// How busy CPUs, disks and links are in the mean of minutes, and what of that a desktop takes. Only
-/// times count in which nothing starts or stops: what a start takes is over with it (and is the
-/// start gate's affair), and a storm of starts, or a build of somebody's for some minutes, must
+/// How busy CPUs, disks and links are in the mean of minutes, and what of that a desktop takes.
+/// Only times count in which nothing starts or stops: what a start takes is over with it (and is
+/// the start gate's affair), and a storm of starts, or a build of somebody's for some minutes, must
 /// refuse nobody. For one thread.
 ///
 /// What others use of a CPU or a disk is short for desktops only as far as one of theirs waits for
@@ -47,7 +47,7 @@ class LongRates {
     MonotonicNs at_ns = 0;
     double desktops = 0;
     std::optional<CpuTimes> cpu;
-    std::optional<std::uint64_t> own_cpu_ns;    ///< all desktops
+    std::optional<std::uint64_t> own_cpu_ns;  ///< all desktops
     std::uint64_t gives_way_ns = 0;
     std::optional<std::uint64_t> cpu_waits_us;  ///< of a desktop's task; else of any of the host's
     std::optional<std::uint64_t> io_waits_us;

@@ -11,15 +11,17 @@ namespace {
 using nlohmann::json;
 
 /// null: nothing ends it.
-json more_json(std::uint32_t more) {
-  return more == policy::kNoEnd ? json(nullptr) : json(more);
-}
+json more_json(std::uint32_t more) { return more == policy::kNoEnd ? json(nullptr) : json(more); }
 
 json resource_json(const policy::Resource& one) {
-  json out = {{"name", one.name},       {"resource", policy::to_string(one.kind)},
-              {"unit", one.unit},       {"used", one.used},
-              {"limit", one.limit},     {"reserve", one.reserve},
-              {"each", one.cost.each},  {"by", one.cost.measured ? "measurement" : "estimate"},
+  json out = {{"name", one.name},
+              {"resource", policy::to_string(one.kind)},
+              {"unit", one.unit},
+              {"used", one.used},
+              {"limit", one.limit},
+              {"reserve", one.reserve},
+              {"each", one.cost.each},
+              {"by", one.cost.measured ? "measurement" : "estimate"},
               {"more", more_json(policy::fits(one))}};
   if (!one.unknown.empty()) out["unknown"] = one.unknown;
   return out;
@@ -47,8 +49,8 @@ std::string Gatekeeper::room() const {
         images += fmt::format("{}{} {}", images.empty() ? "" : ", ", image,
                               policy::capacity(resources(image)).more);
   return fmt::format("{} more desktops fit, by {}; {} runs out first{}", now.more,
-                     now.measured ? "what this node measured" : "estimate",
-                     all[now.first_out].name, images.empty() ? "" : " (" + images + ")");
+                     now.measured ? "what this node measured" : "estimate", all[now.first_out].name,
+                     images.empty() ? "" : " (" + images + ")");
 }
 
 json Gatekeeper::report() const {

@@ -14,8 +14,8 @@ TEST(KernelObjects, OpenFiles) {
             (ObjectCount{1100, 9223372036854775807U, 0}))
       << "as systemd sets it";
   EXPECT_EQ(parse_file_nr("5 9 10").value().used, 0U);
-  for (const char* bad : {"", "1159", "1159 0", "1 2 3 4", "x 0 1", "1 -1 2", "1 0 2x",
-                          "1 0 99999999999999999999"})
+  for (const char* bad :
+       {"", "1159", "1159 0", "1 2 3 4", "x 0 1", "1 -1 2", "1 0 2x", "1 0 99999999999999999999"})
     EXPECT_EQ(code(parse_file_nr(bad)), EPROTO) << bad;
 }
 
@@ -29,10 +29,9 @@ TEST(KernelObjects, KeysOfAUser) {
   EXPECT_EQ(parse_key_users(kKeyUsers, 1'000'000).value()->keys, (ObjectCount{1, 10'000, 0}));
   EXPECT_EQ(parse_key_users(kKeyUsers, 7).value(), std::nullopt);
   EXPECT_EQ(parse_key_users("", 0).value(), std::nullopt);
-  for (const char* bad :
-       {"0 9 8/8 3/4 5/6", ": 9 8/8 3/4 5/6", "0: 9 8/8 3/4", "x: 9 8/8 3/4 5/6", "\n\n",
-        "0: 9 8/8 3 5/6", "0: 9 8/8 3/4/5 5/6", "0: 9 8/8 3/x 5/6", "0: 9 8/8 -3/4 5/6",
-        "0: 9 8/8 3/4 5/", "7: 1\n0: 9 8/8 3/4 5/6"})
+  for (const char* bad : {"0 9 8/8 3/4 5/6", ": 9 8/8 3/4 5/6", "0: 9 8/8 3/4", "x: 9 8/8 3/4 5/6",
+                          "\n\n", "0: 9 8/8 3 5/6", "0: 9 8/8 3/4/5 5/6", "0: 9 8/8 3/x 5/6",
+                          "0: 9 8/8 -3/4 5/6", "0: 9 8/8 3/4 5/", "7: 1\n0: 9 8/8 3/4 5/6"})
     EXPECT_EQ(code(parse_key_users(bad, 0)), EPROTO) << bad;
 }
 

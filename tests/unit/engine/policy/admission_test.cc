@@ -19,8 +19,7 @@ struct Refusal {
 };
 
 TEST(Admission, RefusalsHaveTheNumbersOfWhatRanOut) {
-  const Resource memory =
-      resource("memory", "MiB", ResourceKind::kMemory, 100, 24000, 2000, 36);
+  const Resource memory = resource("memory", "MiB", ResourceKind::kMemory, 100, 24000, 2000, 36);
   for (const Refusal& one : std::vector<Refusal>{
            {resource("memory", "MiB", ResourceKind::kMemory, 21980, 24000, 2000, 36),
             "it takes 36.0 MiB of memory (measured), 20.0 MiB of 24000 MiB are left beside the "
@@ -65,7 +64,8 @@ TEST(Admission, TheFewestWins) {
   const Resource memory = resource("memory", "MiB", ResourceKind::kMemory, 0, 1000, 0, 10);
   const Resource cpu = resource("CPU", "cores", ResourceKind::kCpu, 1, 2, 0.1, 0.03);
   EXPECT_EQ(capacity({memory, cpu}).more, 30U);
-  EXPECT_EQ(room("icewm", {memory, cpu}), "30 more desktops of image icewm fit; CPU runs out first");
+  EXPECT_EQ(room("icewm", {memory, cpu}),
+            "30 more desktops of image icewm fit; CPU runs out first");
 }
 
 }  // namespace

@@ -50,8 +50,7 @@ TEST(ImageWeights, OfTooManyTheOneSeenLongestAgoIsForgotten) {
 /// Twenty of 5 each, then ten of 40 each: no line fits that by number, one does by weight.
 TEST(CostSamples, ImagesAreToldApartByWeight) {
   CostSamples samples;
-  for (int icewm = 0; icewm <= 20; icewm += 4)
-    samples.add({{"icewm", icewm}}, 500 + 5.0 * icewm);
+  for (int icewm = 0; icewm <= 20; icewm += 4) samples.add({{"icewm", icewm}}, 500 + 5.0 * icewm);
   for (int xfce = 2; xfce <= 10; xfce += 2)
     samples.add({{"icewm", 20}, {"xfce", xfce}}, 600 + 40.0 * xfce);
   ImageWeights weights;

@@ -116,9 +116,9 @@ TEST(Metrics, ValuesAreInBaseUnits) {
   EXPECT_EQ(read.value("panal_ksm_left_out_programs"), 3);
   EXPECT_EQ(read.value("panal_ksm_taken_over_state"), 0);
   EXPECT_EQ(read.value("panal_class_changes_total", {{"from", "active"}, {"to", "idle"}}), 5);
-  EXPECT_EQ(read.value("panal_starts_room_desktops",
-                       {{"by", "measurement"}, {"resource", "memory"}}),
-            17);
+  EXPECT_EQ(
+      read.value("panal_starts_room_desktops", {{"by", "measurement"}, {"resource", "memory"}}),
+      17);
 }
 
 TEST(Metrics, TheRoomIsToldOfEachResourceThatIsKnown) {

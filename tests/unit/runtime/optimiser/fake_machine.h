@@ -32,8 +32,7 @@ class FakeMachine {
   double desktops = 0;
 
   FakeMachine() {
-    put("proc/self/mountinfo",
-        "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n");
+    put("proc/self/mountinfo", "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n");
     put("cgroup/cgroup.controllers", "memory pids\n");
     put("cgroup/panal/memory.events", "oom 0\noom_kill 0\n");
     for (const char* resource : {"cpu", "memory", "io"}) waited("proc/pressure/", resource, 0);
@@ -65,8 +64,8 @@ class FakeMachine {
     put("proc/sys/kernel/pty/max", whole(pty_max) + "\n");
     put("proc/sys/kernel/pty/reserve", whole(pty_reserve) + "\n");
     put("proc/key-users", "    0: 9 8/8 " + whole(3 + keys * desktops) + "/" + whole(key_max) +
-                              " " + whole(40 + key_bytes * desktops) + "/" +
-                              whole(key_bytes_max) + "\n1000000: 1 1/1 1/200 5/20000\n");
+                              " " + whole(40 + key_bytes * desktops) + "/" + whole(key_bytes_max) +
+                              "\n1000000: 1 1/1 1/200 5/20000\n");
     // In hundredths of a second.
     put("proc/stat", "cpu  " + whole(busy_seconds_ * 100) + " 0 0 7 0 0 0 0 0 0\ncpu0 1\ncpu1 1\n");
     put("proc/diskstats", "   8       0 sda 1 0 1 0 1 0 1 0 0 " + whole(disk_ms_) + " 1\n");

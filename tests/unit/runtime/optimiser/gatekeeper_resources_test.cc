@@ -1,4 +1,5 @@
-// Each resource the gatekeeper counts, on a machine on which desktops take something of all of them.
+// Each resource the gatekeeper counts, on a machine on which desktops take something of all of
+// them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,22 +14,17 @@
 namespace panal::optimiser {
 namespace {
 
+using policy::kMib;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using policy::kMib;
 
 /// A gatekeeper over a fake machine, told of all that it is told of on a node.
 class Keeper {
  public:
   explicit Keeper(std::uint32_t id_ranges = 0, std::uint32_t addresses = 0)
-      : keeper({machine.tree,
-                2'000 * kMib,
-                8,
-                machine.groups(),
-                {},
-                id_ranges,
-                addresses,
-                [this] { return machine.now_ns(); }}) {}
+      : keeper({machine.tree, 2'000 * kMib, 8, machine.groups(), {}, id_ranges, addresses, [this] {
+                  return machine.now_ns();
+                }}) {}
 
   void start(int count, const std::string& image = "xfce") {
     for (int i = 0; i < count; ++i) keeper.came(++last_, image);
@@ -256,9 +252,10 @@ TEST_F(TwoImages, TheHeavyOneIsRefusedFirstWithItsOwnNumbers) {
   EXPECT_FALSE(node_.keeper.ask("icewm", 0));
   const auto wait = node_.keeper.ask("xfce", 0);
   ASSERT_TRUE(wait);
-  EXPECT_THAT(wait->reason, ::testing::ContainsRegex(
-                                "image xfce: it takes (39|40)\\.[0-9] MiB of memory \\(measured\\), "
-                                "30.0 MiB of 24576 MiB are left"));
+  EXPECT_THAT(
+      wait->reason,
+      ::testing::ContainsRegex("image xfce: it takes (39|40)\\.[0-9] MiB of memory \\(measured\\), "
+                               "30.0 MiB of 24576 MiB are left"));
   EXPECT_THAT(node_.keeper.room(), HasSubstr("1 more desktops fit"));
   EXPECT_THAT(node_.keeper.room(), ::testing::ContainsRegex("\\(icewm [23], xfce 0\\)"));
   const nlohmann::json images = node_.keeper.report()["images"];

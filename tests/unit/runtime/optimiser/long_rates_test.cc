@@ -8,9 +8,9 @@
 namespace panal::optimiser {
 namespace {
 
-using ::testing::HasSubstr;
 using policy::fits;
 using policy::kNoEnd;
+using ::testing::HasSubstr;
 
 /// Ten desktops at rest, looked at each half minute.
 class LongRatesTest : public ::testing::Test {
