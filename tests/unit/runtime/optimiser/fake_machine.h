@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -97,13 +98,20 @@ class FakeMachine {
   static std::string whole(double value) {
     return std::to_string(static_cast<std::uint64_t>(std::llround(std::max(0.0, value))));
   }
-  void put(const std::string& file, const std::string& text) const { at.write(file, text); }
+  /// Only what has changed is written: time goes by in hundreds of steps.
+  void put(const std::string& file, const std::string& text) const {
+    std::string& before = written_[file];
+    if (before == text) return;
+    at.write(file, text);
+    before = text;
+  }
   void waited(const std::string& where, const std::string& what, double seconds) const {
     const std::string line =
         " avg10=0.00 avg60=0.00 avg300=0.00 total=" + whole(seconds * 1e6) + "\n";
     put(where + what, "some" + line + "full" + line);
   }
 
+  mutable std::map<std::string, std::string> written_;
   MonotonicNs now_ns_ = 0;
   double own_seconds_ = 0, busy_seconds_ = 0, disk_ms_ = 0, sent_bytes_ = 0, cpu_waited_ = 0,
          io_waited_ = 0;

@@ -64,7 +64,7 @@ TEST_F(LongRatesTest, TimesWithStartsInThemDoNotCount) {
 
 TEST_F(LongRatesTest, MinutesOfWorkRefuseNobodyAndALongLackDoes) {
   machine_.cpu_waits = 1;
-  rest(30);
+  rest(12);
   machine_.other_cores = 2;
   rest(15);
   EXPECT_GT(fits(cpu()), 0U) << "a build of a quarter of an hour";
@@ -80,10 +80,10 @@ TEST_F(LongRatesTest, MinutesOfWorkRefuseNobodyAndALongLackDoes) {
 
 TEST_F(LongRatesTest, OthersCountAsFarAsDesktopsWaitForThem) {
   machine_.other_cores = 1.9;
-  rest(120);
+  rest(10);
   EXPECT_NEAR(cpu().used, 0.01, 0.001) << "they give way";
   machine_.cpu_waits = 0.5;
-  rest(120);
+  rest(60);
   EXPECT_NEAR(cpu().used, 0.96, 0.01);
   std::filesystem::remove(machine_.at.path() + "/proc/pressure/cpu");
   std::filesystem::remove(machine_.at.path() + "/cgroup/panal/cpu.pressure");
@@ -101,7 +101,7 @@ TEST_F(LongRatesTest, OthersCountAsFarAsDesktopsWaitForThem) {
 
 TEST_F(LongRatesTest, DesktopsThemselvesCountWhateverWaits) {
   machine_.cores = 0.195;
-  rest(120);
+  rest(11);
   EXPECT_EQ(fits(cpu()), 0U);
   EXPECT_EQ(fits(rates_.cpu(8)), 1U) << "with two less";
 }
@@ -110,7 +110,7 @@ TEST_F(LongRatesTest, KsmdGivesWay) {
   machine_.other_cores = 1;
   machine_.cpu_waits = 1;
   double ksmd_seconds = 0;
-  for (int i = 0; i < 240; ++i) {
+  for (int i = 0; i < 25; ++i) {
     ksmd_seconds += 0.9 * 30;
     rates_.gives_way(static_cast<std::uint64_t>(ksmd_seconds * 1e9));
     look(30);
@@ -138,7 +138,7 @@ TEST_F(LongRatesTest, ADiskIsShortWhereItIsBusyAndADesktopWaits) {
   EXPECT_EQ(fits(rates_.disk(25)), 19U);
   machine_.other_disk_percent = 100;
   machine_.io_waits = 0.01;
-  rest(120);
+  rest(60);
   EXPECT_GT(fits(rates_.disk(25)), 0U) << "busy all the time, and nobody waits";
 }
 
