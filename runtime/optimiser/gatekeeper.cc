@@ -183,6 +183,7 @@ std::vector<policy::Resource> Gatekeeper::resources(std::string_view image) cons
 
 void Gatekeeper::expect() {
   std::vector<double> used;
+  used.reserve(seen_.size());
   for (const Counted& one : seen_) used.push_back(one.resource.used);
   lately_.saw(parts_.now(), std::move(used));
   for (std::size_t i = 0; i < seen_.size(); ++i) {
