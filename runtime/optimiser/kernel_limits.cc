@@ -56,7 +56,8 @@ void KernelLimits::learn(const policy::ImageCounts& counts, const Census& census
     if (kind.now) kind.learnt.learn(counts, real(kind.now->used), weights);
   };
   learn(files_, census.weights(Weigh::kTasks));
-  learn(terminals_, census.weights(Weigh::kTasks));
+  // One is the desktop's console, whatever its image; others are the user's.
+  learn(terminals_, {});
   learn(keys_, {});
   learn(key_bytes_, {});
 }
@@ -76,7 +77,7 @@ void KernelLimits::add_to(std::vector<Counted>& all, const policy::MarginalCost&
     all.push_back({std::move(one), by, true});
   };
   add(files_, Weigh::kTasks);
-  add(terminals_, Weigh::kTasks);
+  add(terminals_, std::nullopt);
   add(keys_, std::nullopt);
   add(key_bytes_, std::nullopt);
 }

@@ -14,16 +14,16 @@ using nlohmann::json;
 json more_json(std::uint32_t more) { return more == policy::kNoEnd ? json(nullptr) : json(more); }
 
 json resource_json(const policy::Resource& one) {
-  json out = {{"name", one.name},
-              {"resource", policy::to_string(one.kind)},
-              {"unit", one.unit},
-              {"used", one.used},
-              {"limit", one.limit},
-              {"reserve", one.reserve},
-              {"each", one.cost.each},
-              {"by", one.cost.measured ? "measurement" : "estimate"},
-              {"more", more_json(policy::fits(one))}};
-  if (!one.unknown.empty()) out["unknown"] = one.unknown;
+  json out = {{"name", one.name},   {"resource", policy::to_string(one.kind)},
+              {"unit", one.unit},   {"used", one.used},
+              {"limit", one.limit}, {"reserve", one.reserve}};
+  if (!one.unknown.empty()) {
+    out["unknown"] = one.unknown;
+    return out;
+  }
+  out["each"] = one.cost.each;
+  out["by"] = one.cost.measured ? "measurement" : "estimate";
+  out["more"] = more_json(policy::fits(one));
   return out;
 }
 
