@@ -1,6 +1,9 @@
 #include "engine/kernel/zram_swap.h"
 
 #include <algorithm>
+#include <chrono>
+#include <functional>
+#include <thread>
 
 #include "engine/base/cleanup.h"
 #include "engine/base/kernel_paths.h"
@@ -17,6 +20,25 @@ std::string zram_node(unsigned device) {
 }
 Result<Dir> open_zram(const Tree& tree, unsigned device) {
   return tree.sys.open_dir("block/" + zram_name(device));
+}
+
+/// Tried for so long: each change of the device's size makes udev open it for a moment, and the
+/// kernel resets and removes none that is open.
+constexpr std::chrono::milliseconds kPatience{3000};
+constexpr std::chrono::milliseconds kPause{20};
+
+Result<void> while_busy(const std::function<Result<void>()>& change) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    auto done = change();
+    if (done || done.error().code != EBUSY || std::chrono::steady_clock::now() >= until)
+      return done;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+Result<void> reset(const Dir& dir) {
+  return while_busy([&dir] { return dir.write("reset", "1"); });
 }
 
 }  // namespace
@@ -49,7 +71,7 @@ Result<void> start_zram_swap(const Tree& tree, unsigned device, const ZramSwapSe
   if (settings.disk_bytes == 0) return fail(EINVAL, "set up " + node + ": no size");
   if (!settings.algorithm.empty()) PANAL_TRY(dir.write("comp_algorithm", settings.algorithm));
   PANAL_TRY(dir.write("disksize", std::to_string(settings.disk_bytes)));
-  Cleanup undo([&] { (void)dir.write("reset", "1"); });  // what failed first is reported
+  Cleanup undo([&] { (void)reset(dir); });  // what failed first is reported
   PANAL_TRY(dir.write("mem_limit", std::to_string(settings.memory_limit_bytes)));
   PANAL_TRY(make_swap(node, settings.disk_bytes));
   PANAL_TRY(swap_on(node, settings.priority));
@@ -64,11 +86,12 @@ Result<void> stop_zram_swap(const Tree& tree, unsigned device) {
   const auto dir = open_zram(tree, device);
   if (!dir && dir.error().is_gone()) return {};
   if (!dir) return tl::make_unexpected(dir.error());
-  return dir->write("reset", "1");
+  return reset(*dir);
 }
 
 Result<void> remove_zram(const Tree& tree, unsigned device) {
-  return tree.sys.write("class/zram-control/hot_remove", std::to_string(device));
+  return while_busy(
+      [&] { return tree.sys.write("class/zram-control/hot_remove", std::to_string(device)); });
 }
 
 Result<void> compact_zram(const Tree& tree, unsigned device) {

@@ -28,11 +28,12 @@ struct ZramSwapSettings {
                                            const ZramSwapSettings& settings);
 
 /// Takes everything back into memory and frees the device. Not being on, or set up, is no error.
+/// Waits up to 3 s where udev looks at the device just then.
 /// Errors: ENOMEM when what is swapped out does not fit: nothing has changed then; EINTR.
 [[nodiscard]] Result<void> stop_zram_swap(const Tree& tree, unsigned device);
 
-/// Removes a device that find_free_zram() made. Errors: EBUSY while it is in use; ENODEV; ENOENT
-/// where there is no such thing.
+/// Removes a device that find_free_zram() made. Errors: EBUSY while it is in use, after 3 s;
+/// ENODEV; ENOENT where there is no such thing.
 [[nodiscard]] Result<void> remove_zram(const Tree& tree, unsigned device);
 
 /// Gives memory of a device that became fragmented back. Errors: ENODEV.

@@ -184,7 +184,7 @@ Result<Rescuer::Sight> Rescuer::tightest() const {
       PANAL_ASSIGN(const GroupUsage usage, place.group->statistics());
       if (!usage.memory) continue;
       room = policy::group_headroom(*usage.memory, swap);
-      sight.limit_bytes = std::min(sight.limit_bytes, usage.memory->limit_bytes);
+      sight.limit_bytes = std::min(sight.limit_bytes, usage.memory->end_bytes());
     }
     if (sight.place.empty() || room.available_bytes < sight.least.available_bytes)
       sight.least = room;
