@@ -4,9 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/kernel/ksm.h"
+#include "engine/profile/saved.h"
 #include "runtime/node/merge_demand.h"
 #include "runtime/node/openings.h"
 #include "runtime/optimiser/enclosing_groups.h"
+#include "runtime/tuning/machine_state.h"
 
 namespace panal::node {
 Result<std::unique_ptr<NodeOptimiser>> NodeOptimiser::open(Parts parts) {
@@ -23,7 +25,8 @@ Result<void> NodeOptimiser::open_parts() {
   fixed_addresses_ = settings.fixed_addresses;
   PANAL_ASSIGN(optimiser_, optimiser::Optimiser::open(
                                {host.tree(), host.cgroups(), config.cgroup_parent,
-                                config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
+                                optimiser::ksm_record_file(tuning::machine_state_dir()), log,
+                                config.state_dir + "/hot", profile::kMachineLockFile},
                                settings));
   programs_apart_.emplace(optimiser::ProgramLearner::Parts{
       host.tree(), [&host](DesktopId id) { return host.processes_of(id); },

@@ -46,9 +46,10 @@ class Optimiser final : public RescueHands {
     const Tree& tree;  ///< must outlive it, as must the next
     const kernel::CgroupRoot& cgroups;
     std::string cgroup_parent;
-    std::string saved_ksm_file;
+    std::string saved_ksm_file;  ///< the machine's record: ksm_record_file()
     LoggerPtr log;
-    std::string hot_directory = {};  ///< of hot_book.h; empty: hot memory is not kept on disk
+    std::string hot_directory = {};      ///< of hot_book.h; empty: hot memory is not kept on disk
+    std::string machine_lock_file = {};  ///< as for KsmRecord
   };
 
   /// Errors: those of KsmKeeper::recover().

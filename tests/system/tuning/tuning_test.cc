@@ -1,30 +1,21 @@
 // Real sysctls, KSM, huge pages and zram: applied, verified, killed in the middle, reverted.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <map>
 #include <thread>
 
-#include "engine/kernel/swaps.h"
+#include "engine/kernel/zram_swap.h"
 #include "engine/profile/apply.h"
-#include "engine/profile/catalog.h"
 #include "engine/profile/zram_step.h"
 #include "runtime/tuning/profiles.h"
+#include "tests/system/tuning/tuned_lab.h"
 
 namespace panal::profile {
 namespace {
 
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
-
-constexpr const char* kLab = "/run/panal-lab";
 
 /// All of dense, with a zram that a test can take down in a moment.
 constexpr const char* kProfile = R"(
@@ -37,83 +28,13 @@ mem_limit_percent = 1
 algorithm = "lz4"
 )";
 
-class RealTuning : public ::testing::Test {
+class RealTuning : public TunedLab {
  protected:
   void SetUp() override {
-    if (!fs::exists(std::string(kLab) + "/machine-settings"))
-      GTEST_SKIP() << "run it in scripts/lab --machine-settings";
-    auto tree = Tree::open_system();
-    ASSERT_TRUE(tree) << tree.error().message();
-    tree_.emplace(std::move(*tree));
+    TunedLab::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
     file_ = ::testing::TempDir() + "trial.toml";
     std::ofstream(file_) << kProfile;
-    before_ = machine();
-  }
-
-  /// Everything a profile may change, by file.
-  std::map<std::string, std::string> machine() const {
-    std::map<std::string, std::string> all;
-    const auto look = [&](const std::string& file) {
-      std::ifstream in(file);
-      std::string text((std::istreambuf_iterator<char>(in)), {});
-      if (in) all[file] = text;
-    };
-    for (const Sysctl& sysctl : sysctls()) {
-      std::string file = sysctl.name;
-      std::replace(file.begin(), file.end(), '.', '/');
-      look("/proc/sys/" + file);
-    }
-    for (const auto& entry : fs::directory_iterator("/proc/sys/vm")) {
-      const std::string name = entry.path().filename();
-      if (name != "drop_caches" && name != "stat_refresh") look(entry.path());
-    }
-    for (const char* knob :
-         {"run", "use_zero_pages", "smart_scan", "pages_to_scan", "sleep_millisecs", "advisor_mode",
-          "max_page_sharing", "merge_across_nodes"})
-      look(std::string("/sys/kernel/mm/ksm/") + knob);
-    for (const char* knob : {"enabled", "defrag", "shmem_enabled"})
-      look(std::string("/sys/kernel/mm/transparent_hugepage/") + knob);
-    for (const auto& entry : fs::directory_iterator("/sys/block")) {
-      if (!entry.path().filename().string().starts_with("zram")) continue;
-      for (const char* knob : {"initstate", "disksize", "comp_algorithm"})
-        look(entry.path().string() + "/" + knob);
-    }
-    const auto swaps = kernel::read_swaps(*tree_);
-    EXPECT_TRUE(swaps);
-    if (swaps)
-      for (const SwapDevice& swap : *swaps) all[swap.path] = std::to_string(swap.size_bytes);
-    return all;
-  }
-
-  struct Ended {
-    int code = -1;
-    std::string said;
-  };
-  static Ended panal(const std::vector<std::string>& words) {
-    std::array<int, 2> pipe{};
-    EXPECT_EQ(::pipe(pipe.data()), 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::dup2(pipe[1], 1);
-      ::dup2(pipe[1], 2);
-      ::close(pipe[0]);
-      const std::string program = PANAL_BIN_DIR "/panal";
-      std::vector<char*> arguments{const_cast<char*>(program.c_str())};
-      for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-      arguments.push_back(nullptr);
-      ::execv(program.c_str(), arguments.data());
-      ::_exit(127);
-    }
-    ::close(pipe[1]);
-    Ended ended;
-    std::array<char, 4096> buffer{};
-    for (ssize_t got = 0; (got = ::read(pipe[0], buffer.data(), buffer.size())) > 0;)
-      ended.said.append(buffer.data(), static_cast<std::size_t>(got));
-    ::close(pipe[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return ended;
   }
 
   /// Applies in a child that dies at the given thing that lasts. False: it got through before.
@@ -167,10 +88,7 @@ class RealTuning : public ::testing::Test {
     EXPECT_GT(killed, 0);
   }
 
-  std::optional<Tree> tree_;
   std::string file_;
-  const std::string state_dir_ = std::string(kLab) + "/machine";
-  std::map<std::string, std::string> before_;
 };
 
 TEST_F(RealTuning, IsAppliedVerifiedFoundDriftedAndReverted) {
