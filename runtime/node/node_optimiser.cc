@@ -62,7 +62,7 @@ desktop::MemorySharing NodeOptimiser::sharing(const store::Desktop& row) {
 }
 
 void NodeOptimiser::started(const desktop::DesktopSpec& spec, pid_t init) {
-  rescuer_->started(spec.id, spec.limits.memory_bytes);
+  rescuer_->started(spec.id, spec.limits);
   // The kernel knows best: one that a former panald started may differ from what is asked of new
   // ones.
   // Kernels before 6.15 do not say it in so many words, but keep book only of who is enlisted.
