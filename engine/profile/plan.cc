@@ -282,6 +282,7 @@ Result<Plan> make_plan(const Profile& profile, std::uint32_t desktops, const Hos
   Plan plan;
   plan.profile = profile.name;
   plan.desktops = desktops;
+  plan.guest = describe_guest(profile.guest);
   Planner planner(profile, host, machine, saved, plan);
   PANAL_TRY(planner.sysctls());
   PANAL_TRY(planner.huge_pages());

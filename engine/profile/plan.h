@@ -25,6 +25,9 @@ struct Plan {
   std::vector<std::string> notes;  ///< what the profile says and this host has not got
   /// Settings of the profile applied before that this one does not name: they go back.
   std::vector<Setting> leaving;
+  /// Nothing of the machine's: what panald, once started with the profile, makes desktops like
+  /// inside (describe_guest()).
+  std::vector<std::string> guest = {};
 
   [[nodiscard]] std::size_t changes() const;
   /// The first setting that cannot be applied and may not be left out; nullptr: none.

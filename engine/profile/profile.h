@@ -117,6 +117,29 @@ struct Gate {
   [[nodiscard]] bool operator==(const Gate&) const = default;
 };
 
+/// Where files of a desktop are that nobody misses when it stops.
+enum class ScratchPlace {
+  kDisk,    ///< in its root, as the image has it
+  kMemory,  ///< in a tmpfs of its own, charged to its memory
+  kOff,     ///< nowhere: empty and read-only
+};
+
+/// What desktops that start from now on are like inside.
+struct Guest {
+  /// Programs are told the desktop's memory limit and not the host's memory, so that they size
+  /// themselves by it.
+  bool mask_memory = false;
+  std::uint32_t cpus = 0;  ///< what they are told of CPUs, at most; 0: the host's
+  // The first two only of desktops whose root is volatile.
+  ScratchPlace logs = ScratchPlace::kDisk;     ///< /var/log
+  ScratchPlace var_tmp = ScratchPlace::kDisk;  ///< /var/tmp; never kOff
+  bool cache_in_memory = false;                ///< what programs keep below ~/.cache
+  std::uint32_t cache_percent = 10;    ///< of the desktop's memory limit, at most, if in memory
+  std::uint32_t scratch_percent = 25;  ///< likewise; /tmp, /dev/shm, /var/tmp each
+
+  [[nodiscard]] bool operator==(const Guest&) const = default;
+};
+
 /// Memory that desktops never get: the larger of both.
 struct Reserve {
   std::uint32_t memory_percent = 10;
@@ -140,6 +163,7 @@ struct Profile {
   Classes classes;
   Shave shave;
   Gate gate;
+  Guest guest;
   Reserve reserve;
 
   [[nodiscard]] bool operator==(const Profile&) const = default;
@@ -157,5 +181,7 @@ using FindProfile = std::function<Result<Profile>(const std::string& name)>;
 [[nodiscard]] std::string print_profile(const Profile& profile);
 /// The same as JSON: sections are objects, "sysctl" has one object a setting.
 [[nodiscard]] std::string print_profile_json(const Profile& profile);
+/// What desktops are like inside, a phrase each; none where the profile changes nothing there.
+[[nodiscard]] std::vector<std::string> describe_guest(const Guest& guest);
 
 }  // namespace panal::profile

@@ -16,6 +16,12 @@ inline constexpr Words<Enlist, 3> kEnlistWords{
     {{"off", Enlist::kOff}, {"consent", Enlist::kConsent}, {"all", Enlist::kAll}}};
 inline constexpr Words<KsmRun, 3> kKsmRunWords{
     {{"stop", KsmRun::kStopped}, {"scan", KsmRun::kRunning}, {"unmerge", KsmRun::kUnmerging}}};
+inline constexpr Words<ScratchPlace, 3> kLogWords{{{"disk", ScratchPlace::kDisk},
+                                                   {"memory", ScratchPlace::kMemory},
+                                                   {"off", ScratchPlace::kOff}}};
+inline constexpr Words<ScratchPlace, 2> kVarTmpWords{
+    {{"disk", ScratchPlace::kDisk}, {"memory", ScratchPlace::kMemory}}};
+inline constexpr Words<bool, 2> kCacheWords{{{"home", false}, {"memory", true}}};
 inline constexpr std::array<std::string_view, 3> kThpEnabled{"always", "madvise", "never"};
 inline constexpr std::array<std::string_view, 5> kThpDefrag{"always", "defer", "defer+madvise",
                                                             "madvise", "never"};
@@ -91,6 +97,14 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.number("cpu_some_percent", p.gate.cpu_some_percent, 1U, 100U);
   v.number("runnable_per_core", p.gate.runnable_per_core, 1U, 1000U);
   v.number("parallel_starts", p.gate.parallel_starts, 1U, 64U);
+  v.section("guest");
+  v.flag("mask_memory", p.guest.mask_memory);
+  v.number("cpus", p.guest.cpus, 0U, 1024U);
+  v.word("logs", p.guest.logs, kLogWords);
+  v.word("var_tmp", p.guest.var_tmp, kVarTmpWords);
+  v.word("cache", p.guest.cache_in_memory, kCacheWords);
+  v.number("cache_percent", p.guest.cache_percent, 1U, 50U);
+  v.number("scratch_percent", p.guest.scratch_percent, 1U, 50U);
   v.section("reserve");
   v.number("memory_percent", p.reserve.memory_percent, 1U, 90U);
   v.number("memory_least_mib", p.reserve.memory_least_mib, 256U, 1'048'576U);

@@ -63,6 +63,8 @@ void print_plan(const Shell& shell, const profile::Plan& plan, bool all) {
     }
   if (table.rows() != 0) table.print(shell.out);
   for (const std::string& note : plan.notes) shell.out << "note: " << printable(note, 300) << "\n";
+  for (const std::string& phrase : plan.guest)
+    shell.out << "inside desktops, by panald: " << phrase << "\n";
 }
 
 /// Says the plan; refuses what an apply would refuse.
@@ -75,7 +77,8 @@ ExitCode show_plan(Shell& shell, const profile::Plan& plan, const TuneOptions& o
                  {"applicable", blocked == nullptr},
                  {"settings", as_json(plan.settings)},
                  {"leaving", as_json(plan.leaving)},
-                 {"notes", plan.notes}});
+                 {"notes", plan.notes},
+                 {"guest", plan.guest}});
   else
     print_plan(shell, plan, options.all);
   if (blocked == nullptr) return ExitCode::kOk;

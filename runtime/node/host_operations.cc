@@ -40,6 +40,7 @@ Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::De
   PANAL_ASSIGN(spec.ids, parts_.slots.range(*row.id_slot));
   spec.limits.memory_bytes = config_.desktop_memory_bytes;
   spec.limits.pids = config_.desktop_pids;
+  spec.guest = parts_.guest;
   return spec;
 }
 
