@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/density/density.h"
+#include "bench/density/effects.h"
 #include "bench/density/freshness.h"
 #include "bench/density/hogs.h"
 #include "bench/density/ksm_compare.h"
@@ -160,6 +161,23 @@ int reconnect(const ReconnectOptions& options, const std::string& file) {
   return written ? kPass : not_measured(written.error());
 }
 
+/// A line for each setting; all of it into `file`, where one is named.
+int effects(const EffectsOptions& options, const std::string& file) {
+  const auto result = run_effects(options);
+  if (!result) return not_measured(result.error());
+  fmt::print("{:12} {:>9} {:>9} {:>9} {:>9} {:>9}  saved by each desktop\n", "setting", "own MiB",
+             "CPU ppm", "KiB out", "start ms", "start KiB");
+  for (const auto& [name, one] : (*result)["effects"].items())
+    fmt::print("{:12} {:9.1f} {:9.0f} {:9.0f} {:9.0f} {:9.0f}  {}\n", name,
+               one["own_mib"]["median"].get<double>(), one["cpu_ppm"]["median"].get<double>(),
+               one["written_kib"]["median"].get<double>(),
+               one["start_cpu_ms"]["median"].get<double>(),
+               one["start_written_kib"]["median"].get<double>(), one["what"].get<std::string>());
+  if (file.empty()) return kPass;
+  const auto written = write_file(file, result->dump(2) + "\n");
+  return written ? kPass : not_measured(written.error());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -238,6 +256,22 @@ int main(int argc, char** argv) {
   reconnect_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
   reconnect_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
 
+  EffectsOptions guest;
+  auto* effects_command = app.add_subcommand(
+      "effects", "what each setting of recipes and of a profile's [guest] saves a desktop");
+  effects_command->add_option("--image", guest.image, "icewm or xfce (default)")
+      ->check(CLI::IsMember({"icewm", "xfce"}));
+  effects_command->add_option("--count", guest.count, "desktops in each arm (default 6)")
+      ->check(CLI::Range(1, 200));
+  effects_command->add_option("--rounds", guest.rounds, "all arms so many times (default 2)")
+      ->check(CLI::Range(1, 100));
+  effects_command->add_option("--settings", guest.settings, "names, with commas (default all)")
+      ->delimiter(',');
+  effects_command->add_option("--rest", guest.rest_seconds, "idle seconds before it is held");
+  effects_command->add_option("--hold", guest.hold_seconds, "seconds (default 60)");
+  effects_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+  effects_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
+
   std::string name;
   bool list = false, stored = false, store = false, as_json = false;
   auto* figure_command = app.add_subcommand("figure", "measures one figure of the design");
@@ -312,6 +346,10 @@ int main(int argc, char** argv) {
   if (!json_file.empty() && std::filesystem::absolute(json_file).string().starts_with("/tmp/") &&
       std::getenv("PANAL_LAB") == nullptr)
     return not_measured({0, "a lab does not see the host's /tmp: put --json elsewhere"});
+  if (effects_command->parsed()) {
+    enter_lab(argv, memory);
+    return effects(guest, json_file);
+  }
   if (reconnect_command->parsed()) {
     enter_lab(argv, memory, back.profile != "off");
     return reconnect(back, json_file);
