@@ -24,8 +24,9 @@ Result<DesktopUse> use_of(const Tree& tree, const kernel::CgroupRoot& root, cons
     for (const pid_t pid : pids) {
       // One that ends meanwhile is counted with who waits for it.
       const auto io = kernel::read_process_io(tree, pid);
-      if (io)
-        written += static_cast<double>(io->written_bytes) - static_cast<double>(io->cancelled_bytes);
+      if (!io) continue;
+      written += static_cast<double>(io->written_bytes);
+      written -= static_cast<double>(io->cancelled_bytes);
     }
     out.written_bytes += std::max(0.0, written);
   }

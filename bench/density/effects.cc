@@ -35,7 +35,8 @@ Result<std::vector<EffectSetting>> chosen_settings(const EffectsOptions& options
     if (found == all.end()) {
       std::string known;
       for (const EffectSetting& one : all) known += " " + one.name;
-      return fail(EINVAL, fmt::format("{} has no setting {}; it has{}", options.image, name, known));
+      return fail(EINVAL,
+                  fmt::format("{} has no setting {}; it has{}", options.image, name, known));
     }
     out.push_back(*found);
   }

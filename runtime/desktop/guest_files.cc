@@ -45,12 +45,14 @@ std::string meminfo_text(std::uint64_t memory_bytes) {
   for (const MemoryField& field : kFields) {
     // By hundredths first: nobody's limit overflows.
     const std::uint64_t kib = field.percent == 100 ? total_kib : total_kib / 100 * field.percent;
-    out += meminfo_line(field.name, std::string_view(field.name) == "VmallocTotal" ? kVmallocKib : kib);
+    const bool addresses = std::string_view(field.name) == "VmallocTotal";
+    out += meminfo_line(field.name, addresses ? kVmallocKib : kib);
   }
   for (const char* name : kHugePageCounts)
     out += fmt::format("{:<16}{:>8}\n", fmt::format("{}:", name), 0);
-  return out + meminfo_line("Hugepagesize", 2048) + meminfo_line("Hugetlb", 0) + meminfo_line("DirectMap4k", total_kib) +
-         meminfo_line("DirectMap2M", 0) + meminfo_line("DirectMap1G", 0);
+  out += meminfo_line("Hugepagesize", 2048) + meminfo_line("Hugetlb", 0);
+  return out + meminfo_line("DirectMap4k", total_kib) + meminfo_line("DirectMap2M", 0) +
+         meminfo_line("DirectMap1G", 0);
 }
 
 std::string cpuinfo_text(std::string_view host, std::uint32_t cpus) {

@@ -138,7 +138,8 @@ void add_scratch(Text& text, const ContainerSpec& spec, const ConfigSite& site) 
   const GuestSettings& guest = desktop.guest;
   if (guest.cache_in_memory)
     text.mount("tmpfs", std::string(agent::kCacheDir).substr(1), "tmpfs",
-               fmt::format("nosuid,nodev,mode=700,uid={},gid={},size={}m,nr_inodes=65536,create=dir",
+               fmt::format("nosuid,nodev,mode=700,uid={},gid={},size={}m,"
+                           "nr_inodes=65536,create=dir",
                            desktop.user.uid, desktop.user.gid,
                            scratch_mib(desktop, guest.cache_percent)));
   if (desktop.persistent) return;

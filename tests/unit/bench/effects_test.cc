@@ -73,7 +73,8 @@ TEST(Effects, AnUnknownSettingIsRefusedBeforeAnythingStarts) {
   const auto run = run_effects(options);
   ASSERT_FALSE(run);
   EXPECT_EQ(run.error().code, EINVAL);
-  EXPECT_THAT(run.error().context, HasSubstr("icewm has no setting compositor; it has window-list"));
+  EXPECT_THAT(run.error().context,
+              HasSubstr("icewm has no setting compositor; it has window-list"));
 }
 
 }  // namespace
