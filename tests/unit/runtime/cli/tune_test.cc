@@ -78,6 +78,20 @@ TEST_F(Tune, ListsShowsAndPlans) {
   EXPECT_FALSE(json()["settings"][0]["why"].empty());
 }
 
+TEST_F(Tune, PlansSayWhatDesktopsAreLikeInside) {
+  ASSERT_EQ(panal({"tune", "plan"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), Not(HasSubstr("inside desktops")));
+  put("profiles/balanced.toml", "name = \"balanced\"\n[guest]\nmask_memory = true\n");
+  ASSERT_EQ(panal({"tune", "plan"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("0 of 0 settings change"));
+  EXPECT_THAT(out(), HasSubstr("inside desktops, by panald: programs see the desktop's memory"));
+  ASSERT_EQ(panal({"tune", "plan", "--json"}), ExitCode::kOk) << err();
+  EXPECT_EQ(json()["guest"].size(), 1U);
+  ASSERT_EQ(panal({"tune", "show", "--json"}), ExitCode::kOk) << err();
+  EXPECT_EQ(json()["profile"]["guest"]["mask_memory"], true);
+  EXPECT_EQ(json()["profile"]["guest"]["cache"], "home");
+}
+
 TEST_F(Tune, AppliesVerifiesAndReverts) {
   ASSERT_EQ(panal({"tune", "apply", "--dry-run"}), ExitCode::kOk) << err();
   EXPECT_THAT(out(), HasSubstr("vm.swappiness"));
