@@ -58,8 +58,7 @@ Result<BenchNode> BenchNode::up(const Options& options) {
   const bool tuned = options.profile != "off";
   if (!tuned) {
     // No optimiser at all, for comparison: a profile that asks for nothing.
-    PANAL_TRY(write_file(directory + "/off.toml",
-                         "name = \"off\"\n[guest]\n" + options.guest));
+    PANAL_TRY(write_file(directory + "/off.toml", "name = \"off\"\n[guest]\n" + options.guest));
   }
   text += fmt::format("[tuning]\nprofile = \"{}\"\n",
                       tuned ? options.profile : directory + "/off.toml");
@@ -130,8 +129,7 @@ Result<std::vector<Account>> BenchNode::make_desktops(const std::string& image, 
   return accounts;
 }
 
-Result<void> BenchNode::plant(const Account& account,
-                              const std::vector<HomeFile>& files) const {
+Result<void> BenchNode::plant(const Account& account, const std::vector<HomeFile>& files) const {
   const std::string tenant = config_.homes_dir + "/default";
   const std::string home = tenant + "/" + account.login;
   PANAL_TRY(make_directory(config_.homes_dir));

@@ -11,9 +11,8 @@ Result<DesktopUse> use_of(const Tree& tree, const kernel::CgroupRoot& root, cons
                           const std::vector<Account>& accounts) {
   DesktopUse out;
   for (const Account& account : accounts) {
-    PANAL_ASSIGN(const auto group,
-                 kernel::Cgroup::open(
-                     root, node.config().cgroup_parent + "/" + kernel_name(account.id)));
+    PANAL_ASSIGN(const auto group, kernel::Cgroup::open(root, node.config().cgroup_parent + "/" +
+                                                                  kernel_name(account.id)));
     PANAL_ASSIGN(const GroupUsage use, group.statistics());
     const MemoryStatistics memory = use.memory.value_or(MemoryStatistics{});
     out.own_bytes += static_cast<double>(memory.anon_bytes + memory.shmem_bytes);

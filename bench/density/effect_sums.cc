@@ -24,8 +24,7 @@ Result<EffectSaving> effect_saving(const std::vector<EffectCost>& without,
   if (without.size() != with.size() || with.empty())
     return fail(EINVAL, "an effect is the difference of two arms of as many rounds");
   std::vector<double> saved;
-  for (std::size_t i = 0; i < with.size(); ++i)
-    saved.push_back(without[i].*value - with[i].*value);
+  for (std::size_t i = 0; i < with.size(); ++i) saved.push_back(without[i].*value - with[i].*value);
   const auto [least, most] = std::minmax_element(saved.begin(), saved.end());
   return EffectSaving{median(saved), *least, *most};
 }

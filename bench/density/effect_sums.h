@@ -9,12 +9,12 @@ namespace panal::bench {
 
 /// What one desktop took in one arm, the mean of all of them.
 struct EffectCost {
-  double own_mib = 0;             ///< anonymous and shared memory, a tmpfs's too
-  double charged_mib = 0;         ///< all that is charged to it, page cache with it
-  double cpu_ppm = 0;             ///< of a core, while it was held
-  double written_kib = 0;         ///< to a disk, while it was held
-  double start_cpu_ms = 0;        ///< from its start until then
-  double start_written_kib = 0;   ///< likewise
+  double own_mib = 0;            ///< anonymous and shared memory, a tmpfs's too
+  double charged_mib = 0;        ///< all that is charged to it, page cache with it
+  double cpu_ppm = 0;            ///< of a core, while it was held
+  double written_kib = 0;        ///< to a disk, while it was held
+  double start_cpu_ms = 0;       ///< from its start until then
+  double start_written_kib = 0;  ///< likewise
 
   [[nodiscard]] bool operator==(const EffectCost&) const = default;
 };

@@ -120,10 +120,14 @@ Result<json> run_effects(const EffectsOptions& options) {
     }
   }
 
-  json out = {{"image", options.image},          {"count", options.count},
-              {"rounds", options.rounds},        {"settle_seconds", options.settle_seconds},
-              {"rest_seconds", options.rest_seconds}, {"hold_seconds", options.hold_seconds},
-              {"arms", json::object()},          {"effects", json::object()}};
+  json out = {{"image", options.image},
+              {"count", options.count},
+              {"rounds", options.rounds},
+              {"settle_seconds", options.settle_seconds},
+              {"rest_seconds", options.rest_seconds},
+              {"hold_seconds", options.hold_seconds},
+              {"arms", json::object()},
+              {"effects", json::object()}};
   for (const auto& [name, costs] : arms)
     for (const EffectCost& cost : costs) out["arms"][name].push_back(as_json(cost));
   for (const EffectSetting& setting : settings) {
@@ -131,11 +135,10 @@ Result<json> run_effects(const EffectsOptions& options) {
     const auto& shipped = arms[kShipped];
     const auto& other = arms[setting.name];
     for (const EffectMeasure& measure : effect_measures()) {
-      PANAL_ASSIGN(const EffectSaving saved,
-                   setting.of_recipe() ? effect_saving(other, shipped, measure.value)
-                                       : effect_saving(shipped, other, measure.value));
-      one[measure.name] = {
-          {"median", saved.median}, {"least", saved.least}, {"most", saved.most}};
+      PANAL_ASSIGN(const EffectSaving saved, setting.of_recipe()
+                                                 ? effect_saving(other, shipped, measure.value)
+                                                 : effect_saving(shipped, other, measure.value));
+      one[measure.name] = {{"median", saved.median}, {"least", saved.least}, {"most", saved.most}};
     }
     out["effects"][setting.name] = std::move(one);
   }

@@ -11,8 +11,8 @@ namespace panal::bench {
 
 struct EffectsOptions {
   std::string image = "xfce";
-  std::size_t count = 6;  ///< desktops in each arm
-  unsigned rounds = 2;    ///< all arms once, in turn; then again
+  std::size_t count = 6;                   ///< desktops in each arm
+  unsigned rounds = 2;                     ///< all arms once, in turn; then again
   std::vector<std::string> settings = {};  ///< names of effect_settings(); empty: all
   unsigned settle_seconds = 60;            ///< at most
   unsigned rest_seconds = 60;              ///< idle, after that

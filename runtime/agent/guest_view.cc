@@ -19,8 +19,7 @@ std::string memory_variable(std::string_view meminfo, std::uint64_t kernel_bytes
   meminfo.remove_prefix(kKey.size());
   meminfo.remove_prefix(std::min(meminfo.find_first_not_of(' '), meminfo.size()));
   std::uint64_t kib = 0;
-  const auto [end, error] =
-      std::from_chars(meminfo.data(), meminfo.data() + meminfo.size(), kib);
+  const auto [end, error] = std::from_chars(meminfo.data(), meminfo.data() + meminfo.size(), kib);
   const std::string_view unit(end, static_cast<std::size_t>(meminfo.data() + meminfo.size() - end));
   if (error != std::errc{} || !unit.starts_with(" kB") || kib == 0) return {};
   return kib < kernel_bytes / 1024 ? "PANAL_MEMORY_KIB=" + std::to_string(kib) : std::string();

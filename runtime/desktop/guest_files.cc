@@ -14,18 +14,18 @@ struct MemoryField {
 /// They agree with each other: free, cached, anonymous and the kernel's make the total, and what is
 /// available is what is free and what the page cache would give back.
 constexpr MemoryField kFields[] = {
-    {"MemTotal", 100},     {"MemFree", 50},        {"MemAvailable", 70},   {"Buffers", 0},
-    {"Cached", 22},        {"SwapCached", 0},      {"Active", 10},         {"Inactive", 36},
-    {"Active(anon)", 0},   {"Inactive(anon)", 26}, {"Active(file)", 10},   {"Inactive(file)", 10},
-    {"Unevictable", 0},    {"Mlocked", 0},         {"SwapTotal", 0},       {"SwapFree", 0},
-    {"Zswap", 0},          {"Zswapped", 0},        {"Dirty", 0},           {"Writeback", 0},
-    {"AnonPages", 24},     {"Mapped", 10},         {"Shmem", 2},           {"KReclaimable", 2},
-    {"Slab", 3},           {"SReclaimable", 2},    {"SUnreclaim", 1},      {"KernelStack", 0},
-    {"PageTables", 1},     {"SecPageTables", 0},   {"NFS_Unstable", 0},    {"Bounce", 0},
-    {"WritebackTmp", 0},   {"CommitLimit", 50},    {"Committed_AS", 40},   {"VmallocTotal", 0},
-    {"VmallocUsed", 0},    {"VmallocChunk", 0},    {"Percpu", 0},          {"HardwareCorrupted", 0},
-    {"AnonHugePages", 0},  {"ShmemHugePages", 0},  {"ShmemPmdMapped", 0},  {"FileHugePages", 0},
-    {"FilePmdMapped", 0},  {"CmaTotal", 0},        {"CmaFree", 0},         {"Unaccepted", 0},
+    {"MemTotal", 100},    {"MemFree", 50},        {"MemAvailable", 70},  {"Buffers", 0},
+    {"Cached", 22},       {"SwapCached", 0},      {"Active", 10},        {"Inactive", 36},
+    {"Active(anon)", 0},  {"Inactive(anon)", 26}, {"Active(file)", 10},  {"Inactive(file)", 10},
+    {"Unevictable", 0},   {"Mlocked", 0},         {"SwapTotal", 0},      {"SwapFree", 0},
+    {"Zswap", 0},         {"Zswapped", 0},        {"Dirty", 0},          {"Writeback", 0},
+    {"AnonPages", 24},    {"Mapped", 10},         {"Shmem", 2},          {"KReclaimable", 2},
+    {"Slab", 3},          {"SReclaimable", 2},    {"SUnreclaim", 1},     {"KernelStack", 0},
+    {"PageTables", 1},    {"SecPageTables", 0},   {"NFS_Unstable", 0},   {"Bounce", 0},
+    {"WritebackTmp", 0},  {"CommitLimit", 50},    {"Committed_AS", 40},  {"VmallocTotal", 0},
+    {"VmallocUsed", 0},   {"VmallocChunk", 0},    {"Percpu", 0},         {"HardwareCorrupted", 0},
+    {"AnonHugePages", 0}, {"ShmemHugePages", 0},  {"ShmemPmdMapped", 0}, {"FileHugePages", 0},
+    {"FilePmdMapped", 0}, {"CmaTotal", 0},        {"CmaFree", 0},        {"Unaccepted", 0},
     {"Balloon", 0},
 };
 /// Counts of pages and not kB.

@@ -141,8 +141,8 @@ Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
       const std::string text,
       render_config(spec, ConfigSite{options_.agent_program, options_.cgroup_parent, seccomp, empty,
                                      options_.apparmor_profile, guest_files}));
-  PANAL_TRY(check_mount_targets(spec.root, spec.desktop.user.home_path,
-                                scratch_targets(spec.desktop)));
+  PANAL_TRY(
+      check_mount_targets(spec.root, spec.desktop.user.home_path, scratch_targets(spec.desktop)));
   PANAL_TRY(make_dir(options_.lxc_path, 0755));
   PANAL_TRY(make_dir(empty, 0555));
   PANAL_ASSIGN(const Dir dir, Dir::open(spec.run_dir));

@@ -137,11 +137,11 @@ void add_scratch(Text& text, const ContainerSpec& spec, const ConfigSite& site) 
   const DesktopSpec& desktop = spec.desktop;
   const GuestSettings& guest = desktop.guest;
   if (guest.cache_in_memory)
-    text.mount("tmpfs", std::string(agent::kCacheDir).substr(1), "tmpfs",
-               fmt::format("nosuid,nodev,mode=700,uid={},gid={},size={}m,"
-                           "nr_inodes=65536,create=dir",
-                           desktop.user.uid, desktop.user.gid,
-                           scratch_mib(desktop, guest.cache_percent)));
+    text.mount(
+        "tmpfs", std::string(agent::kCacheDir).substr(1), "tmpfs",
+        fmt::format("nosuid,nodev,mode=700,uid={},gid={},size={}m,"
+                    "nr_inodes=65536,create=dir",
+                    desktop.user.uid, desktop.user.gid, scratch_mib(desktop, guest.cache_percent)));
   if (desktop.persistent) return;
   if (guest.logs == Scratch::kMemory)
     text.mount("tmpfs", kLogs, "tmpfs",
@@ -160,13 +160,11 @@ void add_mounts(Text& text, const ContainerSpec& spec, const ConfigSite& site,
   text.line("lxc.rootfs.path", "dir:" + spec.root);
   text.line("lxc.autodev", "1");
   text.line("lxc.mount.auto", "proc:mixed sys:ro");
-  text.mount(
-      "tmpfs", "tmp", "tmpfs",
-      fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=65536,create=dir", scratch));
+  text.mount("tmpfs", "tmp", "tmpfs",
+             fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=65536,create=dir", scratch));
   text.mount("tmpfs", "run", "tmpfs", "nosuid,nodev,mode=755,size=16m,nr_inodes=8192,create=dir");
-  text.mount(
-      "tmpfs", "dev/shm", "tmpfs",
-      fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=16384,create=dir", scratch));
+  text.mount("tmpfs", "dev/shm", "tmpfs",
+             fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=16384,create=dir", scratch));
   text.mount(spec.shared_dir, std::string(agent::kSharedDir).substr(1), "none",
              "bind,nosuid,nodev,noexec,create=dir");
   text.mount(site.agent_program, std::string(agent::kAgentProgram).substr(1), "none",

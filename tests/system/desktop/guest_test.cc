@@ -115,8 +115,7 @@ TEST(Guest, UntoldTheyAreToldOfTheHost) {
   ASSERT_TRUE(running) << running.error().reason() << "\n" << running.error().evidence;
   struct sysinfo host{};
   ASSERT_EQ(::sysinfo(&host), 0);
-  const auto memory =
-      kernel::parse_meminfo(text_of(inside(running->init.pid(), "/proc/meminfo")));
+  const auto memory = kernel::parse_meminfo(text_of(inside(running->init.pid(), "/proc/meminfo")));
   ASSERT_TRUE(memory) << memory.error().message();
   EXPECT_EQ(memory->total, std::uint64_t{host.totalram} * host.mem_unit);
 }

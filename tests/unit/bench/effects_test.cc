@@ -1,3 +1,5 @@
+#include "bench/density/effects.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,7 +8,6 @@
 
 #include "bench/density/effect_settings.h"
 #include "bench/density/effect_sums.h"
-#include "bench/density/effects.h"
 #include "engine/profile/profile.h"
 
 namespace panal::bench {

@@ -141,9 +141,9 @@ TEST(Profiles, SayInWordsWhatDesktopsAreLikeInside) {
       "a.toml");
   ASSERT_TRUE(profile) << profile.error().message();
   EXPECT_THAT(describe_guest(profile->guest),
-              ::testing::ElementsAre(
-                  HasSubstr("memory limit"), HasSubstr("2 CPUs"), HasSubstr("/var/log"),
-                  HasSubstr("/var/tmp"), HasSubstr("at most 7 %"), HasSubstr("at most 9 %")));
+              ::testing::ElementsAre(HasSubstr("memory limit"), HasSubstr("2 CPUs"),
+                                     HasSubstr("/var/log"), HasSubstr("/var/tmp"),
+                                     HasSubstr("at most 7 %"), HasSubstr("at most 9 %")));
   const auto again = parse_profile(print_profile(*profile), "printed");
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_EQ(*again, *profile);

@@ -53,9 +53,10 @@ TEST_P(MeminfoOf, AgreesWithItself) {
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_EQ(read->total, GetParam() / 1024 * 1024);
   const auto fields = fields_of(text);
-  for (const auto& [name, value] : fields)
-    if (name.rfind("Vmalloc", 0) != 0 && name != "Hugepagesize")
-      EXPECT_LE(value, fields.at("MemTotal")) << name;
+  for (const auto& [name, value] : fields) {
+    if (name.rfind("Vmalloc", 0) == 0 || name == "Hugepagesize") continue;
+    EXPECT_LE(value, fields.at("MemTotal")) << name;
+  }
   // Hundredths are cut off, so a little may be missing.
   const std::uint64_t parts = fields.at("MemFree") + fields.at("Cached") + fields.at("AnonPages") +
                               fields.at("Slab") + fields.at("PageTables");
@@ -120,8 +121,7 @@ TEST(CpuInfo, IsCutBehindAProcessor) {
   const std::string host =
       "processor\t: 0\nflags\t: a\n\nprocessor\t: 1\nflags\t: b\n\nprocessor\t: 2\n\n";
   EXPECT_EQ(cpuinfo_text(host, 1), "processor\t: 0\nflags\t: a\n\n");
-  EXPECT_EQ(cpuinfo_text(host, 2),
-            "processor\t: 0\nflags\t: a\n\nprocessor\t: 1\nflags\t: b\n\n");
+  EXPECT_EQ(cpuinfo_text(host, 2), "processor\t: 0\nflags\t: a\n\nprocessor\t: 1\nflags\t: b\n\n");
   EXPECT_EQ(cpuinfo_text(host, 3), host);
   EXPECT_EQ(cpuinfo_text(host, 9), host);
   // Some architectures end with lines about the machine.
