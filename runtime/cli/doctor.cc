@@ -14,6 +14,7 @@
 
 #include "engine/kernel/namespaces.h"
 #include "runtime/cli/doctor_probe.h"
+#include "runtime/cli/doctor_takers.h"
 #include "runtime/control/control.h"
 #include "runtime/store/store.h"
 #include "runtime/tuning/profiles.h"
@@ -129,11 +130,13 @@ std::vector<Check> run_doctor(const config::Config& config, const Tree& tree) {
   const auto add = [&](std::vector<Check> more) {
     for (Check& check : more) checks.push_back(std::move(check));
   };
-  if (::geteuid() == 0)
+  if (::geteuid() == 0) {
     add(probe_kernel(nearest_existing(config.state_dir)));
-  else
+    add(probe_takers(config, tree));
+  } else {
     checks.push_back({"privileges", Check::kFailed, "not root: kernel features were not tried",
                       "sudo panal doctor"});
+  }
   add(check_cgroups(tree));
   add(check_apparmor(tree));
   const auto profile = tuning::load_profile(config, config.tuning_profile);

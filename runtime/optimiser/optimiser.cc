@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/optimiser/ksmd.h"
+#include "runtime/optimiser/taker_choice.h"
 
 namespace panal::optimiser {
 
@@ -22,7 +23,8 @@ Optimiser::Optimiser(Parts parts, Settings settings)
       ksm_keeper_(parts_.tree, parts_.saved_ksm_file),
       governor_(settings_.ksm),
       shaver_(settings_.shaver),
-      taker_(choose_taker(parts_.tree, parts_.cgroups, parts_.cgroup_parent)),
+      taker_(probed_or_chosen_taker(parts_.trials, parts_.tree, parts_.cgroups,
+                                    parts_.cgroup_parent, parts_.log)),
       hot_(parts_.tree, parts_.hot_directory),
       ksmd_(find_ksmd(parts_.tree)) {}
 

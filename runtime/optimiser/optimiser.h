@@ -30,6 +30,7 @@
 #include "runtime/optimiser/memory_fetcher.h"
 #include "runtime/optimiser/rescue_hands.h"
 #include "runtime/optimiser/settings.h"
+#include "runtime/optimiser/taker_trial.h"
 
 namespace panal::optimiser {
 
@@ -49,6 +50,8 @@ class Optimiser final : public RescueHands {
     std::string saved_ksm_file;
     LoggerPtr log;
     std::string hot_directory = {};  ///< of hot_book.h; empty: hot memory is not kept on disk
+    /// Tries ways to take memory back before one is used; null: the files that are there decide.
+    std::shared_ptr<TakerTrials> trials = nullptr;
   };
 
   /// Errors: those of KsmKeeper::recover().

@@ -64,6 +64,7 @@ json Optimiser::report() const {
           {"shaver",
            {{"on", settings_.shave},
             {"by", taker_->name()},
+            {"by_why", taker_->why()},
             {"takes", totals_.takes},
             {"asked_bytes", totals_.asked_bytes},
             {"taken_bytes", totals_.taken_bytes},
