@@ -219,8 +219,8 @@ std::string render_top(const nlohmann::json& digest, std::size_t lines) {
       static_cast<std::size_t>(std::count(head.begin(), head.end(), '\n')) + 1;  // the heading
   const std::size_t rows = std::max<std::size_t>(3, lines > used ? lines - used : 0);
   std::ostringstream out;
-  Table table({">ID", "NAME", "USER", "SESSION", ">IDLE", "CLASS", ">CPU %", ">CHARGED", ">COST",
-               ">PSS", ">SHARED", ">MERGED", ">COMPRESSED", ">KERNEL"});
+  Table table({">ID", "NAME", "USER", "SESSION", ">IDLE", "CLASS", ">CPU %", ">READ/S", ">WRITE/S",
+               ">CHARGED", ">COST", ">PSS", ">SHARED", ">MERGED", ">COMPRESSED", ">KERNEL"});
   for (const auto& row : digest.at("desktops")) {
     if (table.rows() == rows) break;
     const auto cost = row.find("cost");
@@ -228,9 +228,13 @@ std::string render_top(const nlohmann::json& digest, std::size_t lines) {
       return cost == row.end() || !cost->is_object() ? std::string("-")
                                                      : human_bytes(number(*cost, key));
     };
+    const auto speed = [&row](const char* key) {
+      return row.contains(key) ? human_bytes(number(row, key)) : std::string("-");
+    };
     table.add_row({std::to_string(number(row, "id")), text(row, "name"), text(row, "user"),
                    text(row, "session"), human_duration(number(row, "idle_ms")), text(row, "class"),
                    fmt::format("{:.1f}", row.value("cpu_percent", 0.0)),
+                   speed("read_bytes_per_second"), speed("written_bytes_per_second"),
                    human_bytes(number(row, "memory_bytes")), part("total_bytes"), part("pss_bytes"),
                    part("shared_bytes"), part("merged_bytes"), part("compressed_bytes"),
                    part("kernel_bytes")});

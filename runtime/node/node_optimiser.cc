@@ -1,12 +1,14 @@
 #include "runtime/node/node_optimiser.h"
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "engine/kernel/ksm.h"
 #include "runtime/node/merge_demand.h"
 #include "runtime/node/openings.h"
 #include "runtime/optimiser/enclosing_groups.h"
+#include "runtime/optimiser/io_rate.h"
 
 namespace panal::node {
 Result<std::unique_ptr<NodeOptimiser>> NodeOptimiser::open(Parts parts) {
@@ -23,8 +25,15 @@ Result<void> NodeOptimiser::open_parts() {
   fixed_addresses_ = settings.fixed_addresses;
   PANAL_ASSIGN(optimiser_, optimiser::Optimiser::open(
                                {host.tree(), host.cgroups(), config.cgroup_parent,
-                                config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
+                                config.state_dir + "/ksm.former", log, config.state_dir + "/hot",
+                                std::make_shared<optimiser::KernelTrials>(
+                                    host.tree(), host.cgroups(), config.cgroup_parent + "/trial")},
                                settings));
+  // What desktops read and write is looked at where it is counted.
+  if (auto counted =
+          optimiser::count_io(host.tree(), host.cgroups(), config.cgroup_parent, config.state_dir);
+      !counted)
+    log->info("io_not_counted", {{"why", counted.error().message()}});
   programs_apart_.emplace(optimiser::ProgramLearner::Parts{
       host.tree(), [&host](DesktopId id) { return host.processes_of(id); },
       config.state_dir + "/ksm.programs", log});

@@ -119,11 +119,14 @@ void Optimiser::read(const DeskPtr& desk) {
     if (!error.is_gone()) complain("read_desktop", error);
     return;
   }
-  const std::lock_guard lock(mutex_);
-  desk->last.at_ns = monotonic_ns();
-  if (desk->taken_bytes > 0) totals_.refaulted_pages += refaults(desk->last.usage, *usage);
-  desk->last.usage = std::move(*usage);
-  desk->last.pressure = *pressure;
+  {
+    const std::lock_guard lock(mutex_);
+    desk->last.at_ns = monotonic_ns();
+    if (desk->taken_bytes > 0) totals_.refaulted_pages += refaults(desk->last.usage, *usage);
+    desk->last.usage = std::move(*usage);
+    desk->last.pressure = *pressure;
+  }
+  read_io(desk);
 }
 
 void Optimiser::look_at_desks(MonotonicNs now_ns) {

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "engine/policy/ksm_trace.h"
@@ -51,6 +52,11 @@ json Optimiser::report() const {
                 {"watched", desk->watching.now(now_ns)},
                 {"taken_bytes", desk->taken_bytes},
                 {"verdict", to_string(desk->verdict.reason)}};
+    if (desk->io.last())
+      one.update({{"read_bytes", desk->io.last()->read_bytes},
+                  {"written_bytes", desk->io.last()->written_bytes},
+                  {"read_bytes_per_second", std::llround(desk->io.read_bytes_per_second())},
+                  {"written_bytes_per_second", std::llround(desk->io.written_bytes_per_second())}});
     if (!desk->limits_wait.empty()) one["limits"] = desk->limits_wait;
     if (!desk->limits_refused.empty()) one["limits_refused"] = desk->limits_refused;
     desktops[std::to_string(id)] = std::move(one);

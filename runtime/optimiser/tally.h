@@ -52,10 +52,10 @@ inline constexpr std::array<std::string_view, 4> kFreezeRefusals{"came_back", "c
                                                                  "failed", "failed_lately"};
 
 /// What the kernel may refuse, as the log has it.
-inline constexpr std::array<std::string_view, 14> kErrorSteps{
-    "fetch",        "freeze",    "keep_hot",   "load_hot",    "open_group",
-    "read_desktop", "read_host", "record_hot", "recover_ksm", "restore_ksm",
-    "set_limits",   "take",      "thaw",       "write_ksm"};
+inline constexpr std::array<std::string_view, 15> kErrorSteps{
+    "fetch",        "freeze",     "keep_hot", "load_hot",   "open_group",
+    "read_desktop", "read_host",  "read_io",  "record_hot", "recover_ksm",
+    "restore_ksm",  "set_limits", "take",     "thaw",       "write_ksm"};
 /// The shaver's verdict on one that is not of its class for long enough, so that it may not be
 /// taken from yet (or at all: the profile's choice).
 inline constexpr std::string_view kTooSoon = "too_soon";
@@ -81,7 +81,9 @@ struct Tally {
   std::uint64_t domain_changes = 0;   ///< the place in KSM went from one merge domain to another
   std::uint64_t ksm_changes = 0;      ///< decisions of the governor that differ from the one before
   std::array<std::array<std::uint64_t, kSessionClasses>, kSessionClasses>
-      class_changes{};                                      ///< from, to
+      class_changes{};  ///< from, to
+  /// Of desktops, from one look to the next; operations with the last two.
+  std::uint64_t io_read_bytes = 0, io_written_bytes = 0, io_reads = 0, io_writes = 0;
   std::array<std::uint64_t, kSessionClasses> limits_set{};  ///< of that class, on one desktop
 };
 

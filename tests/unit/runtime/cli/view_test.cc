@@ -164,6 +164,16 @@ TEST(Top, CpuIsTheDifferenceOfTwoLooksAndMemorySorts) {
       << "a restarted desktop counts from nothing";
 }
 
+TEST(Top, SaysWhatEachReadsAndWritesWhereItIsCounted) {
+  nlohmann::json answer = stats(0);
+  answer["desktops"][0]["read_bytes_per_second"] = 3 << 20;
+  answer["desktops"][0]["written_bytes_per_second"] = 0;
+  const std::string text = render_top(TopView().digest(answer, 1, {}), 40);
+  EXPECT_THAT(text, HasSubstr("READ/S"));
+  EXPECT_THAT(text, testing::ContainsRegex("\n *1 .* 3.0 MiB +0 B +10 B"));
+  EXPECT_THAT(text, testing::ContainsRegex("\n *2 .* - +- +20 B")) << "not counted";
+}
+
 TEST(Top, SaysWhatDesktopsTrulyCostAsFarAsItIsKnown) {
   auto answer = stats(0);
   answer["desktops"][0]["cost"] = {{"total_bytes", 40 << 20},     {"pss_bytes", 30 << 20},
