@@ -42,7 +42,7 @@ struct Plan {
 [[nodiscard]] std::uint64_t reserve_bytes(const Reserve& reserve, std::uint64_t memory_total_bytes);
 
 /// The state of step "zram" that a profile wants: "off", or "algorithm=lzo-rle size=<bytes>
-/// limit=<bytes> priority=<n>".
+/// limit=<bytes> priority=<n>", with " writeback=<path>" where it names a place.
 [[nodiscard]] std::string zram_state(const Zram& zram, std::uint64_t memory_total_bytes);
 
 }  // namespace panal::profile

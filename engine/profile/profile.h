@@ -64,8 +64,27 @@ struct Zram {
   std::string algorithm = "lzo-rle";
   std::uint32_t priority = 100;  ///< among swap devices
   bool optional = false;
+  /// A disk, or a file of root's, to which what lies long or does not compress is written, where
+  /// the kernel can (CONFIG_ZRAM_WRITEBACK); what is on it is lost. Empty: none.
+  std::string writeback;
+  std::uint32_t writeback_after_seconds = 3600;  ///< not read for so long; by panald
+  std::uint32_t writeback_mib_per_day = 0;       ///< at most, by panald; 0: no limit
 
   [[nodiscard]] bool operator==(const Zram&) const = default;
+};
+
+/// Compressed memory before a swap device on a disk (which is the operator's); what is absent is
+/// left as it is.
+struct Zswap {
+  std::optional<bool> enabled;
+  std::optional<std::string> compressor;
+  std::optional<std::string> zpool;
+  std::optional<std::uint32_t> max_pool_percent;          ///< of RAM
+  std::optional<std::uint32_t> accept_threshold_percent;  ///< of the pool
+  std::optional<bool> shrinker_enabled;                   ///< Linux 6.8
+  bool optional = true;                                   ///< what the kernel lacks is left out
+
+  [[nodiscard]] bool operator==(const Zswap&) const = default;
 };
 
 /// What a desktop gets while its session is of one class.
@@ -137,6 +156,7 @@ struct Profile {
   Ksm ksm;
   bool address_randomisation = true;  ///< of desktops' programs; false: ADDR_NO_RANDOMIZE
   Zram zram;
+  Zswap zswap;
   Classes classes;
   Shave shave;
   Gate gate;

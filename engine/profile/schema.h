@@ -22,6 +22,10 @@ inline constexpr std::array<std::string_view, 5> kThpDefrag{"always", "defer", "
 inline constexpr std::array<std::string_view, 6> kThpShmem{"always", "within_size", "advise",
                                                            "never",  "deny",        "force"};
 
+inline constexpr std::array<std::string_view, 7> kZswapCompressors{
+    "lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "deflate", "842"};
+inline constexpr std::array<std::string_view, 3> kZswapPools{"zbud", "z3fold", "zsmalloc"};
+
 template <typename Visitor, typename AnyClass>
 void visit_class(Visitor& v, std::string_view section, AnyClass& c, bool has_before) {
   constexpr std::uint32_t kMonth = 31 * 24 * 3600;
@@ -76,6 +80,17 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.text("algorithm", p.zram.algorithm);
   v.number("priority", p.zram.priority, 0U, 32'767U);
   v.flag("optional", p.zram.optional);
+  v.text("writeback", p.zram.writeback);
+  v.number("writeback_after_seconds", p.zram.writeback_after_seconds, 60U, 31U * 24 * 3600);
+  v.number("writeback_mib_per_day", p.zram.writeback_mib_per_day, 0U, 100'000'000U);
+  v.section("zswap");
+  v.flag("enabled", p.zswap.enabled);
+  v.one_of("compressor", p.zswap.compressor, kZswapCompressors);
+  v.one_of("zpool", p.zswap.zpool, kZswapPools);
+  v.number("max_pool_percent", p.zswap.max_pool_percent, 1U, 80U);
+  v.number("accept_threshold_percent", p.zswap.accept_threshold_percent, 1U, 100U);
+  v.flag("shrinker_enabled", p.zswap.shrinker_enabled);
+  v.flag("optional", p.zswap.optional);
   visit_class(v, "class.active", p.classes.active, false);
   visit_class(v, "class.idle", p.classes.idle, true);
   visit_class(v, "class.disconnected", p.classes.disconnected, true);

@@ -44,6 +44,9 @@ void write_memory(Book& book, const NodeFigures& figures) {
       .add(static_cast<double>(host.zram.used));
   book.gauge("panal_zram_limit_bytes", "The most that zram may take; 0: no limit.")
       .add(static_cast<double>(host.zram.limit));
+  if (figures.optimiser.zram_written_back_bytes)
+    book.counter("panal_zram_written_back_bytes_total", "What zram wrote to the disk behind it.")
+        .add(static_cast<double>(*figures.optimiser.zram_written_back_bytes));
 }
 
 /// Calls `each` with every line that this kernel has, and its labels.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/kernel/ksm.h"
+#include "engine/kernel/zram_writeback.h"
 #include "runtime/node/merge_demand.h"
 #include "runtime/node/openings.h"
 #include "runtime/optimiser/enclosing_groups.h"
@@ -48,7 +49,22 @@ Result<void> NodeOptimiser::open_parts() {
   gatekeeper_.emplace(optimiser::Gatekeeper::Parts{host.tree(), settings.shaver.reserve_bytes,
                                                    std::max(1U, config.parallel_starts),
                                                    std::move(groups), settings.gate});
+  begin_to_write_back(settings);
   return {};
+}
+
+void NodeOptimiser::begin_to_write_back(const optimiser::Settings& settings) {
+  if (settings.zram_writeback.empty()) return;
+  // The place as the kernel names it; what is wrong with it keeps nobody from starting.
+  auto place = kernel::find_writeback_place(settings.zram_writeback);
+  if (!place) {
+    parts_.log->warning("no_zram_writeback", {{"why", place.error().message()}});
+    return;
+  }
+  zram_writer_.emplace(optimiser::ZramWriter::Parts{
+      parts_.host.tree(), std::move(*place), settings.zram_writeback_after,
+      settings.zram_writeback_bytes_per_day, parts_.log});
+  zram_writer_->begin();
 }
 
 void NodeOptimiser::expect(const std::vector<const store::Desktop*>& rows) {
@@ -94,6 +110,7 @@ nlohmann::json NodeOptimiser::report() const {
   nlohmann::json report = optimiser_->report();
   report["last_resort"] = rescuer_->report();
   report["ksm"]["programs"] = programs_apart_->report();
+  if (zram_writer_) report["zram"]["written_back_bytes"] = zram_writer_->written_bytes();
   for (const auto& [id, count] : rescuer_->killed_processes())
     if (const auto one = report["desktops"].find(std::to_string(id));
         one != report["desktops"].end())
@@ -104,6 +121,7 @@ nlohmann::json NodeOptimiser::report() const {
 optimiser::Figures NodeOptimiser::figures() const {
   optimiser::Figures out = optimiser_->figures();
   out.programs = programs_apart_->figures();
+  if (zram_writer_) out.zram_written_back_bytes = zram_writer_->written_bytes();
   return out;
 }
 

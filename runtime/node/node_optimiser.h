@@ -22,6 +22,7 @@
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/program_learner.h"
 #include "runtime/optimiser/rescuer.h"
+#include "runtime/optimiser/zram_writer.h"
 #include "runtime/store/store.h"
 
 namespace panal::node {
@@ -79,6 +80,7 @@ class NodeOptimiser {
  private:
   explicit NodeOptimiser(Parts parts) : parts_(std::move(parts)) {}
   [[nodiscard]] Result<void> open_parts();
+  void begin_to_write_back(const optimiser::Settings& settings);
 
   Parts parts_;
   bool fixed_addresses_ = false;  ///< of the enlisted
@@ -87,6 +89,7 @@ class NodeOptimiser {
   std::optional<optimiser::ProgramLearner> programs_apart_;  ///< from merging
   std::unique_ptr<optimiser::Rescuer> rescuer_;
   std::optional<optimiser::Gatekeeper> gatekeeper_;
+  std::optional<optimiser::ZramWriter> zram_writer_;  ///< where the profile has a place for it
 };
 
 }  // namespace panal::node

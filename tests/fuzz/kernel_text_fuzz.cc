@@ -22,6 +22,7 @@
 #include "engine/kernel/sysctl.h"
 #include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
+#include "engine/kernel/zram_writeback.h"
 #include "tests/fuzz/texts.h"
 
 namespace {
@@ -55,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     case 'i': (void)parse_meminfo(text); break;
     case 'z': (void)parse_zram_mm_stat(text); break;
+    case 'Z': (void)parse_zram_bd_stat(text); break;
     case 'k': (void)find_flat_keyed(text, "anon"); break;
     case 'v': (void)parse_vmstat(text); break;
     case '1': {

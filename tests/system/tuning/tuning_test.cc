@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "engine/kernel/swaps.h"
+#include "engine/kernel/zram_writeback.h"
 #include "engine/profile/apply.h"
 #include "engine/profile/catalog.h"
 #include "engine/profile/zram_step.h"
@@ -252,6 +253,76 @@ TEST_F(RealTuning, KilledWithinTheStepThatAddsADeviceItIsTakenDown) {
   kill_in_the_step();
   for (const unsigned device : taken) EXPECT_TRUE(kernel::stop_zram_swap(*tree_, device));
   EXPECT_EQ(machine(), quiet);
+}
+
+TEST_F(RealTuning, ZramWritesBackToAFileThatIsGivenBack) {
+  if (!kernel::zram_writes_back(*tree_))
+    GTEST_SKIP() << "nothing is missing here: this kernel has no CONFIG_ZRAM_WRITEBACK (or no zram "
+                    "device yet); tests/vm has Debian's, which can";
+  const std::string place = ::testing::TempDir() + "panal.swap";
+  {
+    std::ofstream file(place);
+    fs::resize_file(place, 64 << 20);
+  }
+  fs::permissions(place, fs::perms::owner_read | fs::perms::owner_write);
+  std::ofstream(file_) << kProfile << "writeback = \"" << place << "\"\n";
+  const Ended applied = panal({"tune", "apply", file_});
+  ASSERT_EQ(applied.code, 0) << applied.said;
+  const Ended good = panal({"tune", "verify"});
+  EXPECT_EQ(good.code, 0) << good.said;
+  ZramStep step(*tree_, state_dir_ + "/zram");
+  EXPECT_THAT(step.state("zram").value_or("none"), HasSubstr("writeback="));
+  const auto zram = std::find_if(fs::directory_iterator("/sys/block"), fs::directory_iterator(),
+                                 [](const fs::directory_entry& entry) {
+                                   std::ifstream backing(entry.path() / "backing_dev");
+                                   std::string text;
+                                   return std::getline(backing, text) && text != "none";
+                                 });
+  ASSERT_NE(zram, fs::directory_iterator());
+  const auto dir = Dir::open(zram->path());
+  ASSERT_TRUE(dir);
+  EXPECT_TRUE(kernel::mark_zram_idle(*dir));
+  const auto written = kernel::write_back_zram(*dir, kernel::ZramWriteback::kIdle, 1 << 20);
+  ASSERT_TRUE(written) << written.error().message();
+  EXPECT_LE(*written, std::uint64_t{1} << 20);
+  const Ended reverted = panal({"tune", "revert"});
+  EXPECT_EQ(reverted.code, 0) << reverted.said;
+  EXPECT_EQ(machine(), before_);
+  for (const auto& entry : fs::directory_iterator("/sys/block")) {
+    std::ifstream behind(entry.path() / "loop/backing_file");
+    std::string text;
+    std::getline(behind, text);
+    EXPECT_THAT(text, ::testing::Not(HasSubstr("panal.swap"))) << entry.path();
+  }
+}
+
+TEST_F(RealTuning, ZswapIsSetAndPutBack) {
+  const fs::path knobs = "/sys/module/zswap/parameters";
+  if (!fs::exists(knobs)) GTEST_SKIP() << "nothing is missing here: this kernel has no zswap";
+  const auto all = [&knobs] {
+    std::map<std::string, std::string> texts;
+    for (const auto& entry : fs::directory_iterator(knobs)) {
+      std::ifstream in(entry.path());
+      std::getline(in, texts[entry.path().filename()]);
+    }
+    return texts;
+  };
+  const auto before = all();
+  std::ofstream(file_) << "name = \"trial\"\n[zswap]\nenabled = true\nmax_pool_percent = 17\n"
+                          "accept_threshold_percent = 71\nshrinker_enabled = true\n";
+  const Ended applied = panal({"tune", "apply", file_});
+  ASSERT_EQ(applied.code, 0) << applied.said;
+  auto now = all();
+  EXPECT_EQ(now["enabled"], "Y");
+  EXPECT_EQ(now["max_pool_percent"], "17");
+  EXPECT_EQ(panal({"tune", "verify"}).code, 0);
+  std::ofstream(knobs / "max_pool_percent") << "18";
+  const Ended drifted = panal({"tune", "verify"});
+  EXPECT_EQ(drifted.code, 1);
+  EXPECT_THAT(drifted.said, HasSubstr("zswap.max_pool_percent is 18, not 17"));
+  const Ended reverted = panal({"tune", "revert"});
+  EXPECT_EQ(reverted.code, 0) << reverted.said;
+  EXPECT_EQ(all(), before);
 }
 
 TEST_F(RealTuning, AStepThatCannotBeDoneLeavesNoDevice) {

@@ -54,6 +54,7 @@ NodeFigures everything() {
   all.programs.left_out = 3;
   all.tally.takes = 9;
   all.tally.verdicts["at_floor"] = 6;
+  all.zram_written_back_bytes = 8192;
   all.tally.io_written_bytes = 4096;
   all.tally.io_writes = 2;
   all.tally.errors_by_step["take"] = 1;
@@ -114,6 +115,7 @@ TEST(Metrics, ValuesAreInBaseUnits) {
   EXPECT_EQ(read.value("panal_ksm_taken_over_state"), 0);
   EXPECT_EQ(read.value("panal_class_changes_total", {{"from", "active"}, {"to", "idle"}}), 5);
   EXPECT_EQ(read.value("panal_starts_room_desktops", {{"by", "measurement"}}), 17);
+  EXPECT_EQ(read.value("panal_zram_written_back_bytes_total"), 8192);
   EXPECT_EQ(read.value("panal_io_read_bytes_total"), 0);
   EXPECT_EQ(read.value("panal_io_written_bytes_total"), 4096);
   EXPECT_EQ(read.value("panal_io_operations_total", {{"operation", "write"}}), 2);
