@@ -18,6 +18,7 @@
 #include "bench/density/reconnect.h"
 #include "bench/density/report.h"
 #include "bench/density/stored.h"
+#include "bench/density/takers.h"
 
 namespace {
 
@@ -160,6 +161,15 @@ int reconnect(const ReconnectOptions& options, const std::string& file) {
   return written ? kPass : not_measured(written.error());
 }
 
+int takers(const TakersOptions& options, const std::string& file) {
+  const auto result = run_takers(options);
+  if (!result) return not_measured(result.error());
+  std::cout << takers_table(*result) << "merge_first: " << (*result)["merge_first"].dump() << '\n';
+  if (file.empty()) return kPass;
+  const auto written = write_file(file, result->dump(2) + "\n");
+  return written ? kPass : not_measured(written.error());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -258,6 +268,25 @@ int main(int argc, char** argv) {
   hogs_command->add_option("--window", hogs.window_seconds, "seconds of typing each (default 20)")
       ->check(CLI::Range(3, 600));
 
+  TakersOptions take;
+  auto* takers_command = app.add_subcommand(
+      "takers", "ways to take memory back, before and after merging, against each other");
+  takers_command->add_flag("--synthetic", take.synthetic,
+                           "processes with half of their pages alike in place of desktops");
+  takers_command->add_option("--image", take.image, "icewm or xfce (default)");
+  takers_command->add_option("--count", take.count, "desktops or processes (default 4)")
+      ->check(CLI::Range(1, 200));
+  takers_command->add_option("--mib", take.mib, "of each process (default 64)")
+      ->check(CLI::Range(1, 4096));
+  takers_command->add_option("--rounds", take.rounds, "of each way and order (default 5)")
+      ->check(CLI::Range(1, 100));
+  takers_command->add_option("--settle", take.settle_seconds, "seconds for desktops (default 90)");
+  takers_command->add_option("--ways", take.ways, "of reclaim, madvise, poke (default: what works)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"reclaim", "madvise", "poke"}));
+  takers_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+  takers_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
+
   std::string report_file;
   auto* report_command = app.add_subcommand("report", "writes docs/results.md from stored results");
   report_command->add_option("FILE", report_file, "default docs/results.md; - for stdout");
@@ -312,6 +341,10 @@ int main(int argc, char** argv) {
   if (!json_file.empty() && std::filesystem::absolute(json_file).string().starts_with("/tmp/") &&
       std::getenv("PANAL_LAB") == nullptr)
     return not_measured({0, "a lab does not see the host's /tmp: put --json elsewhere"});
+  if (takers_command->parsed()) {
+    enter_lab(argv, memory, true);
+    return takers(take, json_file);
+  }
   if (reconnect_command->parsed()) {
     enter_lab(argv, memory, back.profile != "off");
     return reconnect(back, json_file);
