@@ -85,10 +85,11 @@ Result<void> set_ksm(const Tree& tree, KsmRun run) {
 }  // namespace
 
 Result<TakersBench> TakersBench::make(const Tree& tree, const TakersSubject& subject) {
-  PANAL_TRY(kernel::read_ksm_counters(tree));
+  PANAL_ASSIGN(const KsmSettings former, kernel::read_ksm_settings(tree));
   PANAL_ASSIGN(const unsigned device, kernel::find_free_zram(tree));
   TakersBench one(tree, subject, device);
   one.ksmd_ = optimiser::find_ksmd(tree);
+  one.former_ = former;
   PANAL_TRY(one.bring_back());
   return one;
 }
@@ -97,13 +98,15 @@ TakersBench::TakersBench(TakersBench&& other) noexcept
     : tree_(other.tree_),
       subject_(other.subject_),
       device_(std::exchange(other.device_, std::nullopt)),
-      ksmd_(std::move(other.ksmd_)) {}
+      ksmd_(std::move(other.ksmd_)),
+      former_(other.former_) {}
 
 TakersBench::~TakersBench() {
   if (!device_) return;
   // The lab puts back what these leave, and says so.
   (void)kernel::stop_zram_swap(tree_, *device_);
   for (const KsmRun run : {KsmRun::kUnmerging, KsmRun::kStopped}) (void)set_ksm(tree_, run);
+  (void)kernel::write_ksm_settings(tree_, former_);
 }
 
 Result<void> TakersBench::bring_back() const {

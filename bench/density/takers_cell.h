@@ -11,7 +11,7 @@
 namespace panal::bench {
 
 /// The machine's side of the bench: swap on a zram of its own, and ksmd. Wants the lock on
-/// machine-wide settings; its end takes zram down, and has KSM unmerge and stop.
+/// machine-wide settings; its end takes zram down, has KSM unmerge, and puts its settings back.
 class TakersBench {
  public:
   /// `tree` and `subject` must outlive it. Errors: ENODEV without zram, ENOENT without KSM.
@@ -40,6 +40,7 @@ class TakersBench {
   const TakersSubject& subject_;
   std::optional<unsigned> device_;  ///< none: moved from
   std::optional<kernel::Ksmd> ksmd_;
+  KsmSettings former_;
 };
 
 }  // namespace panal::bench

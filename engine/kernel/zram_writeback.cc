@@ -1,17 +1,14 @@
 #include "engine/kernel/zram_writeback.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <linux/fs.h>  // after sys/stat.h, whose names it uses
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
+#include <filesystem>
+#include <system_error>
 
-#include "engine/base/kernel_paths.h"
 #include "engine/base/unique_fd.h"
 #include "engine/kernel/loop_device.h"
 #include "engine/kernel/text.h"
@@ -58,10 +55,9 @@ bool zram_writes_back(const Tree& tree) {
 }
 
 Result<std::string> find_writeback_place(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
-                                                         &std::free);
-  if (!real) return fail_errno("find", path);
-  std::string place = real.get();
+  std::error_code trouble;
+  std::string place = std::filesystem::canonical(path, trouble).string();
+  if (trouble) return fail(trouble.value(), "find " + path);
   struct stat info{};
   if (::stat(place.c_str(), &info) != 0) return fail_errno("look at", place);
   std::uint64_t bytes = 0;

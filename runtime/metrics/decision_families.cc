@@ -38,6 +38,11 @@ void write_shaver(Book& book, const Tally& tally) {
       .add(real(tally.taken_bytes));
   book.counter("panal_shaver_cpu_seconds_total", "CPU time of the steps.")
       .add(seconds(tally.take_cpu_ns));
+  book.counter("panal_shaver_cooled_total",
+               "Desktops whose memory was marked as the first to go, before it was short.")
+      .add(real(tally.cools));
+  book.counter("panal_shaver_cool_cpu_seconds_total", "CPU time of marking it.")
+      .add(seconds(tally.cool_cpu_ns));
   book.counter("panal_shaver_refaulted_pages_total",
                "Pages that desktops fetched back between a step and their user's return.")
       .add(real(tally.refaulted_pages));

@@ -45,6 +45,7 @@ struct Desk {
   std::uint64_t passes_at_start = 0;  ///< ksmd's, when it was enlisted
   TakeCursor cursor;                  ///< the worker's, while it is busy
   std::uint64_t taken_bytes = 0;      ///< since it was last woken
+  bool cooled = false;                ///< since it was last active
   ShaveDecision verdict;
   Treatment treatment;
   WakePlan plan;                 ///< the waker's, of the last wake

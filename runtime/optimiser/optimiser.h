@@ -105,6 +105,7 @@ class Optimiser final : public RescueHands {
     std::uint64_t bytes = 0;
     bool freeze = false;
     SessionClass session = SessionClass::kActive;  ///< it was when this was decided
+    bool cool = false;                             ///< cooling.cc
   };
   enum class FreezeFor : std::uint8_t {
     kProfile,  ///< waited for until it stands
@@ -134,6 +135,7 @@ class Optimiser final : public RescueHands {
   /// Of those around the desktops; the decider's.
   [[nodiscard]] std::vector<policy::ShaveGroup> limited_groups();
   void take(const Job& job);
+  void cool(Desk& desk);
   /// For any thread. Does nothing with who is frozen, or was seen meanwhile.
   void freeze(Desk& desk, FreezeFor why);
   void thaw_now(Desk& desk);
@@ -176,6 +178,7 @@ class Optimiser final : public RescueHands {
   std::optional<MergeDomainId> told_holder_;  ///< of places_, as the log has it
   bool told_draining_ = false;
   MonotonicNs last_round_ns_ = 0;
+  bool cools_ = true;            ///< the kernel has not said that it cannot
   bool ksm_taken_over_ = false;  ///< by somebody else: nobody is enlisted
   policy::RecentSpeed take_speed_{policy::Shaver::kFirstBytesPerCpuSecond};
   policy::RecentSpeed fetch_speed_{policy::kFirstFetchBytesPerSecond};

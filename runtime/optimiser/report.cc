@@ -75,6 +75,8 @@ json Optimiser::report() const {
             {"asked_bytes", totals_.asked_bytes},
             {"taken_bytes", totals_.taken_bytes},
             {"cpu_ns", totals_.take_cpu_ns},
+            {"cooled", totals_.cools},
+            {"cool_cpu_ns", totals_.cool_cpu_ns},
             {"freezes", totals_.freezes},
             {"thaws", totals_.thaws},
             {"verdicts", totals_.verdicts}}},

@@ -25,14 +25,14 @@ TEST(ZramBdStat, IsThreeCountsOfFourKib) {
 }
 
 TEST(ZramBacking, IsThereWhereADeviceShowsIt) {
-  const FixtureTree without({{"sys/block/zram0/initstate", "0\n"}});
+  const FixtureTree without(FixtureFiles{{"sys/block/zram0/initstate", "0\n"}});
   const Tree without_tree = without.tree();
   EXPECT_FALSE(zram_writes_back(without_tree));
   without.write("sys/block/sda/backing_dev", "none\n");
   EXPECT_FALSE(zram_writes_back(without_tree)) << "that is no zram";
   without.write("sys/block/zram0/backing_dev", "none\n");
   EXPECT_TRUE(zram_writes_back(without_tree));
-  const FixtureTree bare({});
+  const FixtureTree bare(FixtureFiles{});
   const Tree bare_tree = bare.tree();
   EXPECT_FALSE(zram_writes_back(bare_tree));
 }
