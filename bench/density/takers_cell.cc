@@ -26,7 +26,7 @@ constexpr std::uint64_t kZramBytes = std::uint64_t{8} << 30U;
 constexpr std::uint64_t kPageSize = 4096;
 /// ksmd does nothing else: a pass over some GiB is seconds.
 constexpr std::uint32_t kPagesToScan = 20'000;
-constexpr std::uint32_t kSleepMs = 10;
+constexpr std::uint32_t kMergeSleepMs = 10;
 /// A page is merged in the second pass that meets it unchanged; and one that is told at its end.
 constexpr std::uint64_t kPasses = 3;
 constexpr seconds kMergePatience{300};
@@ -34,7 +34,7 @@ constexpr seconds kMergePatience{300};
 constexpr std::uint64_t kLeastYield = 256 << 10;
 constexpr int kMostSteps = 8;
 
-double real(std::uint64_t value) { return static_cast<double>(value); }
+double as_real(std::uint64_t value) { return static_cast<double>(value); }
 
 Clock::time_point soon() { return Clock::now() + seconds(60); }
 
@@ -75,7 +75,7 @@ Result<void> set_ksm(const Tree& tree, KsmRun run) {
   PANAL_ASSIGN(KsmSettings settings, kernel::read_ksm_settings(tree));
   settings.advisor = KsmAdvisor::kNone;
   settings.pages_to_scan = kPagesToScan;
-  settings.sleep_ms = kSleepMs;
+  settings.sleep_ms = kMergeSleepMs;
   // Each pass looks at each page: what is to be seen does not depend on what was before.
   settings.smart_scan = false;
   settings.run = run;
@@ -119,14 +119,14 @@ Result<void> TakersBench::bring_back() const {
 
 Result<double> TakersBench::zram_bytes() const {
   PANAL_ASSIGN(const ZramStatistics zram, kernel::read_zram(tree_));
-  return real(zram.used);
+  return as_real(zram.used);
 }
 
 Result<double> TakersBench::cost() const {
   PANAL_ASSIGN(double sum, zram_bytes());
   for (const kernel::Cgroup& group : subject_.groups()) {
     PANAL_ASSIGN(const std::uint64_t charge, group.memory_usage());
-    sum += real(charge);
+    sum += as_real(charge);
   }
   return sum;
 }
@@ -135,7 +135,7 @@ Result<double> TakersBench::refaulted_pages() const {
   double sum = 0;
   for (const kernel::Cgroup& group : subject_.groups()) {
     PANAL_ASSIGN(const GroupUsage usage, group.statistics());
-    if (usage.memory) sum += real(usage.memory->refault_anon_pages);
+    if (usage.memory) sum += as_real(usage.memory->refault_anon_pages);
   }
   return sum;
 }
@@ -144,7 +144,7 @@ Result<void> TakersBench::merge(TakersCell& cell) const {
   const auto cpu_ns = [this]() -> double {
     if (!ksmd_) return 0;
     const auto spent = ksmd_->cpu_ns();
-    return spent ? real(*spent) : 0;
+    return spent ? as_real(*spent) : 0;
   };
   const double cpu_before = cpu_ns();
   PANAL_ASSIGN(KsmCounters counters, kernel::read_ksm_counters(tree_));
@@ -172,14 +172,14 @@ Result<void> TakersBench::take(TakersCell& cell) const {
       PANAL_ASSIGN(const std::uint64_t has, group.memory_usage());
       PANAL_ASSIGN(const optimiser::Taken taken,
                    taker->take(group, {std::max(has, kPageSize), Clock::now() + seconds(20)}, cursor));
-      cell.take_cpu_ms += real(taken.cpu_ns) / 1e6;
-      cell.yield += real(taken.yield_bytes());
+      cell.take_cpu_ms += as_real(taken.cpu_ns) / 1e6;
+      cell.yield += as_real(taken.yield_bytes());
       if (taken.yield_bytes() < kLeastYield) break;
     }
     PANAL_ASSIGN(const std::vector<pid_t> pids, group.pids());
     PANAL_ASSIGN(const kernel::GroupProcessesRead read,
                  kernel::read_group_processes(tree_, pids, {soon()}));
-    cell.smaps_out += real(read.sum.maps.swap);
+    cell.smaps_out += as_real(read.sum.maps.swap);
   }
   PANAL_ASSIGN(cell.zram, zram_bytes());
   return {};

@@ -25,7 +25,7 @@ std::uint64_t free_swap(const Tree& tree) {
   return memory ? memory->swap_free : 0;
 }
 
-Result<TakerTrial> look_at(const Tree& tree, const TrialProcess& process, std::uint64_t swap_free) {
+Result<TakerTrial> look_at_trial(const Tree& tree, const TrialProcess& process, std::uint64_t swap_free) {
   PANAL_ASSIGN(const SmapsRollup maps, kernel::read_smaps_rollup(tree, process.process().pid()));
   return judge_trial(process.memory().bytes, maps.swap, swap_free);
 }
@@ -70,7 +70,7 @@ Result<TakerTrial> KernelTrials::advise() const {
   if (!advised) return TakerTrial{TrialOutcome::kRefused, refusal_of_advice(advised.error().code)};
   if (advised->advised_bytes == 0)
     return TakerTrial{TrialOutcome::kRefused, refusal_of_advice(advised->last_refusal)};
-  return look_at(tree_, process, swap_free);
+  return look_at_trial(tree_, process, swap_free);
 }
 
 Result<TakerTrial> KernelTrials::shrink_group(int version) const {
@@ -88,7 +88,7 @@ Result<TakerTrial> KernelTrials::shrink_group(int version) const {
   if (!shrunk && version == 2 && shrunk.error().code == ENOENT)
     return TakerTrial{TrialOutcome::kRefused, "there is no memory.reclaim (Linux 5.19)"};
   if (!shrunk) return tl::make_unexpected(shrunk.error());
-  return look_at(tree_, process, swap_free);
+  return look_at_trial(tree_, process, swap_free);
 }
 
 }  // namespace panal::optimiser
