@@ -34,7 +34,7 @@ TakerChoice choose_way(TakerTrials& trials, std::size_t first) {
 ProbedTaker::ProbedTaker(Parts parts) : parts_(std::move(parts)) {
   if (!parts_.make)
     parts_.make = [this](std::string_view way) { return make_taker(way, parts_.tree); };
-  choose(0);
+  choose(0, {});
 }
 
 std::string_view ProbedTaker::name() const {
@@ -47,8 +47,9 @@ std::string ProbedTaker::why() const {
   return why_;
 }
 
-void ProbedTaker::choose(std::size_t first) {
-  const TakerChoice choice = choose_way(*parts_.trials, first);
+void ProbedTaker::choose(std::size_t first, TakerChoice choice) {
+  for (auto& tried : choose_way(*parts_.trials, first).tried)
+    choice.tried.push_back(std::move(tried));
   taker_ = choice.chosen().empty() ? nullptr : parts_.make(choice.chosen());
   tried_at_ = std::chrono::steady_clock::now();
   barren_ = 0;
@@ -69,9 +70,12 @@ bool ProbedTaker::replaced() {
   tried_at_ = now;
   barren_ = 0;
   const std::string_view before = name();
-  if (parts_.trials->run(before).good()) return false;  // it is that desktop's
+  TakerTrial again = parts_.trials->run(before);
+  if (again.good()) return false;  // it is that desktop's
   const auto* at = std::find(kTakerWays.begin(), kTakerWays.end(), before);
-  choose(static_cast<std::size_t>(at - kTakerWays.begin()) + 1);
+  TakerChoice choice;
+  choice.tried.push_back({before, std::move(again)});
+  choose(static_cast<std::size_t>(at - kTakerWays.begin()) + 1, std::move(choice));
   return true;
 }
 

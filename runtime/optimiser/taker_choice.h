@@ -64,7 +64,8 @@ class ProbedTaker final : public MemoryTaker {
                                    TakeCursor& cursor) override;
 
  private:
-  void choose(std::size_t first);
+  /// `choice`: what was tried before.
+  void choose(std::size_t first, TakerChoice choice);
   /// True: it is another one now.
   [[nodiscard]] bool replaced();
 
