@@ -128,13 +128,14 @@ std::string takers_table(const json& result) {
   for (const json& one : result.value("medians", json::array())) {
     const auto number = [&one](const char* key) { return one.value(key, 0.0); };
     out += fmt::format(
-        "| {} | {} | {:.0f} | {:.0f} | {:.0f} | {:.0f} | {:.0f} | {:.2f} ({:.2f}-{:.2f}) | {:.0f} | "
+        "| {} | {} | {:.0f} | {:.0f} | {:.0f} | {:.0f} | {:.0f} | {:.2f} ({:.2f}-{:.2f}) | {:.0f} "
+        "| "
         "{:.0f} | {:.0f} | {:.0f} | {:.0f} |\n",
         one.value("way", ""), one.value("order", ""), number("cost_before_mib"),
         number("cost_after_mib"), number("smaps_out_mib"), number("zram_mib"), number("merged_mib"),
         number("mib_per_cpu_ms"), number("mib_per_cpu_ms_least"), number("mib_per_cpu_ms_most"),
-        number("take_cpu_ms"), number("ksmd_cpu_ms"), number("refaulted_pages"),
-        number("touch_ms"), number("cost_touched_mib"));
+        number("take_cpu_ms"), number("ksmd_cpu_ms"), number("refaulted_pages"), number("touch_ms"),
+        number("cost_touched_mib"));
   }
   return out;
 }

@@ -170,8 +170,9 @@ Result<void> TakersBench::take(TakersCell& cell) const {
     optimiser::TakeCursor cursor;
     for (int step = 0; step < kMostSteps; ++step) {
       PANAL_ASSIGN(const std::uint64_t has, group.memory_usage());
-      PANAL_ASSIGN(const optimiser::Taken taken,
-                   taker->take(group, {std::max(has, kPageSize), Clock::now() + seconds(20)}, cursor));
+      PANAL_ASSIGN(
+          const optimiser::Taken taken,
+          taker->take(group, {std::max(has, kPageSize), Clock::now() + seconds(20)}, cursor));
       cell.take_cpu_ms += as_real(taken.cpu_ns) / 1e6;
       cell.yield += as_real(taken.yield_bytes());
       if (taken.yield_bytes() < kLeastYield) break;

@@ -17,8 +17,7 @@ namespace {
 /// `dense` with neither zram, which the bench sets up itself, nor a governor for KSM's pace.
 Result<std::string> write_takers_profile() {
   const char* temporary = std::getenv("TMPDIR");
-  const std::string file =
-      fmt::format("{}/takers.toml", temporary == nullptr ? "/tmp" : temporary);
+  const std::string file = fmt::format("{}/takers.toml", temporary == nullptr ? "/tmp" : temporary);
   PANAL_TRY(write_file(file,
                        "name = \"takers\"\nbased_on = \"dense\"\n[ksm]\ngovernor = false\n[zram]\n"
                        "enabled = false\n"));
@@ -54,9 +53,9 @@ class DesktopsSubject final : public TakersSubject {
     load->disconnect_all();
     std::this_thread::sleep_for(std::chrono::seconds(settle_seconds - settle_seconds / 2));
     for (const Account& account : accounts_) {
-      PANAL_ASSIGN(auto group, kernel::Cgroup::open(load->root(), node_.config().cgroup_parent +
-                                                                      "/" +
-                                                                      kernel_name(account.id)));
+      PANAL_ASSIGN(auto group,
+                   kernel::Cgroup::open(
+                       load->root(), node_.config().cgroup_parent + "/" + kernel_name(account.id)));
       groups_.push_back(std::move(group));
     }
     return {};

@@ -11,9 +11,9 @@ namespace {
 constexpr double kSame = 0.02;
 
 constexpr double TakersCell::* kNumbers[] = {
-    &TakersCell::cost_before, &TakersCell::cost_after,  &TakersCell::cost_touched,
-    &TakersCell::yield,       &TakersCell::smaps_out,   &TakersCell::zram,
-    &TakersCell::merged,      &TakersCell::take_cpu_ms, &TakersCell::ksmd_cpu_ms,
+    &TakersCell::cost_before,     &TakersCell::cost_after,  &TakersCell::cost_touched,
+    &TakersCell::yield,           &TakersCell::smaps_out,   &TakersCell::zram,
+    &TakersCell::merged,          &TakersCell::take_cpu_ms, &TakersCell::ksmd_cpu_ms,
     &TakersCell::refaulted_pages, &TakersCell::touch_ms};
 
 double middle(std::vector<double> values) {

@@ -25,7 +25,7 @@ struct TakersCell {
   double zram = 0;          ///< memory of zram after it
   double merged = 0;        ///< KSM's profit, in the end
   double take_cpu_ms = 0;
-  double ksmd_cpu_ms = 0;     ///< 0: it cannot be seen
+  double ksmd_cpu_ms = 0;      ///< 0: it cannot be seen
   double refaulted_pages = 0;  ///< by the groups' own count, while all was read again
   double touch_ms = 0;         ///< how long that took
 

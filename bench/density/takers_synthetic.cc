@@ -88,7 +88,8 @@ class SyntheticSubject final : public TakersSubject {
     while (::read(answers.get(), &answer, 1) < 0 && errno == EINTR) {
     }
     if (answer != 'y')
-      return fail(ENOTSUP, "a process that stands for a desktop cannot be enlisted in KSM, or died");
+      return fail(ENOTSUP,
+                  "a process that stands for a desktop cannot be enlisted in KSM, or died");
     return {};
   }
 

@@ -16,12 +16,12 @@ namespace panal::profile {
 
 /// A whole path, or empty. No blanks: states of zram are words.
 [[nodiscard]] inline bool plain_path(const std::string& text) {
-  return text.empty() ||
-         (text.front() == '/' && text.find("//") == std::string::npos &&
-          std::all_of(text.begin(), text.end(), [](char c) {
-            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                   std::string_view("._/+:@-").find(c) != std::string_view::npos;
-          }));
+  return text.empty() || (text.front() == '/' && text.find("//") == std::string::npos &&
+                          std::all_of(text.begin(), text.end(), [](char c) {
+                            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                   (c >= '0' && c <= '9') ||
+                                   std::string_view("._/+:@-").find(c) != std::string_view::npos;
+                          }));
 }
 
 }  // namespace panal::profile

@@ -25,9 +25,9 @@ Result<bool> cool_process(const Tree& tree, const kernel::Cgroup& group, pid_t p
     if (mapping.locked || mapping.anon < kLeastCooled) continue;
     if (request.stopped()) return false;
     const kernel::AddressRange range[] = {{mapping.start, mapping.bytes}};
-    PANAL_ASSIGN(const kernel::AdviceProgress progress,
-                 kernel::advise_process(held, range, kernel::MemoryAdvice::kCold,
-                                        {request.deadline}));
+    PANAL_ASSIGN(
+        const kernel::AdviceProgress progress,
+        kernel::advise_process(held, range, kernel::MemoryAdvice::kCold, {request.deadline}));
     cooled.advised_bytes += progress.advised_bytes;
     // A mapping that is gone since is refused too (ENOMEM); only this says that the kernel cannot.
     if (progress.advised_bytes == 0 && progress.last_refusal == EINVAL)

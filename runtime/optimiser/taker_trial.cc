@@ -25,7 +25,8 @@ std::uint64_t free_swap(const Tree& tree) {
   return memory ? memory->swap_free : 0;
 }
 
-Result<TakerTrial> look_at_trial(const Tree& tree, const TrialProcess& process, std::uint64_t swap_free) {
+Result<TakerTrial> look_at_trial(const Tree& tree, const TrialProcess& process,
+                                 std::uint64_t swap_free) {
   PANAL_ASSIGN(const SmapsRollup maps, kernel::read_smaps_rollup(tree, process.process().pid()));
   return judge_trial(process.memory().bytes, maps.swap, swap_free);
 }

@@ -53,10 +53,9 @@ inline constexpr std::array<std::string_view, 4> kFreezeRefusals{"came_back", "c
 
 /// What the kernel may refuse, as the log has it.
 inline constexpr std::array<std::string_view, 16> kErrorSteps{
-    "cool",
-    "fetch",        "freeze",     "keep_hot", "load_hot",   "open_group",
-    "read_desktop", "read_host",  "read_io",  "record_hot", "recover_ksm",
-    "restore_ksm",  "set_limits", "take",     "thaw",       "write_ksm"};
+    "cool",         "fetch",     "freeze",  "keep_hot",   "load_hot",    "open_group",
+    "read_desktop", "read_host", "read_io", "record_hot", "recover_ksm", "restore_ksm",
+    "set_limits",   "take",      "thaw",    "write_ksm"};
 /// The shaver's verdict on one that is not of its class for long enough, so that it may not be
 /// taken from yet (or at all: the profile's choice).
 inline constexpr std::string_view kTooSoon = "too_soon";

@@ -22,8 +22,8 @@ class ZramWriter {
   struct Parts {
     const Tree& tree;   ///< must outlive it
     std::string place;  ///< of find_writeback_place(): only a device with this one behind is ours
-    std::chrono::seconds after{3600};   ///< not read for so long
-    std::uint64_t bytes_per_day = 0;    ///< at most, from when panald began; 0: no limit
+    std::chrono::seconds after{3600};  ///< not read for so long
+    std::uint64_t bytes_per_day = 0;   ///< at most, from when panald began; 0: no limit
     LoggerPtr log;
   };
   static constexpr std::uint64_t kPortion = 64 << 20;

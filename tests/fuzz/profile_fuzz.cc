@@ -37,8 +37,7 @@ void read_record(const std::string& text) {
                            ? setting.file.starts_with("sys/")
                            : setting.file.starts_with("kernel/mm/") ||
                                  setting.file.starts_with("module/zswap/parameters/");
-    if (!known || ("/" + setting.file + "/").find("/../") != std::string::npos)
-      std::abort();
+    if (!known || ("/" + setting.file + "/").find("/../") != std::string::npos) std::abort();
   }
   const std::string printed = print_saved(*saved);
   const auto again = parse_saved(printed, "again.json");

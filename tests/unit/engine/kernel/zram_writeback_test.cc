@@ -44,8 +44,8 @@ TEST(ZramBacking, IsNamedAsItWasGiven) {
   const auto dir = tree.sys.open_dir("block/zram0");
   ASSERT_TRUE(dir);
   EXPECT_EQ(read_zram_backing(tree, *dir).value(), "") << "this kernel cannot";
-  for (const auto& [shown, place] :
-       {std::pair{"none\n", ""}, std::pair{"/d/sdb1\n", "/d/sdb1"}, std::pair{"/d/loop5\n", "/var/swap/panal"}}) {
+  for (const auto& [shown, place] : {std::pair{"none\n", ""}, std::pair{"/d/sdb1\n", "/d/sdb1"},
+                                     std::pair{"/d/loop5\n", "/var/swap/panal"}}) {
     files.write("sys/block/zram0/backing_dev", shown);
     EXPECT_EQ(read_zram_backing(tree, *dir).value(), place);
   }
@@ -89,11 +89,16 @@ TEST_F(WritebackPlace, IsNothingElse) {
 }
 
 FixtureFiles device_files() {
-  return {{"sys/block/zram0/initstate", "0\n"},     {"sys/block/zram0/comp_algorithm", ""},
-          {"sys/block/zram0/backing_dev", ""},      {"sys/block/zram0/writeback_limit", ""},
-          {"sys/block/zram0/disksize", ""},         {"sys/block/zram0/writeback_limit_enable", ""},
-          {"sys/block/zram0/mem_limit", ""},        {"sys/block/zram0/reset", ""},
-          {"sys/block/zram0/bd_stat", "0 0 7\n"},   {"sys/block/zram0/writeback", ""},
+  return {{"sys/block/zram0/initstate", "0\n"},
+          {"sys/block/zram0/comp_algorithm", ""},
+          {"sys/block/zram0/backing_dev", ""},
+          {"sys/block/zram0/writeback_limit", ""},
+          {"sys/block/zram0/disksize", ""},
+          {"sys/block/zram0/writeback_limit_enable", ""},
+          {"sys/block/zram0/mem_limit", ""},
+          {"sys/block/zram0/reset", ""},
+          {"sys/block/zram0/bd_stat", "0 0 7\n"},
+          {"sys/block/zram0/writeback", ""},
           {"sys/block/zram0/idle", ""}};
 }
 
@@ -101,10 +106,8 @@ FixtureFiles device_files() {
 const std::string kPlace = kernel_paths::kDevNull;
 
 TEST(ZramSetUp, PutsThePlaceBehindItBeforeItHasASize) {
-  const ZramSwapSettings settings{.disk_bytes = 1 << 20,
-                                  .memory_limit_bytes = 4096,
-                                  .algorithm = "lz4",
-                                  .writeback = kPlace};
+  const ZramSwapSettings settings{
+      .disk_bytes = 1 << 20, .memory_limit_bytes = 4096, .algorithm = "lz4", .writeback = kPlace};
   const FixtureTree files(device_files());
   const Tree tree = files.tree();
   const auto done = set_up_zram(tree, 0, settings);

@@ -29,7 +29,9 @@ struct GuestsCase {
   std::size_t guests;
   std::size_t calm_from;  ///< row from which on nobody wants anything else
 
-  friend std::ostream& operator<<(std::ostream& out, const GuestsCase& one) { return out << one.trace; }
+  friend std::ostream& operator<<(std::ostream& out, const GuestsCase& one) {
+    return out << one.trace;
+  }
 };
 
 struct Move {
@@ -83,8 +85,8 @@ GuestsReplay replay_guests(const GuestsCase& one) {
       told.memory_bytes = whole(kGuestBytes);
       told.balloon_bytes = whole(balloons[i]);
       told.available_bytes = whole(has - demand);
-      told.swap_out_pages = whole(value(columns, prefix + "own_swap_out_pages")) +
-                            whole(out.swapped[i]) / kPageBytes;
+      told.swap_out_pages =
+          whole(value(columns, prefix + "own_swap_out_pages")) + whole(out.swapped[i]) / kPageBytes;
       told.told_at_ns = input.at_ns;
       input.guests.push_back(told);
     }

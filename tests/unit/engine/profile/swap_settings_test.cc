@@ -91,7 +91,8 @@ TEST_F(SwapSettings, APlaceIsPutBehindZramAndGoesWithIt) {
 
 TEST_F(SwapSettings, TheStepReadsThePlaceFromTheKernel) {
   fake_.put("saved/zram", "first\n 0 \n0\nlzo-rle\n");
-  fake_.put("proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 1024 0 100\n");
+  fake_.put("proc/swaps",
+            "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 1024 0 100\n");
   fake_.put("sys/block/zram0/initstate", "1\n");
   fake_.put("sys/block/zram0/disksize", "1048576\n");
   fake_.put("sys/block/zram0/comp_algorithm", "lzo [lz4]\n");
@@ -199,10 +200,11 @@ TEST(SwapSettingsOfAProfile, ThatMakeNoSenseAreMistakes) {
 }
 
 TEST(SwapSettingsOfAProfile, AreReadAsTheyArePrinted) {
-  const auto profile = parse_profile(std::string(kZswapProfile) +
-                                         "[zram]\nwriteback = \"/var/swap\"\n"
-                                         "writeback_after_seconds = 600\nwriteback_mib_per_day = 9\n",
-                                     "a.toml");
+  const auto profile =
+      parse_profile(std::string(kZswapProfile) +
+                        "[zram]\nwriteback = \"/var/swap\"\n"
+                        "writeback_after_seconds = 600\nwriteback_mib_per_day = 9\n",
+                    "a.toml");
   ASSERT_TRUE(profile) << profile.error().message();
   EXPECT_EQ(profile->zram.writeback_mib_per_day, 9U);
   EXPECT_EQ(profile->zswap.compressor, "zstd");
