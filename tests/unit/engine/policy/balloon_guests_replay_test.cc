@@ -164,7 +164,7 @@ TEST(BalloonTraces, WhoIsAwayGivesFirstAndTheActiveLast) {
 
 TEST(BalloonTraces, WhoOpensSomethingHugeHasAllOfItsMemoryWithinAFewLooks) {
   const GuestsReplay run = replay_guests(kRamp);
-  EXPECT_EQ(run.rows[70].guests[0].balloon_bytes, 0U) << "ten looks after it began";
+  EXPECT_LT(real(run.rows[70].guests[0].balloon_bytes), kDeadZone) << "ten looks after it began";
   EXPECT_GT(run.rows[58].guests[0].balloon_bytes, 100 * kMibs) << "and it had given some before";
   EXPECT_GT(run.rows[205].guests[0].balloon_bytes, 100 * kMibs) << "as it does after";
 }
@@ -176,7 +176,7 @@ TEST(BalloonTraces, WhoSwapsByItselfIsGivenMemoryAndNotSqueezedForMinutes) {
     const bool squeezed = move.guest == 0 && move.bytes > 0 && move.row > 80;
     EXPECT_FALSE(squeezed && move.row < 140) << "row " << move.row;
   }
-  EXPECT_EQ(run.rows[112].guests[0].balloon_bytes, 0U);
+  EXPECT_LT(real(run.rows[112].guests[0].balloon_bytes), kDeadZone) << "all that is worth a move";
   EXPECT_LT(run.rows.back().guests[0].balloon_bytes, 200 * kMibs) << "its floor was learnt";
 }
 

@@ -195,7 +195,7 @@ TEST(SwapSettingsOfAProfile, ThatMakeNoSenseAreMistakes) {
                 HasSubstr("a.toml:3: writeback must be the whole path"))
         << place;
   EXPECT_THAT(wrong("[zswap]\ncompressor = \"rot13\"\n"), HasSubstr("must be one of \"lzo\""));
-  EXPECT_THAT(wrong("[zswap]\nmax_pool = 20\n"), HasSubstr("nearest known one is"));
+  EXPECT_THAT(wrong("[zswap]\nmax_pool_percnt = 20\n"), HasSubstr("nearest known one is"));
   EXPECT_THAT(wrong("[zram]\nwriteback_after_seconds = 5\n"), HasSubstr("60 to"));
 }
 
