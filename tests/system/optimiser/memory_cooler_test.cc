@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <thread>
 #include <vector>
 
 #include "engine/kernel/smaps.h"
@@ -31,8 +30,8 @@ class RealCooler : public RealSwapGroup {
   struct Lost {
     std::uint64_t active = 0, idle = 0;  ///< bytes
   };
-  /// Both have lived as long; one is touched all the time. Somebody else then takes, at once, 48
-  /// MiB more than all of them may have.
+  /// Both have lived as long, and one was touched last, as somebody at work touches some of what he
+  /// has from time to time. Somebody else then takes, at once, 48 MiB more than all may have.
   Lost squeeze(bool cool) {
     auto parent = kernel::Cgroup::create(root_, parent_path());
     EXPECT_TRUE(parent);
@@ -55,13 +54,7 @@ class RealCooler : public RealSwapGroup {
       }
       EXPECT_EQ(swapped(idle), 0U) << "nothing leaves by it";
     }
-    std::atomic<bool> enough{false};
-    std::thread work([&] {
-      while (!enough) EXPECT_TRUE(active.touch());
-    });
     const MemoryChild third(newcomer, kRoom + kSize, Pages::kDistinct);
-    enough = true;
-    work.join();
     return {swapped(active), swapped(idle)};
   }
 
@@ -82,7 +75,7 @@ TEST_F(RealCooler, WhoIsAwayLosesMoreAndWhoIsAtWorkLess) {
     }
   }
   for (auto* each : {&with, &without}) std::sort(each->begin(), each->end());
-  EXPECT_LT(with[2], without[2]) << "the share of the loss that who is at work bears";
+  EXPECT_LT(with[2], without[2] / 2) << "the share of the loss that who is at work bears";
 }
 
 TEST_F(RealCooler, StopsForWhoReturns) {
