@@ -3,16 +3,21 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <thread>
+#include <utility>
 
-#include "bench/density/sampler.h"
+#include "bench/density/limit_watch.h"
+#include "bench/density/lot.h"
+#include "bench/density/ramp.h"
 #include "bench/density/say.h"
 #include "bench/density/stopwatch.h"
 #include "bench/density/typing.h"
 #include "bench/density/units.h"
-#include "engine/base/arithmetic.h"
+#include "bench/density/visit.h"
 
 namespace panal::bench {
 namespace {
@@ -20,254 +25,11 @@ namespace {
 using nlohmann::json;
 /// A desktop that has just started is settled when it uses less than this of a core.
 constexpr double kSettledCores = 0.002;
-
-/// A lot of desktops on its way from stopped to attached.
-class Lot {
- public:
-  Lot(BenchNode& node, Load& load, std::vector<Account> accounts, std::set<std::int64_t> watched)
-      : node_(node), load_(load), accounts_(std::move(accounts)), watched_(std::move(watched)) {}
-
-  /// Errors: ETIMEDOUT when one of them is not attached after `patience`.
-  Result<json> bring_up(std::chrono::seconds patience) {
-    const auto begin = Clock::now();
-    std::vector<std::string> words = {"desktop", "start", "--no-wait"};
-    for (const auto& account : accounts_) words.push_back(account.desktop);
-    PANAL_TRY(node_.panal(words));
-    std::map<std::int64_t, double> running;
-    std::vector<double> connected;
-    std::vector<double> own;  // of each desktop, from its start to its client
-    std::set<std::int64_t> waiting;
-    for (const auto& account : accounts_) waiting.insert(account.id);
-    while (!waiting.empty()) {
-      PANAL_ASSIGN(const auto live, node_.live());
-      for (const auto& account : accounts_) {
-        const auto found = live.find(account.id);
-        if (found == live.end() || !found->second.agent || waiting.count(account.id) == 0) continue;
-        if (running.count(account.id) == 0) {
-          running[account.id] = seconds_since(begin);
-          PANAL_TRY(load_.connect(account, watched_.contains(account.id)));
-        }
-        if (found->second.session != "connected") continue;
-        connected.push_back(seconds_since(begin));
-        own.push_back(connected.back() - running[account.id]);
-        waiting.erase(account.id);
-      }
-      if (Clock::now() - begin > patience) {
-        return fail(ETIMEDOUT, fmt::format("{} of {} desktops have no client after {} s; {} run",
-                                           waiting.size(), accounts_.size(), patience.count(),
-                                           running.size()));
-      }
-      // Panald reads ten files a desktop for an answer: with many up that must not be what is
-      // measured.
-      std::this_thread::sleep_for(
-          std::chrono::milliseconds(std::max<std::size_t>(50, live.size())));
-    }
-    std::vector<double> started;
-    for (const auto& [id, seconds] : running) started.push_back(seconds);
-    return json{{"desktops", accounts_.size()},
-                {"all_running_seconds", percentile(started, 100)},
-                {"all_connected_seconds", percentile(connected, 100)},
-                {"running_to_connected_p50_seconds", median(own)},
-                {"running_to_connected_max_seconds", percentile(own, 100)}};
-  }
-
- private:
-  BenchNode& node_;
-  Load& load_;
-  std::vector<Account> accounts_;
-  std::set<std::int64_t> watched_;
-};
-
-/// What was seen while N desktops were held.
-struct Held {
-  double available = 0, load = 0, lab = 0, charge = 0, anon = 0, desktop_cores = 0,
-         monitor_cores = 0;
-  Census before, after;
-  double seconds = 0;
-};
-
-Result<Held> hold(const Sampler& sampler, unsigned seconds) {
-  Held out;
-  PANAL_ASSIGN(out.before, sampler.census(false));
-  PANAL_ASSIGN(const Sample first, sampler.sample());
-  std::vector<double> available, load, lab, charge, anon;
-  Sample last = first;
-  for (unsigned i = 0; i < std::max(1U, seconds); ++i) {
-    std::this_thread::sleep_for(std::chrono::seconds(1));
-    PANAL_ASSIGN(last, sampler.sample());
-    available.push_back(last.available);
-    load.push_back(last.load_charge);
-    lab.push_back(last.lab_charge);
-    charge.push_back(last.desktops_charge);
-    anon.push_back(last.desktops_anon);
-  }
-  out.seconds = last.seconds - first.seconds;
-  out.desktop_cores = (last.desktops_cpu - first.desktops_cpu) / 1e9 / out.seconds;
-  out.monitor_cores = (last.monitors_cpu - first.monitors_cpu) / 1e9 / out.seconds;
-  PANAL_ASSIGN(out.after, sampler.census(true));
-  out.available = median(available);
-  out.load = median(load);
-  out.lab = median(lab);
-  out.charge = median(charge);
-  out.anon = median(anon);
-  return out;
-}
-
-double cores_of(const Held& held, const std::string& name) {
-  const auto then = held.before.cpu.find(name);
-  const auto now = held.after.cpu.find(name);
-  if (then == held.before.cpu.end() || now == held.after.cpu.end()) return 0;
-  return (now->second - then->second) / 1e9 / held.seconds;
-}
-
-/// panald and what works for it: spawners, throw-away users, the containers' monitors.
-constexpr const char* kPanaldParts[] = {"panald", "panal-spawner", "panal-prewarm", "monitor"};
-
-void describe_panald(const Held& held, json& out) {
-  double cpu_percent = 0;
-  double pss_mib = 0;
-  for (const char* part : kPanaldParts) {
-    const auto pss = held.after.pss.find(part);
-    const double mib = pss == held.after.pss.end() ? 0 : pss->second / kMib;
-    const double percent = 100 * cores_of(held, part);
-    out["panald_parts"][part] = {{"cpu_percent", percent}, {"pss_mib", mib}};
-    cpu_percent += percent;
-    pss_mib += mib;
-  }
-  out["panald_cpu_percent"] = cpu_percent;
-  out["panald_pss_mib"] = pss_mib;
-}
-
-json describe(const Held& held, std::size_t count) {
-  json out = {{"count", count},
-              {"mem_available_mib", held.available / kMib},
-              {"load_mib", held.load / kMib},
-              {"lab_mib", held.lab / kMib},
-              {"desktops_charge_mib", held.charge / kMib},
-              {"desktops_anon_mib", held.anon / kMib},
-              {"held_seconds", held.seconds}};
-  const double each = 1e6 / static_cast<double>(count);
-  json cpu = {{"desktops", held.desktop_cores * each}, {"monitors", held.monitor_cores * each}};
-  for (const char* name : {"nxproxy", "panal-client", "panal-broker", "panald", "Xvfb", "postgres"})
-    cpu[name] = cores_of(held, name) * each;
-  out["cpu_ppm_per_desktop"] = cpu;
-  describe_panald(held, out);
-  for (const auto& [name, bytes] : held.after.pss) {
-    out["pss_mib"][name] = bytes / kMib;
-    out["processes"][name] = held.after.processes.at(name);
-  }
-  for (const auto& [name, number] : held.after.programs)
-    if (number * 2 >= static_cast<int>(count)) out["programs"][name] = number;
-  return out;
-}
-
-/// Slopes over the steps, MiB for each further desktop.
-json slopes(const json& steps) {
-  const auto over = [&](const std::function<double(const json&)>& value) {
-    std::vector<std::pair<double, double>> points;
-    for (const auto& step : steps) points.emplace_back(step["count"].get<double>(), value(step));
-    return fit_line(points).slope;
-  };
-  const auto field = [](const char* name) {
-    return [name](const json& step) { return step[name].get<double>(); };
-  };
-  const double available = -over(field("mem_available_mib"));
-  const double load = over(field("load_mib"));
-  json helpers = json::object();
-  for (const char* name : {"panald", "panal-broker", "panal-spawner", "postgres", "monitor"})
-    helpers[name] = over([name](const json& step) {
-      return step.contains("pss_mib") ? step["pss_mib"].value(name, 0.0) : 0.0;
-    });
-  return {{"marginal_mib", available - load},
-          {"charged_marginal_mib", over(field("lab_mib")) - load},
-          {"available_mib", available},
-          {"load_mib", load},
-          {"desktops_charge_mib", over(field("desktops_charge_mib"))},
-          {"desktops_anon_mib", over(field("desktops_anon_mib"))},
-          {"helpers_pss_mib", helpers}};
-}
-
-/// Who leaves: spread evenly over the lots, so that each lot has its share.
-bool leaves(std::size_t index, unsigned percent) {
-  return (index + 1) * percent / 100 > index * percent / 100;
-}
-
-std::vector<Account> leavers(const std::vector<Account>& accounts, std::size_t from, std::size_t to,
-                             unsigned percent) {
-  std::vector<Account> out;
-  for (std::size_t i = from; i < to; ++i)
-    if (leaves(i, percent)) out.push_back(accounts[i]);
-  return out;
-}
-
-/// Who is typed into, of those that stay: every tenth for 10 percent.
-std::vector<Account> typed_into(const std::vector<Account>& accounts, std::size_t to,
-                                const DensityOptions& options) {
-  std::vector<Account> out;
-  for (std::size_t i = 0; i < to; ++i)
-    if ((i * options.active_percent) % 100 < options.active_percent &&
-        !leaves(i, options.disconnected_percent))
-      out.push_back(accounts[i]);
-  return out;
-}
-
-json spread_ms(const std::vector<double>& ms) {
-  if (ms.empty()) return {{"count", 0}};
-  return {{"count", ms.size()},
-          {"p50", median(ms)},
-          {"p99", percentile(ms, 99)},
-          {"max", percentile(ms, 100)}};
-}
-
-/// Everybody is looked at again: a desktop that died in silence would make the rest look cheap.
-/// A key is typed into each; who was away comes back before, one after the other.
-Result<json> visit(BenchNode& node, Load& load, const std::vector<Account>& accounts,
-                   const std::vector<Account>& away, bool must_answer) {
-  const auto attached = [](const LiveDesktop& d) { return d.agent && d.session == "connected"; };
-  std::set<std::int64_t> gone;
-  for (const Account& account : away) gone.insert(account.id);
-  std::vector<double> came_back, stayed_ms, returned_ms;
-  std::vector<std::string> silent;
-  const auto ask = [&](const Account& account, std::vector<double>& ms) {
-    if (const auto answer = load.answer(account, std::chrono::seconds(10)))
-      ms.push_back(*answer);
-    else
-      silent.push_back(answer.error().message());
-  };
-  for (const Account& account : accounts)
-    if (!gone.contains(account.id)) ask(account, stayed_ms);
-  for (const Account& account : away) {
-    const auto begin = Clock::now();
-    PANAL_TRY(load.connect(account));
-    PANAL_TRY(
-        node.wait_for({account}, "it to be attached again", attached, std::chrono::seconds(60)));
-    came_back.push_back(seconds_since(begin));
-    ask(account, returned_ms);
-    // Their screens' memory is the load generator's, and there is not enough for all at once.
-    load.disconnect({account});
-  }
-  std::vector<Account> there;
-  std::copy_if(accounts.begin(), accounts.end(), std::back_inserter(there),
-               [&](const Account& account) { return !gone.contains(account.id); });
-  PANAL_TRY(
-      node.wait_for(there, "all desktops to be attached still", attached, std::chrono::seconds(5)));
-  if (load.running() != there.size())
-    return fail(ECHILD,
-                fmt::format("only {} of {} clients still run", load.running(), there.size()));
-  if (!silent.empty() && must_answer)
-    return fail(ETIMEDOUT, fmt::format("{} of {} desktops do not answer a key; the first: {}",
-                                       silent.size(), accounts.size(), silent.front()));
-  json out = {{"attached", there.size()},
-              {"silent", silent.size()},
-              {"came_back", came_back.size()},
-              {"stayed_answer_ms", spread_ms(stayed_ms)},
-              {"returned_answer_ms", spread_ms(returned_ms)}};
-  if (!came_back.empty()) {
-    out["came_back_p50_seconds"] = median(came_back);
-    out["came_back_max_seconds"] = percentile(came_back, 100);
-  }
-  return out;
-}
+/// Of a lot beyond the target: it is to show whether keys are painted in time, not what it costs.
+constexpr HoldWindow kBeyondHold{60, 60};
+/// How long a lot may take: 400 XFCE desktops on two cores took 5 s each towards the end.
+constexpr unsigned kLotSeconds = 120;
+constexpr unsigned kSecondsEach = 8;
 
 void wait_for_interrupt() {
   sigset_t set;
@@ -278,86 +40,267 @@ void wait_for_interrupt() {
   ::sigwait(&set, &number);
 }
 
-Result<json> scenario(BenchNode& node, const DensityOptions& options) {
-  PANAL_TRY(node.use_image(options.image));
-  say("{} users, desktops and homes", options.count);
-  PANAL_ASSIGN(const auto accounts, node.make_desktops(options.image, options.count));
-  PANAL_ASSIGN(const auto load, Load::make(node));
-  PANAL_ASSIGN(const auto sampler, Sampler::make(node, *load));
-  json out = {{"image", options.image},
-              {"count", options.count},
-              {"prewarm", options.prewarm},
-              {"hold_seconds", options.hold_seconds},
-              {"steps", json::array()},
-              {"parallel_starts", node.config().parallel_starts},
-              {"profile", options.profile},
-              {"disconnected_percent", options.disconnected_percent},
-              {"active_percent", options.active_percent}};
-  const std::size_t steps = std::clamp<std::size_t>(options.steps, 1, options.count);
-  std::size_t up = 0;
-  const auto active = typed_into(accounts, accounts.size(), options);
-  std::set<std::int64_t> watched;
-  for (const Account& account : active) watched.insert(account.id);
-  for (std::size_t step = 1; step <= steps; ++step) {
-    const std::size_t goal = options.count * step / steps;
-    Lot lot(node, *load,
-            {accounts.begin() + static_cast<std::ptrdiff_t>(up),
-             accounts.begin() + static_cast<std::ptrdiff_t>(goal)},
-            watched);
+RampPlan plan_of(const DensityOptions& options) {
+  const std::size_t eighth = std::max<std::size_t>(1, options.count / 8);
+  return {options.count, std::clamp<std::size_t>(options.steps, 1, options.count), options.beyond,
+          options.beyond_lot > 0 ? options.beyond_lot : eighth};
+}
+
+class Scenario {
+ public:
+  Scenario(BenchNode& node, const DensityOptions& options, std::vector<Account> accounts,
+           Load& load, Sampler sampler, HostWatch host, LimitWatch limits)
+      : node_(node),
+        options_(options),
+        accounts_(std::move(accounts)),
+        load_(load),
+        sampler_(std::move(sampler)),
+        host_(std::move(host)),
+        limits_(std::move(limits)) {
+    for (std::size_t i = 0; i < accounts_.size(); ++i)
+      roles_[accounts_[i].id] = role_of(i, options_.shares);
+  }
+
+  Result<json> run() {
+    json out = {{"image", options_.image},
+                {"count", options_.count},
+                {"beyond", options_.beyond},
+                {"prewarm", options_.prewarm},
+                {"hold_seconds", options_.hold.seconds},
+                {"counted_seconds", options_.hold.counted_seconds},
+                {"parallel_starts", node_.config().parallel_starts},
+                {"profile", options_.profile},
+                {"started_by", options_.started_by_clients ? "clients" : "command"},
+                {"disconnected_percent", options_.shares.disconnected_percent},
+                {"active_percent", options_.shares.active_percent}};
     const auto begin = Clock::now();
-    PANAL_ASSIGN(auto times, lot.bring_up(std::chrono::seconds(60 + 6 * (goal - up))));
-    const std::size_t first = std::exchange(up, goal);
-    say("{} desktops attached, the last {} in {:.1f} s", goal, times["desktops"].get<std::size_t>(),
-        times["all_connected_seconds"].get<double>());
+    Ramp ramp(plan_of(options_));
+    while (auto step = ramp.next()) {
+      if (options_.until_seconds > 0 && step->kind != StepKind::kTarget &&
+          seconds_since(begin) > options_.until_seconds) {
+        ramp.out_of_time();
+        step = ramp.next();
+        if (!step) break;
+      }
+      PANAL_ASSIGN(const StepSeen seen, take(*step));
+      ramp.saw(seen);
+      if (up_.empty()) return fail(ECHILD, "not one desktop runs: " + ramp.ended());
+    }
+    typing_.reset();
+    out["up"] = up_.size();
+    out["holds"] = ramp.holds();
+    out["ended"] = ramp.ended();
+    say("{} hold; {}", ramp.holds(), ramp.ended());
+    out["slope"] = slopes(steps_);
+    out["all_connected_seconds"] = steps_[0]["start"]["all_connected_seconds"];
+    out["steps"] = std::move(steps_);
+    PANAL_ASSIGN(auto stats, node_.stats());
+    out["optimiser"] = std::move(stats["optimiser"]);
+    PANAL_ASSIGN(out["visit"], visit(node_, load_, {with(true), with(false), programs_}));
+    if (const auto wrong = what_is_wrong(out["visit"], options_.must_answer))
+      failures_.push_back(*wrong);
+    PANAL_ASSIGN(stats, node_.stats());
+    PANAL_TRY(limits_.look(stats));
+    out["limits"] = limits_.report();
+    if (limits_.killed() > forgiven_)
+      failures_.push_back(fmt::format("{} processes or desktops were killed for want of memory",
+                                      limits_.killed() - forgiven_));
+    for (const std::string& failure : failures_) say("FAILED: {}", failure);
+    out["failures"] = failures_;
+    if (options_.keep) {
+      say("everything stays up until SIGINT; config {}/panal.toml", node_.directory());
+      wait_for_interrupt();
+    }
+    const auto ends = Clock::now();
+    load_.disconnect_all();
+    out["disconnect_seconds"] = seconds_since(ends);
+    out["seconds"] = seconds_since(begin);
+    return out;
+  }
+
+ private:
+  [[nodiscard]] Role role(const Account& account) const { return roles_.at(account.id); }
+
+  /// Of those that are up: who stays, or who is away.
+  [[nodiscard]] std::vector<Account> with(bool client) const {
+    std::vector<Account> out;
+    std::copy_if(up_.begin(), up_.end(), std::back_inserter(out),
+                 [&](const Account& one) { return (role(one) != Role::kAway) == client; });
+    return out;
+  }
+
+  Result<StepSeen> take(const Step& step) {
+    json one = {{"kind", to_string(step.kind)}};
+    StepSeen seen;
+    std::vector<Account> fresh;
+    if (step.count < up_.size()) {
+      PANAL_TRY(take_down(step.count));
+    } else if (step.count > up_.size()) {
+      PANAL_ASSIGN(fresh, bring_up(step.count - up_.size(), seen, one));
+    }
+    seen.count = up_.size();
+    if (step.kind == StepKind::kBack || up_.empty()) return seen;
+    const auto begin = Clock::now();
     PANAL_ASSIGN(const bool settled,
-                 sampler.settle(up, kSettledCores, std::chrono::seconds(options.settle_seconds)));
-    times["settled_seconds"] = seconds_since(begin);
-    if (options.disconnected_percent > 0)
-      load->disconnect(leavers(accounts, first, up, options.disconnected_percent));
-    std::optional<Typing> typing;
-    if (const auto busy = typed_into(accounts, up, options); !busy.empty()) {
-      PANAL_ASSIGN(Typist * typist, load->typist_of(busy.front()));
-      std::vector<std::string> names;
-      for (const Account& account : busy) names.push_back(account.desktop);
-      typing.emplace(*typist, std::move(names));
-    }
-    const bool last = step == steps;
-    std::this_thread::sleep_for(std::chrono::seconds(
-        last && options.last_rest_seconds > 0 ? options.last_rest_seconds : options.rest_seconds));
-    PANAL_ASSIGN(const auto held,
-                 hold(sampler, last && options.last_hold_seconds > 0 ? options.last_hold_seconds
-                                                                     : options.hold_seconds));
-    json one = describe(held, up);
-    if (typing) {
-      one["typing"] = typing->end();
-      say("typing: {}", one["typing"].dump());
-    }
+                 sampler_.settle(up_.size(), kSettledCores,
+                                 std::chrono::seconds(options_.settle_seconds)));
     one["settled"] = settled;
-    one["start"] = times;
-    out["steps"].push_back(std::move(one));
-    if (options.profile != "off") {
-      PANAL_ASSIGN(auto now, node.stats());
-      out["steps"].back()["optimiser"] = std::move(now["optimiser"]);
+    one["start"]["settled_seconds"] =
+        one["start"].value("all_connected_seconds", 0.0) + seconds_since(begin);
+    PANAL_TRY(give_roles(fresh));
+    if (typing_) one["typing_while_starting"] = typing_->cut();
+    PANAL_TRY(type_into_active());
+    PANAL_ASSIGN(const Held held, hold(sampler_, host_, window_of(step)));
+    if (typing_) one["typing"] = typing_->cut();
+    one.update(describe(held, up_.size()));
+    PANAL_TRY(look_around(step, seen, one));
+    say("held: {:.0f} MiB available, {:.1f} MiB charged each, {:.0f} ppm of CPU each{}{}",
+        held.available / kMib, held.charge / kMib / static_cast<double>(up_.size()),
+        held.desktop_cores * 1e6 / static_cast<double>(up_.size()), typing_ ? "; keys: " : "",
+        typing_ ? one["typing"].dump() : "");
+    StepSeen those = seen;
+    if (step.kind == StepKind::kTarget) {
+      // Fewer than were asked for hold or do not like any other number.
+      if (!seen.short_of.empty()) one["short_of"] = seen.short_of;
+      those.short_of.clear();
     }
-    say("held: {:.0f} MiB available, {:.1f} MiB charged each, {:.0f} ppm of CPU each",
-        held.available / kMib, held.charge / kMib / static_cast<double>(up),
-        held.desktop_cores * 1e6 / static_cast<double>(up));
+    const auto wrong = why_not(those);
+    one["held"] = !wrong;
+    if (wrong) one["why_not"] = *wrong;
+    steps_.push_back(std::move(one));
+    return seen;
   }
-  out["slope"] = slopes(out["steps"]);
-  out["all_connected_seconds"] = out["steps"][0]["start"]["all_connected_seconds"];
-  PANAL_ASSIGN(auto stats, node.stats());
-  out["optimiser"] = std::move(stats["optimiser"]);
-  PANAL_ASSIGN(out["visit"],
-               visit(node, *load, accounts, leavers(accounts, 0, up, options.disconnected_percent),
-                     options.must_answer));
-  if (options.keep) {
-    say("everything stays up until SIGINT; config {}/panal.toml", node.directory());
-    wait_for_interrupt();
+
+  /// The next `number`, or as many of them as start: those that do.
+  Result<std::vector<Account>> bring_up(std::size_t number, StepSeen& seen, json& one) {
+    const auto from = accounts_.begin() + static_cast<std::ptrdiff_t>(next_);
+    number = std::min(number, accounts_.size() - next_);
+    next_ += number;
+    Lot lot(node_, load_, {from, from + static_cast<std::ptrdiff_t>(number)},
+            [this](const Account& account) { return role(account) == Role::kActive; });
+    const std::chrono::seconds patience(kLotSeconds + kSecondsEach * number);
+    PANAL_ASSIGN(LotSeen started, options_.started_by_clients ? lot.start_by_clients(patience)
+                                                              : lot.start_by_command(patience));
+    up_.insert(up_.end(), started.attached.begin(), started.attached.end());
+    seen.short_of = started.short_of;
+    one["start"] = lot.times();
+    say("{} desktops attached, the last {} in {:.1f} s{}{}", up_.size(), started.attached.size(),
+        one["start"]["all_connected_seconds"].get<double>(),
+        started.short_of.empty() ? "" : "; no more: ", started.short_of);
+    return std::move(started.attached);
   }
-  const auto begin = Clock::now();
-  load->disconnect_all();
-  out["disconnect_seconds"] = seconds_since(begin);
-  return out;
+
+  /// The last ones go, until so many are up.
+  Result<void> take_down(std::size_t count) {
+    const std::vector<Account> go(up_.begin() + static_cast<std::ptrdiff_t>(count), up_.end());
+    up_.resize(count);
+    PANAL_TRY(type_into_active());
+    load_.disconnect(go);
+    std::vector<std::string> words = {"desktop", "stop"};
+    for (const Account& account : go) words.push_back(account.desktop);
+    say("{} desktops are stopped: {} remain", go.size(), count);
+    // One that has failed is not running either.
+    if (const auto stopped = node_.panal(words); !stopped) say("{}", stopped.error().message());
+    return {};
+  }
+
+  /// What runs in the new ones is written down; then those leave that are to be away.
+  Result<void> give_roles(const std::vector<Account>& fresh) {
+    PANAL_ASSIGN(const auto tree, Tree::open_system());
+    programs_.merge(programs_of(tree, node_, load_, fresh));
+    std::vector<Account> leaving;
+    std::copy_if(fresh.begin(), fresh.end(), std::back_inserter(leaving),
+                 [this](const Account& one) { return role(one) == Role::kAway; });
+    load_.disconnect(leaving);
+    return {};
+  }
+
+  Result<void> type_into_active() {
+    std::vector<std::string> names;
+    const Account* first = nullptr;
+    for (const Account& account : up_) {
+      if (role(account) != Role::kActive) continue;
+      if (first == nullptr) first = &account;
+      names.push_back(account.desktop);
+    }
+    if (first == nullptr) return {};
+    if (typing_) {
+      typing_->into(std::move(names));
+      return {};
+    }
+    PANAL_ASSIGN(Typist * typist, load_.typist_of(*first));
+    typing_.emplace(*typist, std::move(names));
+    return {};
+  }
+
+  [[nodiscard]] HoldWindow window_of(const Step& step) const {
+    if (step.kind == StepKind::kBeyond) return kBeyondHold;
+    if (const auto found = options_.hold_at.find(step.count); found != options_.hold_at.end())
+      return found->second;
+    const bool last = step.kind == StepKind::kLast || step.count == options_.count;
+    return last ? options_.last_hold.value_or(options_.hold) : options_.hold;
+  }
+
+  /// What is not for every second, now that nobody's keys are judged.
+  Result<void> look_around(const Step& step, StepSeen& seen, json& one) {
+    PANAL_ASSIGN(const DesktopsMemory memory, host_.walk_desktops());
+    one["desktops_memory"] = describe(memory);
+    PANAL_ASSIGN(auto stats, node_.stats());
+    PANAL_TRY(limits_.look(stats));
+    one["optimiser"] = stats["optimiser"];
+    if (typing_) {
+      const json& typed = one["typing"];
+      seen.typed = true;
+      seen.keys = typed["keys"];
+      seen.lost = typed["lost"];
+      seen.p99_ms = typed.value("p99_ms", 0.0);
+    }
+    seen.killed = limits_.killed() - std::exchange(killed_, limits_.killed());
+    // Beyond the target a kill is how a number that does not hold may show.
+    if (seen.killed == 0 || step.kind == StepKind::kTarget) return {};
+    forgiven_ += seen.killed;
+    const auto fallen = LimitWatch::fallen(stats, up_);
+    one["fallen"] = fallen;
+    std::vector<Account> gone;
+    std::copy_if(up_.begin(), up_.end(), std::back_inserter(gone),
+                 [&](const Account& account) { return fallen.contains(account.id); });
+    load_.disconnect(gone);
+    std::erase_if(up_, [&](const Account& account) { return fallen.contains(account.id); });
+    return type_into_active();
+  }
+
+  BenchNode& node_;
+  const DensityOptions& options_;
+  std::vector<Account> accounts_;
+  Load& load_;
+  Sampler sampler_;
+  HostWatch host_;
+  LimitWatch limits_;
+  std::map<std::int64_t, Role> roles_;  ///< by desktop id
+  std::vector<Account> up_;             ///< in the order of their starts
+  std::size_t next_ = 0;                ///< of accounts_: the first that was not started yet
+  ProgramsByDesktop programs_;          ///< of those that have settled
+  std::optional<Typing> typing_;        ///< its typist is load_'s
+  json steps_ = json::array();
+  std::vector<std::string> failures_;
+  std::uint64_t killed_ = 0;    ///< at the last look
+  std::uint64_t forgiven_ = 0;  ///< of them, beyond the target
+};
+
+Result<json> scenario(BenchNode& node, const DensityOptions& options) {
+  const auto& [active, away] = options.shares;
+  if (active + away > 100) return fail(EINVAL, "more than 100 percent are active or disconnected");
+  PANAL_TRY(node.use_image(options.image));
+  const std::size_t most = std::max(options.count, options.beyond);
+  say("{} users, desktops and homes", most);
+  PANAL_ASSIGN(auto accounts, node.make_desktops(options.image, most));
+  PANAL_ASSIGN(const auto load, Load::make(node));
+  PANAL_ASSIGN(auto sampler, Sampler::make(node, *load));
+  PANAL_ASSIGN(auto host, HostWatch::make(node, *load));
+  PANAL_ASSIGN(auto limits, LimitWatch::make(node, *load));
+  return Scenario(node, options, std::move(accounts), *load, std::move(sampler), std::move(host),
+                  std::move(limits))
+      .run();
 }
 
 }  // namespace
@@ -375,6 +318,19 @@ Result<json> run_density(const DensityOptions& options) {
   if (!down) return prefixed("afterwards", down.error());
   (*result)["down_seconds"] = seconds_since(begin);
   return result;
+}
+
+Result<void> check_sound(const json& result, bool all) {
+  std::string wrong;
+  const json failures = result.value("failures", json::array());
+  if (!failures.empty())
+    wrong = failures.front().get<std::string>();
+  else if (all && result.at("up") < result.at("count"))
+    wrong = fmt::format("only {} of {} desktops are up: {}", result["up"].dump(),
+                        result["count"].dump(), result.value("ended", ""));
+  if (wrong.empty()) return {};
+  say("what was seen all the same: {}", result.dump());
+  return fail(EPROTO, wrong);
 }
 
 }  // namespace panal::bench

@@ -59,14 +59,29 @@ Result<Typist*> Load::typist_of(const Account& account) {
   return screen.typist.get();
 }
 
-Result<double> Load::answer(const Account& account, std::chrono::seconds patience) {
+Result<Typed> Load::answer(const Account& account, std::chrono::seconds patience) {
   PANAL_ASSIGN(Typist * typist, typist_of(account));
   const auto begin = Clock::now();
   while (true) {
-    const auto ms = typist->type(account.desktop);
-    if (ms || Clock::now() - begin > patience) return ms;
+    const auto typed = typist->type(account.desktop);
+    if (typed || Clock::now() - begin > patience) return typed;
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
+}
+
+Result<Typed> Load::answer_first(const Account& account, std::chrono::seconds patience) {
+  PANAL_ASSIGN(Typist * typist, typist_of(account));
+  const auto begin = Clock::now();
+  while (true) {
+    const auto typed = typist->type(account.desktop);
+    if (typed || typed.error().code == ETIMEDOUT || Clock::now() - begin > patience) return typed;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+bool Load::runs(const Account& account) const {
+  const auto found = clients_.find(account.login);
+  return found != clients_.end() && found->second.process.running();
 }
 
 Result<void> Load::connect(const Account& account, bool watched) {
