@@ -41,7 +41,7 @@ int not_measured(const panal::Error& error) {
 constexpr const char* kManyTasks = "131072";
 
 struct LabNeeds {
-  std::string memory;  ///< as scripts/lab has it; empty: its default
+  std::string memory = {};  ///< as scripts/lab has it; empty: its default
   bool machine_settings = false;
   bool many_tasks = false;
 };

@@ -4,11 +4,13 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <thread>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "bench/density/limit_watch.h"
 #include "bench/density/lot.h"

@@ -96,9 +96,8 @@ std::vector<Figure> make_figures() {
        optimised_code(), true, true},
       {"density.xfce.mix.count", "desktops", std::nullopt,
        "XFCE desktops, each started by a live client, that hold for 10 minutes (10 % typed into, "
-       "30 % idle, 60 % disconnected) with 99 % of keys painted within 100 ms and none lost; in "
-       "the "
-       "end all answer, those that stayed the first key within a second, and no program is lost",
+       "30 % idle, 60 % disconnected) with 99 % of keys painted within 100 ms and none lost; at "
+       "the end all answer, who stayed the first key within 1 s, and no program is lost",
        optimised_code(), true, true, 400},
       {"density.icewm.mix.count", "desktops", std::nullopt, "the same for IceWM", optimised_code(),
        true, true, 1000},

@@ -55,7 +55,12 @@ Result<Measured> of_one_run(const std::string& figure,
 }
 
 json summary(const json& result) {
-  const json& last = result["steps"].back();
+  // Of the largest number that was held for long.
+  const json& steps = result["steps"];
+  const auto held = std::find_if(steps.rbegin(), steps.rend(), [](const json& step) {
+    return step["kind"] != "beyond" && step["held"].get<bool>();
+  });
+  const json& last = held == steps.rend() ? steps.back() : *held;
   json out = {{"desktops", result["count"]},
               {"up", result["up"]},
               {"holds", result["holds"]},
@@ -77,9 +82,9 @@ json summary(const json& result) {
               {"killed", result["limits"]["killed"]},
               {"kernel_log_read", result["limits"]["kernel_log"]["read"]},
               {"first_lot_seconds", result["all_connected_seconds"]},
-              {"first_lot_desktops", result["steps"][0]["count"]},
+              {"first_lot_desktops", steps[0]["count"]},
               {"settled", last["settled"]},
-              {"first_lot_settled_seconds", result["steps"][0]["start"]["settled_seconds"]},
+              {"first_lot_settled_seconds", steps[0]["start"]["settled_seconds"]},
               {"run_seconds", result["seconds"]},
               {"down_seconds", result["down_seconds"]}};
   for (const char* key : {"steps", "visit", "limits"}) out[key] = result[key];

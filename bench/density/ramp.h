@@ -34,7 +34,7 @@ struct Step {
 /// What was seen in a step.
 struct StepSeen {
   std::size_t count = 0;     ///< that were up
-  std::string short_of;      ///< why fewer are up than were asked for; empty: all are
+  std::string short_of = {}; ///< why fewer are up than were asked for; empty: all are
   bool typed = false;        ///< somebody typed; the next three count only then
   std::size_t keys = 0;      ///< that were painted
   std::size_t lost = 0;      ///< that were not
