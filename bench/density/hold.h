@@ -41,8 +41,8 @@ struct Held {
 /// Names: count; mem_available_mib, load_mib (the load generator's), lab_mib, desktops_charge_mib
 /// and desktops_anon_mib (medians over what counts); mem_available_drift_mib_per_minute;
 /// load_swapped_mib, load_cpu_percent; taking_seconds, held_seconds; host: see host_watch.h;
-/// cpu_ppm_per_desktop by part; panald_cpu_percent and panald_pss_mib of panald and all its helpers,
-/// by part in panald_parts, panald_taking_cpu_percent before what counts, percent of one core;
+/// cpu_ppm_per_desktop by part; panald_cpu_percent, percent of one core, and panald_pss_mib of
+/// panald and all its helpers, by part in panald_parts, panald_taking_cpu_percent before what counts;
 /// pss_mib and processes by program of helpers and load; programs of desktops.
 [[nodiscard]] nlohmann::json describe(const Held& held, std::size_t count);
 

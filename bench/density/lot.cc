@@ -35,7 +35,9 @@ class Refusals {
     PANAL_ASSIGN(const std::string text, node_.panal({"metrics"}));
     const double refused = metric(text, "panal_starts_refused_total");
     if (!before_) before_ = refused;
-    const bool stands = refused > *before_ && metric(text, "panal_starts_under_way_desktops") == 0;
+    const bool stands = refused > *before_ &&
+                        metric(text, "panal_starts_waiting_desktops") > 0 &&
+                        metric(text, "panal_starts_under_way_desktops") == 0;
     if (!stands)
       since_.reset();
     else if (!since_)
@@ -83,8 +85,8 @@ Result<LotSeen> Lot::start_by_clients(std::chrono::seconds patience) {
       PANAL_TRY(load_.connect(account, watched_(account)));
       under_way.push_back(&account);
     }
-    // Each is asked for by itself: of all at once panald reads ten files a desktop.
-    std::this_thread::sleep_for(milliseconds(200));
+    // Each is asked for by itself, and not often: of all at once panald reads ten files a desktop.
+    std::this_thread::sleep_for(milliseconds(400));
     for (auto one = under_way.begin(); one != under_way.end();) {
       const Account& account = **one;
       PANAL_ASSIGN(const auto live, node_.live(account.id));

@@ -29,8 +29,8 @@ class Lot {
 
   /// Each is started by its own client, as users do it. So many clients are under way at once that
   /// panald always has somebody to decide about, and no more: its gate sets the pace. Ends early,
-  /// which is no error, after `patience`, when a client gives up, or when panald has refused a start
-  /// and begins none for a minute. Errors: of the node's commands.
+  /// which is no error, after `patience`, when a client gives up, or when panald refuses starts and
+  /// begins none for a minute. Errors: of the node's commands.
   [[nodiscard]] Result<LotSeen> start_by_clients(std::chrono::seconds patience);
   /// One command starts all; each gets its client as soon as it runs. Errors: ETIMEDOUT when one of
   /// them is not attached after `patience`.

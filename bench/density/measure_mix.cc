@@ -55,12 +55,10 @@ Result<Measured> of_one_run(const std::string& figure,
 }
 
 json summary(const json& result) {
-  // Of the largest number that was held for long.
   const json& steps = result["steps"];
-  const auto held = std::find_if(steps.rbegin(), steps.rend(), [](const json& step) {
-    return step["kind"] != "beyond" && step["held"].get<bool>();
-  });
-  const json& last = held == steps.rend() ? steps.back() : *held;
+  std::size_t held = steps.size() - 1;  // the largest number that was held for long
+  while (held > 0 && (steps[held]["kind"] == "beyond" || !steps[held]["held"].get<bool>())) --held;
+  const json& last = steps[held];
   json out = {{"desktops", result["count"]},
               {"up", result["up"]},
               {"holds", result["holds"]},

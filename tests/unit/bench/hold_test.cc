@@ -59,7 +59,7 @@ TEST(Hold, TellsWhatPanaldTookBeforeAndWhatCounts) {
   held.available_drift = -1024.0 * 1024 / 60;
   const json out = describe(held, 400);
   EXPECT_DOUBLE_EQ(out["panald_taking_cpu_percent"].get<double>(), 20);
-  EXPECT_DOUBLE_EQ(out["panald_cpu_percent"].get<double>(), 2.5) << "a monitor that ended adds none";
+  EXPECT_DOUBLE_EQ(out["panald_cpu_percent"].get<double>(), 2.5) << "one that ended adds none";
   EXPECT_DOUBLE_EQ(out["panald_pss_mib"].get<double>(), 20);
   EXPECT_DOUBLE_EQ(out["mem_available_drift_mib_per_minute"].get<double>(), -1);
 }
