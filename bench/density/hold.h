@@ -38,11 +38,11 @@ struct Held {
 [[nodiscard]] Result<Held> hold(const Sampler& sampler, const HostWatch& host,
                                 const HoldWindow& window);
 
-/// Names: count; mem_available_mib, load_mib (the load generator's), lab_mib, desktops_charge_mib
-/// and desktops_anon_mib (medians over what counts); mem_available_drift_mib_per_minute;
+/// Names: count; medians over what counts: mem_available_mib, load_mib (the load generator's),
+/// lab_mib, desktops_charge_mib, desktops_anon_mib; mem_available_drift_mib_per_minute;
 /// load_swapped_mib, load_cpu_percent; taking_seconds, held_seconds; host: see host_watch.h;
-/// cpu_ppm_per_desktop by part; panald_cpu_percent, percent of one core, and panald_pss_mib of
-/// panald and all its helpers, by part in panald_parts, panald_taking_cpu_percent before what counts;
+/// cpu_ppm_per_desktop by part; of panald and all its helpers panald_cpu_percent (of one core) and
+/// panald_pss_mib, by part in panald_parts, and panald_taking_cpu_percent before what counts;
 /// pss_mib and processes by program of helpers and load; programs of desktops.
 [[nodiscard]] nlohmann::json describe(const Held& held, std::size_t count);
 

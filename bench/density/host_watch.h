@@ -46,9 +46,10 @@ class HostWatch {
   std::optional<kernel::Ksmd> ksmd_;
 };
 
-/// What lies between two moments. pressure.{host,desktops}.{cpu,memory,io}: {some,full}_avg60_percent
-/// at the end, {some,full}_percent of the time between; zram: MiB at the end; ksm: MiB saved, pages,
-/// in between copies (cow_pages) and ksmd_cpu_percent of one core; swap_in_mib, swap_out_mib.
+/// What lies between two moments. pressure.{host,desktops}.{cpu,memory,io}:
+/// {some,full}_avg60_percent at the end, {some,full}_percent of the time between; zram: MiB at the
+/// end; ksm: MiB saved, pages, in between copies (cow_pages) and ksmd_cpu_percent of one core;
+/// swap_in_mib, swap_out_mib.
 [[nodiscard]] nlohmann::json describe(const HostMoment& begin, const HostMoment& end,
                                       double seconds);
 [[nodiscard]] nlohmann::json describe(const DesktopsMemory& memory);
