@@ -185,6 +185,8 @@ class Scenario {
                                                               : lot.start_by_command(patience));
     up_.insert(up_.end(), started.attached.begin(), started.attached.end());
     seen.short_of = started.short_of;
+    // Some were refused or killed on the way, and others cannot take their place for ever.
+    if (number == 0) seen.short_of = "all desktops there are were tried";
     one["start"] = lot.times();
     say("{} desktops attached, the last {} in {:.1f} s{}{}", up_.size(), started.attached.size(),
         one["start"]["all_connected_seconds"].get<double>(),
