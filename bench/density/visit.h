@@ -25,6 +25,7 @@ inline constexpr double kLongestAnswerMs = 1000;
 /// with what ran when it had settled, before and after its visit. The result names:
 ///   stayed, came_back; stayed_answer_ms, returned_answer_ms: count, p50, p99, max;
 ///   stayed_since_click_ms: see Typed; came_back_{p50,max}_seconds, from its client's start
+///     until it is found attached, the others' turns before it included
 ///   late: of those that stayed, who took longer than kLongestAnswerMs; silent: who did not answer
 ///   not_attached: why who was away did not come back, or who stayed has no client any more
 ///   lost_programs: desktop, names, when ("before" the visit, "after")
