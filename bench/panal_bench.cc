@@ -196,8 +196,9 @@ int main(int argc, char** argv) {
   density_command->add_option("--last-hold", last_hold,
                               "seconds of the last hold (default: like the others)");
   density_command->add_option("--settle", density.settle_seconds, "seconds to settle, at most");
-  density_command->add_option("--beyond", density.beyond,
-                              "then add further lots until one does not hold, or so many are up")
+  density_command
+      ->add_option("--beyond", density.beyond,
+                   "then add further lots until one does not hold, or so many are up")
       ->check(CLI::Range(1, 2000));
   density_command->add_option("--beyond-lot", density.beyond_lot,
                               "how many at a time (default: an eighth of --count)");
@@ -327,8 +328,9 @@ int main(int argc, char** argv) {
         return not_measured({0, fresh.error().context});
     }
     if (figure->in_lab)
-      enter_lab(argv, {memory, figure->machine_settings, figure->name.starts_with("density.") ||
-                                                             figure->name.starts_with("panald.")});
+      enter_lab(argv,
+                {memory, figure->machine_settings,
+                 figure->name.starts_with("density.") || figure->name.starts_with("panald.")});
     return measure_figure(*figure, store, words_of(argc, argv), memory, measuring);
   }
 

@@ -143,9 +143,9 @@ class Scenario {
     seen.count = up_.size();
     if (step.kind == StepKind::kBack || up_.empty()) return seen;
     const auto begin = Clock::now();
-    PANAL_ASSIGN(const bool settled,
-                 sampler_.settle(up_.size(), kSettledCores,
-                                 std::chrono::seconds(options_.settle_seconds)));
+    PANAL_ASSIGN(
+        const bool settled,
+        sampler_.settle(up_.size(), kSettledCores, std::chrono::seconds(options_.settle_seconds)));
     one["settled"] = settled;
     one["start"]["settled_seconds"] =
         one["start"].value("all_connected_seconds", 0.0) + seconds_since(begin);

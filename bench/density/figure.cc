@@ -92,8 +92,8 @@ std::vector<Figure> make_figures() {
       {"density.icewm.mix.marginal_mib", "MiB", 5,
        "the same for IceWM, 10 % typed into, 30 % idle, 60 % disconnected, up to 1,000",
        optimised_code(), true, true},
-      {"density.xfce.mix.marginal_mib", "MiB", 25, "the same for XFCE, up to 400",
-       optimised_code(), true, true},
+      {"density.xfce.mix.marginal_mib", "MiB", 25, "the same for XFCE, up to 400", optimised_code(),
+       true, true},
       {"density.xfce.mix.count", "desktops", std::nullopt,
        "XFCE desktops, each started by a live client, that hold for 10 minutes (10 % typed into, "
        "30 % idle, 60 % disconnected) with 99 % of keys painted within 100 ms and none lost; at "

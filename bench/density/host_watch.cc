@@ -78,8 +78,7 @@ HostMoment HostWatch::look() const {
 Result<DesktopsMemory> HostWatch::walk() const {
   const auto begin = Clock::now();
   DesktopsMemory out;
-  PANAL_ASSIGN(const auto group,
-               kernel::Cgroup::open(load_.root(), node_.config().cgroup_parent));
+  PANAL_ASSIGN(const auto group, kernel::Cgroup::open(load_.root(), node_.config().cgroup_parent));
   PANAL_ASSIGN(const auto pids, group.pids());
   for (const pid_t pid : pids) {
     const auto maps = kernel::read_smaps_rollup(tree_, pid);
@@ -93,10 +92,12 @@ Result<DesktopsMemory> HostWatch::walk() const {
 
 Result<DesktopsMemory> HostWatch::walk_desktops() const {
   // Priority is a thread's own on Linux, and none gets its former one back without privilege.
-  return std::async(std::launch::async, [this]() -> Result<DesktopsMemory> {
-           (void)::setpriority(PRIO_PROCESS, 0, kLowestPriority);
-           return walk();
-         }).get();
+  return std::async(std::launch::async,
+                    [this]() -> Result<DesktopsMemory> {
+                      (void)::setpriority(PRIO_PROCESS, 0, kLowestPriority);
+                      return walk();
+                    })
+      .get();
 }
 
 json describe(const HostMoment& begin, const HostMoment& end, double seconds) {

@@ -45,8 +45,8 @@ class LimitWatch {
   std::optional<KernelLog> log_;
   std::string no_log_;  ///< why there is none
   std::uint64_t machine_kills_before_ = 0, machine_kills_ = 0;
-  std::map<std::string, std::uint64_t> group_kills_;  ///< by group, desktops by "d7"
-  std::map<std::string, std::uint64_t> refused_;      ///< processes, by group
+  std::map<std::string, std::uint64_t> group_kills_;          ///< by group, desktops by "d7"
+  std::map<std::string, std::uint64_t> refused_;              ///< processes, by group
   std::uint64_t resort_processes_ = 0, resort_desktops_ = 0;  ///< panald's last resort's
 };
 

@@ -35,8 +35,7 @@ class Refusals {
     PANAL_ASSIGN(const std::string text, node_.panal({"metrics"}));
     const double refused = metric(text, "panal_starts_refused_total");
     if (!before_) before_ = refused;
-    const bool stands = refused > *before_ &&
-                        metric(text, "panal_starts_waiting_desktops") > 0 &&
+    const bool stands = refused > *before_ && metric(text, "panal_starts_waiting_desktops") > 0 &&
                         metric(text, "panal_starts_under_way_desktops") == 0;
     if (!stands)
       since_.reset();

@@ -44,8 +44,8 @@ DensityOptions options_of(const std::string& image, const MeasureOptions& option
 
 Result<Measured> of_one_run(const std::string& figure,
                             std::vector<std::pair<std::string, double>> all, std::string details) {
-  const auto asked = std::find_if(all.begin(), all.end(),
-                                  [&](const auto& one) { return one.first == figure; });
+  const auto asked =
+      std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.first == figure; });
   if (asked == all.end())
     return fail(ENODATA, "the run came to an end before it could measure " + figure);
   Measured out{asked->second, std::move(details)};

@@ -13,9 +13,8 @@ constexpr std::string_view kNxagent = "nxagent";
 bool is_missed(std::string_view name) {
   // What bench/density/living.cc starts, and the sessions of recipes/; "cat" holds the terminal.
   static constexpr std::array<std::string_view, 14> kMissed = {
-      kNxagent,      "icewm", "icewm-session", "pcmanfm",   "l3afpad", "xfce4-session",
-      "xfce4-panel", "xfwm4", "xfdesktop",     "Thunar",    "thunar",  "mousepad",
-      "xterm",       "cat"};
+      kNxagent, "icewm",     "icewm-session", "pcmanfm", "l3afpad",  "xfce4-session", "xfce4-panel",
+      "xfwm4",  "xfdesktop", "Thunar",        "thunar",  "mousepad", "xterm",         "cat"};
   return std::find(kMissed.begin(), kMissed.end(), name) != kMissed.end();
 }
 
@@ -24,10 +23,9 @@ LostPrograms lost_programs(const Programs& before, const Programs& after) {
   for (const auto& [name, processes] : before) {
     const auto now = after.find(name);
     const bool intact =
-        now != after.end() &&
-        (name == kNxagent || processes.empty() ||
-         std::any_of(processes.begin(), processes.end(),
-                     [&](pid_t pid) { return now->second.contains(pid); }));
+        now != after.end() && (name == kNxagent || processes.empty() ||
+                               std::any_of(processes.begin(), processes.end(),
+                                           [&](pid_t pid) { return now->second.contains(pid); }));
     if (!intact) (is_missed(name) ? out.missed : out.others).push_back(name);
   }
   return out;

@@ -9,14 +9,10 @@ namespace panal::bench {
 
 const char* to_string(StepKind kind) {
   switch (kind) {
-    case StepKind::kTarget:
-      return "target";
-    case StepKind::kBeyond:
-      return "beyond";
-    case StepKind::kLast:
-      return "last";
-    case StepKind::kBack:
-      return "back";
+    case StepKind::kTarget: return "target";
+    case StepKind::kBeyond: return "beyond";
+    case StepKind::kLast: return "last";
+    case StepKind::kBack: return "back";
   }
   return "";
 }
@@ -35,17 +31,13 @@ std::optional<std::string> why_not(const StepSeen& seen) {
 
 std::optional<Step> Ramp::next() const {
   switch (phase_) {
-    case Phase::kTarget:
-      return Step{StepKind::kTarget, plan_.target * step_ / plan_.steps};
+    case Phase::kTarget: return Step{StepKind::kTarget, plan_.target * step_ / plan_.steps};
     case Phase::kBeyond:
       return Step{StepKind::kBeyond,
                   std::min(plan_.aim, std::max(plan_.target, candidate_) + plan_.lot)};
-    case Phase::kLast:
-      return Step{StepKind::kLast, candidate_};
-    case Phase::kBack:
-      return Step{StepKind::kBack, holds_};
-    case Phase::kEnd:
-      break;
+    case Phase::kLast: return Step{StepKind::kLast, candidate_};
+    case Phase::kBack: return Step{StepKind::kBack, holds_};
+    case Phase::kEnd: break;
   }
   return std::nullopt;
 }
@@ -110,11 +102,8 @@ void Ramp::saw(const StepSeen& seen) {
       candidate_ = candidate_ > holds_ + plan_.lot ? candidate_ - plan_.lot : 0;
       if (candidate_ == 0) phase_ = Phase::kBack;
       return;
-    case Phase::kBack:
-      phase_ = Phase::kEnd;
-      return;
-    case Phase::kEnd:
-      return;
+    case Phase::kBack: phase_ = Phase::kEnd; return;
+    case Phase::kEnd: return;
   }
 }
 

@@ -33,13 +33,13 @@ struct Step {
 
 /// What was seen in a step.
 struct StepSeen {
-  std::size_t count = 0;     ///< that were up
-  std::string short_of = {}; ///< why fewer are up than were asked for; empty: all are
-  bool typed = false;        ///< somebody typed; the next three count only then
-  std::size_t keys = 0;      ///< that were painted
-  std::size_t lost = 0;      ///< that were not
-  double p99_ms = 0;         ///< from key to paint
-  std::uint64_t killed = 0;  ///< processes and desktops that were killed for want of memory
+  std::size_t count = 0;      ///< that were up
+  std::string short_of = {};  ///< why fewer are up than were asked for; empty: all are
+  bool typed = false;         ///< somebody typed; the next three count only then
+  std::size_t keys = 0;       ///< that were painted
+  std::size_t lost = 0;       ///< that were not
+  double p99_ms = 0;          ///< from key to paint
+  std::uint64_t killed = 0;   ///< processes and desktops that were killed for want of memory
 };
 
 /// The longest 99th percentile of key to paint of a number that holds, ms.

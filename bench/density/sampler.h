@@ -20,7 +20,7 @@ struct Sample {
   double load_charge = 0;  ///< of the load generator, without its page cache
   double load_swap = 0;    ///< of it, swapped out, before compression
   double load_cpu = 0;
-  double lab_charge = 0;   ///< of all of the lab, without page cache: nobody else's noise in it
+  double lab_charge = 0;  ///< of all of the lab, without page cache: nobody else's noise in it
   double desktops_cpu = 0;
   double monitors_cpu = 0;
 };

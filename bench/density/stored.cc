@@ -65,9 +65,9 @@ Provenance of_code(Provenance provenance, const std::vector<std::string>& paths)
   std::erase_if(provenance.trees, [&](const auto& one) {
     return std::find(paths.begin(), paths.end(), one.first) == paths.end();
   });
-  provenance.uncommitted = std::any_of(
-      provenance.trees.begin(), provenance.trees.end(),
-      [](const auto& one) { return one.second.ends_with("uncommitted"); });
+  provenance.uncommitted =
+      std::any_of(provenance.trees.begin(), provenance.trees.end(),
+                  [](const auto& one) { return one.second.ends_with("uncommitted"); });
   return provenance;
 }
 

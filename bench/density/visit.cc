@@ -55,8 +55,8 @@ class Visit {
     compare(plan_.stayed, "after");
     say("{} come back", plan_.away.size());
     bring_back();
-    if (const auto still = node_.wait_for(plan_.stayed, "all desktops to be attached still",
-                                          attached, seconds(5));
+    if (const auto still =
+            node_.wait_for(plan_.stayed, "all desktops to be attached still", attached, seconds(5));
         !still)
       not_back_.push_back(still.error().context);
     json out = {{"stayed", plan_.stayed.size()},
@@ -119,8 +119,8 @@ class Visit {
       }
       const auto [account, began] = coming.front();
       coming.pop_front();
-      if (const auto there = node_.wait_for({*account}, "it to be attached again", attached,
-                                            kReturnPatience);
+      if (const auto there =
+              node_.wait_for({*account}, "it to be attached again", attached, kReturnPatience);
           !there) {
         not_back_.push_back(there.error().context);
         say("{} does not come back", account->desktop);
@@ -170,8 +170,8 @@ std::optional<std::string> what_is_wrong(const json& visit, bool must_answer) {
   if (const json lost = list("lost_programs"); !lost.empty()) {
     std::string words = "programs are lost:";
     for (std::size_t i = 0; i < std::min(lost.size(), kMostNamed); ++i) {
-      words += fmt::format("{} {} ({} the visit)", i == 0 ? "" : ",",
-                           lost[i].value("desktop", ""), lost[i].value("when", ""));
+      words += fmt::format("{} {} ({} the visit)", i == 0 ? "" : ",", lost[i].value("desktop", ""),
+                           lost[i].value("when", ""));
       for (const json& name : lost[i].value("names", json::array()))
         words += " " + name.get<std::string>();
     }

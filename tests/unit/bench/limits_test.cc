@@ -76,9 +76,9 @@ TEST(Metrics, AreSummedByNameAndLabel) {
 
 TEST(Sampler, AddsWhatEndedChildrenTook) {
   // Of proc(5): the name may hold blanks and brackets; utime 5, stime 6, cutime 70, cstime 80.
-  EXPECT_EQ(cpu_with_ended_ns("42 (pan) (ald) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 70 80 20 0 9 0\n",
-                              1e7),
-            161e7);
+  EXPECT_EQ(
+      cpu_with_ended_ns("42 (pan) (ald) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 70 80 20 0 9 0\n", 1e7),
+      161e7);
   EXPECT_EQ(cpu_with_ended_ns("42 (panald) S 1 42", 1e7), std::nullopt);
   EXPECT_EQ(cpu_with_ended_ns("42 (panald) S 1 42 42 0 -1 4194560 1 2 3 4 5 -6 70 80 20\n", 1e7),
             std::nullopt);

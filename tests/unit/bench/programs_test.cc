@@ -17,9 +17,8 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 Programs xfce() {
-  return {{"nxagent", {10}},  {"xfce4-panel", {11}}, {"mousepad", {12}},
-          {"xterm", {13}},    {"cat", {14}},         {"sh", {15, 16}},
-          {"xfconfd", {17}}};
+  return {{"nxagent", {10}}, {"xfce4-panel", {11}}, {"mousepad", {12}}, {"xterm", {13}},
+          {"cat", {14}},     {"sh", {15, 16}},      {"xfconfd", {17}}};
 }
 
 TEST(Programs, AreIntactWhileOneOfTheirProcessesIsLeft) {
