@@ -132,7 +132,7 @@ class Scenario {
   }
 
   Result<StepSeen> take(const Step& step) {
-    json one = {{"kind", to_string(step.kind)}};
+    json one = {{"kind", to_string(step.kind)}, {"start", json::object()}};
     StepSeen seen;
     std::vector<Account> fresh;
     if (step.count < up_.size()) {
