@@ -10,12 +10,11 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "bench/density/comparisons.h"
 #include "bench/density/density.h"
 #include "bench/density/freshness.h"
 #include "bench/density/hogs.h"
-#include "bench/density/ksm_compare.h"
 #include "bench/density/measure.h"
-#include "bench/density/reconnect.h"
 #include "bench/density/report.h"
 #include "bench/density/stored.h"
 
@@ -36,14 +35,27 @@ int not_measured(const panal::Error& error) {
   return kNotMeasured;
 }
 
+int told(const panal::Result<void>& done) { return done ? kPass : not_measured(done.error()); }
+
+/// A lab has room for some 400 desktops' processes and threads; this is enough for 1,500, all that
+/// may run beside them, and more than a kernel without a tuning profile lets anybody have.
+constexpr const char* kManyTasks = "131072";
+
+struct LabNeeds {
+  std::string memory = {};  ///< as scripts/lab has it; empty: its default
+  bool machine_settings = false;
+  bool many_tasks = false;
+};
+
 /// Outside of a lab: becomes `scripts/lab ... this command`. Returns only when that fails.
-void enter_lab(char** argv, const std::string& memory, bool machine_settings = false) {
+void enter_lab(char** argv, const LabNeeds& needs) {
   if (std::getenv("PANAL_LAB") != nullptr) return;
   const std::string lab = std::string(source()) + "/scripts/lab";
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   std::vector<std::string> words = {lab};
-  if (machine_settings) words.emplace_back("--machine-settings");
-  if (!memory.empty()) words.insert(words.end(), {"--memory", memory});
+  if (needs.machine_settings) words.emplace_back("--machine-settings");
+  if (!needs.memory.empty()) words.insert(words.end(), {"--memory", needs.memory});
+  if (needs.many_tasks) words.insert(words.end(), {"--tasks", kManyTasks});
   words.push_back(self);
   for (char** word = argv + 1; *word != nullptr; ++word) words.emplace_back(*word);
   std::vector<char*> pointers;
@@ -112,52 +124,30 @@ int stored_figure(const Figure& figure) {
   return print_verdict(figure, stored->value);
 }
 
-int compare_ksm(const KsmOptions& options, const std::string& json_file) {
-  const auto result = run_ksm(options);
-  if (!result) return not_measured(result.error());
-  for (const auto& [key, value] : result->items())
-    if (!value.is_structured()) std::cout << key << ": " << value.dump() << '\n';
-  if (json_file.empty()) return kPass;
-  const auto written = write_file(json_file, result->dump(2) + "\n");
-  return written ? kPass : not_measured(written.error());
-}
-
 int measure_figure(const Figure& figure, bool store, const std::string& command,
-                   const std::string& memory) {
-  auto provenance = provenance_now(source(), figure.code, command);
+                   const std::string& memory, const MeasureOptions& options) {
+  // Which other figures come along is known in the end, and what was measured before it.
+  const auto provenance = provenance_now(source(), all_code(), command);
   if (!provenance) return not_measured(provenance.error());
-  const auto measured = figure.in_lab ? measure(figure.name) : measure_up_first(source(), memory);
+  const auto measured =
+      figure.in_lab ? measure(figure.name, options) : measure_up_first(source(), memory);
   if (!measured) return not_measured(measured.error());
-  const Stored stored{figure.name, measured->value, std::move(*provenance), measured->details};
   const json details = json::parse(measured->details, nullptr, false);
   for (const auto& [key, value] : details.items())
     if (!value.is_structured()) std::cout << key << ": " << value.dump() << '\n';
-  if (store) {
-    if (const auto saved = save_stored(source(), figure, stored); !saved)
-      return not_measured(saved.error());
-    for (const auto& [name, value] : measured->also) {
-      const Figure* other = find_figure(name);
-      if (other == nullptr) continue;
-      const Stored beside{name, value, stored.provenance, stored.details};
-      if (const auto saved = save_stored(source(), *other, beside); !saved)
+  auto all = measured->also;
+  all.emplace_back(figure.name, measured->value);
+  for (const auto& [name, value] : all) {
+    const Figure* one = find_figure(name);
+    if (one == nullptr) continue;
+    if (store) {
+      const Stored stored{name, value, of_code(*provenance, one->code), measured->details};
+      if (const auto saved = save_stored(source(), *one, stored); !saved)
         return not_measured(saved.error());
     }
+    if (one != &figure) std::cout << "beside: " << verdict_line(*one, value) << '\n';
   }
   return print_verdict(figure, measured->value);
-}
-
-/// One line for each treatment; all of it into `file`, where one is named.
-int reconnect(const ReconnectOptions& options, const std::string& file) {
-  const auto result = run_reconnect(options);
-  if (!result) return not_measured(result.error());
-  for (const auto& [treatment, times] : (*result)["first_picture_ms"].items())
-    fmt::print("{:9} first picture p50 {:.0f} ms, p99 {:.0f} ms, {} tries\n", treatment,
-               times["p50"].get<double>(), times["p99"].get<double>(),
-               times["tries"].get<std::size_t>());
-  for (const auto& round : (*result)["resident"]) std::cout << "resident " << round.dump() << '\n';
-  if (file.empty()) return kPass;
-  const auto written = write_file(file, result->dump(2) + "\n");
-  return written ? kPass : not_measured(written.error());
 }
 
 }  // namespace
@@ -169,30 +159,40 @@ int main(int argc, char** argv) {
   std::string memory;
 
   DensityOptions density;
+  bool by_command = false;
   std::string json_file;
   auto* density_command = app.add_subcommand(
       "density", "starts desktops with live clients, holds, says what they cost");
   density_command->add_option("--image", density.image, "icewm or xfce");
   density_command->add_option("--count", density.count, "how many")->check(CLI::Range(1, 2000));
   density_command->add_option("--steps", density.steps, "started in so many lots (default 5)");
-  density_command->add_option("--hold", density.hold_seconds, "seconds after each lot");
-  density_command->add_option("--last-hold", density.last_hold_seconds,
-                              "seconds after the last lot (default: like the others)");
+  unsigned hold = 600, counted = 0, last_hold = 0;
+  density_command->add_option("--hold", hold, "seconds after each lot (default 600)");
+  density_command->add_option("--counted", counted,
+                              "the last seconds of a hold that count (default: the half)");
+  density_command->add_option("--last-hold", last_hold,
+                              "seconds of the last hold (default: like the others)");
   density_command->add_option("--settle", density.settle_seconds, "seconds to settle, at most");
-  density_command->add_option("--rest", density.rest_seconds,
-                              "seconds after that, before it is held (for the optimiser)");
-  density_command->add_option("--last-rest", density.last_rest_seconds,
-                              "seconds before the last hold (default: like the others)");
+  density_command
+      ->add_option("--beyond", density.beyond,
+                   "then add further lots until one does not hold, or so many are up")
+      ->check(CLI::Range(1, 2000));
+  density_command->add_option("--beyond-lot", density.beyond_lot,
+                              "how many at a time (default: an eighth of --count)");
+  density_command->add_option("--until", density.until_seconds,
+                              "add no lot beyond --count after so many seconds");
+  density_command->add_flag("--by-command,!--by-clients", by_command,
+                            "start a lot by one command (default: each desktop by its client)");
   density_command->add_option("--parallel-starts", density.parallel_starts, "panald's setting");
   density_command->add_option("--profile", density.profile,
                               "a tuning profile (panal tune ls); off: no optimiser (default)");
-  density_command
-      ->add_option("--active", density.active_percent, "percent that somebody types into")
-      ->check(CLI::Range(0, 100));
-  density_command
-      ->add_option("--disconnected", density.disconnected_percent,
-                   "percent whose clients leave once they have settled")
-      ->check(CLI::Range(0, 100));
+  auto* active = density_command->add_option("--active", density.shares.active_percent,
+                                             "percent that somebody types into (default: 10 with "
+                                             "a profile, else 0)");
+  auto* disconnected = density_command->add_option(
+      "--disconnected", density.shares.disconnected_percent,
+      "percent whose clients leave once they have settled (default: 60 with a profile, else 0)");
+  for (auto* share : {active, disconnected}) share->check(CLI::Range(0, 100));
   density_command->add_flag("--prewarm", density.prewarm, "with pre-warming");
   density_command->add_flag("--keep", density.keep, "leave it up until SIGINT");
   density_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
@@ -238,6 +238,22 @@ int main(int argc, char** argv) {
   reconnect_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
   reconnect_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
 
+  EffectsOptions guest;
+  auto* effects_command = app.add_subcommand(
+      "effects", "what each setting of recipes and of a profile's [guest] saves a desktop");
+  effects_command->add_option("--image", guest.image, "icewm or xfce (default)")
+      ->check(CLI::IsMember({"icewm", "xfce"}));
+  effects_command->add_option("--count", guest.count, "desktops in each arm (default 6)")
+      ->check(CLI::Range(1, 200));
+  effects_command->add_option("--rounds", guest.rounds, "all arms so many times (default 2)")
+      ->check(CLI::Range(1, 100));
+  effects_command->add_option("--settings", guest.settings, "names, with commas (default all)")
+      ->delimiter(',');
+  effects_command->add_option("--rest", guest.rest_seconds, "idle seconds before it is held");
+  effects_command->add_option("--hold", guest.hold_seconds, "seconds (default 60)");
+  effects_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+  effects_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
+
   std::string name;
   bool list = false, stored = false, store = false, as_json = false;
   auto* figure_command = app.add_subcommand("figure", "measures one figure of the design");
@@ -247,6 +263,10 @@ int main(int argc, char** argv) {
   figure_command->add_flag("--stored", stored, "answer from the last stored run");
   figure_command->add_flag("--store", store, "keep the result in bench/results");
   figure_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
+  MeasureOptions measuring;
+  figure_command->add_option("--until", measuring.until_seconds,
+                             "mix figures: add no lot beyond the target after so many seconds "
+                             "(default 7800)");
 
   HogOptions hogs;
   auto* hogs_command =
@@ -257,6 +277,25 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 100));
   hogs_command->add_option("--window", hogs.window_seconds, "seconds of typing each (default 20)")
       ->check(CLI::Range(3, 600));
+
+  TakersOptions take;
+  auto* takers_command = app.add_subcommand(
+      "takers", "ways to take memory back, before and after merging, against each other");
+  takers_command->add_flag("--synthetic", take.synthetic,
+                           "processes with half of their pages alike in place of desktops");
+  takers_command->add_option("--image", take.image, "icewm or xfce (default)");
+  takers_command->add_option("--count", take.count, "desktops or processes (default 4)")
+      ->check(CLI::Range(1, 200));
+  takers_command->add_option("--mib", take.mib, "of each process (default 64)")
+      ->check(CLI::Range(1, 4096));
+  takers_command->add_option("--rounds", take.rounds, "of each way and order (default 5)")
+      ->check(CLI::Range(1, 100));
+  takers_command->add_option("--settle", take.settle_seconds, "seconds for desktops (default 90)");
+  takers_command->add_option("--ways", take.ways, "of reclaim, madvise, poke (default: what works)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"reclaim", "madvise", "poke"}));
+  takers_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+  takers_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
 
   std::string report_file;
   auto* report_command = app.add_subcommand("report", "writes docs/results.md from stored results");
@@ -283,7 +322,7 @@ int main(int argc, char** argv) {
     return written ? 0 : not_measured(written.error());
   }
   if (hogs_command->parsed()) {
-    enter_lab(argv, "", true);
+    enter_lab(argv, {.machine_settings = true});
     const auto result = run_hogs(hogs);
     if (!result) return not_measured(result.error());
     std::cout << result->dump(2) << '\n';
@@ -300,23 +339,42 @@ int main(int argc, char** argv) {
       if (const auto fresh = check_fresh(source(), build_directory(), measured_programs()); !fresh)
         return not_measured({0, fresh.error().context});
     }
-    if (figure->in_lab) enter_lab(argv, memory, figure->machine_settings);
-    return measure_figure(*figure, store, words_of(argc, argv), memory);
+    if (figure->in_lab)
+      enter_lab(argv,
+                {memory, figure->machine_settings,
+                 figure->name.starts_with("density.") || figure->name.starts_with("panald.")});
+    return measure_figure(*figure, store, words_of(argc, argv), memory, measuring);
   }
 
   if (ksm_command->parsed()) {
-    enter_lab(argv, memory, true);
-    return compare_ksm(ksm, ksm_json);
+    enter_lab(argv, {memory, true});
+    return told(compare_ksm(ksm, ksm_json));
   }
 
   if (!json_file.empty() && std::filesystem::absolute(json_file).string().starts_with("/tmp/") &&
       std::getenv("PANAL_LAB") == nullptr)
     return not_measured({0, "a lab does not see the host's /tmp: put --json elsewhere"});
-  if (reconnect_command->parsed()) {
-    enter_lab(argv, memory, back.profile != "off");
-    return reconnect(back, json_file);
+  if (effects_command->parsed()) {
+    enter_lab(argv, {memory, false});
+    return told(compare_effects(guest, json_file));
   }
-  enter_lab(argv, memory, density.profile != "off");
+  if (takers_command->parsed()) {
+    enter_lab(argv, {memory, true});
+    return told(compare_takers(take, json_file));
+  }
+  if (reconnect_command->parsed()) {
+    enter_lab(argv, {memory, back.profile != "off"});
+    return told(compare_reconnects(back, json_file));
+  }
+  enter_lab(argv, {memory, density.profile != "off", true});
+  density.hold = hold_window(hold, counted);
+  if (last_hold > 0) density.last_hold = hold_window(last_hold, 0);
+  density.started_by_clients = !by_command;
+  if (density.profile != "off") {
+    // What design section 7 calls a mix.
+    if (active->empty()) density.shares.active_percent = 10;
+    if (disconnected->empty()) density.shares.disconnected_percent = 60;
+  }
   auto provenance =
       provenance_now(source(),
                      find_figure("density." + density.image + ".off.marginal_mib") != nullptr
@@ -329,10 +387,16 @@ int main(int argc, char** argv) {
   if (!result) return not_measured(result.error());
   if (provenance) (*result)["measured"] = to_json(*provenance);
   std::cout << fmt::format(
-      "{} {}: {:.1f} MiB for one more desktop, first lot attached after {:.1f} s\n", density.count,
-      density.image, (*result)["slope"]["marginal_mib"].get<double>(),
-      (*result)["all_connected_seconds"].get<double>());
-  if (json_file.empty()) return kPass;
-  const auto written = write_file(json_file, result->dump(2) + "\n");
-  return written ? kPass : not_measured(written.error());
+      "{} {}: {:.1f} MiB for one more desktop, first lot attached after {:.1f} s; {} hold ({})\n",
+      (*result)["up"].get<std::size_t>(), density.image,
+      (*result)["slope"]["marginal_mib"].get<double>(),
+      (*result)["all_connected_seconds"].get<double>(), (*result)["holds"].get<std::size_t>(),
+      (*result)["ended"].get<std::string>());
+  if (!json_file.empty())
+    if (const auto written = write_file(json_file, result->dump(2) + "\n"); !written)
+      return not_measured(written.error());
+  const auto& failures = (*result)["failures"];
+  for (const auto& failure : failures)
+    std::cerr << "panal-bench: " << failure.get<std::string>() << '\n';
+  return failures.empty() ? kPass : kFail;
 }

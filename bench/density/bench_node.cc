@@ -11,7 +11,6 @@
 #include <thread>
 
 #include "bench/density/command.h"
-#include "bench/density/living.h"
 #include "bench/density/stored.h"
 #include "runtime/control/message.h"
 #include "runtime/control/statistics.h"
@@ -59,7 +58,7 @@ Result<BenchNode> BenchNode::up(const Options& options) {
   const bool tuned = options.profile != "off";
   if (!tuned) {
     // No optimiser at all, for comparison: a profile that asks for nothing.
-    PANAL_TRY(write_file(directory + "/off.toml", "name = \"off\"\n"));
+    PANAL_TRY(write_file(directory + "/off.toml", "name = \"off\"\n[guest]\n" + options.guest));
   }
   text += fmt::format("[tuning]\nprofile = \"{}\"\n",
                       tuned ? options.profile : directory + "/off.toml");
@@ -120,7 +119,7 @@ Result<std::vector<Account>> BenchNode::make_desktops(const std::string& image, 
       if (desktop.value("name", "") == account.desktop) account.id = desktop.value("id", 0);
     if (account.uid == 0 || account.id == 0)
       return fail(EPROTO, "panal does not list " + account.desktop);
-    PANAL_TRY(plant_home(account));
+    PANAL_TRY(plant(account, living_session(account.login)));
   }
   // The certificate is pinned once, before many clients come at the same time.
   PANAL_TRY(
@@ -130,14 +129,14 @@ Result<std::vector<Account>> BenchNode::make_desktops(const std::string& image, 
   return accounts;
 }
 
-Result<void> BenchNode::plant_home(const Account& account) const {
+Result<void> BenchNode::plant(const Account& account, const std::vector<HomeFile>& files) const {
   const std::string tenant = config_.homes_dir + "/default";
   const std::string home = tenant + "/" + account.login;
   PANAL_TRY(make_directory(config_.homes_dir));
   PANAL_TRY(make_directory(tenant));
   PANAL_TRY(make_directory(home));
   PANAL_TRY(own(home, account.uid, 0700));
-  for (const auto& file : living_session(account.login)) {
+  for (const auto& file : files) {
     std::string directory = home;
     const std::filesystem::path relative(file.path);
     for (const auto& part : relative.parent_path()) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/density/living.h"
 #include "engine/base/result.h"
 #include "runtime/config/config.h"
 
@@ -41,6 +42,7 @@ class BenchNode {
     std::string profile = "off";        ///< a tuning profile; the machine's settings are its too
     unsigned parent_memory_mib = 0;     ///< limit of all desktops together; 0: what the node thinks
     unsigned desktop_memory_mib = 0;    ///< limit of each; 0: the product's default
+    std::string guest = {};             ///< [guest] of the profile "off": its keys, as TOML
   };
 
   /// `panal up`. Errors: what the command said.
@@ -57,6 +59,10 @@ class BenchNode {
   /// One user and one desktop each, with a home in which a living session is planted.
   [[nodiscard]] Result<std::vector<Account>> make_desktops(const std::string& image,
                                                            std::size_t count);
+
+  /// Puts files into a user's home; those that are there already are replaced.
+  [[nodiscard]] Result<void> plant(const Account& account,
+                                   const std::vector<HomeFile>& files) const;
 
   /// Runs `panal` with these words; its output.
   [[nodiscard]] Result<std::string> panal(const std::vector<std::string>& words) const;
@@ -77,8 +83,6 @@ class BenchNode {
 
  private:
   BenchNode() = default;
-  [[nodiscard]] Result<void> plant_home(const Account& account) const;
-
   std::string directory_;
   bool tuned_ = false;  ///< the machine's settings are a profile's
   config::Config config_;

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
+#include "bench/density/hold.h"
+#include "bench/density/mix.h"
 #include "engine/base/result.h"
 
 namespace panal::bench {
@@ -12,33 +16,45 @@ struct DensityOptions {
   std::size_t count = 5;
   /// In how many lots they are started; the slope wants five or more.
   std::size_t steps = 5;
-  unsigned settle_seconds = 60;    ///< at most, before each hold
-  unsigned rest_seconds = 0;       ///< after that, before it is held: for the optimiser's work
-  unsigned last_rest_seconds = 0;  ///< after the last step; 0: like the others
-  unsigned hold_seconds = 10;      ///< after each step
-  unsigned last_hold_seconds = 0;  ///< after the last one; 0: like the others
+  unsigned settle_seconds = 60;  ///< at most, before each hold
+  HoldWindow hold;               ///< of each step
+  /// Of the last step of the way to `count`, and of the largest number in the end.
+  std::optional<HoldWindow> last_hold;
+  std::map<std::size_t, HoldWindow> hold_at;  ///< of steps with so many desktops, instead
+  /// Where `count` holds, further lots are added until one does not or so many are up; 0: none.
+  std::size_t beyond = 0;
+  std::size_t beyond_lot = 0;  ///< how many at a time; 0: an eighth of `count`
+  /// No further lot begins so long after the beginning; the last hold and the visits come on top.
+  /// 0: no bound.
+  unsigned until_seconds = 0;
   bool prewarm = false;
   std::uint32_t parallel_starts = 0;
   /// A tuning profile, applied to the lab's machine before anything starts; "off": no optimiser.
   std::string profile = "off";
-  /// Percent of the desktops that somebody types into, and of those whose clients leave once they
-  /// have settled; the others stay attached, idle.
-  unsigned active_percent = 0;
-  unsigned disconnected_percent = 0;
+  Shares shares;
+  /// Each desktop is started by its live client; false: all of a lot by one command.
+  bool started_by_clients = true;
   bool must_answer = true;  ///< at the end, to a key; false: those that do not are only counted
   bool keep = false;        ///< afterwards wait for SIGINT with everything up
 };
 
-/// The scenario: a node, desktops started in lots, each with a live client as soon as it runs;
-/// held, sampled, all looked at again, stopped, and nothing left. The result names:
-///   steps[]: count, start seconds (first and all connected), medians while it was held
-///   steps[].panald_cpu_percent, panald_pss_mib: of panald and all its helpers, by part in
-///   panald_parts; percent of one core
-///   marginal_mib: MemAvailable's slope less the load generator's
-///   all_connected_seconds: from the first lot's command to its last desktop with a live client
-///   visit: at the end everybody is looked at again, and who was away comes back
-///   optimiser: its report at the end
+/// The scenario: a node, desktops started in lots by their clients; held, sampled, all looked at
+/// again, stopped, and nothing left. The result names:
+///   steps[]: count, kind (see StepKind), held and why_not (see ramp.h), short_of; start:
+///     Lot::times() and settled_seconds; what was seen in the hold: see describe() of hold.h;
+///     desktops_memory: of all of them, see host_watch.h; typing, typing_while_starting; optimiser:
+///     its report; fallen: ids of those that were killed
+///   slope: see slopes()
+///   up: desktops in the end; holds: the largest number that was held for long; ended: why no more
+///   all_connected_seconds: from the first start to the first lot's last desktop with a live client
+///   visit: see visit.h; limits: see LimitWatch
+///   failures: what was seen that no run may show, in words; the numbers are of no use then
+///   optimiser: its report before the visits
 /// Errors: those of whatever did not work.
 [[nodiscard]] Result<nlohmann::json> run_density(const DensityOptions& options);
+
+/// The error of a run that shows what none may: its first failure, or, where `all` must be, that
+/// fewer than asked for are up. The whole result is said before.
+[[nodiscard]] Result<void> check_sound(const nlohmann::json& result, bool all);
 
 }  // namespace panal::bench

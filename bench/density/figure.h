@@ -26,6 +26,9 @@ struct Figure {
 /// Null for a name that is none.
 [[nodiscard]] const Figure* find_figure(std::string_view name);
 
+/// What any of them measures, each path once.
+[[nodiscard]] std::vector<std::string> all_code();
+
 /// Whether the value reaches the target; a figure without one always does.
 [[nodiscard]] bool passes(const Figure& figure, double value);
 /// A number as figures print it: at most four significant digits after the leading ones.

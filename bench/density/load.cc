@@ -18,6 +18,10 @@ Result<std::unique_ptr<Load>> Load::make(const BenchNode& node) {
   const char* lab = std::getenv("PANAL_LAB_CGROUP");
   PANAL_ASSIGN(auto group,
                kernel::Cgroup::create(root, std::string(lab == nullptr ? "" : lab) + "/load"));
+  // The users' machines: what is short of memory is the node, and they are no part of it.
+  Limits theirs;
+  theirs.swapping = Swapping::kLast;
+  PANAL_TRY(group.set_limits(theirs));
   out->root_ = std::make_unique<kernel::CgroupRoot>(std::move(root));
   out->group_ = std::make_unique<kernel::Cgroup>(std::move(group));
   return out;
@@ -59,14 +63,29 @@ Result<Typist*> Load::typist_of(const Account& account) {
   return screen.typist.get();
 }
 
-Result<double> Load::answer(const Account& account, std::chrono::seconds patience) {
+Result<Typed> Load::answer(const Account& account, std::chrono::seconds patience) {
   PANAL_ASSIGN(Typist * typist, typist_of(account));
   const auto begin = Clock::now();
   while (true) {
-    const auto ms = typist->type(account.desktop);
-    if (ms || Clock::now() - begin > patience) return ms;
+    const auto typed = typist->type(account.desktop);
+    if (typed || Clock::now() - begin > patience) return typed;
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
+}
+
+Result<Typed> Load::answer_first(const Account& account, std::chrono::seconds patience) {
+  PANAL_ASSIGN(Typist * typist, typist_of(account));
+  const auto begin = Clock::now();
+  while (true) {
+    const auto typed = typist->type(account.desktop);
+    if (typed || typed.error().code == ETIMEDOUT || Clock::now() - begin > patience) return typed;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+bool Load::runs(const Account& account) const {
+  const auto found = clients_.find(account.login);
+  return found != clients_.end() && found->second.process.running();
 }
 
 Result<void> Load::connect(const Account& account, bool watched) {

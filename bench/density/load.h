@@ -26,9 +26,14 @@ class Load {
   /// Who types into this user's desktop: opened at the first call for a screen. Errors: ENOENT of
   /// a user whose client was never started; those of Typist::open.
   [[nodiscard]] Result<Typist*> typist_of(const Account& account);
-  /// Types a key until it is answered; the time of the last try in ms. A window that has just come
-  /// may take a while to be there. Errors: those of typist_of() and, after `patience`, of Typist.
-  [[nodiscard]] Result<double> answer(const Account& account, std::chrono::seconds patience);
+  /// Types a key until it is answered; the last try's time. A window that has just come may take a
+  /// while to be there. Errors: those of typist_of() and, after `patience`, of Typist.
+  [[nodiscard]] Result<Typed> answer(const Account& account, std::chrono::seconds patience);
+  /// Types one key, tried again for up to `patience` only where none could be typed yet. Errors: as
+  /// above; ETIMEDOUT of a key that changed nothing.
+  [[nodiscard]] Result<Typed> answer_first(const Account& account, std::chrono::seconds patience);
+  /// Whether the user has a client that has not ended.
+  [[nodiscard]] bool runs(const Account& account) const;
   /// How many clients still run.
   [[nodiscard]] std::size_t running() const;
   void disconnect_all();

@@ -17,14 +17,29 @@ struct Measured {
   std::vector<std::pair<std::string, double>> also = {};
 };
 
+struct MeasureOptions {
+  /// Of runs that add desktops beyond their target (measure_mix.cc): no further lot begins so long
+  /// after the beginning. So that what follows ends within three hours: a hold of ten minutes, and
+  /// the visits of all.
+  unsigned until_seconds = 7800;
+};
+
 /// Measures one figure now; inside a lab. Errors: why it could not be measured.
-[[nodiscard]] Result<Measured> measure(const std::string& figure);
+[[nodiscard]] Result<Measured> measure(const std::string& figure,
+                                       const MeasureOptions& options = {});
 
 /// `scripts/up` on a Debian with nothing installed; makes a lab of its own, with the host's
 /// network. Errors: ENODEV when there is no such Debian and no network to make it; what scripts/up
 /// said.
 [[nodiscard]] Result<Measured> measure_up_first(const std::string& source,
                                                 const std::string& memory);
+
+/// What a reader of a run's details (run_density()) wants first, its steps, visit and limits.
+[[nodiscard]] nlohmann::json summary(const nlohmann::json& result);
+/// A run's figures, of which `figure` was asked for and the others come along.
+[[nodiscard]] Result<Measured> of_one_run(const std::string& figure,
+                                          std::vector<std::pair<std::string, double>> all,
+                                          std::string details);
 
 // The other figures' own ways.
 [[nodiscard]] Result<Measured> measure_up_again();
@@ -36,15 +51,13 @@ struct Measured {
 [[nodiscard]] Result<Measured> measure_idle_cpu(const std::string& image);
 [[nodiscard]] Result<Measured> measure_density(const std::string& image, std::size_t count);
 [[nodiscard]] Result<Measured> measure_dense(const std::string& image, std::size_t count);
-[[nodiscard]] Result<Measured> measure_mix(const std::string& image, std::size_t count);
-[[nodiscard]] Result<Measured> measure_mix_count(const std::string& image, std::size_t count,
-                                                 std::size_t steps);
-/// Of the figures panald.*: one run measures all.
-[[nodiscard]] Result<Measured> measure_panald(const std::string& figure);
+/// Of density.*.mix.* and panald.*: one run of an image measures all of its figures.
+[[nodiscard]] Result<Measured> measure_mix(const std::string& figure,
+                                           const MeasureOptions& options);
 [[nodiscard]] Result<Measured> measure_admission_error();
 [[nodiscard]] Result<Measured> measure_hogs();
-[[nodiscard]] Result<Measured> measure_reconnect_added();
-[[nodiscard]] Result<Measured> measure_resident_ratio();
+/// Of shave.*: one run measures both.
+[[nodiscard]] Result<Measured> measure_shave(const std::string& figure);
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench

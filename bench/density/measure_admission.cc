@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -11,6 +10,7 @@
 
 #include "bench/density/load.h"
 #include "bench/density/measure.h"
+#include "bench/density/metrics_text.h"
 #include "bench/density/sampler.h"
 #include "bench/density/say.h"
 #include "bench/density/stopwatch.h"
@@ -30,23 +30,6 @@ constexpr std::size_t kMostLots = 10;
 /// It learns when nothing has started or stopped for 30 s, at most 30 s later.
 constexpr std::chrono::seconds kLearns{65};
 constexpr std::chrono::seconds kStartPatience{180};
-
-/// The sum of a metric's values, of those whose labels have `label` in them.
-double metric(std::string_view text, std::string_view name, std::string_view label = {}) {
-  double sum = 0;
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-    if (!line.starts_with(name) || line.size() == name.size()) continue;
-    const char next = line[name.size()];
-    if ((next != '{' && next != ' ') || line.find(label) == std::string_view::npos) continue;
-    const std::string_view value = line.substr(line.rfind(' ') + 1);
-    double number = 0;
-    std::from_chars(value.data(), value.data() + value.size(), number);
-    sum += number;
-  }
-  return sum;
-}
 
 bool has_client(const LiveDesktop& desktop) {
   return desktop.agent && desktop.session == "connected";

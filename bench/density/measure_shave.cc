@@ -2,6 +2,7 @@
 
 #include "bench/density/measure.h"
 #include "bench/density/reconnect.h"
+#include "bench/density/say.h"
 
 namespace panal::bench {
 
@@ -26,22 +27,21 @@ json details_of(json result) {
 
 }  // namespace
 
-Result<Measured> measure_reconnect_added() {
+Result<Measured> measure_shave(const std::string& figure) {
   ReconnectOptions options;
   options.desktops = 2 * kTries / options.rounds + 2;  // nxagent dies now and then
   PANAL_ASSIGN(json result, run_reconnect(options));
-  PANAL_TRY(tells_enough(result, options.resident_ratio, kTries));
-  PANAL_ASSIGN(const double added, added_p99_ms(result, "recorded"));
-  return Measured{added, details_of(std::move(result)).dump()};
-}
-
-Result<Measured> measure_resident_ratio() {
-  ReconnectOptions options;
-  options.desktops = 20;
-  options.rounds = 0;
-  PANAL_ASSIGN(json result, run_reconnect(options));
-  const double ratio = result["resident"].back()["ratio"].get<double>();
-  return Measured{ratio, details_of(std::move(result)).dump()};
+  std::vector<std::pair<std::string, double>> all = {
+      {"shave.resident_ratio", result["resident"].back()["ratio"].get<double>()}};
+  const auto enough = tells_enough(result, options.resident_ratio, kTries);
+  if (enough) {
+    PANAL_ASSIGN(const double added, added_p99_ms(result, "recorded"));
+    all.emplace_back("shave.reconnect_added_p99_ms", added);
+  } else {
+    say("{}", enough.error().context);
+    if (figure != all.front().first) return tl::make_unexpected(enough.error());
+  }
+  return of_one_run(figure, std::move(all), details_of(std::move(result)).dump());
 }
 
 }  // namespace panal::bench

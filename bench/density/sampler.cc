@@ -1,15 +1,18 @@
 #include "bench/density/sampler.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <iterator>
 #include <set>
 #include <thread>
 
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/smaps.h"
+#include "engine/kernel/text.h"
 
 namespace panal::bench {
 namespace {
@@ -53,6 +56,11 @@ double cpu_ns(const Dir& process) {
   return sum;
 }
 
+bool is_panalds(const std::string& name) {
+  return std::find(std::begin(kPanaldParts), std::end(kPanaldParts), name) !=
+         std::end(kPanaldParts);
+}
+
 const std::set<std::string>& helper_names() {
   static const std::set<std::string> names = {"panald", "panal-spawner", "panal-broker",
                                               "panal",  "postgres",      "panal-prewarm"};
@@ -60,6 +68,22 @@ const std::set<std::string>& helper_names() {
 }
 
 }  // namespace
+
+std::optional<double> cpu_with_ended_ns(std::string_view stat, double tick_ns) {
+  // The second field is the program's name, which may hold blanks and brackets.
+  const std::size_t name_end = stat.rfind(')');
+  if (name_end == std::string_view::npos) return std::nullopt;
+  const auto words = kernel::words_of(stat.substr(name_end + 1));
+  constexpr std::size_t kUtime = 11;  // field 14, of those after the name
+  if (words.size() < kUtime + 4) return std::nullopt;
+  double sum = 0;
+  for (std::size_t i = kUtime; i < kUtime + 4; ++i) {
+    const auto ticks = kernel::parse_number(words[i]);
+    if (!ticks) return std::nullopt;
+    sum += static_cast<double>(*ticks) * tick_ns;
+  }
+  return sum;
+}
 
 Result<double> pss_bytes(const Tree& tree, pid_t pid) {
   PANAL_ASSIGN(const SmapsRollup maps, kernel::read_smaps_rollup(tree, pid));
@@ -89,6 +113,8 @@ Result<Sample> Sampler::sample() const {
   if (monitors) out.monitors_cpu = cpu_of(*monitors);
   PANAL_ASSIGN(const auto load, load_.group().statistics());
   out.load_charge = std::max(0.0, without_cache(load));
+  out.load_swap = value_of(memory_of(load).swap_bytes);
+  out.load_cpu = cpu_of(load);
   const char* lab_name = std::getenv("PANAL_LAB_CGROUP");
   PANAL_ASSIGN(const auto lab, group_use(load_.root(), lab_name == nullptr ? "" : lab_name));
   if (lab) out.lab_charge = without_cache(*lab);
@@ -106,6 +132,7 @@ Result<Census> Sampler::census(bool with_memory) const {
   const auto desktops = pids_of(node_.config().cgroup_parent);
   const auto monitors = pids_of(node_.config().cgroup_monitor_parent());
   const auto loaders = pids_of(load_.group().path());
+  const double tick_ns = 1e9 / static_cast<double>(::sysconf(_SC_CLK_TCK));
   PANAL_ASSIGN(const auto entries, tree_.proc.list());
   for (const auto& entry : entries) {
     pid_t pid = 0;
@@ -124,7 +151,12 @@ Result<Census> Sampler::census(bool with_memory) const {
     if (monitor) *name = "monitor";
     if (!monitor && loaders.count(pid) == 0 && helper_names().count(*name) == 0) continue;
     ++out.processes[*name];
-    out.cpu[*name] += cpu_ns(*process);
+    if (is_panalds(*name)) {
+      const auto stat = process->read("stat");
+      out.cpu[*name] += stat ? cpu_with_ended_ns(*stat, tick_ns).value_or(0) : 0;
+    } else {
+      out.cpu[*name] += cpu_ns(*process);
+    }
     if (!with_memory) continue;
     if (const auto pss = pss_bytes(tree_, pid)) out.pss[*name] += *pss;
   }

@@ -1,5 +1,6 @@
 #include "bench/density/stored.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace panal::bench {
@@ -58,6 +59,16 @@ Result<Stored> parse_stored(const std::string& text, const std::string& file) {
   }
   out.details = root.contains("details") ? root["details"].dump() : "{}";
   return out;
+}
+
+Provenance of_code(Provenance provenance, const std::vector<std::string>& paths) {
+  std::erase_if(provenance.trees, [&](const auto& one) {
+    return std::find(paths.begin(), paths.end(), one.first) == paths.end();
+  });
+  provenance.uncommitted =
+      std::any_of(provenance.trees.begin(), provenance.trees.end(),
+                  [](const auto& one) { return one.second.ends_with("uncommitted"); });
+  return provenance;
 }
 
 std::vector<std::string> changed_since(const Stored& stored, const Trees& now) {

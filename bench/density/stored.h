@@ -43,6 +43,9 @@ inline constexpr double kQuietLoad = 1.0;
 /// Errors: EPROTO with `file` and what is wrong.
 [[nodiscard]] Result<Stored> parse_stored(const std::string& text, const std::string& file);
 
+/// The same with the trees of these paths alone, and whether they were uncommitted.
+[[nodiscard]] Provenance of_code(Provenance provenance, const std::vector<std::string>& paths);
+
 /// The paths whose contents are not what was measured.
 [[nodiscard]] std::vector<std::string> changed_since(const Stored& stored, const Trees& now);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <thread>
@@ -20,13 +21,20 @@ class Typing {
   Typing(const Typing&) = delete;
   Typing& operator=(const Typing&) = delete;
 
-  /// Ends it. keys, p50, p99 and highest time in ms, keys that never showed and why.
+  /// From the next key on it is these.
+  void into(std::vector<std::string> desktops);
+  /// What was typed since the last cut, the key that is under way with it (it is waited for, some
+  /// seconds at most): keys, p50, p99 and highest time in ms, keys that never showed and why.
+  [[nodiscard]] nlohmann::json cut();
+  /// The same, and ends it.
   [[nodiscard]] nlohmann::json end();
 
  private:
   void type_on();
 
   Typist& typist_;
+  /// Guards what follows; held while a key is under way.
+  std::mutex mutex_;
   std::vector<std::string> desktops_;
   std::vector<double> ms_;
   std::vector<std::string> lost_;

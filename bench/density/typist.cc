@@ -169,12 +169,13 @@ Result<std::unique_ptr<Typist>> Typist::open(const Display& display) {
   return std::unique_ptr<Typist>(new Typist(std::move(impl)));
 }
 
-Result<double> Typist::type(const std::string& desktop) {
+Result<Typed> Typist::type(const std::string& desktop) {
   PANAL_ASSIGN(Impl::Place place, impl_->place_of(desktop));
   impl_->raise(place.window);
   std::this_thread::sleep_for(kRaised);
   PANAL_ASSIGN(place, impl_->place_of(desktop));
   impl_->fake(XCB_MOTION_NOTIFY, 0, place.x + kTerminalX + 60, place.y + kTerminalY + 40);
+  const auto clicked = Clock::now();
   impl_->fake(XCB_BUTTON_PRESS, 1);
   impl_->fake(XCB_BUTTON_RELEASE, 1);
   xcb_flush(impl_->connection);
@@ -190,7 +191,7 @@ Result<double> Typist::type(const std::string& desktop) {
       return fail(ETIMEDOUT, "a key typed into " + desktop + " changed nothing in 3 s");
     std::this_thread::sleep_for(std::chrono::microseconds(500));
   }
-  return seconds_since(begin) * 1000;
+  return Typed{seconds_since(begin) * 1000, seconds_since(clicked) * 1000};
 }
 
 }  // namespace panal::bench

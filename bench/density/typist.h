@@ -8,6 +8,14 @@
 
 namespace panal::bench {
 
+/// How long a key took.
+struct Typed {
+  double ms = 0;  ///< from the key to the first changed pixel
+  /// From the click before it, our own pauses (half a second) included: what a desktop that was
+  /// asleep did with the click is in this one alone.
+  double since_click_ms = 0;
+};
+
 /// Types into desktops whose windows are on one screen, and times the picture: from a key's way
 /// into the user's X server (XTEST) until the first pixel of the terminal in the desktop changes
 /// there. The key goes through nxproxy, broker and nxagent to xterm, and its echo back.
@@ -20,9 +28,9 @@ class Typist {
   Typist& operator=(const Typist&) = delete;
 
   /// Raises the desktop's window, clicks into its terminal, waits for a still picture, and types
-  /// one key. The time in ms. Errors: ENOENT without such a window; ETIMEDOUT when nothing changes
-  /// within 3 s; EAGAIN when the picture is never still.
-  [[nodiscard]] Result<double> type(const std::string& desktop);
+  /// one key. Errors: ENOENT without such a window and EAGAIN when the picture is never still (no
+  /// key was typed); ETIMEDOUT when nothing changes within 3 s of the key.
+  [[nodiscard]] Result<Typed> type(const std::string& desktop);
 
  private:
   struct Impl;

@@ -60,7 +60,7 @@ class Cgroup {
 
   /// Sets the limits that are present and leaves the others alone; the first that fails ends it.
   /// A hard limit below what is in use makes v1 reclaim and say EBUSY where that is not enough; v2
-  /// kills: see runtime/optimiser/class_limits.h. Weights of I/O where no scheduler knows them are
+  /// kills: see lower_memory_limit(). Weights of I/O where no scheduler knows them are
   /// let be. Errors: ENOTSUP when a limit's controller is absent; EBUSY; ENODEV for a disk that is
   /// none.
   [[nodiscard]] Result<void> set_limits(const Limits& limits) const;
@@ -68,6 +68,20 @@ class Cgroup {
   /// group below is protected either; with it only those that ask for it (Swapping::kLast) where
   /// `bytes` is no more than they have. v1 has no such thing: done. Errors: as set_limits().
   [[nodiscard]] Result<void> protect(std::uint64_t bytes) const;
+
+  /// Brings the hard limit down from `present` to `wanted`, in bytes, or as far as nobody is killed
+  /// for it. v1 would refuse a limit below the charge, after reclaim: it is not tried. v2 takes
+  /// memory for it, makes the caller wait for that, and kills: there the charge is read just
+  /// before, and the limit stays kLimitMargin above it. Returns the limit that was set, whole
+  /// pages; `present` where none was. Errors: those of memory_usage() and set_limits().
+  [[nodiscard]] Result<std::uint64_t> lower_memory_limit(std::uint64_t present,
+                                                         std::uint64_t wanted) const;
+  /// A process charges 1 to 3 GiB a second: this is what one takes in 3 to 8 ms, more than lies
+  /// between the two calls unless the caller loses its processor there.
+  static constexpr std::uint64_t kLimitMargin = std::uint64_t{8} << 20;
+
+  /// No limit of I/O on any disk. Errors: ENOTSUP without the controller.
+  [[nodiscard]] Result<void> lift_io_limits() const;
 
   /// Moves a process into the group, in every hierarchy. Errors: ESRCH.
   [[nodiscard]] Result<void> add(pid_t pid) const;
@@ -78,6 +92,9 @@ class Cgroup {
   [[nodiscard]] Result<std::uint64_t> memory_usage() const;
   /// The hard limit; kUnlimited where there is none. Errors: as above.
   [[nodiscard]] Result<std::uint64_t> memory_limit() const;
+  /// The most processes and threads; kUnlimited where there is no limit. Errors: ENOTSUP without a
+  /// controller of pids; ENOENT for the root's group.
+  [[nodiscard]] Result<std::uint64_t> pids_limit() const;
   /// The charge and what of it is swapped out, by one read or two. Errors: as above.
   [[nodiscard]] Result<std::uint64_t> memory_with_swap() const;
   /// Opened by path each time, as no handle holds v1's blkio. Errors: ENOTSUP without the

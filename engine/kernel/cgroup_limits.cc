@@ -130,6 +130,25 @@ Result<void> Cgroup::protect(std::uint64_t bytes) const {
   return part->dir.write("memory.low", bytes_text(bytes, 2));
 }
 
+Result<std::uint64_t> Cgroup::lower_memory_limit(std::uint64_t present,
+                                                 std::uint64_t wanted) const {
+  constexpr std::uint64_t kWholePage = 4096;
+  const Part* part = part_with("memory");
+  if (part == nullptr) return lacks("memory");
+  const bool v2 = part->mount->version == 2;
+  Limits limits;
+  limits.memory_bytes = wanted;
+  // The last thing before the write.
+  PANAL_ASSIGN(const std::uint64_t used, read_memory_usage(part->dir, part->mount->version));
+  if (!v2 && used >= wanted) return present;
+  if (v2)
+    limits.memory_bytes =
+        std::max(wanted, (used + kLimitMargin + kWholePage - 1) / kWholePage * kWholePage);
+  if (*limits.memory_bytes >= present) return present;
+  PANAL_TRY(set_memory(limits));
+  return *limits.memory_bytes;
+}
+
 Result<void> Cgroup::set_cpu(const Limits& limits) const {
   if (!limits.cpu_weight && !limits.cpu_quota_permille) return {};
   const Part* part = part_with("cpu");
@@ -172,6 +191,29 @@ Result<void> Cgroup::set_io(const Limits& limits) const {
   return lacks("io");
 }
 
+Result<void> Cgroup::lift_io_limits() const {
+  for (const CgroupRoot::Hierarchy& hierarchy : root_.hierarchies()) {
+    const bool v1 = hierarchy.mount.has("blkio");
+    if (!v1 && !(hierarchy.mount.version == 2 && hierarchy.mount.has("io"))) continue;
+    const auto lift = [&](const char* knob, const char* none) -> Result<void> {
+      const std::string file = path_ + "/" + knob;
+      const auto limits = hierarchy.dir.read(file);
+      if (!limits && limits.error().is_gone()) return {};  // a kernel may have none
+      if (!limits) return tl::make_unexpected(limits.error());
+      for (const std::string_view line : lines_of(*limits)) {
+        const auto words = words_of(line);
+        if (words.empty()) continue;
+        PANAL_TRY(hierarchy.dir.write(file, std::string(words[0]) + " " + none));
+      }
+      return {};
+    };
+    if (!v1) return lift("io.max", "rbps=max wbps=max riops=max wiops=max");
+    PANAL_TRY(lift("blkio.throttle.read_bps_device", "0"));
+    return lift("blkio.throttle.write_bps_device", "0");
+  }
+  return lacks("io");
+}
+
 Result<std::uint64_t> Cgroup::memory_limit() const {
   const Part* part = part_with("memory");
   if (part == nullptr) return fail(ENOTSUP, "read memory of " + path_ + ": no memory controller");
@@ -179,6 +221,12 @@ Result<std::uint64_t> Cgroup::memory_limit() const {
       const std::uint64_t limit,
       read_number(part->dir, part->mount->version == 2 ? "memory.max" : "memory.limit_in_bytes"));
   return limit >= kNoneV1 ? kUnlimited : limit;
+}
+
+Result<std::uint64_t> Cgroup::pids_limit() const {
+  const Part* part = part_with("pids");
+  if (part == nullptr) return fail(ENOTSUP, "read pids of " + path_ + ": no pids controller");
+  return read_number(part->dir, "pids.max");  // "max" is kUnlimited
 }
 
 Result<std::uint64_t> Cgroup::memory_with_swap() const {

@@ -99,6 +99,7 @@ Result<MemoryStatistics> read_memory(const Dir& group, int version) {
   if (v2) {
     // Absent on a kernel without swap.
     if (auto swap = read_number(group, "memory.swap.current")) memory.swap_bytes = *swap;
+    if (auto high = read_number(group, "memory.high")) memory.high_bytes = *high;
     return memory;
   }
   // v1 writes "none" as the greatest number of whole pages.

@@ -22,7 +22,7 @@ namespace panal::kernel {
 /// alone. Errors: EPROTO.
 [[nodiscard]] Result<void> parse_cpu_stat(std::string_view text, GroupCpu& into);
 
-/// All that the memory controller knows of a group, by five reads. The stat file makes the kernel
+/// All that the memory controller knows of a group, by six reads. The stat file makes the kernel
 /// collect counters of all CPUs: not for every second of 400 groups.
 /// Errors: EPROTO; ENODEV when the group is gone.
 [[nodiscard]] Result<MemoryStatistics> read_memory(const Dir& group, int version);

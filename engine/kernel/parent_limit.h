@@ -42,12 +42,16 @@ class ParentLimit {
         fixed_bytes_(fixed_bytes) {}
 
   /// Computes the limit and sets it where it moved by more than 4 MiB. Returns the limit in force.
-  /// Errors: EBUSY (v1) when the group holds more than the new limit and it cannot be reclaimed:
-  /// the old limit stays, and the next call tries again.
+  /// Where the group holds more than the new limit v1 reclaims; v2 would kill somebody when that is
+  /// not enough, so some MiB are taken, and the limit follows what is held down, call by call.
+  /// Errors: EBUSY (v1) when it cannot be reclaimed: the old limit stays, and the next call tries
+  /// again.
   [[nodiscard]] Result<std::uint64_t> update();
 
  private:
   [[nodiscard]] Result<std::uint64_t> wanted() const;
+  /// On v2. Returns the limit that it has then.
+  [[nodiscard]] Result<std::uint64_t> follow_down(std::uint64_t present, std::uint64_t limit) const;
 
   const Tree& tree_;
   Cgroup parent_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -93,7 +94,12 @@ struct MemoryStatistics {
   std::uint64_t ooms = 0;        ///< times reclaim gave up at the limit; v1: not counted
   std::uint64_t limit_hits = 0;  ///< times the charge ran into the hard limit
   std::uint64_t high_hits = 0;   ///< times it ran into the soft one (memory.high); v1: not counted
+  /// memory.high: above it all that charge wait for reclaim. UINT64_MAX: none. v1's soft limit
+  /// makes nobody wait, and is none.
+  std::uint64_t high_bytes = UINT64_MAX;
 
+  /// Where memory comes to an end for those in it: UINT64_MAX nowhere.
+  [[nodiscard]] std::uint64_t end_bytes() const { return std::min(limit_bytes, high_bytes); }
   [[nodiscard]] bool operator==(const MemoryStatistics&) const = default;
 };
 

@@ -5,27 +5,19 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/base/arithmetic.h"
-
 namespace panal::policy {
 namespace {
-
-constexpr double kNoEnd = 1'000'000;
-constexpr double kGrowthPercentile = 95;
 
 double left(const Resource& resource) {
   return std::max(0.0, resource.limit - resource.reserve - resource.used);
 }
 
-/// How many more fit into one resource.
-double fits(const Resource& resource) {
-  if (!(resource.cost.each > 0)) return kNoEnd;
-  // a sum of many roundings must not lose the last desktop
-  return std::min(kNoEnd, std::floor(left(resource) / resource.cost.each + 1e-9));
-}
-
 std::string amount(const Resource& resource, double value) {
-  if (resource.unit.empty()) return fmt::format("{:.0f}", value);
+  if (resource.unit.empty()) {
+    // Half a terminal each, in the mean.
+    const bool part = value < 10 && std::abs(value - std::round(value)) > 0.05;
+    return fmt::format("{:.{}f}", value, part ? 1 : 0);
+  }
   const int digits = std::abs(value) >= 100 ? 0 : std::abs(value) >= 1 ? 1 : 4;
   return fmt::format("{:.{}f} {}", value, digits, resource.unit);
 }
@@ -43,17 +35,23 @@ std::string_view to_string(ResourceKind kind) {
   return "memory";
 }
 
+std::uint32_t fits(const Resource& resource) {
+  if (!resource.unknown.empty() || !(resource.cost.each > 0)) return kNoEnd;
+  // a sum of many roundings must not lose the last desktop
+  const double whole = std::floor(left(resource) / resource.cost.each + 1e-9);
+  return static_cast<std::uint32_t>(std::min<double>(kNoEnd, whole));
+}
+
 Capacity capacity(const std::vector<Resource>& resources) {
   Capacity result;
-  double most = kNoEnd;
+  result.more = kNoEnd;
   for (std::size_t i = 0; i < resources.size(); ++i) {
-    const double here = fits(resources[i]);
-    if (here >= most) continue;
-    most = here;
+    const std::uint32_t here = fits(resources[i]);
+    if (here >= result.more) continue;
+    result.more = here;
     result.first_out = i;
     result.measured = resources[i].cost.measured;
   }
-  result.more = static_cast<std::uint32_t>(most);
   return result;
 }
 
@@ -76,11 +74,6 @@ std::string room(std::string_view image, const std::vector<Resource>& resources)
   return fmt::format("{} more desktop{} of image {} fit{}; {} runs out first", now.more,
                      now.more == 1 ? "" : "s", image, now.more == 1 ? "s" : "",
                      resources[now.first_out].name);
-}
-
-double growth_reserve(std::vector<double> growths, std::size_t active) {
-  return std::max(0.0, percentile(std::move(growths), kGrowthPercentile)) *
-         static_cast<double>(active);
 }
 
 }  // namespace panal::policy

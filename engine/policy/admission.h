@@ -20,9 +20,17 @@ struct Resource {
   ResourceKind kind = ResourceKind::kMemory;
   double used = 0;
   double limit = 0;    ///< of all there is
-  double reserve = 0;  ///< of that, kept for the host and for what desktops will still grow
-  MarginalCost cost;   ///< where not measured, `each` is the recipe's own estimate
+  double reserve = 0;  ///< of that, kept for the host
+  MarginalCost cost;   ///< where not measured, `each` is an estimate
+  /// Why it does not count: "not measured yet". Empty: it does.
+  std::string unknown = {};
 };
+
+/// As many as fit where nothing ends it.
+inline constexpr std::uint32_t kNoEnd = 1'000'000;
+
+/// How many more fit into this one; kNoEnd where it never ends or does not count.
+[[nodiscard]] std::uint32_t fits(const Resource& resource);
 
 struct Capacity {
   std::uint32_t more = 0;  ///< desktops that fit besides those that are here
@@ -31,8 +39,9 @@ struct Capacity {
   bool measured = false;  ///< `first_out` has a measured cost
 };
 
-/// How many more fit, and what runs out first. A resource that costs nothing never ends it.
-/// `more` is 1,000,000 where nothing does.
+/// How many more fit, and what runs out first. A resource that costs nothing, or of which nothing
+/// is known, never ends it.
+/// `more` is kNoEnd where nothing does.
 [[nodiscard]] Capacity capacity(const std::vector<Resource>& resources);
 
 /// "no room for another desktop of image xfce: it takes 36.0 MiB of memory (measured), 20.5 MiB of
@@ -41,9 +50,5 @@ struct Capacity {
 
 /// "12 more desktops of image xfce fit; memory runs out first"
 [[nodiscard]] std::string room(std::string_view image, const std::vector<Resource>& resources);
-
-/// What the active may still grow by: the 95th percentile of how much a desktop grew within the
-/// last minutes, for each active one.
-[[nodiscard]] double growth_reserve(std::vector<double> growths, std::size_t active);
 
 }  // namespace panal::policy

@@ -69,25 +69,38 @@ MarginalCost fit_marginal_cost(const Points& samples) {
   const Line line = fit_line(kept);
   std::set<double> numbers;
   double squares = 0;
+  double mean = 0;
   for (const auto& point : kept) {
     numbers.insert(point.first);
     squares += off(line, point) * off(line, point);
+    mean += point.first / static_cast<double>(kept.size());
   }
+  double width = 0;  // sum of squares about the mean number
+  for (const auto& point : kept) width += (point.first - mean) * (point.first - mean);
   cost.each = std::max(0.0, line.slope);
   cost.fixed = line.intercept;
   cost.samples = kept.size();
   cost.left_out = samples.size() - kept.size();
   if (kept.size() > 2) cost.spread = std::sqrt(squares / static_cast<double>(kept.size() - 2));
+  if (width > 0) cost.error = cost.spread / std::sqrt(width);
   cost.measured = kept.size() >= kEnoughSamples && numbers.size() >= kEnoughNumbers;
   return cost;
 }
 
-void CostSamples::add(double count, double used) {
-  const auto same = [count](const auto& sample) { return sample.first == count; };
+void CostSamples::add(const ImageCounts& counts, double used) {
+  const auto same = [&counts](const Sample& sample) { return sample.counts == counts; };
   if (static_cast<std::size_t>(std::count_if(samples_.begin(), samples_.end(), same)) >= kMostOfOne)
     samples_.erase(std::find_if(samples_.begin(), samples_.end(), same));
   if (samples_.size() >= kMost) samples_.erase(samples_.begin());
-  samples_.emplace_back(count, used);
+  samples_.push_back({counts, used});
+}
+
+MarginalCost CostSamples::fit(const ImageWeights& weights) const {
+  Points points;
+  points.reserve(samples_.size());
+  for (const Sample& sample : samples_)
+    points.emplace_back(weights.sum(sample.counts), sample.used);
+  return fit_marginal_cost(points);
 }
 
 }  // namespace panal::policy

@@ -36,16 +36,17 @@ Headroom host_headroom(const HostMemory& host, std::uint64_t reserve_bytes) {
 
 Headroom group_headroom(const MemoryStatistics& group, const SwapRoom& swap) {
   Headroom room;
-  if (group.limit_bytes >= UINT64_MAX / 4) {  // v1 says "none" with a large number
+  const std::uint64_t limit = group.end_bytes();
+  if (limit >= UINT64_MAX / 4) {  // v1 says "none" with a large number
     room.available_bytes = room.certain_bytes = UINT64_MAX / 4;
     return room;
   }
-  room.reserve_bytes = std::clamp(group.limit_bytes / kReserveShare, kLeastReserve, kMostReserve);
+  room.reserve_bytes = std::clamp(limit / kReserveShare, kLeastReserve, kMostReserve);
   const std::uint64_t cache = less(group.file_bytes, group.shmem_bytes);
   // Without some page cache, programs would be read from disk again and again.
   const std::uint64_t droppable = less(cache, std::min(cache / 2, room.reserve_bytes));
   const std::uint64_t cold = std::min(swap.bytes, group.anon_bytes / kColdShare);
-  room.certain_bytes = less(group.limit_bytes, group.usage_bytes);
+  room.certain_bytes = less(limit, group.usage_bytes);
   room.available_bytes = room.certain_bytes + droppable + whole(real(cold) * (1 - swap.cost));
   return room;
 }

@@ -7,6 +7,7 @@
 
 #include "engine/base/log.h"
 #include "engine/profile/catalog.h"
+#include "engine/profile/plain_text.h"
 #include "engine/profile/schema.h"
 
 namespace panal::profile {
@@ -313,13 +314,6 @@ class Reader {
   toml::source_index error_line_ = 0;
 };
 
-bool plain_word(const std::string& text, std::size_t most) {
-  return !text.empty() && text.size() <= most && text.front() != '-' &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-         });
-}
-
 void check_class(Reader& reader, const std::string& name, const ClassTuning& tuning) {
   if (tuning.memory_soft_percent > tuning.memory_hard_percent)
     reader.wrong_at("class." + name + ".memory_soft_percent",
@@ -352,6 +346,14 @@ void check_whole(Reader& reader, const Profile& profile) {
                     "name must be 1 to 64 of a-z, 0-9 and -, beginning with a letter or digit");
   if (!plain_word(profile.zram.algorithm, 32))
     reader.wrong_at("zram.algorithm", "algorithm must be the kernel's name of one, such as lz4");
+  if (!plain_path(profile.zram.writeback))
+    reader.wrong_at("zram.writeback",
+                    "writeback must be the whole path of a disk or file, of letters, digits and "
+                    "._/+:@-");
+  if (profile.zram.enabled && profile.zswap.enabled.value_or(false))
+    reader.wrong_at("zswap.enabled",
+                    "zswap compresses what goes to a disk; what zram holds is compressed already: "
+                    "enable one of both");
   if (profile.ksm.enlist != Enlist::kOff && profile.ksm.run != KsmRun::kRunning)
     reader.wrong_at("ksm.enlist", "enlist needs run = \"scan\": nothing is merged otherwise");
   check_class(reader, "active", profile.classes.active);

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "engine/kernel/sysctl.h"
+#include "engine/kernel/zram_writeback.h"
 #include "engine/profile/catalog.h"
 #include "engine/profile/units.h"
 #include "engine/profile/zram_step.h"
@@ -15,6 +16,7 @@ namespace panal::profile {
 namespace {
 
 constexpr const char* kKsm = "kernel/mm/ksm/";
+constexpr const char* kZswap = "module/zswap/parameters/";
 constexpr const char* kHugePages = "kernel/mm/transparent_hugepage/";
 
 std::optional<std::uint64_t> number(const std::string& text) {
@@ -111,10 +113,60 @@ class Planner {
     setting.name = "zram";
     setting.where = Setting::Where::kStep;
     setting.file = "zram";
-    setting.wanted = zram_state(profile_.zram, host_.memory_total_bytes);
+    Zram zram = profile_.zram;
+    std::string wrong_place;
+    if (!zram.writeback.empty() && !kernel::zram_writes_back(machine_.tree)) {
+      plan_.notes.push_back(
+          "zram.writeback: no zram device here can write back (CONFIG_ZRAM_WRITEBACK); left out");
+      zram.writeback.clear();
+    } else if (!zram.writeback.empty()) {
+      // As the kernel will name it; where it is none, what the profile says.
+      const auto place = kernel::find_writeback_place(zram.writeback);
+      if (place)
+        zram.writeback = *place;
+      else
+        wrong_place = "writeback: " + place.error().message();
+    }
+    setting.wanted = zram_state(zram, host_.memory_total_bytes);
     setting.why = "memory of desktops nobody looks at is kept compressed";
     setting.optional = profile_.zram.optional;
-    return add(std::move(setting), false);
+    PANAL_TRY(add(std::move(setting), false));
+    Setting& planned = plan_.settings.back();
+    if (planned.obstacle.empty() && planned.changes()) planned.obstacle = wrong_place;
+    return {};
+  }
+
+  Result<void> zswap() {
+    const Zswap& zswap = profile_.zswap;
+    const auto one = [&](const char* key, std::optional<std::string> value,
+                         const char* why) -> Result<void> {
+      if (!value) return {};
+      Setting setting;
+      setting.name = std::string("zswap.") + key;
+      setting.where = Setting::Where::kSys;
+      setting.file = std::string(kZswap) + key;
+      setting.wanted = std::move(*value);
+      setting.why = why;
+      setting.optional = zswap.optional;
+      return add(std::move(setting), zswap.optional);
+    };
+    const auto flag = [](const std::optional<bool>& on) -> std::optional<std::string> {
+      if (!on) return std::nullopt;
+      return std::string(*on ? "Y" : "N");
+    };
+    const auto percent = [](const std::optional<std::uint32_t>& share) {
+      return share ? std::optional(std::to_string(*share)) : std::nullopt;
+    };
+    // How before whether: it is never on with another's values.
+    PANAL_TRY(one("compressor", zswap.compressor, "what compresses pages on their way to swap"));
+    PANAL_TRY(one("zpool", zswap.zpool, "how compressed pages are packed (gone in Linux 6.18)"));
+    PANAL_TRY(one("max_pool_percent", percent(zswap.max_pool_percent),
+                  "of memory, that compressed pages may take"));
+    PANAL_TRY(one("accept_threshold_percent", percent(zswap.accept_threshold_percent),
+                  "of that, below which a full pool takes pages again"));
+    PANAL_TRY(one("shrinker_enabled", flag(zswap.shrinker_enabled),
+                  "what lies long goes on to the swap device (Linux 6.8)"));
+    return one("enabled", flag(zswap.enabled), "pages are compressed before they go to a disk");
   }
 
   /// Settings of the profile before that this one does not name.
@@ -268,7 +320,8 @@ std::string zram_state(const Zram& zram, std::uint64_t memory_total_bytes) {
   return print_zram_state({.disk_bytes = part(zram.size_percent),
                            .memory_limit_bytes = part(zram.mem_limit_percent),
                            .algorithm = zram.algorithm,
-                           .priority = static_cast<int>(zram.priority)});
+                           .priority = static_cast<int>(zram.priority),
+                           .writeback = zram.writeback});
 }
 
 Result<Plan> make_plan(const Profile& profile, std::uint32_t desktops, const HostFacts& host,
@@ -282,11 +335,13 @@ Result<Plan> make_plan(const Profile& profile, std::uint32_t desktops, const Hos
   Plan plan;
   plan.profile = profile.name;
   plan.desktops = desktops;
+  plan.guest = describe_guest(profile.guest);
   Planner planner(profile, host, machine, saved, plan);
   PANAL_TRY(planner.sysctls());
   PANAL_TRY(planner.huge_pages());
   PANAL_TRY(planner.ksm());
   PANAL_TRY(planner.zram());
+  PANAL_TRY(planner.zswap());
   PANAL_TRY(planner.leave_the_rest());
   return plan;
 }

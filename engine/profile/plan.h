@@ -25,6 +25,9 @@ struct Plan {
   std::vector<std::string> notes;  ///< what the profile says and this host has not got
   /// Settings of the profile applied before that this one does not name: they go back.
   std::vector<Setting> leaving;
+  /// Nothing of the machine's: what panald, once started with the profile, makes desktops like
+  /// inside (describe_guest()).
+  std::vector<std::string> guest = {};
 
   [[nodiscard]] std::size_t changes() const;
   /// The first setting that cannot be applied and may not be left out; nullptr: none.
@@ -42,7 +45,7 @@ struct Plan {
 [[nodiscard]] std::uint64_t reserve_bytes(const Reserve& reserve, std::uint64_t memory_total_bytes);
 
 /// The state of step "zram" that a profile wants: "off", or "algorithm=lzo-rle size=<bytes>
-/// limit=<bytes> priority=<n>".
+/// limit=<bytes> priority=<n>", with " writeback=<path>" where it names a place.
 [[nodiscard]] std::string zram_state(const Zram& zram, std::uint64_t memory_total_bytes);
 
 }  // namespace panal::profile

@@ -64,8 +64,27 @@ struct Zram {
   std::string algorithm = "lzo-rle";
   std::uint32_t priority = 100;  ///< among swap devices
   bool optional = false;
+  /// A disk, or a file of root's, to which what lies long or does not compress is written, where
+  /// the kernel can (CONFIG_ZRAM_WRITEBACK); what is on it is lost. Empty: none.
+  std::string writeback;
+  std::uint32_t writeback_after_seconds = 3600;  ///< not read for so long; by panald
+  std::uint32_t writeback_mib_per_day = 0;       ///< at most, by panald; 0: no limit
 
   [[nodiscard]] bool operator==(const Zram&) const = default;
+};
+
+/// Compressed memory before a swap device on a disk (which is the operator's); what is absent is
+/// left as it is.
+struct Zswap {
+  std::optional<bool> enabled;
+  std::optional<std::string> compressor;
+  std::optional<std::string> zpool;
+  std::optional<std::uint32_t> max_pool_percent;          ///< of RAM
+  std::optional<std::uint32_t> accept_threshold_percent;  ///< of the pool
+  std::optional<bool> shrinker_enabled;                   ///< Linux 6.8
+  bool optional = true;                                   ///< what the kernel lacks is left out
+
+  [[nodiscard]] bool operator==(const Zswap&) const = default;
 };
 
 /// What a desktop gets while its session is of one class.
@@ -118,6 +137,29 @@ struct Gate {
   [[nodiscard]] bool operator==(const Gate&) const = default;
 };
 
+/// Where files of a desktop are that nobody misses when it stops.
+enum class ScratchPlace {
+  kDisk,    ///< in its root, as the image has it
+  kMemory,  ///< in a tmpfs of its own, charged to its memory
+  kOff,     ///< nowhere: empty and read-only
+};
+
+/// What desktops that start from now on are like inside.
+struct Guest {
+  /// Programs are told the desktop's memory limit and not the host's memory, so that they size
+  /// themselves by it.
+  bool mask_memory = false;
+  std::uint32_t cpus = 0;  ///< what they are told of CPUs, at most; 0: the host's
+  // The first two only of desktops whose root is volatile.
+  ScratchPlace logs = ScratchPlace::kDisk;     ///< /var/log
+  ScratchPlace var_tmp = ScratchPlace::kDisk;  ///< /var/tmp; never kOff
+  bool cache_in_memory = false;                ///< what programs keep below ~/.cache
+  std::uint32_t cache_percent = 10;    ///< of the desktop's memory limit, at most, if in memory
+  std::uint32_t scratch_percent = 25;  ///< likewise; /tmp, /dev/shm, /var/tmp each
+
+  [[nodiscard]] bool operator==(const Guest&) const = default;
+};
+
 /// Memory that desktops never get: the larger of both.
 struct Reserve {
   std::uint32_t memory_percent = 10;
@@ -138,9 +180,11 @@ struct Profile {
   Ksm ksm;
   bool address_randomisation = true;  ///< of desktops' programs; false: ADDR_NO_RANDOMIZE
   Zram zram;
+  Zswap zswap;
   Classes classes;
   Shave shave;
   Gate gate;
+  Guest guest;
   Reserve reserve;
 
   [[nodiscard]] bool operator==(const Profile&) const = default;
@@ -158,5 +202,7 @@ using FindProfile = std::function<Result<Profile>(const std::string& name)>;
 [[nodiscard]] std::string print_profile(const Profile& profile);
 /// The same as JSON: sections are objects, "sysctl" has one object a setting.
 [[nodiscard]] std::string print_profile_json(const Profile& profile);
+/// What desktops are like inside, a phrase each; none where the profile changes nothing there.
+[[nodiscard]] std::vector<std::string> describe_guest(const Guest& guest);
 
 }  // namespace panal::profile

@@ -57,7 +57,9 @@ bool is_setting_file(const Setting& setting) {
   if (("/" + setting.file + "/").find("/../") != std::string::npos) return false;
   switch (setting.where) {
     case Setting::Where::kProc: return setting.file.starts_with("sys/");
-    case Setting::Where::kSys: return setting.file.starts_with("kernel/mm/");
+    case Setting::Where::kSys:
+      return setting.file.starts_with("kernel/mm/") ||
+             setting.file.starts_with("module/zswap/parameters/");
     case Setting::Where::kStep: return true;
   }
   return false;

@@ -16,11 +16,21 @@ inline constexpr Words<Enlist, 3> kEnlistWords{
     {{"off", Enlist::kOff}, {"consent", Enlist::kConsent}, {"all", Enlist::kAll}}};
 inline constexpr Words<KsmRun, 3> kKsmRunWords{
     {{"stop", KsmRun::kStopped}, {"scan", KsmRun::kRunning}, {"unmerge", KsmRun::kUnmerging}}};
+inline constexpr Words<ScratchPlace, 3> kLogWords{{{"disk", ScratchPlace::kDisk},
+                                                   {"memory", ScratchPlace::kMemory},
+                                                   {"off", ScratchPlace::kOff}}};
+inline constexpr Words<ScratchPlace, 2> kVarTmpWords{
+    {{"disk", ScratchPlace::kDisk}, {"memory", ScratchPlace::kMemory}}};
+inline constexpr Words<bool, 2> kCacheWords{{{"home", false}, {"memory", true}}};
 inline constexpr std::array<std::string_view, 3> kThpEnabled{"always", "madvise", "never"};
 inline constexpr std::array<std::string_view, 5> kThpDefrag{"always", "defer", "defer+madvise",
                                                             "madvise", "never"};
 inline constexpr std::array<std::string_view, 6> kThpShmem{"always", "within_size", "advise",
                                                            "never",  "deny",        "force"};
+
+inline constexpr std::array<std::string_view, 7> kZswapCompressors{
+    "lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "deflate", "842"};
+inline constexpr std::array<std::string_view, 3> kZswapPools{"zbud", "z3fold", "zsmalloc"};
 
 template <typename Visitor, typename AnyClass>
 void visit_class(Visitor& v, std::string_view section, AnyClass& c, bool has_before) {
@@ -77,6 +87,17 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.text("algorithm", p.zram.algorithm);
   v.number("priority", p.zram.priority, 0U, 32'767U);
   v.flag("optional", p.zram.optional);
+  v.text("writeback", p.zram.writeback);
+  v.number("writeback_after_seconds", p.zram.writeback_after_seconds, 60U, 31U * 24 * 3600);
+  v.number("writeback_mib_per_day", p.zram.writeback_mib_per_day, 0U, 100'000'000U);
+  v.section("zswap");
+  v.flag("enabled", p.zswap.enabled);
+  v.one_of("compressor", p.zswap.compressor, kZswapCompressors);
+  v.one_of("zpool", p.zswap.zpool, kZswapPools);
+  v.number("max_pool_percent", p.zswap.max_pool_percent, 1U, 80U);
+  v.number("accept_threshold_percent", p.zswap.accept_threshold_percent, 1U, 100U);
+  v.flag("shrinker_enabled", p.zswap.shrinker_enabled);
+  v.flag("optional", p.zswap.optional);
   visit_class(v, "class.active", p.classes.active, false);
   visit_class(v, "class.idle", p.classes.idle, true);
   visit_class(v, "class.disconnected", p.classes.disconnected, true);
@@ -92,6 +113,14 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.number("cpu_some_percent", p.gate.cpu_some_percent, 1U, 100U);
   v.number("runnable_per_core", p.gate.runnable_per_core, 1U, 1000U);
   v.number("parallel_starts", p.gate.parallel_starts, 1U, 64U);
+  v.section("guest");
+  v.flag("mask_memory", p.guest.mask_memory);
+  v.number("cpus", p.guest.cpus, 0U, 1024U);
+  v.word("logs", p.guest.logs, kLogWords);
+  v.word("var_tmp", p.guest.var_tmp, kVarTmpWords);
+  v.word("cache", p.guest.cache_in_memory, kCacheWords);
+  v.number("cache_percent", p.guest.cache_percent, 1U, 50U);
+  v.number("scratch_percent", p.guest.scratch_percent, 1U, 50U);
   v.section("reserve");
   v.number("memory_percent", p.reserve.memory_percent, 1U, 90U);
   v.number("memory_least_mib", p.reserve.memory_least_mib, 256U, 1'048'576U);

@@ -12,6 +12,7 @@
 #include "engine/kernel/swaps.h"
 #include "engine/kernel/text.h"
 #include "engine/kernel/zram.h"
+#include "engine/kernel/zram_writeback.h"
 #include "engine/profile/units.h"
 
 namespace panal::profile {
@@ -70,14 +71,16 @@ Result<kernel::ZramSwapSettings> settings_of(const Tree& tree, unsigned device, 
   PANAL_ASSIGN(const std::string statistics, dir.read("mm_stat"));
   PANAL_ASSIGN(const auto numbers, kernel::parse_zram_mm_stat(statistics));
   settings.memory_limit_bytes = numbers.limit;
+  PANAL_ASSIGN(settings.writeback, kernel::read_zram_backing(tree, dir));
   return settings;
 }
 
 }  // namespace
 
 std::string print_zram_state(const kernel::ZramSwapSettings& settings) {
-  return fmt::format("algorithm={} size={} limit={} priority={}", settings.algorithm,
-                     settings.disk_bytes, settings.memory_limit_bytes, settings.priority);
+  return fmt::format("algorithm={} size={} limit={} priority={}{}{}", settings.algorithm,
+                     settings.disk_bytes, settings.memory_limit_bytes, settings.priority,
+                     settings.writeback.empty() ? "" : " writeback=", settings.writeback);
 }
 
 Result<kernel::ZramSwapSettings> parse_zram_state(const std::string& text) {
@@ -91,6 +94,10 @@ Result<kernel::ZramSwapSettings> parse_zram_state(const std::string& text) {
     const auto number = kernel::parse_number(value);
     if (key == "algorithm") {
       settings.algorithm = value;
+    } else if (key == "writeback") {
+      if (value.empty()) return fail(EINVAL, "zram: no such state: " + text);
+      settings.writeback = value;
+      continue;  // may be absent
     } else if (!number) {
       return fail(EINVAL, "zram: no such state: " + text);
     } else if (key == "size") {

@@ -43,7 +43,8 @@ class ZramStep final : public Steps {
   std::string note_file_;
 };
 
-/// "algorithm=lzo-rle size=<bytes> limit=<bytes> priority=<n>".
+/// "algorithm=lzo-rle size=<bytes> limit=<bytes> priority=<n>", and " writeback=<path>" where there
+/// is one.
 [[nodiscard]] std::string print_zram_state(const kernel::ZramSwapSettings& settings);
 /// Errors: EINVAL.
 [[nodiscard]] Result<kernel::ZramSwapSettings> parse_zram_state(const std::string& text);

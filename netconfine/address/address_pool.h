@@ -34,6 +34,8 @@ class AddressPool {
 
   /// Errors: EINVAL for an id below 1, ENOSPC past the end of a prefix.
   [[nodiscard]] Result<Addresses> of(DesktopId id) const;
+  /// Desktops that can have one.
+  [[nodiscard]] std::uint32_t count() const { return last4_; }
 
  private:
   std::uint32_t network4_ = 0;  ///< host byte order

@@ -6,6 +6,7 @@
 #include "runtime/agent/agent.h"
 #include "runtime/agent/agent_log.h"
 #include "runtime/agent/guard_bytes.h"
+#include "runtime/agent/guest_view.h"
 #include "runtime/agent/prepare.h"
 
 namespace panal::agent {
@@ -108,6 +109,7 @@ void Agent::start_programs() {
   else
     log_line("session_guard", {{"why", put.error().message()}});
   if (auto apart = apart_variable(*user_); !apart.empty()) environment.push_back(std::move(apart));
+  for (std::string& variable : guest_variables()) environment.push_back(std::move(variable));
   auto child = spawn_as(*user_, user_->session, environment, user_->home);
   if (!child) {
     run_steps(machine_.programs_exited(child.error().message(), now()));

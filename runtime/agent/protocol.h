@@ -50,6 +50,8 @@ inline constexpr const char* kAgentSocket =
     "/run/panal/agent.sock";  ///< panald listens (0600 root)
 inline constexpr const char* kNxSocket =
     "/run/panal/nx/nx.sock";  ///< nxagent listens; nx/ is the user's
+/// A tmpfs of the user's, where the desktop's caches are to be in memory; else not there.
+inline constexpr const char* kCacheDir = "/run/panal-cache";
 inline constexpr const char* kAgentProgram = "/.panal/panal-agent";  ///< bind-mounted, init
 
 /// Session states. `none`: nxagent does not run.

@@ -14,8 +14,11 @@
 
 #include "engine/kernel/namespaces.h"
 #include "runtime/cli/doctor_probe.h"
+#include "runtime/cli/doctor_takers.h"
+#include "runtime/cli/left_ksm.h"
 #include "runtime/control/control.h"
 #include "runtime/store/store.h"
+#include "runtime/tuning/machine_state.h"
 #include "runtime/tuning/profiles.h"
 
 namespace panal::cli {
@@ -129,11 +132,13 @@ std::vector<Check> run_doctor(const config::Config& config, const Tree& tree) {
   const auto add = [&](std::vector<Check> more) {
     for (Check& check : more) checks.push_back(std::move(check));
   };
-  if (::geteuid() == 0)
+  if (::geteuid() == 0) {
     add(probe_kernel(nearest_existing(config.state_dir)));
-  else
+    add(probe_takers(config, tree));
+  } else {
     checks.push_back({"privileges", Check::kFailed, "not root: kernel features were not tried",
                       "sudo panal doctor"});
+  }
   add(check_cgroups(tree));
   add(check_apparmor(tree));
   const auto profile = tuning::load_profile(config, config.tuning_profile);
@@ -142,6 +147,7 @@ std::vector<Check> run_doctor(const config::Config& config, const Tree& tree) {
   else
     checks.push_back({"tuning profile", Check::kWarning, profile.error().message(),
                       "mend it, or name another one in [tuning]; limits were not looked at"});
+  checks.push_back(check_ksm(tree, tuning::machine_state_dir()));
   checks.push_back(check_ids(config, text_of("/etc/subuid"), text_of("/etc/subgid")));
   checks.push_back(check_memory(config, tree));
   checks.push_back(disk_of(config.state_dir));

@@ -6,6 +6,7 @@
 
 #include "engine/kernel/namespaces.h"
 #include "runtime/cli/broker_workers.h"
+#include "runtime/cli/left_ksm.h"
 #include "runtime/cli/node_state.h"
 #include "runtime/cli/remains.h"
 #include "runtime/cli/supervisor/services.h"
@@ -73,6 +74,7 @@ ExitCode down(Shell& shell, const DownOptions& options) {
         shell.out << fmt::format("would stop {} (pid {})\n", name, process->pid());
       }
     }
+    shell.out << put_ksm_back_plan(shell);
     shell.out << (options.keep_desktops
                       ? "would leave desktops and namespaces\n"
                       : "would stop all desktops here and release the namespaces; data stays\n");
@@ -86,12 +88,14 @@ ExitCode down(Shell& shell, const DownOptions& options) {
   // First of all, or it would start again what ends.
   end_service(shell, "supervisor", SIGTERM, seconds(10));
   end_panald(shell, options.keep_desktops);
+  // It does so itself, unless it was killed.
+  const ExitCode done = put_ksm_back(shell) ? ExitCode::kOk : ExitCode::kFailed;
   end_service(shell, supervisor::kBroker, SIGTERM, seconds(10));
   end_workers(shell);
   end_service(shell, supervisor::kPostgres, SIGINT, seconds(30));
   if (options.keep_desktops) {
     say(shell, "down; desktops go on, panal up takes them back");
-    return ExitCode::kOk;
+    return done;
   }
   if (const auto left = remains.processes(); !left.empty()) {
     say(shell, fmt::format("ending {} processes that nobody looked after", left.size()));
@@ -103,7 +107,7 @@ ExitCode down(Shell& shell, const DownOptions& options) {
   const auto left = remains.describe();
   if (left.empty()) {
     say(shell, "down; no process, mount, link, cgroup or rule is left");
-    return ExitCode::kOk;
+    return done;
   }
   (void)shell.refuse(ExitCode::kFailed, fmt::format("down, but {} things are left:", left.size()));
   for (const auto& line : left) shell.err << "  " << line << "\n";

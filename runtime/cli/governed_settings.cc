@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <fstream>
 #include <iterator>
 
@@ -15,18 +13,19 @@ namespace {
 /// living panald leaves none of an earlier boot there, and governs nothing beside a damaged one.
 bool has_record(const std::string& path) {
   std::ifstream file(path);
-  // Only root may read it: to others it must do that it is there.
-  if (!file) return ::access(path.c_str(), F_OK) == 0;
+  if (!file) return false;
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   return optimiser::parse_saved_ksm(text).has_value();
 }
 
 }  // namespace
 
-std::vector<std::string> governed_settings(const config::Config& config) {
-  if (!has_record(config.state_dir + "/ksm.former") ||
-      !service_process(config, supervisor::kPanald))
-    return {};
+std::vector<std::string> governed_settings(const config::Config& config,
+                                           const std::string& machine_state_dir) {
+  const std::string record = optimiser::ksm_record_file(machine_state_dir);
+  if (!has_record(record)) return {};
+  const auto governed = optimiser::ksm_is_governed(record);
+  if (governed ? !*governed : !service_process(config, supervisor::kPanald)) return {};
   return {optimiser::kGovernedSettings.begin(), optimiser::kGovernedSettings.end()};
 }
 

@@ -3,19 +3,16 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "engine/base/log.h"
 #include "engine/profile/saved.h"
 #include "runtime/control/control.h"
 #include "runtime/control/message.h"
+#include "runtime/tuning/machine_state.h"
 
 namespace panal::cli {
 namespace {
-
-/// scripts/lab makes it, in a /run of the lab's own.
-constexpr const char* kLabDir = "/run/panal-lab";
 
 class RealBackends final : public Backends {
  public:
@@ -47,15 +44,11 @@ class RealBackends final : public Backends {
   Result<MachinePlaces> machine() override {
     PANAL_ASSIGN(Tree tree, Tree::open_system());
     MachinePlaces places{std::move(tree),
-                         profile::kMachineStateDir,
+                         tuning::machine_state_dir(),
                          profile::kMachineLockFile,
                          ::geteuid() == 0,
                          {}};
-    const std::string lab = kLabDir;
-    if (std::getenv("PANAL_LAB") == nullptr && ::access(kLabDir, F_OK) != 0) return places;
-    // A lab's record goes with the lab, which puts back what is the host's (scripts/lab).
-    places.state_dir = lab + "/machine";
-    if (::access((lab + "/machine-settings").c_str(), F_OK) != 0)
+    if (tuning::in_lab() && !tuning::lab_may_change_machine())
       places.refusal =
           "this is a lab, and kernel settings are the whole machine's: run it in scripts/lab "
           "--machine-settings, which puts them back, or outside of a lab";

@@ -85,6 +85,26 @@ std::string render_last_resort(const nlohmann::json& report) {
   return line;
 }
 
+/// How many more fit and what ends it, then of each image. Empty while it is not known.
+std::string render_room(const nlohmann::json& report) {
+  const auto room = report.find("room");
+  if (room == report.end() || !room->is_object()) return "";
+  const auto more = [](const nlohmann::json& one) {
+    const auto count = one.is_object() ? one.find("more") : one.end();
+    return count == one.end() || !count->is_number()
+               ? std::string()
+               : fmt::format("{} more by {}", number(one, "more"), text(one, "first_out"));
+  };
+  std::string line = more(*room);
+  if (line.empty()) return "";
+  if (text(*room, "by") == "estimate") line += " (an estimate)";
+  const auto images = room->find("images");
+  if (images == room->end() || !images->is_object() || images->size() < 2) return "room: " + line;
+  for (const auto& [image, one] : images->items())
+    if (const std::string its = more(one); !its.empty()) line += "; of " + image + " " + its;
+  return "room: " + line;
+}
+
 /// The parts of a desktop's cost, and their sum over all that were looked at.
 constexpr const char* kCostParts[] = {"total_bytes",  "pss_bytes",        "shared_bytes",
                                       "merged_bytes", "compressed_bytes", "kernel_bytes"};
@@ -213,14 +233,15 @@ std::string render_top(const nlohmann::json& digest, std::size_t lines) {
   say(render_costs(digest));
   if (digest.contains("optimiser")) {
     say(render_optimiser(digest["optimiser"]));
+    say(render_room(digest["optimiser"]));
     say(render_last_resort(digest["optimiser"]));
   }
   const auto used =
       static_cast<std::size_t>(std::count(head.begin(), head.end(), '\n')) + 1;  // the heading
   const std::size_t rows = std::max<std::size_t>(3, lines > used ? lines - used : 0);
   std::ostringstream out;
-  Table table({">ID", "NAME", "USER", "SESSION", ">IDLE", "CLASS", ">CPU %", ">CHARGED", ">COST",
-               ">PSS", ">SHARED", ">MERGED", ">COMPRESSED", ">KERNEL"});
+  Table table({">ID", "NAME", "USER", "SESSION", ">IDLE", "CLASS", ">CPU %", ">READ/S", ">WRITE/S",
+               ">CHARGED", ">COST", ">PSS", ">SHARED", ">MERGED", ">COMPRESSED", ">KERNEL"});
   for (const auto& row : digest.at("desktops")) {
     if (table.rows() == rows) break;
     const auto cost = row.find("cost");
@@ -228,9 +249,13 @@ std::string render_top(const nlohmann::json& digest, std::size_t lines) {
       return cost == row.end() || !cost->is_object() ? std::string("-")
                                                      : human_bytes(number(*cost, key));
     };
+    const auto speed = [&row](const char* key) {
+      return row.contains(key) ? human_bytes(number(row, key)) : std::string("-");
+    };
     table.add_row({std::to_string(number(row, "id")), text(row, "name"), text(row, "user"),
                    text(row, "session"), human_duration(number(row, "idle_ms")), text(row, "class"),
                    fmt::format("{:.1f}", row.value("cpu_percent", 0.0)),
+                   speed("read_bytes_per_second"), speed("written_bytes_per_second"),
                    human_bytes(number(row, "memory_bytes")), part("total_bytes"), part("pss_bytes"),
                    part("shared_bytes"), part("merged_bytes"), part("compressed_bytes"),
                    part("kernel_bytes")});

@@ -4,6 +4,7 @@
 
 #include "engine/base/log.h"
 #include "engine/profile/apply.h"
+#include "runtime/cli/left_ksm.h"
 #include "runtime/cli/tuned_machine.h"
 
 namespace panal::cli {
@@ -47,6 +48,7 @@ void tune_at_start(Shell& shell, const std::function<void(const std::string&)>& 
       return fail(EBUSY, "a revert was stopped in the middle: panal tune revert ends it");
     }
     if (!places.refusal.empty()) return fail(EBUSY, places.refusal);
+    if (!put_ksm_back(shell)) return fail(EBUSY, "KSM has to be put back first");
     return apply_now(shell, places, say);
   }();
   if (!applied)

@@ -6,6 +6,7 @@
 #include "engine/base/log.h"
 #include "engine/profile/apply.h"
 #include "runtime/cli/cli.h"
+#include "runtime/cli/left_ksm.h"
 #include "runtime/cli/table.h"
 #include "runtime/cli/tuned_machine.h"
 #include "runtime/cli/tuning_state.h"
@@ -63,6 +64,8 @@ void print_plan(const Shell& shell, const profile::Plan& plan, bool all) {
     }
   if (table.rows() != 0) table.print(shell.out);
   for (const std::string& note : plan.notes) shell.out << "note: " << printable(note, 300) << "\n";
+  for (const std::string& phrase : plan.guest)
+    shell.out << "inside desktops, by panald: " << phrase << "\n";
 }
 
 /// Says the plan; refuses what an apply would refuse.
@@ -75,7 +78,8 @@ ExitCode show_plan(Shell& shell, const profile::Plan& plan, const TuneOptions& o
                  {"applicable", blocked == nullptr},
                  {"settings", as_json(plan.settings)},
                  {"leaving", as_json(plan.leaving)},
-                 {"notes", plan.notes}});
+                 {"notes", plan.notes},
+                 {"guest", plan.guest}});
   else
     print_plan(shell, plan, options.all);
   if (blocked == nullptr) return ExitCode::kOk;
@@ -121,6 +125,8 @@ ExitCode tune_apply(Shell& shell, const TuneOptions& options) {
   if (options.dry_run) return tune_plan(shell, options);
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
   if (const ExitCode no = may_change(shell, places, "apply"); no != ExitCode::kOk) return no;
+  // Else the pace of a governor that is gone would be taken for the machine's own.
+  if (!put_ksm_back(shell)) return ExitCode::kFailed;
   const TunedMachine here(places);
   const profile::Machine& machine = here.machine();
   PANAL_CLI_ASSIGN(shell, const auto lock, profile::MachineLock::take(places.lock_file));
@@ -158,6 +164,7 @@ ExitCode tune_revert(Shell& shell, const TuneOptions& options) {
   const profile::Machine& machine = here.machine();
   if (options.dry_run) return would_revert(shell, machine);
   if (const ExitCode no = may_change(shell, places, "revert"); no != ExitCode::kOk) return no;
+  if (!put_ksm_back(shell)) return ExitCode::kFailed;
   PANAL_CLI_ASSIGN(shell, const auto lock, profile::MachineLock::take(places.lock_file));
   const auto done = profile::revert(machine, lock);
   if (!done && done.error().code == ENODATA)
@@ -171,7 +178,8 @@ ExitCode tune_revert(Shell& shell, const TuneOptions& options) {
 ExitCode tune_verify(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
   const TunedMachine here(places);
-  const auto found = profile::verify(here.machine(), governed_settings(shell.config));
+  const auto found =
+      profile::verify(here.machine(), governed_settings(shell.config, here.machine().state_dir));
   if (!found && found.error().code == ENODATA)
     return shell.refuse(ExitCode::kRefused, found.error().context + ": panal tune apply");
   if (!found) return shell.told(found.error());
@@ -268,7 +276,8 @@ TuningState tuning_state(const Shell& shell) {
   const auto places = shell.backends.machine();
   if (!places) return {"", "unknown", places.error().message()};
   const TunedMachine here(*places);
-  const auto found = profile::verify(here.machine(), governed_settings(shell.config));
+  const auto found =
+      profile::verify(here.machine(), governed_settings(shell.config, here.machine().state_dir));
   if (!found && found.error().code == ENODATA) return {"", "none applied", "panal tune apply"};
   if (!found) return {"", "unknown", found.error().message()};
   if (found->interrupted) return {found->profile, "half done", "panal tune revert"};

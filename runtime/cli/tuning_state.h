@@ -15,9 +15,11 @@ struct TuningState {
 };
 [[nodiscard]] TuningState tuning_state(const Shell& shell);
 
-/// Settings of a profile that this node's panald turns now, because it governs KSM: it lives, and
-/// what KSM was set to before it is on disk. None where nobody governs, or only did before it was
-/// killed.
-[[nodiscard]] std::vector<std::string> governed_settings(const config::Config& config);
+/// Settings of a profile that a panald of this machine turns now, because it governs KSM: it lives,
+/// and what KSM was set to before it is on record in `machine_state_dir`. None where nobody
+/// governs, or only did before it was killed. To those who may not look whether it lives this
+/// node's does.
+[[nodiscard]] std::vector<std::string> governed_settings(const config::Config& config,
+                                                         const std::string& machine_state_dir);
 
 }  // namespace panal::cli

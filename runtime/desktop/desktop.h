@@ -9,6 +9,7 @@
 #include "engine/base/result.h"
 #include "engine/model/ids.h"
 #include "engine/model/limits.h"
+#include "runtime/desktop/guest.h"
 
 namespace panal::desktop {
 
@@ -59,6 +60,7 @@ struct DesktopSpec {
   IdRange ids;
   Limits limits;
   MemorySharing sharing;
+  GuestSettings guest;
 };
 
 /// A desktop that runs: its init, held so that it cannot be mistaken for another.

@@ -31,6 +31,8 @@ class IdSlots {
   [[nodiscard]] static Result<IdSlots> load(IdRange configured);
 
   [[nodiscard]] std::uint32_t count() const { return count_; }
+  /// Of these, for desktops: pre-warmers run under ids of the last.
+  [[nodiscard]] std::uint32_t for_desktops() const { return count_ > 1 ? count_ - 1 : count_; }
   /// Errors: ENOSPC past count().
   [[nodiscard]] Result<IdRange> range(std::uint32_t slot) const;
 

@@ -38,9 +38,25 @@ void write_shaver(Book& book, const Tally& tally) {
       .add(real(tally.taken_bytes));
   book.counter("panal_shaver_cpu_seconds_total", "CPU time of the steps.")
       .add(seconds(tally.take_cpu_ns));
+  book.counter("panal_shaver_cooled_total",
+               "Desktops whose memory was marked as the first to go, before it was short.")
+      .add(real(tally.cools));
+  book.counter("panal_shaver_cool_cpu_seconds_total", "CPU time of marking it.")
+      .add(seconds(tally.cool_cpu_ns));
   book.counter("panal_shaver_refaulted_pages_total",
                "Pages that desktops fetched back between a step and their user's return.")
       .add(real(tally.refaulted_pages));
+}
+
+void write_io(Book& book, const Tally& tally) {
+  book.counter("panal_io_read_bytes_total", "What desktops read from disks, as of the last looks.")
+      .add(real(tally.io_read_bytes));
+  book.counter("panal_io_written_bytes_total",
+               "What they wrote; cgroup v1 does not see what the page cache writes back.")
+      .add(real(tally.io_written_bytes));
+  book.counter("panal_io_operations_total", "Operations on disks that it took.")
+      .add(real(tally.io_reads), {{"operation", "read"}})
+      .add(real(tally.io_writes), {{"operation", "write"}});
 }
 
 void write_freezer(Book& book, const Tally& tally) {
@@ -103,6 +119,7 @@ double pages_per_second(const KsmDecision& decision) {
 void write_decisions(Book& book, const optimiser::Figures& figures) {
   const Tally& tally = figures.tally;
   write_shaver(book, tally);
+  write_io(book, tally);
   write_freezer(book, tally);
   write_wakes(book, tally);
   write_classes(book, figures);

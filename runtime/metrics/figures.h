@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/model/memory.h"
 #include "engine/policy/admission.h"
@@ -36,7 +37,7 @@ struct NodeFigures {
   optimiser::Counts exits;                ///< kExitVerdicts
   optimiser::Counts attach_answers;       ///< kAttachAnswers
   std::size_t starting = 0, waiting = 0;  ///< desktops
-  policy::Capacity room;
+  std::vector<policy::Resource> room;     ///< all that is counted; empty: not known yet
   optimiser::Figures optimiser;
   optimiser::ResortFigures resort;
 };

@@ -44,6 +44,9 @@ void write_memory(Book& book, const NodeFigures& figures) {
       .add(static_cast<double>(host.zram.used));
   book.gauge("panal_zram_limit_bytes", "The most that zram may take; 0: no limit.")
       .add(static_cast<double>(host.zram.limit));
+  if (figures.optimiser.zram_written_back_bytes)
+    book.counter("panal_zram_written_back_bytes_total", "What zram wrote to the disk behind it.")
+        .add(static_cast<double>(*figures.optimiser.zram_written_back_bytes));
 }
 
 /// Calls `each` with every line that this kernel has, and its labels.
@@ -70,6 +73,26 @@ void write_pressure(Book& book, const PressureSet& pressure) {
   each_pressure(pressure, [&total](const PressureLine& line, const Labels& labels) {
     total.add(static_cast<double>(line.total_us) / 1e6, labels);
   });
+}
+
+const char* by(bool measured) { return measured ? "measurement" : "estimate"; }
+
+void write_room(Book& book, const std::vector<policy::Resource>& all) {
+  const policy::Capacity room = policy::capacity(all);
+  if (room.first_out == SIZE_MAX) return;
+  book.gauge("panal_starts_room_desktops",
+             "How many more desktops fit, by estimate until this node has measured it.")
+      .add(room.more, {{"by", by(room.measured)},
+                       {"resource", std::string(policy::to_string(all[room.first_out].kind))}});
+  Family each = book.gauge("panal_starts_resource_room_desktops",
+                           "How many more desktops fit into each resource; what has no end for "
+                           "them, or is not known, is not listed.");
+  for (const policy::Resource& one : all) {
+    if (const std::uint32_t more = policy::fits(one); more != policy::kNoEnd)
+      each.add(more, {{"by", by(one.cost.measured)},
+                      {"resource", std::string(policy::to_string(one.kind))},
+                      {"what", one.name}});
+  }
 }
 
 }  // namespace
@@ -107,10 +130,7 @@ void write_starts(Book& book, const NodeFigures& figures) {
       .add(static_cast<double>(figures.starting));
   book.gauge("panal_starts_waiting_desktops", "Desktops that wait to start.")
       .add(static_cast<double>(figures.waiting));
-  if (figures.room.first_out == SIZE_MAX) return;
-  book.gauge("panal_starts_room_desktops",
-             "How many more desktops fit, by estimate until this node has measured it.")
-      .add(figures.room.more, {{"by", figures.room.measured ? "measurement" : "estimate"}});
+  write_room(book, figures.room);
 }
 
 }  // namespace panal::metrics

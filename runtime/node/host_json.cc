@@ -5,6 +5,7 @@
 
 #include "engine/kernel/cpu_times.h"
 #include "engine/kernel/disk_stat.h"
+#include "engine/kernel/kernel_objects.h"
 #include "engine/kernel/loadavg.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/net_dev.h"
@@ -86,8 +87,10 @@ void add_objects(json& out, const Tree& tree) {
   if (const auto tasks = kernel::read_task_counts(tree))
     add("processes and threads", tasks->total,
         pids > 0 && threads > 0 ? std::min(pids, threads) : std::max(pids, threads));
-  add("open files", variable(tree, "fs.file-nr"), variable(tree, "fs.file-max"));
-  add("terminals", variable(tree, "kernel.pty.nr"), variable(tree, "kernel.pty.max"));
+  if (const auto files = kernel::read_open_files(tree))
+    add("open files", files->used, files->limit);
+  if (const auto terminals = kernel::read_terminals(tree))
+    add("terminals", terminals->used, terminals->limit - terminals->reserve);
 }
 
 }  // namespace

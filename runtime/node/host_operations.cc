@@ -10,9 +10,7 @@ namespace panal::node {
 using desktop::DesktopSpec;
 using store::Observed;
 
-std::uint32_t HostOperations::desktop_slots() const {
-  return parts_.slots.count() > 1 ? parts_.slots.count() - 1 : parts_.slots.count();
-}
+std::uint32_t HostOperations::desktop_slots() const { return parts_.slots.for_desktops(); }
 
 Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::Desktop& row) const {
   PANAL_ASSIGN(const auto user, store.find_user(row.tenant, row.login));
@@ -40,6 +38,7 @@ Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::De
   PANAL_ASSIGN(spec.ids, parts_.slots.range(*row.id_slot));
   spec.limits.memory_bytes = config_.desktop_memory_bytes;
   spec.limits.pids = config_.desktop_pids;
+  spec.guest = parts_.guest;
   return spec;
 }
 

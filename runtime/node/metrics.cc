@@ -35,7 +35,7 @@ metrics::NodeFigures figures(const MetricSources& sources) {
   out.attach_answers = sources.attaches.answers();
   out.starting = sources.reconciler.starting();
   out.waiting = sources.reconciler.waiting();
-  out.room = sources.optimiser.capacity();
+  out.room = sources.optimiser.resources();
   out.optimiser = sources.optimiser.figures();
   out.resort = sources.optimiser.resort_figures();
   return out;

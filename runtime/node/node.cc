@@ -12,6 +12,7 @@
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
 #include "runtime/node/cost_meter.h"
+#include "runtime/node/guest_settings.h"
 #include "runtime/node/host_operations.h"
 #include "runtime/node/metrics.h"
 #include "runtime/node/node_optimiser.h"
@@ -112,10 +113,11 @@ Result<void> Node::Impl::open(seconds database_limit) {
   costs.emplace(
       CostMeter::Parts{host->tree(), [this](DesktopId id) { return host->processes_of(id); }});
   lifecycle.emplace(host->parts(hub), config);
+  PANAL_ASSIGN(const desktop::GuestSettings guest, guest_settings(config));
   operations.emplace(
       HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
                             [this](const store::Desktop& row) { return optimiser->sharing(row); },
-                            [this](DesktopId id) { optimiser->not_started(id); }},
+                            [this](DesktopId id) { optimiser->not_started(id); }, guest},
       config);
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));

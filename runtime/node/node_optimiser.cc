@@ -1,12 +1,18 @@
 #include "runtime/node/node_optimiser.h"
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "engine/kernel/ksm.h"
+#include "engine/kernel/zram_writeback.h"
+#include "engine/profile/saved.h"
+#include "netconfine/address/address_pool.h"
 #include "runtime/node/merge_demand.h"
 #include "runtime/node/openings.h"
 #include "runtime/optimiser/enclosing_groups.h"
+#include "runtime/optimiser/io_rate.h"
+#include "runtime/tuning/machine_state.h"
 
 namespace panal::node {
 Result<std::unique_ptr<NodeOptimiser>> NodeOptimiser::open(Parts parts) {
@@ -23,8 +29,16 @@ Result<void> NodeOptimiser::open_parts() {
   fixed_addresses_ = settings.fixed_addresses;
   PANAL_ASSIGN(optimiser_, optimiser::Optimiser::open(
                                {host.tree(), host.cgroups(), config.cgroup_parent,
-                                config.state_dir + "/ksm.former", log, config.state_dir + "/hot"},
+                                optimiser::ksm_record_file(tuning::machine_state_dir()), log,
+                                config.state_dir + "/hot", profile::kMachineLockFile,
+                                std::make_shared<optimiser::KernelTrials>(
+                                    host.tree(), host.cgroups(), config.cgroup_parent + "/trial")},
                                settings));
+  // What desktops read and write is looked at where it is counted.
+  if (auto counted =
+          optimiser::count_io(host.tree(), host.cgroups(), config.cgroup_parent, config.state_dir);
+      !counted)
+    log->info("io_not_counted", {{"why", counted.error().message()}});
   programs_apart_.emplace(optimiser::ProgramLearner::Parts{
       host.tree(), [&host](DesktopId id) { return host.processes_of(id); },
       config.state_dir + "/ksm.programs", log});
@@ -36,10 +50,26 @@ Result<void> NodeOptimiser::open_parts() {
                              {host.tree(), host.cgroups(), *optimiser_, config.cgroup_parent,
                               settings.shaver.reserve_bytes, config.desktop_memory_bytes, log}));
   PANAL_ASSIGN(auto groups, optimiser::enclosing_groups(host.cgroups(), config.cgroup_parent));
-  gatekeeper_.emplace(optimiser::Gatekeeper::Parts{host.tree(), settings.shaver.reserve_bytes,
-                                                   std::max(1U, config.parallel_starts),
-                                                   std::move(groups), settings.gate});
+  PANAL_ASSIGN(const auto pool, netconfine::AddressPool::parse(config.subnet4, config.subnet6));
+  gatekeeper_.emplace(optimiser::Gatekeeper::Parts{
+      host.tree(), settings.shaver.reserve_bytes, std::max(1U, config.parallel_starts),
+      std::move(groups), settings.gate, host.slots().for_desktops(), pool.count()});
+  begin_to_write_back(settings);
   return {};
+}
+
+void NodeOptimiser::begin_to_write_back(const optimiser::Settings& settings) {
+  if (settings.zram_writeback.empty()) return;
+  // The place as the kernel names it; what is wrong with it keeps nobody from starting.
+  auto place = kernel::find_writeback_place(settings.zram_writeback);
+  if (!place) {
+    parts_.log->warning("no_zram_writeback", {{"why", place.error().message()}});
+    return;
+  }
+  zram_writer_.emplace(optimiser::ZramWriter::Parts{
+      parts_.host.tree(), std::move(*place), settings.zram_writeback_after,
+      settings.zram_writeback_bytes_per_day, parts_.log});
+  zram_writer_->begin();
 }
 
 void NodeOptimiser::expect(const std::vector<const store::Desktop*>& rows) {
@@ -59,7 +89,7 @@ desktop::MemorySharing NodeOptimiser::sharing(const store::Desktop& row) {
 }
 
 void NodeOptimiser::started(const desktop::DesktopSpec& spec, pid_t init) {
-  rescuer_->started(spec.id, spec.limits.memory_bytes);
+  rescuer_->started(spec.id, spec.limits);
   // The kernel knows best: one that a former panald started may differ from what is asked of new
   // ones.
   // Kernels before 6.15 do not say it in so many words, but keep book only of who is enlisted.
@@ -68,6 +98,7 @@ void NodeOptimiser::started(const desktop::DesktopSpec& spec, pid_t init) {
       spec.sharing.merge || (merging && (merging->merge_any || merging->rmap_items > 0));
   optimiser_->started(spec.id, {spec.user.tenant, spec.sharing.trust}, enlisted);
   if (enlisted) programs_apart_->started(spec.id, spec.image);
+  gatekeeper_->came(spec.id, spec.image);
 }
 
 void NodeOptimiser::session(DesktopId id, const AgentState& state) {
@@ -79,12 +110,22 @@ void NodeOptimiser::ended(DesktopId id) {
   optimiser_->thaw(id);
   optimiser_->ended(id);
   programs_apart_->ended(id);
+  gatekeeper_->gone(id);
+}
+
+void NodeOptimiser::learn(std::size_t running) {
+  const optimiser::Figures now = optimiser_->figures();
+  const auto ksmd_cpu_ns = now.host.ksm ? now.host.ksm->ksmd_cpu_ns : std::nullopt;
+  gatekeeper_->saw(optimiser_->last_seen(), ksmd_cpu_ns.value_or(0));
+  gatekeeper_->learn(running);
 }
 
 nlohmann::json NodeOptimiser::report() const {
   nlohmann::json report = optimiser_->report();
+  report["room"] = gatekeeper_->report();
   report["last_resort"] = rescuer_->report();
   report["ksm"]["programs"] = programs_apart_->report();
+  if (zram_writer_) report["zram"]["written_back_bytes"] = zram_writer_->written_bytes();
   for (const auto& [id, count] : rescuer_->killed_processes())
     if (const auto one = report["desktops"].find(std::to_string(id));
         one != report["desktops"].end())
@@ -95,6 +136,7 @@ nlohmann::json NodeOptimiser::report() const {
 optimiser::Figures NodeOptimiser::figures() const {
   optimiser::Figures out = optimiser_->figures();
   out.programs = programs_apart_->figures();
+  if (zram_writer_) out.zram_written_back_bytes = zram_writer_->written_bytes();
   return out;
 }
 

@@ -22,6 +22,7 @@
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/program_learner.h"
 #include "runtime/optimiser/rescuer.h"
+#include "runtime/optimiser/zram_writer.h"
 #include "runtime/store/store.h"
 
 namespace panal::node {
@@ -56,6 +57,7 @@ class NodeOptimiser {
   /// So many bytes went to its client in that time.
   void flowed(DesktopId id, std::uint64_t bytes, std::chrono::milliseconds over) {
     optimiser_->flowed(id, bytes, over);
+    gatekeeper_->flowed(bytes);
   }
   /// As Optimiser::wake(): `done` comes on a thread of its.
   void wake(DesktopId id, std::function<void()> done) { optimiser_->wake(id, std::move(done)); }
@@ -67,9 +69,12 @@ class NodeOptimiser {
   [[nodiscard]] std::optional<std::string> killed(DesktopId id) { return rescuer_->killed(id); }
 
   /// Nothing starts or ends, and so many run: what they take of the host.
-  void learn(std::size_t running) { gatekeeper_->learn(running); }
+  void learn(std::size_t running);
   [[nodiscard]] std::string room() const { return gatekeeper_->room(); }
-  [[nodiscard]] policy::Capacity capacity() const { return gatekeeper_->capacity(); }
+  /// Of all that is counted, in the mean of the desktops that run.
+  [[nodiscard]] std::vector<policy::Resource> resources() const {
+    return gatekeeper_->resources({});
+  }
   /// What was seen and decided, and each desktop's class and memory.
   [[nodiscard]] nlohmann::json report() const;
   /// What metrics are made of.
@@ -79,6 +84,7 @@ class NodeOptimiser {
  private:
   explicit NodeOptimiser(Parts parts) : parts_(std::move(parts)) {}
   [[nodiscard]] Result<void> open_parts();
+  void begin_to_write_back(const optimiser::Settings& settings);
 
   Parts parts_;
   bool fixed_addresses_ = false;  ///< of the enlisted
@@ -87,6 +93,7 @@ class NodeOptimiser {
   std::optional<optimiser::ProgramLearner> programs_apart_;  ///< from merging
   std::unique_ptr<optimiser::Rescuer> rescuer_;
   std::optional<optimiser::Gatekeeper> gatekeeper_;
+  std::optional<optimiser::ZramWriter> zram_writer_;  ///< where the profile has a place for it
 };
 
 }  // namespace panal::node

@@ -26,7 +26,7 @@ struct StatisticsSources {
 
 /// As many desktops as fit into a message (control::kMessageBytes) go into one answer; `next` is
 /// where the following one begins.
-inline constexpr std::size_t kDesktopsTold = 300;
+inline constexpr std::size_t kDesktopsTold = 200;
 
 /// The answer to `stats`. Reads a handful of cgroup files for each desktop told. `optimiser`: its
 /// report.

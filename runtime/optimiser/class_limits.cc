@@ -62,14 +62,19 @@ Result<void> set_memory(const kernel::Cgroup& group, const Limits& limits, Limit
   }
   if (!limits.memory_bytes) return {};
   PANAL_ASSIGN(const std::uint64_t present, group.memory_limit());
-  const std::uint64_t next = next_hard_limit(*limits.memory_bytes, used);
-  Limits hard;
-  hard.memory_bytes = next;
+  // Anew: on v2 the soft limit takes memory first, and others have charged meanwhile.
+  PANAL_ASSIGN(const std::uint64_t now, group.memory_usage());
+  const std::uint64_t next = next_hard_limit(*limits.memory_bytes, now);
   // On its way down it never goes up again, nor is it written for nothing.
-  if (next == *limits.memory_bytes || next < present) {
-    auto set = group.set_limits(hard);
-    if (!set && set.error().code != EBUSY) return set;
-    if (set && next == *limits.memory_bytes) return {};
+  if (present == *limits.memory_bytes) return {};
+  if (next < present) {
+    const auto set = group.lower_memory_limit(present, next);
+    if (!set && set.error().code != EBUSY) return tl::make_unexpected(set.error());
+    if (set && *set == *limits.memory_bytes) return {};
+  } else if (next == *limits.memory_bytes) {
+    Limits hard;
+    hard.memory_bytes = next;
+    return group.set_limits(hard);
   }
   PANAL_ASSIGN(const std::uint64_t left, group.memory_limit());
   out.complete = false;

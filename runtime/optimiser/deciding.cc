@@ -22,6 +22,8 @@ constexpr std::int64_t kLookEvery = 60;
 constexpr MonotonicNs kRoundEvery = 6 * kSecond;
 /// Who gives nothing just now is read less often than the rounds are.
 constexpr MonotonicNs kRefreshAfter = 20 * kSecond;
+/// Desktops marked as the first to go in a round: some ms of CPU each.
+constexpr int kCoolAtOnce = 8;
 /// Limits that are above what a desktop uses follow it down this often.
 constexpr MonotonicNs kLimitsAgain = 10 * kSecond;
 /// Pages that came back soon after they were taken, between two looks.
@@ -73,6 +75,7 @@ void Optimiser::classify(MonotonicNs now_ns) {
                                     settings_.idle_after, now_ns);
       if (being_woken) fresh = SessionClass::kActive;
       if (fresh != SessionClass::kActive && !ending_) desk->wanted = false;
+      if (fresh == SessionClass::kActive) desk->cooled = false;
       // Nobody may find a frozen desktop, however it came to be.
       if (desk->frozen && !desk->busy && (desk->session.connected || being_woken))
         asleep.push_back(desk);
@@ -122,11 +125,14 @@ void Optimiser::read(const DeskPtr& desk) {
     if (!error.is_gone()) complain("read_desktop", error);
     return;
   }
-  const std::lock_guard lock(mutex_);
-  desk->last.at_ns = monotonic_ns();
-  if (desk->taken_bytes > 0) totals_.refaulted_pages += refaults(desk->last.usage, *usage);
-  desk->last.usage = std::move(*usage);
-  desk->last.pressure = *pressure;
+  {
+    const std::lock_guard lock(mutex_);
+    desk->last.at_ns = monotonic_ns();
+    if (desk->taken_bytes > 0) totals_.refaulted_pages += refaults(desk->last.usage, *usage);
+    desk->last.usage = std::move(*usage);
+    desk->last.pressure = *pressure;
+  }
+  read_io(desk);
 }
 
 void Optimiser::look_at_desks(MonotonicNs now_ns) {
@@ -283,6 +289,7 @@ void Optimiser::shave_round(const Snapshot& host) {
     input.desktops.push_back(one);
   }
   const auto verdicts = shaver_.decide(input);
+  int cooling = 0;
   for (std::size_t i = 0; i < verdicts.size(); ++i) {
     const ShaveDecision& verdict = verdicts[i];
     desks[i]->verdict = verdict;
@@ -297,7 +304,10 @@ void Optimiser::shave_round(const Snapshot& host) {
       ++totals_.freezes_refused["failed_lately"];
     const bool take = verdict.bytes > 0 && may;
     if (!take) desks[i]->verdict.bytes = 0;
-    if (!take && !freeze) continue;
+    // Nothing is short yet: the kernel is told whose pages are to go first.
+    const bool cool = !take && may && cools_ && !desks[i]->cooled && cooling < kCoolAtOnce &&
+                      verdict.reason == ShaveReason::kNotNeeded && !desks[i]->treatment.spared;
+    if (!take && !freeze && !cool) continue;
     // Somebody came while we looked.
     if (desks[i]->wanted || input.at_ns < desks[i]->awake_until_ns) {
       if (take) ++totals_.steps_dropped["came_back"];
@@ -305,7 +315,8 @@ void Optimiser::shave_round(const Snapshot& host) {
       continue;
     }
     desks[i]->busy = true;
-    jobs_.push_back({desks[i], take ? verdict.bytes : 0, freeze, desks[i]->last.session});
+    if (cool) ++cooling;
+    jobs_.push_back({desks[i], take ? verdict.bytes : 0, freeze, desks[i]->last.session, cool});
   }
   jobs_came_.notify_one();
 }

@@ -8,6 +8,7 @@
 #include "engine/kernel/cgroup.h"
 #include "engine/model/decision.h"
 #include "engine/model/snapshot.h"
+#include "runtime/optimiser/io_rate.h"
 #include "runtime/optimiser/memory_taker.h"
 #include "runtime/optimiser/session_class.h"
 #include "runtime/optimiser/wake_plan.h"
@@ -40,9 +41,11 @@ struct Desk {
   MonotonicNs not_frozen_before_ns = 0;
   bool busy = false;  ///< a worker has it
   GroupSnapshot last;
+  IoRate io;
   std::uint64_t passes_at_start = 0;  ///< ksmd's, when it was enlisted
   TakeCursor cursor;                  ///< the worker's, while it is busy
   std::uint64_t taken_bytes = 0;      ///< since it was last woken
+  bool cooled = false;                ///< since it was last active
   ShaveDecision verdict;
   Treatment treatment;
   WakePlan plan;                 ///< the waker's, of the last wake

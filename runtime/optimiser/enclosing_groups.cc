@@ -20,7 +20,7 @@ std::optional<GroupRoom> room_of(const kernel::Cgroup& group) {
   if (!usage || !usage->memory) return std::nullopt;
   const policy::Headroom room = policy::group_headroom(*usage->memory, policy::SwapRoom{});
   if (room.reserve_bytes == 0) return std::nullopt;
-  return GroupRoom{usage->memory->limit_bytes, room.available_bytes, room.reserve_bytes};
+  return GroupRoom{usage->memory->end_bytes(), room.available_bytes, room.reserve_bytes};
 }
 
 }  // namespace panal::optimiser

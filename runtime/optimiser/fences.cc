@@ -19,18 +19,18 @@ constexpr std::uint64_t kDeadBandShare = 32;
 /// mm/memcontrol.c).
 constexpr MonotonicNs kStatisticsAge = 2 * policy::kSecond;
 
-/// It has less still than when it was counted: cgroup v1 would refuse a limit below, v2 kill for
-/// it.
-bool holds(const kernel::Cgroup& group, std::uint64_t bytes) {
-  const auto now = group.memory_usage();
-  return now && *now < bytes;
-}
-
-bool set(const kernel::Cgroup& group, std::uint64_t bytes) {
+bool raise_to(const kernel::Cgroup& group, std::uint64_t bytes) {
   Limits limits;
   limits.memory_bytes = bytes;
-  // It has outgrown the fence just now, or it is gone: the next look sees.
+  // It is gone, perhaps: the next look sees.
   return group.set_limits(limits).has_value();
+}
+
+/// The limit that it has then. Who has outgrown its fence just now keeps what stands, until the
+/// next look.
+std::uint64_t moved_to(const kernel::Cgroup& group, std::uint64_t present, std::uint64_t wanted) {
+  if (wanted > present) return raise_to(group, wanted) ? wanted : present;
+  return group.lower_memory_limit(present, wanted).value_or(present);
 }
 
 }  // namespace
@@ -95,8 +95,7 @@ void Fences::update(const std::vector<RescueDesk>& desks, const Charges& charges
     const std::uint64_t moved = std::max(wanted, *limit) - std::min(wanted, *limit);
     const bool lifted = wanted == fence.own_bytes;
     if (moved > room.reserve_bytes / kDeadBandShare || (lifted && moved > 0))
-      if (wanted > *limit || holds(*desk.group, wanted))
-        if (set(*desk.group, wanted)) fence.set_bytes = wanted;
+      fence.set_bytes = moved_to(*desk.group, *limit, wanted);
     if (fence.stands()) ++fenced_;
     fences_.emplace(desk.id, std::move(fence));
   }
@@ -111,7 +110,7 @@ void Fences::lift() {
   for (const auto& [id, fence] : fences_) {
     if (!fence.stands()) continue;
     const auto limit = fence.group->memory_limit();
-    if (limit && *limit == fence.set_bytes) (void)set(*fence.group, fence.own_bytes);
+    if (limit && *limit == fence.set_bytes) (void)raise_to(*fence.group, fence.own_bytes);
   }
   fences_.clear();
   fenced_ = 0;

@@ -21,4 +21,12 @@ Figures Optimiser::figures() const {
   return out;
 }
 
+std::vector<GroupSnapshot> Optimiser::last_seen() const {
+  std::vector<GroupSnapshot> out;
+  const std::lock_guard lock(mutex_);
+  out.reserve(desks_.size());
+  for (const auto& [id, desk] : desks_) out.push_back(desk->last);
+  return out;
+}
+
 }  // namespace panal::optimiser

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 
 #include "engine/model/decision.h"
 #include "engine/model/snapshot.h"
@@ -19,8 +21,9 @@ struct Figures {
   KsmDecision ksm;              ///< the governor's last
   std::array<std::size_t, kSessionClasses> desktops{};  ///< by class
   std::size_t enlisted = 0;                             ///< desktops in KSM
-  ProgramTally programs;       ///< the learner's; whoever asks for these figures adds it
-  bool domain_held = false;    ///< a merge domain has the place in KSM
+  ProgramTally programs;  ///< the learner's; whoever asks for these figures adds it
+  std::optional<std::uint64_t> zram_written_back_bytes;  ///< added likewise; none: it is not done
+  bool domain_held = false;                              ///< a merge domain has the place in KSM
   bool domain_drains = false;  ///< nobody is enlisted until the last of them is gone
 };
 

@@ -10,6 +10,7 @@
 #include "engine/kernel/psi.h"
 #include "engine/kernel/sysctl.h"
 #include "engine/kernel/text.h"
+#include "engine/policy/units.h"
 #include "runtime/optimiser/enclosing_groups.h"
 #include "runtime/optimiser/optimiser.h"
 
@@ -22,6 +23,8 @@ constexpr double kFirstMemory = 100;  // MiB
 constexpr double kFirstTasks = 40;
 /// The host's own processes, and what desktops will still start.
 constexpr double kTaskReserve = 0.10;
+/// While starts wait, what the kernel allows so many of is looked at this often.
+constexpr MonotonicNs kLimitsEvery = 10 * policy::kSecond;
 
 /// 0 where the kernel does not say.
 double limit_of(const Tree& tree, const char* name) {
@@ -29,8 +32,7 @@ double limit_of(const Tree& tree, const char* name) {
   return static_cast<double>(text ? kernel::parse_number(*text).value_or(0) : 0);
 }
 
-policy::MarginalCost cost_of(const policy::CostSamples& samples, double first) {
-  policy::MarginalCost cost = samples.fit();
+policy::MarginalCost cost_or(policy::MarginalCost cost, double first) {
   // A slope of nothing is noise: something is always taken.
   if (!cost.measured || cost.each <= 0) {
     cost = {};
@@ -45,6 +47,8 @@ double in_mib(std::uint64_t bytes) { return static_cast<double>(bytes) / kBytesP
 double used_in(const GroupRoom& group) {
   return in_mib(group.limit_bytes) - in_mib(group.available_bytes);
 }
+
+double used_of(const HostMemory& memory) { return in_mib(memory.total - memory.available); }
 
 double room_in(const policy::Resource& memory) {
   return memory.limit - memory.reserve - memory.used;
@@ -64,6 +68,18 @@ std::uint64_t bytes_of(double mebibytes) {
   return mebibytes <= 0 ? 0 : static_cast<std::uint64_t>(mebibytes * kBytesPerMib);
 }
 
+/// One of these each desktop has, and no more.
+policy::Resource one_each(const char* name, policy::ResourceKind kind, double used, double limit) {
+  policy::Resource one;
+  one.name = name;
+  one.kind = kind;
+  one.used = used;
+  one.limit = limit;
+  one.cost.each = 1;
+  one.cost.measured = true;
+  return one;
+}
+
 }  // namespace
 
 struct Gatekeeper::Look {
@@ -72,6 +88,15 @@ struct Gatekeeper::Look {
   PressureSet pressure;
   std::vector<std::optional<GroupRoom>> groups;  ///< in the order of Parts::groups
 };
+
+Gatekeeper::Gatekeeper(Parts parts)
+    : parts_(std::move(parts)),
+      gate_(parts_.gate),
+      in_groups_(parts_.groups.size()),
+      limits_(parts_.tree),
+      rates_(parts_.tree) {
+  if (!parts_.now) parts_.now = monotonic_ns;
+}
 
 Result<Gatekeeper::Look> Gatekeeper::look() const {
   Look look;
@@ -82,26 +107,41 @@ Result<Gatekeeper::Look> Gatekeeper::look() const {
   return look;
 }
 
-std::vector<policy::Resource> Gatekeeper::resources(const Look& look) const {
+void Gatekeeper::count_memory(const Look& look) {
   policy::Resource memory;
   memory.name = "memory";
   memory.unit = "MiB";
   memory.kind = policy::ResourceKind::kMemory;
   memory.limit = in_mib(look.memory.total);
-  memory.used = in_mib(look.memory.total - look.memory.available);
+  memory.used = used_of(look.memory);
   memory.reserve = in_mib(parts_.reserve_bytes);
-  memory.cost = cost_of(memory_, kFirstMemory);
-  std::vector<policy::Resource> all = {memory};
+  memory.cost = cost_or(memory_.cost, kFirstMemory);
+  seen_.push_back({memory, Weigh::kMemory, true});
   for (std::size_t i = 0; i < look.groups.size(); ++i) {
     if (!look.groups[i]) continue;
     memory.name = "memory in group " + parts_.groups[i].path();
     memory.limit = in_mib(look.groups[i]->limit_bytes);
     memory.used = used_in(*look.groups[i]);
     memory.reserve = in_mib(look.groups[i]->reserve_bytes);
-    memory.cost = cost_of(in_groups_[i], kFirstMemory);
-    all.push_back(memory);
+    memory.cost = cost_or(in_groups_[i].cost, kFirstMemory);
+    seen_.push_back({memory, Weigh::kMemory, true});
   }
+}
 
+void Gatekeeper::count_exact(double desktops) {
+  if (parts_.id_ranges > 0)
+    seen_.push_back({one_each("id ranges of desktops", policy::ResourceKind::kKernelObjects,
+                              desktops, parts_.id_ranges),
+                     std::nullopt, false});
+  if (parts_.addresses > 0)
+    seen_.push_back({one_each("addresses of the desktops' network", policy::ResourceKind::kNetwork,
+                              desktops, parts_.addresses),
+                     std::nullopt, false});
+}
+
+void Gatekeeper::count(const Look& look, std::uint32_t in_flight) {
+  seen_.clear();
+  count_memory(look);
   policy::Resource tasks;
   tasks.name = "processes and threads";
   tasks.kind = policy::ResourceKind::kKernelObjects;
@@ -110,32 +150,77 @@ std::vector<policy::Resource> Gatekeeper::resources(const Look& look) const {
   tasks.limit = pids > 0 && threads > 0 ? std::min(pids, threads) : std::max(pids, threads);
   tasks.used = look.tasks.total;
   tasks.reserve = tasks.limit * kTaskReserve;
-  tasks.cost = cost_of(tasks_, kFirstTasks);
-  if (tasks.limit > 0) all.push_back(tasks);
+  tasks.cost = cost_or(tasks_.cost, kFirstTasks);
+  const policy::MarginalCost task = tasks.cost;
+  if (tasks.limit > 0) seen_.push_back({std::move(tasks), Weigh::kTasks, true});
+  limits_.add_to(seen_, task);
+
+  const double desktops = policy::total_of(census_.counts()) + in_flight;
+  count_exact(desktops);
+  policy::Resource cpu = rates_.cpu(desktops);
+  // It is the price of the mean desktop; here that of one of weight 1 stands.
+  cpu.cost.each /= census_.weights(Weigh::kCpu).mean(census_.counts());
+  seen_.push_back({std::move(cpu), Weigh::kCpu, false});
+  seen_.push_back({rates_.disk(desktops), std::nullopt, false});
+  seen_.push_back({rates_.link(desktops), std::nullopt, false});
+}
+
+double Gatekeeper::weight(const Counted& one, std::string_view image) const {
+  if (!one.by || !one.resource.cost.measured) return 1;
+  const policy::ImageWeights& weights = census_.weights(*one.by);
+  return image.empty() ? weights.mean(census_.counts()) : weights.of(image);
+}
+
+std::vector<policy::Resource> Gatekeeper::resources(std::string_view image) const {
+  std::vector<policy::Resource> all;
+  all.reserve(seen_.size());
+  for (const Counted& one : seen_) {
+    all.push_back(one.resource);
+    all.back().cost.each *= weight(one, image);
+  }
   return all;
 }
 
-void Gatekeeper::expect(std::vector<policy::Resource>& all) {
+void Gatekeeper::expect() {
   std::vector<double> used;
-  for (const policy::Resource& one : all) used.push_back(one.used);
-  lately_.saw(monotonic_ns(), std::move(used));
-  for (std::size_t i = 0; i < all.size(); ++i)
-    if (all[i].cost.measured) all[i].used = lately_.expected(i, all[i].cost.each);
+  used.reserve(seen_.size());
+  for (const Counted& one : seen_) used.push_back(one.resource.used);
+  lately_.saw(parts_.now(), std::move(used));
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    policy::Resource& one = seen_[i].resource;
+    if (seen_[i].grows && one.cost.measured)
+      one.used = lately_.expected(i, one.cost.each * weight(seen_[i], {}));
+  }
 }
 
 void Gatekeeper::ended(std::chrono::nanoseconds took) {
   gate_.ended(took.count());
-  lately_.started(monotonic_ns());
+  lately_.started(parts_.now());
+}
+
+void Gatekeeper::came(DesktopId id, std::string_view image) {
+  census_.came(id, image, parts_.now());
+}
+
+void Gatekeeper::saw(const std::vector<GroupSnapshot>& desktops, std::uint64_t ksmd_cpu_ns) {
+  census_.saw(desktops);
+  rates_.gives_way(ksmd_cpu_ns);
 }
 
 std::optional<StartWait> Gatekeeper::ask(std::string_view image, std::uint32_t in_flight) {
   const auto now = look();
   if (!now) return std::nullopt;
-  last_ = resources(*now);
-  expect(last_);
-  const policy::Resource& memory = tightest_memory(last_);
+  const MonotonicNs now_ns = parts_.now();
+  if (limits_at_ns_ == 0 || now_ns - limits_at_ns_ >= kLimitsEvery) {
+    limits_.look(parts_.groups);
+    limits_at_ns_ = now_ns;
+  }
+  count(*now, in_flight);
+  expect();
+  const std::vector<policy::Resource> all = resources(image);
+  const policy::Resource& memory = tightest_memory(all);
   policy::StartGateInput input;
-  input.at_ns = monotonic_ns();
+  input.at_ns = now_ns;
   input.pressure = now->pressure;
   input.run_queue = now->tasks.runnable;
   input.cores = std::max(1U, std::thread::hardware_concurrency());
@@ -144,11 +229,10 @@ std::optional<StartWait> Gatekeeper::ask(std::string_view image, std::uint32_t i
   input.start_bytes = bytes_of(memory.cost.each);
   input.in_flight = in_flight;
   const policy::StartGateDecision decision = gate_.decide(input);
-  const std::string full = policy::refusal(image, last_);
+  const std::string full = policy::refusal(image, all);
   if (!full.empty()) {
-    const std::size_t first_out = capacity().first_out;
-    return StartWait{
-        full, true, first_out < last_.size() ? policy::to_string(last_[first_out].kind) : "memory"};
+    const std::size_t first_out = policy::capacity(all).first_out;
+    return StartWait{full, true, policy::to_string(all[first_out].kind)};
   }
   if (in_flight >= parts_.most_at_once)
     return StartWait{fmt::format("as many desktops start ({}) as there are workers", in_flight),
@@ -172,22 +256,23 @@ std::optional<StartWait> Gatekeeper::ask(std::string_view image, std::uint32_t i
 void Gatekeeper::learn(std::size_t running) {
   const auto now = look();
   if (!now) return;
-  last_ = resources(*now);
+  limits_.look(parts_.groups);
+  limits_at_ns_ = parts_.now();
+  // Who runs besides those that were told of is of no image that is known.
+  policy::ImageCounts counts = census_.counts();
+  if (policy::total_of(counts) != static_cast<double>(running))
+    counts = {{"", static_cast<double>(running)}};
+  rates_.look(parts_.groups.empty() ? nullptr : &parts_.groups.back(), counts, parts_.now());
   // The first one brings what all share: it is no measure of one more.
-  if (running == 0) return;
-  const auto count = static_cast<double>(running);
-  memory_.add(count, last_.front().used);
-  tasks_.add(count, now->tasks.total);
-  for (std::size_t i = 0; i < now->groups.size(); ++i)
-    if (now->groups[i]) in_groups_[i].add(count, used_in(*now->groups[i]));
-}
-
-std::string Gatekeeper::room() const {
-  const policy::Capacity now = policy::capacity(last_);
-  if (last_.empty() || now.first_out == SIZE_MAX) return "not known yet";
-  return fmt::format("{} more desktops fit, by {}; {} runs out first", now.more,
-                     now.measured ? "what this node measured" : "estimate",
-                     last_[now.first_out].name);
+  if (running > 0) {
+    const policy::ImageWeights& weights = census_.weights(Weigh::kMemory);
+    memory_.learn(counts, used_of(now->memory), weights);
+    for (std::size_t i = 0; i < now->groups.size(); ++i)
+      if (now->groups[i]) in_groups_[i].learn(counts, used_in(*now->groups[i]), weights);
+    tasks_.learn(counts, now->tasks.total, census_.weights(Weigh::kTasks));
+    limits_.learn(counts, census_);
+  }
+  count(*now, 0);
 }
 
 }  // namespace panal::optimiser

@@ -1,19 +1,12 @@
 #include "runtime/optimiser/ksm_keeper.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <nlohmann/json.hpp>
-
-#include "engine/base/unique_fd.h"
 #include "engine/kernel/ksm.h"
 
 namespace panal::optimiser {
-
-using nlohmann::json;
-
 namespace {
+
+/// `panal tune` has the machine's lock for a second or two.
+constexpr std::chrono::milliseconds kLockPatience{3000};
 
 /// The governor's knobs of `ours`, all else as it is now.
 KsmSettings with_knobs(KsmSettings now, const KsmSettings& ours) {
@@ -27,107 +20,56 @@ KsmSettings with_knobs(KsmSettings now, const KsmSettings& ours) {
 
 }  // namespace
 
-std::string print_saved_ksm(const SavedKsm& saved) {
-  const KsmSettings& settings = saved.settings;
-  return json{{"boot", saved.boot},
-              {"run", static_cast<int>(settings.run)},
-              {"pages_to_scan", settings.pages_to_scan},
-              {"sleep_ms", settings.sleep_ms},
-              {"use_zero_pages", settings.use_zero_pages},
-              {"smart_scan", settings.smart_scan},
-              {"max_page_sharing", settings.max_page_sharing},
-              {"advisor", static_cast<int>(settings.advisor)}}
-      .dump();
-}
-
-Result<SavedKsm> parse_saved_ksm(const std::string& text) {
-  const json parsed = json::parse(text, nullptr, false);
-  const auto number = [&parsed](const char* key, std::uint32_t most) -> Result<std::uint32_t> {
-    const auto found = parsed.find(key);
-    if (found == parsed.end() || !found->is_number_unsigned() || found->get<std::uint64_t>() > most)
-      return fail(EPROTO, std::string("saved KSM settings: ") + key + " is no number up to " +
-                              std::to_string(most));
-    return found->get<std::uint32_t>();
-  };
-  const auto flag = [&parsed](const char* key) -> Result<bool> {
-    const auto found = parsed.find(key);
-    if (found == parsed.end() || !found->is_boolean())
-      return fail(EPROTO, std::string("saved KSM settings: ") + key + " is neither true nor false");
-    return found->get<bool>();
-  };
-  if (!parsed.is_object()) return fail(EPROTO, "saved KSM settings: no JSON object");
-  SavedKsm saved;
-  KsmSettings& settings = saved.settings;
-  const auto boot = parsed.find("boot");
-  if (boot == parsed.end() || !boot->is_string())
-    return fail(EPROTO, "saved KSM settings: boot is no text");
-  saved.boot = boot->get<std::string>();
-  PANAL_ASSIGN(const std::uint32_t run, number("run", 2));
-  settings.run = static_cast<KsmRun>(run);
-  PANAL_ASSIGN(settings.pages_to_scan, number("pages_to_scan", UINT32_MAX));
-  PANAL_ASSIGN(settings.sleep_ms, number("sleep_ms", UINT32_MAX));
-  PANAL_ASSIGN(settings.use_zero_pages, flag("use_zero_pages"));
-  PANAL_ASSIGN(settings.smart_scan, flag("smart_scan"));
-  PANAL_ASSIGN(settings.max_page_sharing, number("max_page_sharing", UINT32_MAX));
-  PANAL_ASSIGN(const std::uint32_t advisor, number("advisor", 1));
-  settings.advisor = static_cast<KsmAdvisor>(advisor);
-  return saved;
+Result<void> KsmKeeper::hold() {
+  auto held = record_.hold();
+  if (!held && held.error().code == EBUSY) taken_over_ = by_another_ = true;
+  return held;
 }
 
 Result<void> KsmKeeper::recover() {
-  UniqueFd fd(::open(file_.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) {
-    if (errno == ENOENT) return {};
-    return fail_errno("open", file_);
-  }
-  std::string text(4096, '\0');
-  const ssize_t size = ::pread(fd.get(), text.data(), text.size(), 0);
-  if (size < 0) return fail_errno("read", file_);
-  text.resize(static_cast<std::size_t>(size));
-  const auto parsed = parse_saved_ksm(text);
-  if (!parsed)
-    return fail(EPROTO,
-                file_ + ": " + parsed.error().context + "; look at KSM's settings, then remove it");
-  if (parsed->boot == boot_id()) {
-    former_ = parsed->settings;
+  PANAL_ASSIGN(const auto seen, record_.read());
+  if (!seen) return {};
+  PANAL_TRY(hold());
+  // Whoever held it until now may have put all back.
+  PANAL_ASSIGN(const auto saved, record_.read());
+  if (saved && record_.of_this_boot(*saved)) {
+    former_ = saved->settings;
     return {};
   }
-  if (::unlink(file_.c_str()) != 0 && errno != ENOENT) return fail_errno("unlink", file_);
-  return {};
+  auto removed = record_.remove();
+  record_.let_go();
+  return removed;
 }
 
-std::string KsmKeeper::boot_id() const {
-  auto text = tree_.proc.read("sys/kernel/random/boot_id").value_or(std::string());
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
-
-Result<void> KsmKeeper::save(const KsmSettings& settings) const {
-  const std::string fresh = file_ + ".new";
-  const std::string text = print_saved_ksm({boot_id(), settings});
-  {
-    UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!fd) return fail_errno("open", fresh);
-    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-        ::fsync(fd.get()) != 0)
-      return fail_errno("write", fresh);
-  }
-  if (::rename(fresh.c_str(), file_.c_str()) != 0) return fail_errno("rename", fresh);
-  return {};
+Result<void> KsmKeeper::begin() {
+  PANAL_TRY(hold());
+  auto begun = [&]() -> Result<void> {
+    PANAL_ASSIGN(const auto saved, record_.read());
+    if (saved && record_.of_this_boot(*saved)) {
+      former_ = saved->settings;  // of another node, which is gone
+      return {};
+    }
+    PANAL_ASSIGN(const auto lock, record_.lock_machine(std::chrono::milliseconds{0}));
+    // Read only now: who governed before has put its own back.
+    PANAL_ASSIGN(const KsmSettings now, kernel::read_ksm_settings(tree_));
+    PANAL_TRY(record_.write(now));
+    former_ = now;
+    return {};
+  }();
+  if (!begun) record_.let_go();
+  return begun;
 }
 
 Result<void> KsmKeeper::apply(const KsmDecision& decision, bool use_zero_pages) {
   if (taken_over_) return {};
   if (!decision.run && !former_) return {};  // never turned on by us: not ours to turn off
+  if (!former_) PANAL_TRY(begin());
   PANAL_ASSIGN(const KsmSettings now, kernel::read_ksm_settings(tree_));
-  if (!former_) {
-    PANAL_TRY(save(now));
-    former_ = now;
-  }
   if (set_ && now.run != set_->run) {
     taken_over_ = true;
     former_.reset();
-    (void)::unlink(file_.c_str());
+    (void)record_.remove();
+    record_.let_go();
     return fail(EBUSY, "somebody else turned KSM on or off: it is left to them");
   }
   KsmSettings wanted = now;
@@ -142,8 +84,17 @@ Result<void> KsmKeeper::apply(const KsmDecision& decision, bool use_zero_pages) 
 }
 
 bool KsmKeeper::given_back(MonotonicNs now_ns) {
-  if (!taken_over_ || (theirs_ && now_ns - looked_ns_ < kLookEvery)) return false;
+  const bool looked = by_another_ ? looked_ns_ != 0 : theirs_.has_value();
+  if (!taken_over_ || (looked && now_ns - looked_ns_ < kLookEvery)) return false;
   looked_ns_ = now_ns;
+  if (by_another_) {
+    if (!record_.hold()) return false;
+    record_.let_go();
+    taken_over_ = by_another_ = false;
+    if (recover()) return true;
+    taken_over_ = by_another_ = true;
+    return false;
+  }
   const auto now = kernel::read_ksm_settings(tree_);
   if (!now) return false;
   if (theirs_ != *now) {
@@ -163,12 +114,34 @@ Result<void> KsmKeeper::restore() {
   KsmSettings former = *former_;
   // It stood, unmerging or not, and shall stand: what is merged stays so.
   if (former.run == KsmRun::kUnmerging) former.run = KsmRun::kStopped;
+  PANAL_ASSIGN(const auto lock, record_.lock_machine(kLockPatience));
   PANAL_ASSIGN(const KsmSettings now, kernel::read_ksm_settings(tree_));
   PANAL_TRY(kernel::write_ksm_settings(tree_, with_knobs(now, former)));
-  if (::unlink(file_.c_str()) != 0 && errno != ENOENT) return fail_errno("unlink", file_);
+  PANAL_TRY(record_.remove());
   former_.reset();
   set_.reset();
+  record_.let_go();
   return {};
+}
+
+Result<std::optional<KsmSettings>> left_ksm(const Tree& tree, const std::string& record_file) {
+  const KsmRecord record(tree, record_file, {});
+  PANAL_ASSIGN(const auto saved, record.read());
+  if (!saved || !record.of_this_boot(*saved) || ksm_is_governed(record_file).value_or(true))
+    return std::optional<KsmSettings>();
+  return std::optional<KsmSettings>(saved->settings);
+}
+
+Result<bool> restore_left_ksm(const Tree& tree, const std::string& record_file,
+                              const std::string& lock_file) {
+  KsmKeeper keeper(tree, record_file, lock_file);
+  if (const auto found = keeper.recover(); !found) {
+    if (keeper.taken_over()) return false;  // its governor lives
+    return tl::make_unexpected(found.error());
+  }
+  if (!keeper.holds()) return false;
+  PANAL_TRY(keeper.restore());
+  return true;
 }
 
 }  // namespace panal::optimiser

@@ -9,6 +9,7 @@
 #include "engine/model/decision.h"
 #include "engine/model/ksm.h"
 #include "engine/model/snapshot.h"
+#include "runtime/optimiser/ksm_record.h"
 
 namespace panal::optimiser {
 
@@ -19,58 +20,64 @@ inline constexpr std::array<const char*, 5> kGovernedSettings{
 
 /// Holds the machine's KSM settings while the governor turns them: run, pages_to_scan, sleep,
 /// advisor and use_zero_pages; the others are left alone. What they were before the first change is
-/// on disk before anything changes, so that the next panald can put them back after a crash. A boot
-/// makes such a record void.
+/// on record (KsmRecord) before anything changes, so that the next panald, of this node or of
+/// another, or `panal down` can put them back after a crash. One panald of the machine governs; the
+/// others wait. A boot makes a record void.
 class KsmKeeper {
  public:
-  /// `file`: where the former settings are kept. `tree` must outlive it.
-  KsmKeeper(const Tree& tree, std::string file) : tree_(tree), file_(std::move(file)) {}
+  /// `file`: the record; `lock_file`: as for KsmRecord. `tree` must outlive it.
+  KsmKeeper(const Tree& tree, std::string file, std::string lock_file = {})
+      : tree_(tree), record_(tree, std::move(file), std::move(lock_file)) {}
 
   /// Takes over what a panald that was killed has left: its former settings are still the ones to
-  /// go back to. Errors: EPROTO for a damaged file; EIO.
+  /// go back to. Errors: EBUSY when another panald governs: taken_over() then; EPROTO for a damaged
+  /// file; EIO.
   [[nodiscard]] Result<void> recover();
   /// Writes what differs from what is set. Errors: EBUSY when somebody else stopped or started KSM
-  /// meanwhile (`panal tune`, root): it is theirs then, and nothing is written until given_back();
-  /// those of write_ksm_settings; of the file.
+  /// meanwhile (`panal tune`, root), or another panald governs: it is theirs then, and nothing is
+  /// written until given_back(); EBUSY also while the machine's lock is another's, and it is tried
+  /// again the next time; those of write_ksm_settings; of the file.
   [[nodiscard]] Result<void> apply(const KsmDecision& decision, bool use_zero_pages);
   /// Puts the former settings back and forgets them. What is merged stays merged: to unmerge may
   /// take memory that is not there, and it goes with the desktops. Nothing held is no error.
+  /// Errors: EBUSY where the machine's lock was not to be had within 3 s; of writing. The record
+  /// stays then.
   [[nodiscard]] Result<void> restore();
 
   [[nodiscard]] bool holds() const { return former_.has_value(); }
   [[nodiscard]] bool taken_over() const { return taken_over_; }
-  /// Whether who took it over has put it back: KSM is on or off as it was left by us, and none of
-  /// its settings has moved for kQuietFor. Then apply() writes again, and what is set now is what
-  /// restore() will put back. That the settings do not move is not enough: somebody who turned KSM
-  /// off means it, and never touches it again. Looks once in kLookEvery; `now_ns` must not fall.
+  /// Whether who took it over has put it back: another panald has ended; or KSM is on or off as it
+  /// was left by us, and none of its settings has moved for kQuietFor. Then apply() writes again,
+  /// and what is set now is what restore() will put back. That the settings do not move is not
+  /// enough: somebody who turned KSM off means it, and never touches it again. Looks once in
+  /// kLookEvery; `now_ns` must not fall.
   [[nodiscard]] bool given_back(MonotonicNs now_ns);
 
   static constexpr MonotonicNs kLookEvery = 60LL * 1'000'000'000;
   static constexpr MonotonicNs kQuietFor = 10 * kLookEvery;  ///< ksmtuned looks once a minute
 
  private:
-  [[nodiscard]] Result<void> save(const KsmSettings& settings) const;
-  [[nodiscard]] std::string boot_id() const;
+  /// Before the first change.
+  [[nodiscard]] Result<void> begin();
+  [[nodiscard]] Result<void> hold();
 
   const Tree& tree_;
-  std::string file_;
+  KsmRecord record_;
   std::optional<KsmSettings> former_;
   std::optional<KsmSettings> set_;
   bool taken_over_ = false;            ///< by somebody else
+  bool by_another_ = false;            ///< who is a panald, and governs
   std::optional<KsmSettings> theirs_;  ///< as last seen
   MonotonicNs theirs_since_ns_ = 0;
   MonotonicNs looked_ns_ = 0;
 };
 
-/// The text kept on disk, and back.
-struct SavedKsm {
-  std::string boot;  ///< the kernel's random/boot_id
-  KsmSettings settings;
-
-  [[nodiscard]] bool operator==(const SavedKsm&) const = default;
-};
-[[nodiscard]] std::string print_saved_ksm(const SavedKsm& saved);
-/// Errors: EPROTO.
-[[nodiscard]] Result<SavedKsm> parse_saved_ksm(const std::string& text);
+/// The former settings, where a governor that is gone has left its own; nothing where none has, or
+/// where we may not look. Errors: EPROTO; EIO.
+[[nodiscard]] Result<std::optional<KsmSettings>> left_ksm(const Tree& tree,
+                                                          const std::string& record_file);
+/// Puts them back. False: nothing was left. Errors: as KsmKeeper::recover() and restore().
+[[nodiscard]] Result<bool> restore_left_ksm(const Tree& tree, const std::string& record_file,
+                                            const std::string& lock_file);
 
 }  // namespace panal::optimiser

@@ -51,13 +51,15 @@ class MemoryTaker {
  public:
   virtual ~MemoryTaker() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;
+  /// Why this one, in words; empty: nobody chose.
+  [[nodiscard]] virtual std::string why() const { return {}; }
   /// Errors: ENODEV, ESRCH when the desktop is gone; EPERM.
   [[nodiscard]] virtual Result<Taken> take(const kernel::Cgroup& group, const TakeRequest& request,
                                            TakeCursor& cursor) = 0;
 };
 
-/// The best that this kernel offers: memory.reclaim (v2, Linux 5.19), else process_madvise (5.10),
-/// which knows what it takes; v1's poke only for who asks for it. `tree` must outlive it.
+/// By what files there are, nothing is tried (ProbedTaker does): memory.reclaim (v2, Linux 5.19),
+/// else process_madvise (5.10). `tree` must outlive it.
 [[nodiscard]] std::unique_ptr<MemoryTaker> choose_taker(const Tree& tree,
                                                         const kernel::CgroupRoot& cgroups,
                                                         const std::string& cgroup_parent);

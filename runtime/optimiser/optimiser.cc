@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/optimiser/ksmd.h"
+#include "runtime/optimiser/taker_choice.h"
 
 namespace panal::optimiser {
 
@@ -19,10 +20,11 @@ MonotonicNs monotonic_ns() {
 Optimiser::Optimiser(Parts parts, Settings settings)
     : parts_(std::move(parts)),
       settings_(std::move(settings)),
-      ksm_keeper_(parts_.tree, parts_.saved_ksm_file),
+      ksm_keeper_(parts_.tree, parts_.saved_ksm_file, parts_.machine_lock_file),
       governor_(settings_.ksm),
       shaver_(settings_.shaver),
-      taker_(choose_taker(parts_.tree, parts_.cgroups, parts_.cgroup_parent)),
+      taker_(probed_or_chosen_taker(parts_.trials, parts_.tree, parts_.cgroups,
+                                    parts_.cgroup_parent, parts_.log)),
       hot_(parts_.tree, parts_.hot_directory),
       ksmd_(find_ksmd(parts_.tree)) {}
 
@@ -31,7 +33,10 @@ Result<std::unique_ptr<Optimiser>> Optimiser::open(Parts parts, Settings setting
   // Desktops are served whatever became of KSM's settings.
   if (auto recovered = one->ksm_keeper_.recover(); !recovered) {
     one->complain("recover_ksm", recovered.error());
-    one->settings_.enlist = Enlist::kNobody;
+    if (one->ksm_keeper_.taken_over())
+      one->ksm_taken_over_ = one->settings_.governs_ksm();  // until its governor ends
+    else
+      one->settings_.enlist = Enlist::kNobody;
   } else if (!one->settings_.governs_ksm()) {
     // A node that does not govern KSM any more puts back what a former panald changed.
     if (auto restored = one->ksm_keeper_.restore(); !restored)

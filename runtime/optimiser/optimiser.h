@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "engine/base/log.h"
 #include "engine/base/tree.h"
@@ -30,6 +31,7 @@
 #include "runtime/optimiser/memory_fetcher.h"
 #include "runtime/optimiser/rescue_hands.h"
 #include "runtime/optimiser/settings.h"
+#include "runtime/optimiser/taker_trial.h"
 
 namespace panal::optimiser {
 
@@ -46,9 +48,12 @@ class Optimiser final : public RescueHands {
     const Tree& tree;  ///< must outlive it, as must the next
     const kernel::CgroupRoot& cgroups;
     std::string cgroup_parent;
-    std::string saved_ksm_file;
+    std::string saved_ksm_file;  ///< the machine's record: ksm_record_file()
     LoggerPtr log;
-    std::string hot_directory = {};  ///< of hot_book.h; empty: hot memory is not kept on disk
+    std::string hot_directory = {};      ///< of hot_book.h; empty: hot memory is not kept on disk
+    std::string machine_lock_file = {};  ///< as for KsmRecord
+    /// Tries ways to take memory back before one is used; null: the files that are there decide.
+    std::shared_ptr<TakerTrials> trials = nullptr;
   };
 
   /// Errors: those of KsmKeeper::recover().
@@ -89,6 +94,8 @@ class Optimiser final : public RescueHands {
   [[nodiscard]] nlohmann::json report() const;
   /// What metrics are made of.
   [[nodiscard]] Figures figures() const;
+  /// Each desktop as it was last read, up to a minute ago; nothing is read for it.
+  [[nodiscard]] std::vector<GroupSnapshot> last_seen() const;
 
  private:
   /// How long a desktop that is being woken counts as active before its client has to be there.
@@ -102,6 +109,7 @@ class Optimiser final : public RescueHands {
     std::uint64_t bytes = 0;
     bool freeze = false;
     SessionClass session = SessionClass::kActive;  ///< it was when this was decided
+    bool cool = false;                             ///< cooling.cc
   };
   enum class FreezeFor : std::uint8_t {
     kProfile,  ///< waited for until it stands
@@ -134,6 +142,7 @@ class Optimiser final : public RescueHands {
   /// On v2: the groups around the desktops keep for them what the spared classes have.
   void protect_spared();
   void take(const Job& job);
+  void cool(Desk& desk);
   /// For any thread. Does nothing with who is frozen, or was seen meanwhile.
   void freeze(Desk& desk, FreezeFor why);
   void thaw_now(Desk& desk);
@@ -143,6 +152,7 @@ class Optimiser final : public RescueHands {
   bool fetch(Desk& desk, FetchPart part, std::chrono::milliseconds patience);
   void set_limits(const DeskPtr& desk, SessionClass session);
   void read(const DeskPtr& desk);
+  void read_io(const DeskPtr& desk);  ///< io_rate.cc
   void complain(const char* what, const Error& error);
   [[nodiscard]] DeskPtr find(DesktopId id) const;
 
@@ -176,6 +186,7 @@ class Optimiser final : public RescueHands {
   bool told_draining_ = false;
   MonotonicNs last_round_ns_ = 0;
   std::uint64_t idle_at_round_ns_ = 0;  ///< CPU time of the host; 0: no round yet
+  bool cools_ = true;                   ///< the kernel has not said that it cannot
   bool ksm_taken_over_ = false;         ///< by somebody else: nobody is enlisted
   policy::RecentSpeed take_speed_{policy::Shaver::kFirstBytesPerCpuSecond};
   policy::RecentSpeed fetch_speed_{policy::kFirstFetchBytesPerSecond};

@@ -96,7 +96,11 @@ Settings settings_of(const profile::Profile& profile, const NodeFacts& node) {
       {SessionClass::kIdle, std::chrono::seconds{classes.idle.shave_after_seconds}},
       {SessionClass::kDisconnected, std::chrono::seconds{classes.disconnected.shave_after_seconds}},
       {SessionClass::kFrozen, std::chrono::seconds{classes.frozen.shave_after_seconds}}};
-  settings.shave = profile.zram.enabled;
+  settings.shave = profile.zram.enabled || profile.zswap.enabled.value_or(false);
+  if (profile.zram.enabled) settings.zram_writeback = profile.zram.writeback;
+  settings.zram_writeback_after = std::chrono::seconds{profile.zram.writeback_after_seconds};
+  settings.zram_writeback_bytes_per_day =
+      std::uint64_t{profile.zram.writeback_mib_per_day} * policy::kMib;
   settings.shaver.freeze_after_ns = classes.frozen.after_seconds * policy::kSecond;
   settings.shaver.eagerness = profile.shave.eagerness_percent / 100.0;
   settings.shaver.order =

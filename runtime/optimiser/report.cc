@@ -1,3 +1,4 @@
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "engine/policy/ksm_trace.h"
@@ -51,6 +52,11 @@ json Optimiser::report() const {
                 {"watched", desk->watching.now(now_ns)},
                 {"taken_bytes", desk->taken_bytes},
                 {"verdict", to_string(desk->verdict.reason)}};
+    if (desk->io.last())
+      one.update({{"read_bytes", desk->io.last()->read_bytes},
+                  {"written_bytes", desk->io.last()->written_bytes},
+                  {"read_bytes_per_second", std::llround(desk->io.read_bytes_per_second())},
+                  {"written_bytes_per_second", std::llround(desk->io.written_bytes_per_second())}});
     if (!desk->limits_wait.empty()) one["limits"] = desk->limits_wait;
     if (!desk->limits_refused.empty()) one["limits_refused"] = desk->limits_refused;
     desktops[std::to_string(id)] = std::move(one);
@@ -64,10 +70,13 @@ json Optimiser::report() const {
           {"shaver",
            {{"on", settings_.shave},
             {"by", taker_->name()},
+            {"by_why", taker_->why()},
             {"takes", totals_.takes},
             {"asked_bytes", totals_.asked_bytes},
             {"taken_bytes", totals_.taken_bytes},
             {"cpu_ns", totals_.take_cpu_ns},
+            {"cooled", totals_.cools},
+            {"cool_cpu_ns", totals_.cool_cpu_ns},
             {"freezes", totals_.freezes},
             {"thaws", totals_.thaws},
             {"verdicts", totals_.verdicts}}},

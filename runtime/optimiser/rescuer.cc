@@ -18,6 +18,7 @@
 #include "runtime/optimiser/enclosing_groups.h"
 #include "runtime/optimiser/memory_taker.h"
 #include "runtime/optimiser/optimiser.h"
+#include "runtime/optimiser/start_limits.h"
 
 namespace panal::optimiser {
 
@@ -185,7 +186,7 @@ Result<Rescuer::Sight> Rescuer::tightest() const {
       PANAL_ASSIGN(const GroupUsage usage, place.group->statistics());
       if (!usage.memory) continue;
       room = policy::group_headroom(*usage.memory, swap);
-      sight.limit_bytes = std::min(sight.limit_bytes, usage.memory->limit_bytes);
+      sight.limit_bytes = std::min(sight.limit_bytes, usage.memory->end_bytes());
     }
     if (sight.place.empty() || room.available_bytes < sight.least.available_bytes)
       sight.least = room;
@@ -302,22 +303,17 @@ std::optional<std::string> Rescuer::killed(DesktopId id) {
   return why;
 }
 
-void Rescuer::started(DesktopId id, std::optional<std::uint64_t> memory_bytes) {
+void Rescuer::started(DesktopId id, const Limits& at_start) {
   {
     const std::lock_guard lock(mutex_);
     killed_.erase(id);
     killed_processes_.erase(id);
   }
-  if (!memory_bytes) return;
   const auto group =
       kernel::Cgroup::open(parts_.cgroups, parts_.cgroup_parent + "/" + kernel_name(id));
   if (!group) return;
-  const auto present = group->memory_limit();
-  if (!present || *present >= *memory_bytes) return;
-  Limits limits;
-  limits.memory_bytes = *memory_bytes;
-  if (auto set = group->set_limits(limits); !set && !set.error().is_gone())
-    parts_.log->warning("last_resort", {{"step", "limit"}, {"why", set.error().message()}});
+  if (auto set = restore_start_limits(*group, at_start); !set && !set.error().is_gone())
+    parts_.log->warning("last_resort", {{"step", "limits"}, {"why", set.error().message()}});
 }
 
 std::map<DesktopId, std::uint64_t> Rescuer::killed_processes() const {

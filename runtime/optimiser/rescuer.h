@@ -17,6 +17,7 @@
 #include "engine/base/unique_fd.h"
 #include "engine/kernel/cgroup.h"
 #include "engine/kernel/psi_trigger.h"
+#include "engine/model/limits.h"
 #include "engine/policy/headroom.h"
 #include "engine/policy/last_resort.h"
 #include "runtime/optimiser/fences.h"
@@ -57,9 +58,9 @@ class Rescuer {
   /// Why the desktop was killed, told once; nothing when it was not. It is known before the
   /// desktop's init ends.
   [[nodiscard]] std::optional<std::string> killed(DesktopId id);
-  /// A desktop of this number runs: what was about a former one is over. `memory_bytes`: the
-  /// limit it was started with; a panald that was killed may have left a lower one.
-  void started(DesktopId id, std::optional<std::uint64_t> memory_bytes);
+  /// A desktop of this number runs: what was about a former one is over. `at_start`: the limits it
+  /// was started with; a panald that was killed, or had another profile, may have left others.
+  void started(DesktopId id, const Limits& at_start);
 
   /// What was seen and done: danger, what is left where, steps taken, the last kills.
   [[nodiscard]] nlohmann::json report() const;

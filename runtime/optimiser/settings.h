@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 
 #include "engine/model/limits.h"
 #include "engine/model/session.h"
@@ -27,6 +28,10 @@ struct Settings {
 
   bool shave = false;
   policy::ShaverConfig shaver;
+  /// Place to which zram writes what lies long (ZramWriter), as the profile names it; empty: none.
+  std::string zram_writeback;
+  std::chrono::seconds zram_writeback_after{3600};
+  std::uint64_t zram_writeback_bytes_per_day = 0;  ///< 0: no limit
 
   policy::StartGateConfig gate;
 

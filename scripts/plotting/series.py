@@ -34,6 +34,21 @@ def steps_of(result):
     return [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
 
 
+def runs(results, figures):
+    """Those of the figures that are stored, one for each run: the figures of a mix are of one run,
+    and have its steps in common."""
+    drawn = []
+    for figure in figures:
+        if figure not in results:
+            continue
+        steps = steps_of(results[figure])
+        if figure in TYPED:
+            if steps and steps in drawn:
+                continue
+            drawn.append(steps)
+        yield figure
+
+
 def short(figure):
     """ "density.xfce.dense.marginal_mib" is "xfce dense"."""
     words = figure.split(".")
@@ -56,9 +71,7 @@ def memory(results):
     """[(label, [(desktops, MiB taken)])]: of the host, less what the load generator took. Nobody
     measured no desktop at all: the slope of the steps says what the first ones took."""
     lines = []
-    for figure in RAMPS + COUNTS:
-        if figure not in results:
-            continue
+    for figure in runs(results, RAMPS + COUNTS):
         points = []
         for step in steps_of(results[figure]):
             count, available, load = (number(step.get(key)) for key in
@@ -76,9 +89,9 @@ def memory(results):
 def typing(results):
     """[(label, [(desktops, p50, p99)])], ms from key to picture."""
     lines = []
-    for figure in TYPED:
+    for figure in runs(results, TYPED):
         points = []
-        for step in steps_of(results[figure]) if figure in results else ():
+        for step in steps_of(results[figure]):
             row = (number(step.get("count")), number(dig(step, "typing", "p50_ms")),
                    number(dig(step, "typing", "p99_ms")))
             if None not in row:

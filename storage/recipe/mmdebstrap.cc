@@ -107,6 +107,10 @@ std::string finalise_script(const Recipe& recipe) {
   script += std::string("rm -rf -- ") + kRemoved + "\n";
   for (const auto& glob : recipe.remove) script += "rm -rf -- " + glob + "\n";
   script +=
+      // Packages that come after fontconfig touch directories of fonts, which makes its cache of
+      // them stale: each user's first program would then read all fonts and keep a cache of its
+      // own in the home.
+      "if command -v fc-cache >/dev/null; then fc-cache -s; fi\n"
       // Empty, not absent: D-Bus and others then treat the machine as not yet named.
       ": >/etc/machine-id\n"
       ": >/etc/resolv.conf\n"

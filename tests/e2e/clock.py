@@ -61,10 +61,12 @@ class Clock:
 
 
 def shifted(pid):
+    """True as well of one that has ended since it was listed: databases' servers come and go."""
     try:
-        return "clock-shift.so" in pathlib.Path(f"/proc/{pid}/maps").read_text()
+        maps = pathlib.Path(f"/proc/{pid}/maps").read_text()
     except OSError:
-        return False
+        return True
+    return not maps or "clock-shift.so" in maps
 
 
 def pids_named(name):

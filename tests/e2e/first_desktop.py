@@ -17,10 +17,12 @@ METRICS = "127.0.0.1:19464"
 
 # What the session starts beside the image's own programs: one terminal that keeps what is typed.
 TYPED = "typed.txt"
+# A directory of the root that is the user's and that no profile puts into memory.
+MARKER = "usr/share/X11/xkb/compiled/marker"
 # It stands in for the image's own start-up file, so it runs that first.
 STARTUP = f"""#!/bin/sh
 [ ! -x /etc/X11/icewm/startup ] || /etc/X11/icewm/startup
-echo volatile >/var/tmp/marker
+echo volatile >/{MARKER}
 exec xterm -geometry 60x12+40+40 -e sh -c 'echo $$ >~/terminal.pid; exec cat >~/{TYPED}'
 """
 AUTOSTART = """[Desktop Entry]
@@ -129,7 +131,7 @@ def life(node, screen, image, pictures, second=("--no-cookie",)):
         raise Failed("another terminal was started")
 
     say("stop: gone, volatile data gone, home kept")
-    if not (init_root(node, name) / "var/tmp/marker").exists():
+    if not (init_root(node, name) / MARKER).exists():
         raise Failed("the marker was never written")
     node.panal("desktop", "stop", name)
     if node.desktop(name)["state"] != "stopped":
@@ -140,7 +142,7 @@ def life(node, screen, image, pictures, second=("--no-cookie",)):
     (node.home(login) / ".icewm/startup").unlink()
     (node.home(login) / ".config/autostart/typed.desktop").unlink()
     node.panal("desktop", "start", name)
-    if (init_root(node, name) / "var/tmp/marker").exists():
+    if (init_root(node, name) / MARKER).exists():
         raise Failed("volatile data survived the stop")
 
     node.panal("desktop", "stop", name)

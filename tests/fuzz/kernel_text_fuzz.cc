@@ -12,6 +12,7 @@
 #include "engine/kernel/disk_stat.h"
 #include "engine/kernel/flat_keyed.h"
 #include "engine/kernel/io_stat.h"
+#include "engine/kernel/kernel_objects.h"
 #include "engine/kernel/loadavg.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/mountinfo.h"
@@ -22,6 +23,7 @@
 #include "engine/kernel/sysctl.h"
 #include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
+#include "engine/kernel/zram_writeback.h"
 #include "tests/fuzz/texts.h"
 
 namespace {
@@ -55,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     case 'i': (void)parse_meminfo(text); break;
     case 'z': (void)parse_zram_mm_stat(text); break;
+    case 'Z': (void)parse_zram_bd_stat(text); break;
     case 'k': (void)find_flat_keyed(text, "anon"); break;
     case 'v': (void)parse_vmstat(text); break;
     case '1': {
@@ -108,6 +111,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     }
     case 'D': (void)parse_disk_stat(text); break;
+    case 'F': {
+      const auto files = parse_file_nr(text);
+      if (files) require(files->reserve == 0);
+      break;
+    }
+    case 'K': (void)parse_key_users(text, 0); break;
     case 'y': {
       const auto path = sysctl_path(std::string(text));
       if (path) require(path->rfind("sys/", 0) == 0 && path->find("/../") == path->npos);

@@ -9,6 +9,7 @@
 #include "engine/kernel/ksm.h"
 #include "engine/kernel/oom_score.h"
 #include "engine/kernel/page_map.h"
+#include "engine/kernel/process_io.h"
 #include "engine/kernel/process_start.h"
 #include "engine/kernel/process_status.h"
 #include "engine/kernel/small_text.h"
@@ -85,6 +86,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(slash == 0 || is_of_group(groups, group.substr(0, slash)));
       break;
     }
+    case 'i': (void)parse_process_io(text); break;
     case 'f': {
       const auto pid = parse_pidfd_entry(text);
       if (pid && *pid) require(**pid > 0);

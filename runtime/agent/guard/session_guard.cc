@@ -1,4 +1,4 @@
-// Loaded into the programs of a session (LD_PRELOAD), for two reasons.
+// Loaded into the programs of a session (LD_PRELOAD), for three reasons.
 //
 // That the screen has changed is no reason to die. When a user comes back with another geometry
 // nxagent makes its RANDR outputs anew. A GTK program that has read their list and asks for one
@@ -10,10 +10,17 @@
 // Programs that lose by having their memory merged are kept apart (PANAL_APART, by the agent). Only
 // a process itself can do that, and what it starts inherits it: so each that is not named there
 // goes back in.
+//
+// And where the desktop's files tell of its own memory and not of the host's (PANAL_MEMORY_KIB, by
+// the agent), so does what no file can stand over: the system call behind sysconf(), by which
+// browsers size themselves.
 #include <dlfcn.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -124,7 +131,52 @@ __attribute__((constructor)) void merge_or_not() {
   ::prctl(panal::kSetMemoryMerge, is_of(apart, name, std::strlen(name)) ? 0 : 1, 0, 0, 0);
 }
 
+/// What the desktop may have, in KiB; 0: nobody says.
+unsigned long long memory_kib() {
+  static std::atomic<unsigned long long> known{~0ULL};
+  unsigned long long kib = known.load(std::memory_order_relaxed);
+  if (kib != ~0ULL) return kib;
+  const char* const text = std::getenv("PANAL_MEMORY_KIB");
+  kib = text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
+  if (kib > 1ULL << 50U) kib = 0;
+  known.store(kib, std::memory_order_relaxed);
+  return kib;
+}
+
+/// The smaller of what the kernel says and what the desktop may have; of what is free half of that,
+/// as its meminfo has it.
+unsigned long long told(unsigned long long kernel, unsigned long long unit_bytes, bool whole) {
+  const unsigned long long kib = memory_kib();
+  if (kib == 0 || unit_bytes == 0) return kernel;
+  const unsigned long long most = kib * 1024 / unit_bytes / (whole ? 1 : 2);
+  return most < kernel ? most : kernel;
+}
+
 }  // namespace
+
+// glibc's own, which it exports under this name too.
+// NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+extern "C" long __sysconf(int name) noexcept;
+
+extern "C" PANAL_SHOWN long sysconf(int name) noexcept {
+  const long value = __sysconf(name);
+  if (value <= 0 || (name != _SC_PHYS_PAGES && name != _SC_AVPHYS_PAGES)) return value;
+  const auto page = static_cast<unsigned long long>(__sysconf(_SC_PAGESIZE));
+  return static_cast<long>(
+      told(static_cast<unsigned long long>(value), page, name == _SC_PHYS_PAGES));
+}
+
+extern "C" PANAL_SHOWN long get_phys_pages() noexcept { return sysconf(_SC_PHYS_PAGES); }
+extern "C" PANAL_SHOWN long get_avphys_pages() noexcept { return sysconf(_SC_AVPHYS_PAGES); }
+
+extern "C" PANAL_SHOWN int sysinfo(struct sysinfo* info) noexcept {
+  const long result = ::syscall(SYS_sysinfo, info);
+  if (result != 0 || memory_kib() == 0) return static_cast<int>(result);
+  info->totalram = told(info->totalram, info->mem_unit, true);
+  info->freeram = told(info->freeram, info->mem_unit, false);
+  info->sharedram = info->bufferram = info->totalswap = info->freeswap = 0;
+  return 0;
+}
 
 // What they return is freed by free() in the end (XRRFreeOutputInfo, XRRFreeCrtcInfo).
 extern "C" PANAL_SHOWN OutputInfo* XRRGetOutputInfo(void* display, void* resources, Id output) {

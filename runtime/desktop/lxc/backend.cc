@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "engine/base/log.h"
 #include "engine/base/tree.h"
 #include "engine/kernel/process_status.h"
+#include "runtime/desktop/guest_files.h"
 #include "runtime/desktop/lxc/config.h"
 #include "runtime/desktop/lxc/mount_targets.h"
 #include "runtime/desktop/lxc/seccomp_list.h"
@@ -68,6 +70,21 @@ std::string tail_of(const Dir& dir, const char* name) {
   return last_lines(text, kEvidenceLines);
 }
 
+/// What stands over the kernel's files in a desktop.
+Result<std::vector<GuestFile>> files_of(const DesktopSpec& desktop) {
+  if (!desktop.guest.mask_memory && desktop.guest.cpus == 0) return std::vector<GuestFile>();
+  struct sysinfo memory{};
+  if (::sysinfo(&memory) != 0) return fail_errno("sysinfo");
+  std::string cpuinfo;  // the kernel takes its time over it, so only where it is wanted
+  if (desktop.guest.cpus != 0) {
+    PANAL_ASSIGN(const Dir proc, Dir::open(kernel_paths::kProc));
+    PANAL_ASSIGN(cpuinfo, proc.read("cpuinfo"));
+  }
+  return guest_files(desktop.guest, desktop.limits,
+                     {std::uint64_t{memory.totalram} * memory.mem_unit,
+                      static_cast<std::uint32_t>(::get_nprocs()), cpuinfo});
+}
+
 /// How many seccomp filters a process has.
 Result<std::uint32_t> filters_of(const std::string& pid) {
   PANAL_ASSIGN(const Dir proc, Dir::open(kernel_paths::kProc));
@@ -119,10 +136,13 @@ Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
   const std::string seccomp = spec.run_dir + "/seccomp.list";
   const std::string config = spec.run_dir + "/lxc.conf";
   const std::string empty = options_.lxc_path + "/empty";
-  PANAL_ASSIGN(const std::string text,
-               render_config(spec, ConfigSite{options_.agent_program, options_.cgroup_parent,
-                                              seccomp, empty, options_.apparmor_profile}));
-  PANAL_TRY(check_mount_targets(spec.root, spec.desktop.user.home_path));
+  PANAL_ASSIGN(const std::vector<GuestFile> guest_files, files_of(spec.desktop));
+  PANAL_ASSIGN(
+      const std::string text,
+      render_config(spec, ConfigSite{options_.agent_program, options_.cgroup_parent, seccomp, empty,
+                                     options_.apparmor_profile, guest_files}));
+  PANAL_TRY(
+      check_mount_targets(spec.root, spec.desktop.user.home_path, scratch_targets(spec.desktop)));
   PANAL_TRY(make_dir(options_.lxc_path, 0755));
   PANAL_TRY(make_dir(empty, 0555));
   PANAL_ASSIGN(const Dir dir, Dir::open(spec.run_dir));
@@ -130,6 +150,12 @@ Result<Pidfd> LxcBackend::start(const ContainerSpec& spec) {
       write_file(dir, "seccomp.list",
                  render_seccomp_list(spec.desktop.browser_sandbox, spec.desktop.sharing.merge)));
   PANAL_TRY(write_file(dir, "lxc.conf", text));
+  for (const GuestFile& file : guest_files) {
+    PANAL_TRY(write_file(dir, file.name, file.text));
+    // Whatever the umask: everybody inside reads what stands over the kernel's file.
+    if (::fchmodat(dir.fd(), file.name.c_str(), 0444, 0) != 0)
+      return fail_errno("chmod", dir.path() + "/" + file.name);
+  }
   // The evidence of a failed start is this start's.
   for (const char* log : {kLxcLog, kConsoleLog}) (void)::unlink((spec.log_dir + "/" + log).c_str());
   PANAL_ASSIGN(Pidfd init, spawners_.start(StartRequest{name, config, options_.lxc_path,

@@ -42,6 +42,9 @@ constexpr std::array kMaskedDirs = {"proc/acpi",        "proc/scsi",
                                     "sys/fs/cgroup",    "sys/devices/virtual/powercap",
                                     "sys/block",        "sys/module"};
 
+constexpr std::string_view kLogs = "var/log";
+constexpr std::string_view kVarTmp = "var/tmp";
+
 /// liblxc ends a value at the line's end and takes what is behind a " #" as it is; there is no
 /// escape for a newline.
 Result<void> check_line(std::string_view what, std::string_view value) {
@@ -120,31 +123,61 @@ void add_init(Text& text, const ContainerSpec& spec) {
   text.line("lxc.proc.oom_score_adj", std::to_string(kOomScoreAdj));
 }
 
+/// What tmpfs holds is charged to the desktop's memory; the sizes keep one of them from eating all
+/// of it.
+std::uint64_t scratch_mib(const DesktopSpec& desktop, std::uint32_t percent) {
+  constexpr std::uint64_t kUsual = 1024 * kMiB;
+  const std::uint64_t memory = desktop.limits.memory_bytes.value_or(kUnlimited);
+  const std::uint64_t whole_mib = (memory == kUnlimited ? kUsual : memory) / kMiB;
+  return std::max<std::uint64_t>(16, whole_mib * percent / 100);
+}
+
+/// What is thrown away with the desktop anyway.
+void add_scratch(Text& text, const ContainerSpec& spec, const ConfigSite& site) {
+  const DesktopSpec& desktop = spec.desktop;
+  const GuestSettings& guest = desktop.guest;
+  if (guest.cache_in_memory)
+    text.mount(
+        "tmpfs", std::string(agent::kCacheDir).substr(1), "tmpfs",
+        fmt::format("nosuid,nodev,mode=700,uid={},gid={},size={}m,"
+                    "nr_inodes=65536,create=dir",
+                    desktop.user.uid, desktop.user.gid, scratch_mib(desktop, guest.cache_percent)));
+  if (desktop.persistent) return;
+  if (guest.logs == Scratch::kMemory)
+    text.mount("tmpfs", kLogs, "tmpfs",
+               "nosuid,nodev,noexec,mode=755,size=16m,nr_inodes=4096,create=dir");
+  if (guest.logs == Scratch::kOff)
+    text.mount(site.empty_dir, kLogs, "none", "bind,ro,nosuid,nodev,noexec,create=dir");
+  if (guest.var_tmp == Scratch::kMemory)
+    text.mount("tmpfs", kVarTmp, "tmpfs",
+               fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=16384,create=dir",
+                           scratch_mib(desktop, guest.scratch_percent)));
+}
+
 void add_mounts(Text& text, const ContainerSpec& spec, const ConfigSite& site,
                 const std::string& home) {
-  // What tmpfs holds is charged to the desktop's memory; the sizes keep one of them from eating
-  // all of it.
-  const std::uint64_t memory = spec.desktop.limits.memory_bytes.value_or(1024 * kMiB);
-  const std::uint64_t scratch_mib = std::max<std::uint64_t>(16, memory / 4 / kMiB);
+  const std::uint64_t scratch = scratch_mib(spec.desktop, spec.desktop.guest.scratch_percent);
   text.line("lxc.rootfs.path", "dir:" + spec.root);
   text.line("lxc.autodev", "1");
   text.line("lxc.mount.auto", "proc:mixed sys:ro");
-  text.mount(
-      "tmpfs", "tmp", "tmpfs",
-      fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=65536,create=dir", scratch_mib));
+  text.mount("tmpfs", "tmp", "tmpfs",
+             fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=65536,create=dir", scratch));
   text.mount("tmpfs", "run", "tmpfs", "nosuid,nodev,mode=755,size=16m,nr_inodes=8192,create=dir");
-  text.mount(
-      "tmpfs", "dev/shm", "tmpfs",
-      fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=16384,create=dir", scratch_mib));
+  text.mount("tmpfs", "dev/shm", "tmpfs",
+             fmt::format("nosuid,nodev,mode=1777,size={}m,nr_inodes=16384,create=dir", scratch));
   text.mount(spec.shared_dir, std::string(agent::kSharedDir).substr(1), "none",
              "bind,nosuid,nodev,noexec,create=dir");
   text.mount(site.agent_program, std::string(agent::kAgentProgram).substr(1), "none",
              "bind,ro,nosuid,nodev,create=file");
   text.mount(spec.home, home, "none", "bind,nosuid,nodev,create=dir");
+  add_scratch(text, spec, site);
   for (const char* file : kMaskedFiles)
     text.mount(kernel_paths::kDevNull, file, "none", "bind,optional");
   for (const char* dir : kMaskedDirs)
     text.mount(site.empty_dir, dir, "none", "bind,ro,nosuid,nodev,noexec,optional");
+  for (const GuestFile& file : site.guest_files)
+    text.mount(spec.run_dir + "/" + file.name, file.target, "none",
+               "bind,ro,nosuid,nodev,noexec,optional");
 }
 
 void add_groups(Text& text, const ContainerSpec& spec, const ConfigSite& site) {
@@ -215,6 +248,14 @@ std::string host_name(std::string_view name, DesktopId id) {
   return out.empty() ? kernel_name(id) : out;
 }
 
+std::vector<std::string_view> scratch_targets(const DesktopSpec& desktop) {
+  std::vector<std::string_view> out;
+  if (desktop.persistent) return out;
+  if (desktop.guest.logs != Scratch::kDisk) out.push_back(kLogs);
+  if (desktop.guest.var_tmp == Scratch::kMemory) out.push_back(kVarTmp);
+  return out;
+}
+
 Result<std::string> render_config(const ContainerSpec& spec, const ConfigSite& site) {
   for (const auto& [what, value] : {std::pair<const char*, const std::string&>{"root", spec.root},
                                     {"home", spec.home},
@@ -223,6 +264,7 @@ Result<std::string> render_config(const ContainerSpec& spec, const ConfigSite& s
                                     {"agent program", site.agent_program},
                                     {"cgroup parent", site.cgroup_parent},
                                     {"seccomp profile", site.seccomp_profile},
+                                    {"run directory", spec.run_dir},
                                     {"empty directory", site.empty_dir}})
     PANAL_TRY(check_line(what, value));
   PANAL_ASSIGN(const std::string home, inside_path(spec.desktop.user.home_path));

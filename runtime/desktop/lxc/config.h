@@ -2,10 +2,12 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "engine/base/tree.h"
 #include "runtime/desktop/backend.h"
+#include "runtime/desktop/guest_files.h"
 
 namespace panal::desktop::lxc {
 
@@ -17,6 +19,7 @@ struct ConfigSite {
   std::string empty_dir;         ///< stands over what is masked; one for all desktops, so that a
                                  ///< mask costs no file system of its own
   std::string apparmor_profile;  ///< apparmor_profile(); empty: AppArmor is off
+  std::vector<GuestFile> guest_files = {};  ///< in spec.run_dir; their texts are not looked at
 };
 
 /// Names of the logs in ContainerSpec::log_dir.
@@ -37,6 +40,10 @@ inline constexpr const char* kAppArmorProfile = "panal-desktop";
 
 /// A desktop's user-chosen name as a host name: [a-z0-9-], at most 63 characters, never empty.
 [[nodiscard]] std::string host_name(std::string_view name, DesktopId id);
+
+/// Directories of the root, without the slash before them, that something is mounted on because of
+/// the desktop's guest settings.
+[[nodiscard]] std::vector<std::string_view> scratch_targets(const DesktopSpec& desktop);
 
 /// The liblxc configuration (lxc.container.conf(5)). It has no lxc.namespace.share.user: the
 /// spawner adds the user namespace it has made. Both cgroup versions' keys are there: liblxc

@@ -34,7 +34,9 @@ Result<void> check_target(const std::string& root, std::string_view path, bool i
 
 }  // namespace
 
-Result<void> check_mount_targets(const std::string& root, std::string_view home_path) {
+Result<void> check_mount_targets(const std::string& root, std::string_view home_path,
+                                 const std::vector<std::string_view>& more) {
+  for (const std::string_view path : more) PANAL_TRY(check_target(root, path, false));
   // What is below /dev, /run, /proc and /sys comes after those were mounted.
   for (const std::string_view path :
        {std::string_view("dev"), std::string_view("proc"), std::string_view("sys"),

@@ -47,7 +47,7 @@ def reboot(farm, _):
     """Nothing is left but the disk: what was wanted comes back, volatile data does not."""
     volatile, persistent = farm.seats[0], farm.seats[1]
     for seat in (volatile, persistent):
-        seat.run_inside("touch", "/var/tmp/marker")
+        seat.run_inside("touch", "/srv/marker")
     inits = set(farm.inits().values())
     pull_the_plug(farm)
     farm.node.panal("up", "--wait")
@@ -59,9 +59,9 @@ def reboot(farm, _):
     farm.connect_all()
     for seat in farm.seats:
         seat.type("rebooted")
-    if volatile.run_inside("ls", "/var/tmp").split():
+    if volatile.run_inside("ls", "/srv").split():
         raise Failed("volatile data survived the reboot")
-    if persistent.run_inside("ls", "/var/tmp").split() != ["marker"]:
+    if persistent.run_inside("ls", "/srv").split() != ["marker"]:
         raise Failed("the persistent root lost its data")
     farm.nothing_left()
     return f"{len(inits)} desktops are back"

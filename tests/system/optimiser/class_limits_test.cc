@@ -1,6 +1,7 @@
 // A class's limits on a real group that uses more than they allow.
 #include "runtime/optimiser/class_limits.h"
 
+#include "engine/kernel/block_device.h"
 #include "tests/system/kernel/machine/memory_child.h"
 #include "tests/system/kernel/real_cgroup.h"
 
@@ -74,6 +75,27 @@ TEST_F(RealClassLimits, TheKernelTakesEachOfThem) {
   ASSERT_TRUE(set);
   EXPECT_NE(set->refused, "") << "there is no such disk";
   EXPECT_TRUE(set->complete);
+}
+
+TEST_F(RealClassLimits, ALimitOnARealDiskIsSetAndTakenAway) {
+  const auto disk = kernel::whole_disk_of(tree_, ::testing::TempDir());
+  if (!disk) GTEST_SKIP() << "no disk of its own below " << disk.error().message();
+  const kernel::Cgroup group = make();
+  Limits limits;
+  for (const std::uint64_t speed : {std::uint64_t{9} << 20, std::uint64_t{0}}) {
+    limits.io = IoLimit{*disk, speed, speed};
+    const auto set = set_class_limits(group, limits);
+    ASSERT_TRUE(set) << set.error().message();
+    EXPECT_EQ(set->refused, "");
+    for (const auto& hierarchy : root_.hierarchies()) {
+      const bool v1 = hierarchy.mount.has("blkio");
+      if (!v1 && !hierarchy.mount.has("io")) continue;
+      const auto text =
+          hierarchy.dir.read(path_ + (v1 ? "/blkio.throttle.write_bps_device" : "/io.max"));
+      ASSERT_TRUE(text) << text.error().message();
+      EXPECT_EQ(text->find(std::to_string(9 << 20)) != std::string::npos, speed > 0) << *text;
+    }
+  }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "engine/kernel/vmstat.h"
 #include "runtime/optimiser/memory_taker.h"
 #include "runtime/optimiser/optimiser.h"
+#include "tests/support/patience.h"
 #include "tests/system/optimiser/real_swap_group.h"
 
 namespace panal::optimiser {
@@ -55,7 +56,7 @@ class HotRanges : public RealSwapGroup {
     optimiser_->started(kDesktop, {"school", "standard"}, false);
   }
   static bool eventually(const std::function<bool()>& good, std::chrono::seconds patience = 90s) {
-    const auto until = std::chrono::steady_clock::now() + patience;
+    const auto until = std::chrono::steady_clock::now() + patience * panal::patience();
     while (!good()) {
       if (std::chrono::steady_clock::now() > until) return false;
       std::this_thread::sleep_for(50ms);
@@ -69,8 +70,10 @@ class HotRanges : public RealSwapGroup {
   void fall_asleep(const kernel::Cgroup& group, const MemoryChild& child) {
     optimiser_->session(kDesktop, false, 0);
     TakeCursor cursor;
-    const auto taken = choose_taker(tree_, root_, parent_path())
-                           ->take(group, {kSize, std::chrono::steady_clock::now() + 10s}, cursor);
+    const auto taken =
+        choose_taker(tree_, root_, parent_path())
+            ->take(group, {kSize, std::chrono::steady_clock::now() + 10s * panal::patience()},
+                   cursor);
     ASSERT_TRUE(taken) << taken.error().message();
     ASSERT_TRUE(eventually([&] {
       const auto maps = kernel::read_smaps_rollup(tree_, child.pid());
@@ -85,7 +88,7 @@ class HotRanges : public RealSwapGroup {
       look();
       awake.set_value();
     });
-    ASSERT_EQ(awake.get_future().wait_for(10s), std::future_status::ready);
+    ASSERT_EQ(awake.get_future().wait_for(10s * panal::patience()), std::future_status::ready);
   }
   std::uint64_t usage(const kernel::Cgroup& group) const {
     return group.memory_usage().value_or(0);

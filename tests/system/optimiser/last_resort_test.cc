@@ -7,6 +7,7 @@
 #include "engine/kernel/meminfo.h"
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/rescuer.h"
+#include "tests/support/patience.h"
 #include "tests/system/kernel/machine/memory_child.h"
 #include "tests/system/kernel/real_cgroup.h"
 
@@ -80,7 +81,7 @@ class RealRescuer : public kernel::RealCgroup {
     bystanders_.emplace_back(desk(id, connected), kEach, Pages::kDistinct);
   }
   bool eventually(const std::function<bool()>& good, std::chrono::seconds patience = 60s) const {
-    const auto until = std::chrono::steady_clock::now() + patience;
+    const auto until = std::chrono::steady_clock::now() + patience * panal::patience();
     while (!good()) {
       if (std::chrono::steady_clock::now() > until) return false;
       std::this_thread::sleep_for(20ms);

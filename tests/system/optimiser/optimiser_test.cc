@@ -6,6 +6,7 @@
 
 #include "engine/kernel/ksm.h"
 #include "engine/kernel/smaps.h"
+#include "tests/support/patience.h"
 #include "tests/system/optimiser/real_swap_group.h"
 
 namespace panal::optimiser {
@@ -42,7 +43,7 @@ class RealOptimiser : public RealSwapGroup {
     optimiser_ = std::move(*opened);
   }
   bool eventually(const std::function<bool()>& good, std::chrono::seconds patience = 60s) const {
-    const auto until = std::chrono::steady_clock::now() + patience;
+    const auto until = std::chrono::steady_clock::now() + patience * panal::patience();
     while (!good()) {
       if (std::chrono::steady_clock::now() > until) return false;
       std::this_thread::sleep_for(50ms);
@@ -75,7 +76,7 @@ TEST_F(RealOptimiser, TakesFromTheDisconnectedNotFromTheActiveAndGivesBackBefore
   EXPECT_GE(resident(active), kSize) << "somebody is there";
   std::promise<void> awake;
   optimiser_->wake(7, [&awake] { awake.set_value(); });
-  EXPECT_EQ(awake.get_future().wait_for(5s), std::future_status::ready);
+  EXPECT_EQ(awake.get_future().wait_for(5s * panal::patience()), std::future_status::ready);
   EXPECT_TRUE(eventually([&] {
     return optimiser_->report()["wakes"].value("fetched_bytes", std::uint64_t{0}) > kSize / 2;
   })) << optimiser_->report().dump(1);
@@ -106,7 +107,7 @@ TEST_F(RealOptimiser, FreezesTheLongAwayAndThawsAtTheEnd) {
   ASSERT_TRUE(eventually([&] { return asleep(); })) << optimiser_->report().dump(1);
   std::promise<void> awake;
   optimiser_->wake(7, [&awake] { awake.set_value(); });
-  EXPECT_EQ(awake.get_future().wait_for(5s), std::future_status::ready);
+  EXPECT_EQ(awake.get_future().wait_for(5s * panal::patience()), std::future_status::ready);
   EXPECT_TRUE(child.touch()) << "it runs";
   optimiser_->session(7, true, 0);
   optimiser_->session(7, false, 0);

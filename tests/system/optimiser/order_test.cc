@@ -6,6 +6,7 @@
 #include "engine/kernel/meminfo.h"
 #include "runtime/optimiser/optimiser.h"
 #include "runtime/optimiser/rescuer.h"
+#include "tests/support/patience.h"
 #include "tests/system/optimiser/real_swap_group.h"
 
 namespace panal::optimiser {
@@ -69,7 +70,7 @@ TEST_F(RealOrder, AllWhoAreAwayAreFrozenBeforeAProcessIsKilled) {
   auto rescuer = Rescuer::open({tree_, root_, **optimiser, parent_path(),
                                 2 * (host->available + kHog / 4), 2 * kParent, Logger::silent()});
   ASSERT_TRUE(rescuer) << rescuer.error().message();
-  const auto until = std::chrono::steady_clock::now() + 60s;
+  const auto until = std::chrono::steady_clock::now() + 60s * patience();
   while ((*rescuer)->killed_processes().empty() && std::chrono::steady_clock::now() < until)
     std::this_thread::sleep_for(1ms);
   for (DesktopId id = 1; id <= kAway; ++id) EXPECT_TRUE(frozen(id)) << id;

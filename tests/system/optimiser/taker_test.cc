@@ -8,6 +8,7 @@
 #include "runtime/optimiser/hot_memory.h"
 #include "runtime/optimiser/memory_fetcher.h"
 #include "runtime/optimiser/memory_taker.h"
+#include "tests/support/patience.h"
 #include "tests/system/optimiser/mapping_child.h"
 #include "tests/system/optimiser/real_swap_group.h"
 
@@ -31,8 +32,8 @@ class RealTaker : public RealSwapGroup {
     ASSERT_TRUE(taker);
     EXPECT_EQ(taker->name(), name);
     TakeCursor cursor;
-    const auto taken =
-        taker->take(group, {24 * kMib, std::chrono::steady_clock::now() + 10s}, cursor);
+    const auto taken = taker->take(
+        group, {24 * kMib, std::chrono::steady_clock::now() + 10s * patience()}, cursor);
     ASSERT_TRUE(taken) << taken.error().message();
     EXPECT_GE(taken->yield_bytes(), 20 * kMib);
     EXPECT_LE(taken->yield_bytes(), 32 * kMib);
@@ -72,7 +73,7 @@ class RealTakerOfManyMappings : public RealTaker {
  protected:
   static constexpr auto kBudget = 50ms;
   /// What a machine may add that has other work; going through it all takes a second and more.
-  static constexpr auto kSoon = 900ms;
+  const std::chrono::milliseconds soon_ = 900ms * patience();
 
   void SetUp() override {
     RealTaker::SetUp();
@@ -117,14 +118,14 @@ TEST_F(RealTakerOfManyMappings, AProcessOfAHundredThousandMappingsCostsItsBudget
     return maps ? maps->swap : 0;
   };
   // A process that a walk does not get to the end of is left where the next walk gets no further.
-  const auto end = std::chrono::steady_clock::now() + 60s;
+  const auto end = std::chrono::steady_clock::now() + 60s * patience();
   while (swapped() < kSize * 3 / 4 && std::chrono::steady_clock::now() < end) {
     const auto took = median(3, [&](std::chrono::steady_clock::time_point deadline) {
       const auto taken = taker->take(*group_, {2 * kSize, deadline}, cursor);
       ASSERT_TRUE(taken) << taken.error().message();
       places.insert(cursor.pid);
     });
-    ASSERT_LT(took, kSoon);
+    ASSERT_LT(took, soon_);
   }
   EXPECT_GE(swapped(), kSize * 3 / 4) << "the others of the desktop have their turn";
   EXPECT_GE(places.size(), 2U) << "the walk goes on where it stopped";
@@ -140,15 +141,16 @@ TEST_F(RealTakerOfManyMappings, NeitherDoesALookAtWhatIsHotNorFetchingItBack) {
                      EXPECT_FALSE(hot->tells());
                      EXPECT_LE(hot->hot.ranges(), kMostHotRanges);
                    }),
-            kSoon);
+            soon_);
   EXPECT_LT(median(5,
                    [&](std::chrono::steady_clock::time_point deadline) {
                      const auto back = fetch_back(tree_, *group_, FetchPart::kRest, {deadline});
                      EXPECT_TRUE(back) << back.error().message();
                    }),
-            kSoon);
+            soon_);
   // With all the time there is the text that is read of a process has an end.
-  const auto hot = record_hot(tree_, *group_, {std::chrono::steady_clock::now() + 60s});
+  const auto hot =
+      record_hot(tree_, *group_, {std::chrono::steady_clock::now() + 60s * patience()});
   ASSERT_TRUE(hot) << hot.error().message();
   EXPECT_FALSE(hot->complete);
   EXPECT_LE(hot->hot.ranges(), kMostHotRanges);
@@ -168,7 +170,7 @@ TEST_F(RealTakerOfManyMappings, NorAddingUpItsProcesses) {
     ASSERT_TRUE(read) << read.error().message();
     // The deadline is looked at between processes, so one is the price.
     EXPECT_LE(read->next, next + 2);
-    EXPECT_LT(std::chrono::steady_clock::now() - begun, kSoon);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, soon_);
     rss += read->sum.maps.rss;
     next = read->next;
   }

@@ -128,8 +128,37 @@ TEST_P(ImageTest, DoesNotWorkWhileNobodyDoes) {
                              "TaskBarShowNetStatus=0\n", "TaskBarShowClock=0\n"})
       EXPECT_THAT(preferences, HasSubstr(line));
   }
-  EXPECT_TRUE(!std::filesystem::exists(etc + "/cron.daily") ||
-              std::filesystem::is_empty(etc + "/cron.daily"));
+  for (const char* line : {"gtk-cursor-blink=0\n", "gtk-enable-animations=0\n"})
+    EXPECT_THAT(read(etc + "/gtk-3.0/settings.ini"), HasSubstr(line));
+  // Nobody would run them; what is not there runs in no image that brings a cron or an init either.
+  const std::string& root = spec_.version_root;
+  for (const char* jobs : {"/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly",
+                           "/etc/cron.monthly", "/etc/logrotate.d", "/var/spool/cron/crontabs"})
+    EXPECT_TRUE(!std::filesystem::exists(root + jobs) || std::filesystem::is_empty(root + jobs))
+        << jobs;
+  EXPECT_FALSE(std::filesystem::exists(root + "/etc/anacrontab"));
+  for (const char* units : {"/usr/lib/systemd/system", "/usr/lib/systemd/user"})
+    for (std::error_code none;
+         const auto& entry : std::filesystem::directory_iterator(root + units, none))
+      EXPECT_NE(entry.path().extension(), ".timer") << entry.path();
+  for (const char* services : {"/etc/xdg/autostart", "/usr/share/dbus-1/services"})
+    for (const auto& entry : std::filesystem::directory_iterator(root + services))
+      EXPECT_THAT(entry.path().filename().string(),
+                  Not(::testing::ContainsRegex("racker|otifier|otifyd|tumbler|gvfs|a11y")));
+}
+
+// Else each user's first program reads all fonts and writes a cache of its own.
+TEST_P(ImageTest, HasItsCachesMade) {
+  const std::string said = run("fc-cache -s -v");
+  EXPECT_THAT(said, HasSubstr("existing cache is valid"));
+  EXPECT_THAT(said, Not(HasSubstr("caching, new cache contents")));
+  const std::string& root = spec_.version_root;
+  const std::string icons = root + "/usr/share/icons/Adwaita";
+  for (const std::string& cache : {root + "/usr/share/mime/mime.cache", icons + "/icon-theme.cache",
+                                   root + "/usr/share/glib-2.0/schemas/gschemas.compiled"})
+    EXPECT_TRUE(std::filesystem::exists(cache)) << cache;
+  // GTK takes no icon cache that is older than its directory.
+  EXPECT_GE(stat_of(icons + "/icon-theme.cache").st_mtime, stat_of(icons).st_mtime);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shipped, ImageTest, ::testing::Values("icewm", "xfce"),

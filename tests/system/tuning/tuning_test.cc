@@ -1,30 +1,23 @@
 // Real sysctls, KSM, huge pages and zram: applied, verified, killed in the middle, reverted.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <map>
 #include <thread>
 
 #include "engine/kernel/swaps.h"
+#include "engine/kernel/zram_swap.h"
+#include "engine/kernel/zram_writeback.h"
 #include "engine/profile/apply.h"
-#include "engine/profile/catalog.h"
 #include "engine/profile/zram_step.h"
 #include "runtime/tuning/profiles.h"
+#include "tests/system/tuning/tuned_lab.h"
 
 namespace panal::profile {
 namespace {
 
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
-
-constexpr const char* kLab = "/run/panal-lab";
 
 /// All of dense, with a zram that a test can take down in a moment.
 constexpr const char* kProfile = R"(
@@ -37,83 +30,13 @@ mem_limit_percent = 1
 algorithm = "lz4"
 )";
 
-class RealTuning : public ::testing::Test {
+class RealTuning : public TunedLab {
  protected:
   void SetUp() override {
-    if (!fs::exists(std::string(kLab) + "/machine-settings"))
-      GTEST_SKIP() << "run it in scripts/lab --machine-settings";
-    auto tree = Tree::open_system();
-    ASSERT_TRUE(tree) << tree.error().message();
-    tree_.emplace(std::move(*tree));
+    TunedLab::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
     file_ = ::testing::TempDir() + "trial.toml";
     std::ofstream(file_) << kProfile;
-    before_ = machine();
-  }
-
-  /// Everything a profile may change, by file.
-  std::map<std::string, std::string> machine() const {
-    std::map<std::string, std::string> all;
-    const auto look = [&](const std::string& file) {
-      std::ifstream in(file);
-      std::string text((std::istreambuf_iterator<char>(in)), {});
-      if (in) all[file] = text;
-    };
-    for (const Sysctl& sysctl : sysctls()) {
-      std::string file = sysctl.name;
-      std::replace(file.begin(), file.end(), '.', '/');
-      look("/proc/sys/" + file);
-    }
-    for (const auto& entry : fs::directory_iterator("/proc/sys/vm")) {
-      const std::string name = entry.path().filename();
-      if (name != "drop_caches" && name != "stat_refresh") look(entry.path());
-    }
-    for (const char* knob :
-         {"run", "use_zero_pages", "smart_scan", "pages_to_scan", "sleep_millisecs", "advisor_mode",
-          "max_page_sharing", "merge_across_nodes"})
-      look(std::string("/sys/kernel/mm/ksm/") + knob);
-    for (const char* knob : {"enabled", "defrag", "shmem_enabled"})
-      look(std::string("/sys/kernel/mm/transparent_hugepage/") + knob);
-    for (const auto& entry : fs::directory_iterator("/sys/block")) {
-      if (!entry.path().filename().string().starts_with("zram")) continue;
-      for (const char* knob : {"initstate", "disksize", "comp_algorithm"})
-        look(entry.path().string() + "/" + knob);
-    }
-    const auto swaps = kernel::read_swaps(*tree_);
-    EXPECT_TRUE(swaps);
-    if (swaps)
-      for (const SwapDevice& swap : *swaps) all[swap.path] = std::to_string(swap.size_bytes);
-    return all;
-  }
-
-  struct Ended {
-    int code = -1;
-    std::string said;
-  };
-  static Ended panal(const std::vector<std::string>& words) {
-    std::array<int, 2> pipe{};
-    EXPECT_EQ(::pipe(pipe.data()), 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::dup2(pipe[1], 1);
-      ::dup2(pipe[1], 2);
-      ::close(pipe[0]);
-      const std::string program = PANAL_BIN_DIR "/panal";
-      std::vector<char*> arguments{const_cast<char*>(program.c_str())};
-      for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-      arguments.push_back(nullptr);
-      ::execv(program.c_str(), arguments.data());
-      ::_exit(127);
-    }
-    ::close(pipe[1]);
-    Ended ended;
-    std::array<char, 4096> buffer{};
-    for (ssize_t got = 0; (got = ::read(pipe[0], buffer.data(), buffer.size())) > 0;)
-      ended.said.append(buffer.data(), static_cast<std::size_t>(got));
-    ::close(pipe[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return ended;
   }
 
   /// Applies in a child that dies at the given thing that lasts. False: it got through before.
@@ -167,10 +90,7 @@ class RealTuning : public ::testing::Test {
     EXPECT_GT(killed, 0);
   }
 
-  std::optional<Tree> tree_;
   std::string file_;
-  const std::string state_dir_ = std::string(kLab) + "/machine";
-  std::map<std::string, std::string> before_;
 };
 
 TEST_F(RealTuning, IsAppliedVerifiedFoundDriftedAndReverted) {
@@ -252,6 +172,76 @@ TEST_F(RealTuning, KilledWithinTheStepThatAddsADeviceItIsTakenDown) {
   kill_in_the_step();
   for (const unsigned device : taken) EXPECT_TRUE(kernel::stop_zram_swap(*tree_, device));
   EXPECT_EQ(machine(), quiet);
+}
+
+TEST_F(RealTuning, ZramWritesBackToAFileThatIsGivenBack) {
+  if (!kernel::zram_writes_back(*tree_))
+    GTEST_SKIP() << "nothing is missing here: this kernel has no CONFIG_ZRAM_WRITEBACK (or no zram "
+                    "device yet); tests/vm has Debian's, which can";
+  const std::string place = ::testing::TempDir() + "panal.swap";
+  {
+    std::ofstream file(place);
+    fs::resize_file(place, 64 << 20);
+  }
+  fs::permissions(place, fs::perms::owner_read | fs::perms::owner_write);
+  std::ofstream(file_) << kProfile << "writeback = \"" << place << "\"\n";
+  const Ended applied = panal({"tune", "apply", file_});
+  ASSERT_EQ(applied.code, 0) << applied.said;
+  const Ended good = panal({"tune", "verify"});
+  EXPECT_EQ(good.code, 0) << good.said;
+  ZramStep step(*tree_, state_dir_ + "/zram");
+  EXPECT_THAT(step.state("zram").value_or("none"), HasSubstr("writeback="));
+  const auto zram = std::find_if(fs::directory_iterator("/sys/block"), fs::directory_iterator(),
+                                 [](const fs::directory_entry& entry) {
+                                   std::ifstream backing(entry.path() / "backing_dev");
+                                   std::string text;
+                                   return std::getline(backing, text) && text != "none";
+                                 });
+  ASSERT_NE(zram, fs::directory_iterator());
+  const auto dir = Dir::open(zram->path());
+  ASSERT_TRUE(dir);
+  EXPECT_TRUE(kernel::mark_zram_idle(*dir));
+  const auto written = kernel::write_back_zram(*dir, kernel::ZramWriteback::kIdle, 1 << 20);
+  ASSERT_TRUE(written) << written.error().message();
+  EXPECT_LE(*written, std::uint64_t{1} << 20);
+  const Ended reverted = panal({"tune", "revert"});
+  EXPECT_EQ(reverted.code, 0) << reverted.said;
+  EXPECT_EQ(machine(), before_);
+  for (const auto& entry : fs::directory_iterator("/sys/block")) {
+    std::ifstream behind(entry.path() / "loop/backing_file");
+    std::string text;
+    std::getline(behind, text);
+    EXPECT_THAT(text, ::testing::Not(HasSubstr("panal.swap"))) << entry.path();
+  }
+}
+
+TEST_F(RealTuning, ZswapIsSetAndPutBack) {
+  const fs::path knobs = "/sys/module/zswap/parameters";
+  if (!fs::exists(knobs)) GTEST_SKIP() << "nothing is missing here: this kernel has no zswap";
+  const auto all = [&knobs] {
+    std::map<std::string, std::string> texts;
+    for (const auto& entry : fs::directory_iterator(knobs)) {
+      std::ifstream in(entry.path());
+      std::getline(in, texts[entry.path().filename()]);
+    }
+    return texts;
+  };
+  const auto before = all();
+  std::ofstream(file_) << "name = \"trial\"\n[zswap]\nenabled = true\nmax_pool_percent = 17\n"
+                          "accept_threshold_percent = 71\nshrinker_enabled = true\n";
+  const Ended applied = panal({"tune", "apply", file_});
+  ASSERT_EQ(applied.code, 0) << applied.said;
+  auto now = all();
+  EXPECT_EQ(now["enabled"], "Y");
+  EXPECT_EQ(now["max_pool_percent"], "17");
+  EXPECT_EQ(panal({"tune", "verify"}).code, 0);
+  std::ofstream(knobs / "max_pool_percent") << "18";
+  const Ended drifted = panal({"tune", "verify"});
+  EXPECT_EQ(drifted.code, 1);
+  EXPECT_THAT(drifted.said, HasSubstr("zswap.max_pool_percent is 18, not 17"));
+  const Ended reverted = panal({"tune", "revert"});
+  EXPECT_EQ(reverted.code, 0) << reverted.said;
+  EXPECT_EQ(all(), before);
 }
 
 TEST_F(RealTuning, AStepThatCannotBeDoneLeavesNoDevice) {

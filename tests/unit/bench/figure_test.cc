@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -82,6 +83,19 @@ TEST(Stored, KnowsWhatHasChanged) {
             std::vector<std::string>{"runtime/node"});
   EXPECT_EQ(changed_since(stored, {{"netconfine", "aa"}, {"storage", "dd"}}),
             std::vector<std::string>{"storage"});
+}
+
+TEST(Stored, AFigureThatComesAlongKeepsWhatItMeasures) {
+  Provenance all = example().provenance;
+  all.trees["docs"] = "cc uncommitted";
+  all.uncommitted = true;
+  const Provenance mine = of_code(all, {"netconfine", "absent"});
+  EXPECT_EQ(mine.trees, (Trees{{"netconfine", "aa"}}));
+  EXPECT_FALSE(mine.uncommitted) << "what changed is no part of it";
+  EXPECT_TRUE(of_code(all, {"docs"}).uncommitted);
+  for (const auto& figure : figures())
+    for (const auto& path : figure.code)
+      EXPECT_TRUE(std::ranges::count(all_code(), path) == 1) << path;
 }
 
 TEST(Report, ShowsAllFiguresAndMarksABusyMachine) {

@@ -30,6 +30,14 @@ TEST_P(Places, TheNthDesktopHasTheNthAddress) {
   EXPECT_NE(addresses->mac, addresses->gateway_mac);
 }
 
+TEST(AddressPool, KnowsHowManyDesktopsItIsFor) {
+  const auto pool = AddressPool::parse("10.77.0.0/24", "fd77:70::/64");
+  ASSERT_TRUE(pool) << pool.error().message();
+  EXPECT_EQ(pool->count(), 254U);
+  EXPECT_TRUE(pool->of(254));
+  EXPECT_FALSE(pool->of(255));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Table, Places,
     ::testing::Values(

@@ -65,6 +65,8 @@ TEST(FinaliseScript, MakesLocalesAndRemovesWhatTheRecipeSays) {
   EXPECT_THAT(script, HasSubstr("LANG=de_DE.UTF-8"));
   EXPECT_THAT(script, HasSubstr("rm -rf -- /usr/share/sounds/*\n"));
   EXPECT_THAT(script, HasSubstr(": >/etc/machine-id"));
+  EXPECT_LT(script.find("rm -rf -- /usr/share/sounds/*\n"), script.find("fc-cache -s"))
+      << "nothing touches the fonts' directories afterwards";
   EXPECT_THAT(finalise_script(recipe()), Not(HasSubstr("locale-gen")));
 }
 

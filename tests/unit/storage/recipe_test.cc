@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 #include <sstream>
 
 namespace panal::storage {
@@ -150,8 +151,16 @@ TEST(ShippedRecipes, ParseAndKeepTheRules) {
     for (const char* unwanted : {"xfce4-power-manager", "light-locker", "xscreensaver", "cron",
                                  "systemd", "at-spi2-core", "policykit-1"})
       EXPECT_THAT(recipe->packages, ::testing::Not(::testing::Contains(unwanted))) << file;
-    for (const auto& [path, content] : recipe->files)
+    std::map<std::string, std::string> texts;
+    for (const auto& [path, content] : recipe->files) {
       EXPECT_THAT(content, ::testing::Not(HasSubstr("%S"))) << path << ": a clock with seconds";
+      texts[path] = content;
+    }
+    // No Xsession, so no ~/.xsession-errors that grows.
+    EXPECT_EQ(recipe->session.front(), "/etc/X11/panal-session");
+    EXPECT_THAT(texts["/etc/X11/panal-session"], HasSubstr("\nxset s off\n"));
+    for (const char* line : {"gtk-cursor-blink=0\n", "gtk-enable-animations=0\n"})
+      EXPECT_THAT(texts["/etc/gtk-3.0/settings.ini"], HasSubstr(line)) << file;
   }
 }
 

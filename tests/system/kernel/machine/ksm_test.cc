@@ -2,6 +2,7 @@
 
 #include "engine/base/cleanup.h"
 #include "engine/kernel/group_processes.h"
+#include "tests/support/patience.h"
 #include "tests/system/kernel/machine/memory_child.h"
 #include "tests/system/kernel/real_cgroup.h"
 
@@ -81,7 +82,7 @@ TEST_F(RealKsm, MergesAnEnlistedProcessAndTellsItsProfit) {
   wanted.sleep_ms = 5;
   ASSERT_TRUE(write_ksm_settings(tree_, wanted));
   KsmProcess merged;
-  for (int i = 0; i < 2000 && merged.merging_pages < kSize / 4096 * 9 / 10; ++i) {
+  for (int i = 0; i < 2000 * patience() && merged.merging_pages < kSize / 4096 * 9 / 10; ++i) {
     std::this_thread::sleep_for(10ms);
     const auto read = read_ksm_process(tree_, child.pid());
     ASSERT_TRUE(read) << read.error().message();

@@ -19,8 +19,9 @@ namespace panal::kernel {
 constexpr int kMemoryMerge = 67;  ///< PR_SET_MEMORY_MERGE, Linux 6.4
 
 enum class Pages {
-  kDistinct,   ///< no two alike; compress to about a quarter
-  kIdentical,  ///< all alike, not zero, and enlisted in KSM
+  kDistinct,          ///< no two alike; compress to about a quarter
+  kDistinctEnlisted,  ///< as those, and enlisted in KSM, which finds nothing
+  kIdentical,         ///< all alike, not zero, and enlisted in KSM
 };
 
 /// A process that holds so much anonymous memory and touches it all again whenever told to. Killed
@@ -74,7 +75,7 @@ class MemoryChild {
     auto* memory = static_cast<unsigned char*>(
         ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (memory == MAP_FAILED) ::_exit(4);
-    if (pages == Pages::kIdentical && ::prctl(kMemoryMerge, 1, 0, 0, 0) != 0 &&
+    if (pages != Pages::kDistinct && ::prctl(kMemoryMerge, 1, 0, 0, 0) != 0 &&
         ::madvise(memory, bytes, MADV_MERGEABLE) != 0)
       ::_exit(3);
     const auto word = [&](std::size_t page, std::size_t i) {

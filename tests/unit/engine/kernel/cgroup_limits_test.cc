@@ -138,6 +138,63 @@ TEST(CgroupLimits, WhoIsTakenFromLastOnV2) {
   EXPECT_EQ(files.read("cgroup/panal/d7/memory.low"), "0");
 }
 
+TEST(CgroupLimits, WeightsOfDisksGoToTheSchedulersThatThereAre) {
+  struct {
+    FixtureFiles files;
+    std::string without;  ///< file that this kernel has not got
+    std::string with;     ///< the one it has instead
+    std::string weight25, weight10000;
+  } const cases[] = {
+      {v1_files(), "cgroup/blkio/panal/d7/blkio.bfq.weight", "cgroup/blkio/panal/d7/blkio.weight",
+       "125", "1000"},
+      {v2_files(), "cgroup/panal/d7/io.weight", "cgroup/panal/d7/io.bfq.weight", "25", "1000"},
+  };
+  for (const auto& one : cases) {
+    FixtureFiles some = one.files;
+    some.erase(one.without);
+    some[one.with] = "";
+    const FixtureTree files(some);
+    const Tree tree = files.tree();
+    const auto group = Cgroup::open(*CgroupRoot::open(tree), "panal/d7");
+    ASSERT_TRUE(group) << group.error().message();
+    Limits limits;
+    for (const auto& [weight, wanted] :
+         {std::pair{25U, one.weight25}, std::pair{10'000U, one.weight10000}}) {
+      limits.io_weight = weight;
+      const auto set = group->set_limits(limits);
+      ASSERT_TRUE(set) << set.error().message();
+      EXPECT_EQ(files.read(one.with), wanted);
+    }
+    // Neither: a kernel without such a scheduler weighs nothing, and says nothing.
+    some.erase(one.with);
+    const FixtureTree bare(some);
+    const Tree bare_tree = bare.tree();
+    EXPECT_TRUE(Cgroup::open(*CgroupRoot::open(bare_tree), "panal/d7")->set_limits(limits));
+  }
+}
+
+TEST(CgroupLimits, ALimitOfDisksIsTakenAwayAgain) {
+  Limits limits;
+  limits.io = IoLimit{"254:0", 0, 0};
+  const FixtureTree v1(v1_files());
+  const Tree tree1 = v1.tree();
+  ASSERT_TRUE(Cgroup::open(*CgroupRoot::open(tree1), "panal/d7")->set_limits(limits));
+  EXPECT_EQ(v1.read("cgroup/blkio/panal/d7/blkio.throttle.write_bps_device"), "254:0 0");
+  const FixtureTree v2(v2_files());
+  const Tree tree2 = v2.tree();
+  ASSERT_TRUE(Cgroup::open(*CgroupRoot::open(tree2), "panal/d7")->set_limits(limits));
+  EXPECT_EQ(v2.read("cgroup/panal/d7/io.max"), "254:0 rbps=max wbps=max");
+  // Without the controller it is an error: who asked for it shall know.
+  FixtureFiles none = v2_files();
+  none["cgroup/cgroup.controllers"] = "memory\n";
+  none["cgroup/panal/d7/cgroup.controllers"] = "memory\n";
+  const FixtureTree without(none);
+  const Tree tree3 = without.tree();
+  const auto refused = Cgroup::open(*CgroupRoot::open(tree3), "panal/d7")->set_limits(limits);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ENOTSUP);
+}
+
 TEST(CgroupLimits, NoneIsAWordOfItsOwn) {
   Limits none;
   none.memory_bytes = kUnlimited;

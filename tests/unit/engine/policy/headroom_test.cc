@@ -29,6 +29,17 @@ TEST(Headroom, TheReserveGrowsWithTheLimitWithinBounds) {
   EXPECT_EQ(group_headroom(group(0, 20480), {}).reserve_bytes, 512 * kMib);
 }
 
+TEST(Headroom, WhereAllMustWaitForReclaimMemoryHasEnded) {
+  MemoryStatistics one = group(900, 2048);
+  one.high_bytes = 1024 * kMib;
+  EXPECT_EQ(group_headroom(one, {}).certain_bytes, 124 * kMib);
+  EXPECT_EQ(group_headroom(one, {}).reserve_bytes, 64 * kMib);
+  one.usage_bytes = 1100 * kMib;
+  EXPECT_EQ(group_headroom(one, {}).available_bytes, 0U);
+  one.limit_bytes = UINT64_MAX;
+  EXPECT_EQ(group_headroom(one, {}).reserve_bytes, 64 * kMib) << "also where nothing is hard";
+}
+
 TEST(Headroom, PageCacheCountsAndSharedMemoryDoesNot) {
   MemoryStatistics one = group(900, 1024);
   EXPECT_EQ(group_headroom(one, {}).available_bytes, 124 * kMib);

@@ -66,6 +66,7 @@ class FakeMachine : public Steps {
     std::filesystem::remove(root_ / name);
     std::filesystem::create_symlink("/dev/null", root_ / name);
   }
+  std::string path(const std::string& name) const { return root_ / name; }
   void remove(const std::string& name) const { std::filesystem::remove(root_ / name); }
   void boot(const std::string& id) const { put("proc/sys/kernel/random/boot_id", id + "\n"); }
 

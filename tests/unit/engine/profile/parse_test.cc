@@ -120,6 +120,35 @@ TEST(Profiles, StartsAreGatedAsTheLawHasItButOnSomebodysLaptop) {
   EXPECT_LT(laptop->gate.io_some_percent, 100U);
 }
 
+TEST(Profiles, BrowsersAreToldOfTheDesktopsMemoryAndKeepTheirCaches) {
+  for (const char* name : {"balanced", "dense", "strict", "laptop-demo"}) {
+    const auto profile = shipped(name);
+    ASSERT_TRUE(profile) << profile.error().message();
+    EXPECT_TRUE(profile->guest.mask_memory) << name;
+    EXPECT_FALSE(profile->guest.cache_in_memory) << name << ": an operator's choice";
+    EXPECT_EQ(profile->guest.cpus, 0U) << name;
+  }
+  EXPECT_EQ(shipped("dense")->guest.logs, ScratchPlace::kOff);
+  EXPECT_EQ(shipped("balanced")->guest.logs, ScratchPlace::kMemory);
+  EXPECT_EQ(shipped("laptop-demo")->guest.logs, ScratchPlace::kDisk);
+}
+
+TEST(Profiles, SayInWordsWhatDesktopsAreLikeInside) {
+  EXPECT_TRUE(describe_guest({}).empty());
+  const auto profile = parse_profile(
+      "name = \"a\"\n[guest]\nmask_memory = true\ncpus = 2\nlogs = \"off\"\n"
+      "var_tmp = \"memory\"\ncache = \"memory\"\ncache_percent = 7\nscratch_percent = 9\n",
+      "a.toml");
+  ASSERT_TRUE(profile) << profile.error().message();
+  EXPECT_THAT(describe_guest(profile->guest),
+              ::testing::ElementsAre(HasSubstr("memory limit"), HasSubstr("2 CPUs"),
+                                     HasSubstr("/var/log"), HasSubstr("/var/tmp"),
+                                     HasSubstr("at most 7 %"), HasSubstr("at most 9 %")));
+  const auto again = parse_profile(print_profile(*profile), "printed");
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(*again, *profile);
+}
+
 TEST(ProfileText, SettingsAreWrittenWithQuotesOrAsTables) {
   const auto quoted =
       parse_profile("name = \"a\"\n[sysctl]\n\"vm.swappiness\" = { exactly = 60 }\n", "a");
@@ -244,6 +273,23 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"name = \"a\"\n[gate]\nrunable_per_core = 8\n",
                   "3: unknown key runable_per_core in [gate]; the nearest known one is "
                   "runnable_per_core"},
+        Malformed{"name = \"a\"\n[guest]\nmask_memory = 1\n",
+                  "3: mask_memory must be true or false"},
+        Malformed{"name = \"a\"\n[guest]\nmask_memry = true\n",
+                  "3: unknown key mask_memry in [guest]; the nearest known one is mask_memory"},
+        Malformed{"name = \"a\"\n[gest]\nmask_memory = true\n",
+                  "2: unknown section gest in a profile; the nearest known one is guest"},
+        Malformed{"name = \"a\"\n[guest]\nlogs = \"home\"\n",
+                  "3: logs must be one of \"disk\", \"memory\", \"off\""},
+        Malformed{"name = \"a\"\n[guest]\nvar_tmp = \"off\"\n",
+                  "3: var_tmp must be one of \"disk\", \"memory\""},
+        Malformed{"name = \"a\"\n[guest]\ncache = false\n",
+                  "3: cache must be one of \"home\", \"memory\""},
+        Malformed{"name = \"a\"\n[guest]\ncache_percent = 51\n",
+                  "3: cache_percent = 51 is out of range; 1 to 50 are allowed"},
+        Malformed{"name = \"a\"\n[guest]\nscratch_percent = 0\n",
+                  "3: scratch_percent = 0 is out of range"},
+        Malformed{"name = \"a\"\n[guest]\ncpus = 1025\n", "3: cpus = 1025 is out of range"},
         // The first mistake of the file is the one that is told.
         Malformed{"name = \"a\"\ndesktops = 0\n[ksm]\nrun = 3\n", "2: desktops"},
         Malformed{"name = \"a\"\n[reserve]\nmemory_percent = 0\n[ksm]\nrun = 3\n",

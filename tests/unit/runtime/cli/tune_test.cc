@@ -1,10 +1,8 @@
 #include <gmock/gmock.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "engine/profile/saved.h"
-#include "runtime/cli/supervisor/pid_file.h"
 #include "runtime/optimiser/ksm_keeper.h"
 #include "tests/unit/runtime/cli/tune_fixture.h"
 
@@ -78,6 +76,20 @@ TEST_F(Tune, ListsShowsAndPlans) {
   EXPECT_FALSE(json()["settings"][0]["why"].empty());
 }
 
+TEST_F(Tune, PlansSayWhatDesktopsAreLikeInside) {
+  ASSERT_EQ(panal({"tune", "plan"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), Not(HasSubstr("inside desktops")));
+  put("profiles/balanced.toml", "name = \"balanced\"\n[guest]\nmask_memory = true\n");
+  ASSERT_EQ(panal({"tune", "plan"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("0 of 0 settings change"));
+  EXPECT_THAT(out(), HasSubstr("inside desktops, by panald: programs see the desktop's memory"));
+  ASSERT_EQ(panal({"tune", "plan", "--json"}), ExitCode::kOk) << err();
+  EXPECT_EQ(json()["guest"].size(), 1U);
+  ASSERT_EQ(panal({"tune", "show", "--json"}), ExitCode::kOk) << err();
+  EXPECT_EQ(json()["profile"]["guest"]["mask_memory"], true);
+  EXPECT_EQ(json()["profile"]["guest"]["cache"], "home");
+}
+
 TEST_F(Tune, AppliesVerifiesAndReverts) {
   ASSERT_EQ(panal({"tune", "apply", "--dry-run"}), ExitCode::kOk) << err();
   EXPECT_THAT(out(), HasSubstr("vm.swappiness"));
@@ -126,14 +138,14 @@ TEST_F(Tune, WhatALivingGovernorTurnsIsNoDrift) {
   EXPECT_THAT(out(), HasSubstr("ksm.run is 0, not 1"));
 
   // The two things by which a governor is known.
-  const auto self = supervisor::identify(::getpid());
-  ASSERT_TRUE(self) << self.error().message();
-  put("run/supervisor/x", "");
-  ASSERT_TRUE(supervisor::write_pid_file(root_ + "/run/supervisor/panald.pid", *self));
-  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "panald lives, but governs nothing";
-  put("state/ksm.former", "{");
+  const std::string file = root_ + "/saved/ksm.former";
+  const Tree tree = std::move(*Tree::open_below(root_));
+  optimiser::KsmRecord governor(tree, file, root_ + "/lock");
+  ASSERT_TRUE(governor.hold());
+  EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "it lives, but turned nothing yet";
+  put("saved/ksm.former", "{");
   EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "nor beside a damaged record";
-  put("state/ksm.former", optimiser::print_saved_ksm({"one", {}}));
+  put("saved/ksm.former", optimiser::print_saved_ksm({"one", {}}));
   EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kOk) << err();
   EXPECT_THAT(out(), HasSubstr("not checked, panald turns them while it governs KSM: "));
   EXPECT_THAT(out(), HasSubstr("ksm.run"));
@@ -147,7 +159,7 @@ TEST_F(Tune, WhatALivingGovernorTurnsIsNoDrift) {
   EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "that one is nobody's";
   EXPECT_THAT(out(), HasSubstr("ksm.smart_scan is 0, not 1"));
   put(ksm + "smart_scan", "1\n");
-  std::filesystem::remove(root_ + "/run/supervisor/panald.pid");
+  governor.let_go();
   EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed) << "it was killed: nobody governs";
 }
 

@@ -164,6 +164,16 @@ TEST(Top, CpuIsTheDifferenceOfTwoLooksAndMemorySorts) {
       << "a restarted desktop counts from nothing";
 }
 
+TEST(Top, SaysWhatEachReadsAndWritesWhereItIsCounted) {
+  nlohmann::json answer = stats(0);
+  answer["desktops"][0]["read_bytes_per_second"] = 3 << 20;
+  answer["desktops"][0]["written_bytes_per_second"] = 0;
+  const std::string text = render_top(TopView().digest(answer, 1, {}), 40);
+  EXPECT_THAT(text, HasSubstr("READ/S"));
+  EXPECT_THAT(text, testing::ContainsRegex("\n *1 .* 3.0 MiB +0 B +10 B"));
+  EXPECT_THAT(text, testing::ContainsRegex("\n *2 .* - +- +20 B")) << "not counted";
+}
+
 TEST(Top, SaysWhatDesktopsTrulyCostAsFarAsItIsKnown) {
   auto answer = stats(0);
   answer["desktops"][0]["cost"] = {{"total_bytes", 40 << 20},     {"pss_bytes", 30 << 20},
@@ -214,9 +224,27 @@ TEST(Top, SaysWhoseMemoryIsMerged) {
   EXPECT_THAT(shown(), HasSubstr("(KSM taken over by somebody else, nobody joins)"));
 }
 
+TEST(Top, SaysHowManyMoreFitAndWhatEndsIt) {
+  auto answer = stats(0);
+  auto& room = answer["optimiser"]["room"];
+  const auto shown = [&] { return render_top(TopView().digest(answer, 1, {}), 30); };
+  room = {{"more", nullptr}};
+  EXPECT_EQ(shown().find("room:"), std::string::npos) << "not known yet";
+  room = {{"more", 99}, {"first_out", "memory"}, {"by", "estimate"}};
+  EXPECT_THAT(shown(), HasSubstr("room: 99 more by memory (an estimate)\n"));
+  room = {{"more", 12}, {"first_out", "memory"}, {"by", "measurement"}};
+  room["images"]["xfce"] = {{"more", 12}, {"first_out", "memory"}};
+  EXPECT_THAT(shown(), HasSubstr("room: 12 more by memory\n")) << "one image is the mean";
+  room["images"]["icewm"] = {{"more", 40}, {"first_out", "terminals"}};
+  EXPECT_THAT(shown(), HasSubstr("room: 12 more by memory; of icewm 40 more by terminals; of xfce "
+                                 "12 more by memory\n"));
+}
+
 TEST(Top, AnswersOfAnyShapeAreSurvived) {
   for (const char* text :
        {"{}", R"({"desktops":7})", R"({"desktops":[1,null,{"id":"x","memory_bytes":-5}]})",
+        R"({"optimiser":{"room":{"more":"x","images":{"a":1,"b":2}}}})",
+        R"({"optimiser":{"room":{"more":1,"images":{"a":1,"b":{"more":[]}}}}})",
         R"({"host":[],"desktops":[{"id":1.5,"memory_bytes":"many","session":3,"cpu_ns":-1}]})"}) {
     TopView view;
     EXPECT_NE(render_top(view.digest(nlohmann::json::parse(text), 1, {}), 5), "") << text;

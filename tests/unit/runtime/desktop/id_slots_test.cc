@@ -51,6 +51,7 @@ TEST(IdSlots, TakesWhatBothFilesGiveRoot) {
   ASSERT_TRUE(slots) << slots.error().message();
   EXPECT_EQ(slots->range(0)->first, 1065536U);
   EXPECT_EQ(slots->count(), 99U);
+  EXPECT_EQ(slots->for_desktops(), 98U) << "the last is the pre-warmers'";
 }
 
 TEST(IdSlots, TheWholeOfTheIdSpaceIsNotTooMuch) {

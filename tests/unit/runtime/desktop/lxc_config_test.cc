@@ -134,6 +134,69 @@ TEST(LxcConfig, CpuLimitsOfBothVersions) {
   EXPECT_THAT(lines, Contains("lxc.cgroup2.cpu.max = 150000 100000"));
 }
 
+TEST(LxcConfig, UntoldNothingOfTheGuestIsChanged) {
+  const auto lines = render(a_spec());
+  for (const std::string& line : lines) {
+    EXPECT_THAT(line, Not(HasSubstr("meminfo")));
+    EXPECT_THAT(line, Not(HasSubstr(" var/")));
+    EXPECT_THAT(line, Not(HasSubstr("panal-cache")));
+  }
+  EXPECT_THAT(lines, Contains("lxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,mode=1777,size=512m,"
+                              "nr_inodes=65536,create=dir 0 0"));
+  EXPECT_TRUE(scratch_targets(a_spec().desktop).empty());
+}
+
+TEST(LxcConfig, GuestFilesStandOverTheKernels) {
+  ConfigSite site = kSite;
+  site.guest_files = {{"meminfo", "proc/meminfo", ""}};
+  const auto text = render_config(a_spec(), site);
+  ASSERT_TRUE(text) << text.error().message();
+  EXPECT_THAT(lines_of(*text), Contains("lxc.mount.entry = /r/d7/meminfo proc/meminfo none "
+                                        "bind,ro,nosuid,nodev,noexec,optional 0 0"));
+}
+
+TEST(LxcConfig, WhatNobodyMissesIsInMemoryOrOff) {
+  ContainerSpec spec = a_spec();
+  spec.desktop.guest = {.logs = Scratch::kMemory,
+                        .var_tmp = Scratch::kMemory,
+                        .cache_in_memory = true,
+                        .cache_percent = 5,
+                        .scratch_percent = 10};
+  auto lines = render(spec);
+  for (const char* line :
+       {"lxc.mount.entry = tmpfs var/log tmpfs nosuid,nodev,noexec,mode=755,size=16m,"
+        "nr_inodes=4096,create=dir 0 0",
+        "lxc.mount.entry = tmpfs var/tmp tmpfs nosuid,nodev,mode=1777,size=204m,nr_inodes=16384,"
+        "create=dir 0 0",
+        "lxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,mode=1777,size=204m,nr_inodes=65536,"
+        "create=dir 0 0",
+        "lxc.mount.entry = tmpfs run/panal-cache tmpfs nosuid,nodev,mode=700,uid=1000,gid=1000,"
+        "size=102m,nr_inodes=65536,create=dir 0 0"})
+    EXPECT_THAT(lines, Contains(line));
+  EXPECT_THAT(scratch_targets(spec.desktop), ::testing::ElementsAre("var/log", "var/tmp"));
+
+  spec.desktop.guest.logs = Scratch::kOff;
+  EXPECT_THAT(render(spec), Contains("lxc.mount.entry = /r/lxc/empty var/log none "
+                                     "bind,ro,nosuid,nodev,noexec,create=dir 0 0"));
+
+  // What is kept is kept, but for caches, which can be made again.
+  spec.desktop.persistent = true;
+  lines = render(spec);
+  for (const std::string& line : lines) EXPECT_THAT(line, Not(HasSubstr(" var/")));
+  EXPECT_THAT(lines, Contains(HasSubstr(" run/panal-cache tmpfs ")));
+  EXPECT_TRUE(scratch_targets(spec.desktop).empty());
+}
+
+TEST(LxcConfig, ScratchSpaceIsSomeWhateverTheLimit) {
+  ContainerSpec spec = a_spec();
+  spec.desktop.limits.memory_bytes = std::uint64_t{32} << 20U;
+  EXPECT_THAT(render(spec), Contains(HasSubstr("mode=1777,size=16m,")));
+  for (const auto limit : {std::optional<std::uint64_t>(), std::optional(kUnlimited)}) {
+    spec.desktop.limits.memory_bytes = limit;
+    EXPECT_THAT(render(spec), Contains(HasSubstr("mode=1777,size=256m,")));
+  }
+}
+
 TEST(LxcConfig, BlanksInHostPathsAreEscaped) {
   ContainerSpec spec = a_spec();
   spec.home = "/r/my d7/home#1";

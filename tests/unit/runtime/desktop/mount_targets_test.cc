@@ -56,6 +56,18 @@ TEST_F(MountTargets, AreNoLinks) {
   }
 }
 
+TEST_F(MountTargets, OfScratchAreLookedAtWhereTheyAreWanted) {
+  fs::create_directory(root_ / "var");
+  fs::create_directory_symlink("/etc", root_ / "var/log");
+  EXPECT_TRUE(check());
+  const auto checked = check_mount_targets(root_, "/home/alice", {"var/tmp", "var/log"});
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, ELOOP);
+  EXPECT_THAT(checked.error().context, HasSubstr("/var/log of the desktop's"));
+  fs::remove_all(root_ / "var");
+  EXPECT_TRUE(check_mount_targets(root_, "/home/alice", {"var/tmp", "var/log"})) << "made there";
+}
+
 TEST_F(MountTargets, AreNothingElse) {
   fs::create_directory(root_ / ".panal");
   fs::create_directory(root_ / ".panal/panal-agent");

@@ -35,7 +35,12 @@ NodeFigures everything() {
   figures.starts.made_to_wait["window"] = 2;
   figures.starts.refused["memory"] = 1;
   figures.starts.took.add(std::chrono::milliseconds(80));
-  figures.room = {17, 0, true};
+  figures.room = {{"memory", "MiB", policy::ResourceKind::kMemory, 10, 100, 5, {}},
+                  {"open files", "", policy::ResourceKind::kKernelObjects, 0, 1'000, 0, {}},
+                  {"terminals", "", policy::ResourceKind::kKernelObjects, 5, 5, 0, {}, "why"}};
+  figures.room[0].cost.each = 5;
+  figures.room[0].cost.measured = true;
+  figures.room[1].cost.each = figures.room[2].cost.each = 40;
   optimiser::Figures& all = figures.optimiser;
   all.desktops[index_of(SessionClass::kIdle)] = 2;
   all.governs_ksm = true;
@@ -54,6 +59,9 @@ NodeFigures everything() {
   all.programs.left_out = 3;
   all.tally.takes = 9;
   all.tally.verdicts["at_floor"] = 6;
+  all.zram_written_back_bytes = 8192;
+  all.tally.io_written_bytes = 4096;
+  all.tally.io_writes = 2;
   all.tally.errors_by_step["take"] = 1;
   all.tally.errors_by_step["a_new_one"] = 2;
   all.tally.class_changes[index_of(SessionClass::kActive)][index_of(SessionClass::kIdle)] = 5;
@@ -111,7 +119,20 @@ TEST(Metrics, ValuesAreInBaseUnits) {
   EXPECT_EQ(read.value("panal_ksm_left_out_programs"), 3);
   EXPECT_EQ(read.value("panal_ksm_taken_over_state"), 0);
   EXPECT_EQ(read.value("panal_class_changes_total", {{"from", "active"}, {"to", "idle"}}), 5);
-  EXPECT_EQ(read.value("panal_starts_room_desktops", {{"by", "measurement"}}), 17);
+  EXPECT_EQ(
+      read.value("panal_starts_room_desktops", {{"by", "measurement"}, {"resource", "memory"}}),
+      17);
+  EXPECT_EQ(read.value("panal_zram_written_back_bytes_total"), 8192);
+  EXPECT_EQ(read.value("panal_io_read_bytes_total"), 0);
+  EXPECT_EQ(read.value("panal_io_written_bytes_total"), 4096);
+  EXPECT_EQ(read.value("panal_io_operations_total", {{"operation", "write"}}), 2);
+}
+
+TEST(Metrics, TheRoomIsToldOfEachResourceThatIsKnown) {
+  const auto each = good(everything()).families.at("panal_starts_resource_room_desktops");
+  EXPECT_EQ(each.samples.size(), 2U) << "of terminals nothing is known";
+  EXPECT_EQ(each.value({{"by", "measurement"}, {"resource", "memory"}, {"what", "memory"}}), 17);
+  EXPECT_EQ(each.value({{"by", "estimate"}, {"resource", "kernel"}, {"what", "open files"}}), 25);
 }
 
 TEST(Metrics, AKsmThatSomebodyElseTookOverIsSaidAndHasNoPhase) {
@@ -181,7 +202,8 @@ TEST(Metrics, WhatTheKernelLacksIsLeftOut) {
   const MetricsText read = good(NodeFigures{});
   for (const char* name :
        {"panal_ksm_profit_bytes", "panal_ksm_governor_state", "panal_memory_available_bytes",
-        "panal_pressure_waited_ratio", "panal_memory_limit_bytes", "panal_starts_room_desktops"})
+        "panal_pressure_waited_ratio", "panal_memory_limit_bytes", "panal_starts_room_desktops",
+        "panal_starts_resource_room_desktops"})
     EXPECT_EQ(read.families.count(name), 0U) << name;
 }
 

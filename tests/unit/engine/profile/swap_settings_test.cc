@@ -1,0 +1,217 @@
+// What is behind zram, and zswap: planned, applied, found drifted, reverted.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/profile/apply.h"
+#include "engine/profile/zram_step.h"
+#include "tests/unit/engine/profile/fake_machine.h"
+
+namespace panal::profile {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr const char* kZswapFiles = "sys/module/zswap/parameters/";
+
+class SwapSettings : public ::testing::Test {
+ protected:
+  Plan plan(const std::string& text) {
+    const auto profile = parse_profile(text, "test.toml");
+    EXPECT_TRUE(profile) << profile.error().message();
+    const auto saved = read_saved(fake_.machine());
+    EXPECT_TRUE(saved);
+    auto made = make_plan(profile.value_or(Profile{}), 1, FakeMachine::facts(), fake_.machine(),
+                          saved.value_or(std::nullopt));
+    EXPECT_TRUE(made) << made.error().message();
+    return made.value_or(Plan{});
+  }
+  Result<std::vector<std::string>> apply_text(const std::string& text) {
+    const Plan made = plan(text);
+    return apply(made, *read_saved(fake_.machine()), fake_.machine(), fake_.lock());
+  }
+  static std::string wanted(const Plan& plan, const std::string& name) {
+    for (const Setting& setting : plan.settings)
+      if (setting.name == name) return setting.wanted;
+    return "not planned";
+  }
+  /// A place that zram could write to, if this is root's machine.
+  std::string place() const {
+    fake_.put("place", std::string(2 << 20, '\0'));
+    EXPECT_EQ(::chmod(fake_.path("place").c_str(), 0600), 0);
+    return fake_.path("place");
+  }
+  std::string with_writeback(const std::string& place) const {
+    return "name = \"a\"\n[zram]\nenabled = true\nwriteback = \"" + place + "\"\n";
+  }
+
+  FakeMachine fake_;
+};
+
+TEST_F(SwapSettings, WhereTheKernelCannotWriteBackZramIsSetUpWithoutAndItIsSaid) {
+  const Plan made = plan(with_writeback("/nowhere/at/all"));
+  EXPECT_EQ(made.blocked(), nullptr);
+  EXPECT_THAT(made.notes, ElementsAre(HasSubstr("zram.writeback: no zram device here can")));
+  EXPECT_THAT(wanted(made, "zram"), Not(HasSubstr("writeback")));
+}
+
+TEST_F(SwapSettings, APlaceThatIsNoneBlocks) {
+  fake_.put("sys/block/zram0/backing_dev", "none\n");
+  const Plan made = plan(with_writeback("/nowhere/at/all"));
+  ASSERT_NE(made.blocked(), nullptr);
+  EXPECT_THAT(made.blocked()->obstacle, HasSubstr("writeback: find /nowhere/at/all"));
+  const auto refused = apply_text(with_writeback("/nowhere/at/all"));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().context, HasSubstr("nothing was changed"));
+}
+
+TEST_F(SwapSettings, APlaceIsPutBehindZramAndGoesWithIt) {
+  if (::geteuid() != 0) GTEST_SKIP() << "a place must be root's";
+  fake_.put("sys/block/zram0/backing_dev", "none\n");
+  const std::string text = with_writeback(place());
+  const auto before = fake_.values();
+  const Plan made = plan(text);
+  EXPECT_THAT(made.notes, IsEmpty());
+  EXPECT_THAT(wanted(made, "zram"), HasSubstr(" priority=100 writeback=" + place()));
+  ASSERT_TRUE(apply_text(text));
+  EXPECT_THAT(fake_.zram, HasSubstr("writeback=" + place()));
+  EXPECT_TRUE(verify(fake_.machine())->good());
+  EXPECT_EQ(plan(text).changes(), 0U) << "again";
+  // Another profile without one: it is set up anew.
+  ASSERT_TRUE(apply_text("name = \"b\"\n[zram]\nenabled = true\n"));
+  EXPECT_THAT(fake_.zram, Not(HasSubstr("writeback")));
+  ASSERT_TRUE(revert(fake_.machine(), fake_.lock()));
+  EXPECT_EQ(fake_.values(), before);
+}
+
+TEST_F(SwapSettings, TheStepReadsThePlaceFromTheKernel) {
+  fake_.put("saved/zram", "first\n 0 \n0\nlzo-rle\n");
+  fake_.put("proc/swaps",
+            "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 1024 0 100\n");
+  fake_.put("sys/block/zram0/initstate", "1\n");
+  fake_.put("sys/block/zram0/disksize", "1048576\n");
+  fake_.put("sys/block/zram0/comp_algorithm", "lzo [lz4]\n");
+  fake_.put("sys/block/zram0/mm_stat", "0 0 0 4096 0 0 0 0 0\n");
+  const Machine machine = fake_.machine();
+  ZramStep step(machine.tree, machine.state_dir + "/zram");
+  const std::string plain = "algorithm=lz4 size=1048576 limit=4096 priority=100";
+  EXPECT_EQ(step.state("zram").value(), plain) << "a kernel that cannot";
+  fake_.put("sys/block/zram0/backing_dev", "none\n");
+  EXPECT_EQ(step.state("zram").value(), plain);
+  fake_.put("sys/block/zram0/backing_dev", "/d/nvme0n1p3\n");
+  EXPECT_EQ(step.state("zram").value(), plain + " writeback=/d/nvme0n1p3");
+}
+
+TEST(ZramStateWithAPlace, IsReadAsItIsPrinted) {
+  const std::string text = "algorithm=lz4 size=1073741824 limit=0 priority=7 writeback=/var/swap";
+  const auto settings = parse_zram_state(text);
+  ASSERT_TRUE(settings) << settings.error().message();
+  EXPECT_EQ(settings->writeback, "/var/swap");
+  EXPECT_EQ(print_zram_state(*settings), text);
+  for (const char* bad :
+       {"algorithm=lz4 size=1 limit=0 priority=7 writeback=",
+        "algorithm=lz4 size=1 limit=0 writeback=/a priority=7",
+        "algorithm=lz4 size=1 limit=0 priority=7 writeback=/a writeback=/b", "writeback=/a"})
+    EXPECT_FALSE(parse_zram_state(bad)) << bad;
+}
+
+const char* const kZswapProfile = R"(
+name = "z"
+[zswap]
+enabled = true
+compressor = "zstd"
+max_pool_percent = 30
+shrinker_enabled = true
+)";
+
+class ZswapSettings : public SwapSettings {
+ protected:
+  void SetUp() override {
+    for (const auto& [name, text] :
+         {std::pair{"enabled", "N\n"}, std::pair{"compressor", "lzo\n"},
+          std::pair{"max_pool_percent", "20\n"}, std::pair{"accept_threshold_percent", "90\n"}})
+      fake_.put(std::string(kZswapFiles) + name, text);
+  }
+  std::string knob(const std::string& name) const { return fake_.get(kZswapFiles + name); }
+};
+
+TEST_F(ZswapSettings, AreAppliedVerifiedAndReverted) {
+  const auto before = fake_.values();
+  const Plan made = plan(kZswapProfile);
+  EXPECT_THAT(made.notes, ElementsAre(HasSubstr("zswap.shrinker_enabled: this host has no such")))
+      << "an older kernel";
+  ASSERT_TRUE(apply_text(kZswapProfile));
+  EXPECT_EQ(knob("enabled"), "Y");
+  EXPECT_EQ(knob("compressor"), "zstd");
+  EXPECT_EQ(knob("max_pool_percent"), "30");
+  EXPECT_EQ(knob("accept_threshold_percent"), "90") << "not named";
+  EXPECT_TRUE(verify(fake_.machine())->good());
+  fake_.put(std::string(kZswapFiles) + "enabled", "N\n");
+  const auto drifted = verify(fake_.machine());
+  ASSERT_EQ(drifted->drift.size(), 1U);
+  EXPECT_EQ(drifted->drift[0].name, "zswap.enabled");
+  ASSERT_TRUE(revert(fake_.machine(), fake_.lock()));
+  EXPECT_EQ(fake_.values(), before);
+}
+
+TEST_F(ZswapSettings, AnAlgorithmThatTheKernelLacksIsLeftOutAndTheRestIsNot) {
+  fake_.on_checkpoint = [this](std::string_view name) {
+    if (name != "zswap.compressor") return;
+    const std::string file = std::string(kZswapFiles) + "compressor";
+    if (fake_.get(file) == "lzo") return fake_.swallow(file);
+    fake_.put(file, "lzo\n");
+  };
+  const auto left_out = apply_text(kZswapProfile);
+  ASSERT_TRUE(left_out) << left_out.error().message();
+  EXPECT_THAT(*left_out, Contains(HasSubstr("zswap.compressor left out")));
+  EXPECT_EQ(knob("enabled"), "Y");
+}
+
+TEST_F(SwapSettings, WithoutZswapItIsSaidOrRefusedAsTheProfileHasIt) {
+  const Plan without = plan(kZswapProfile);
+  EXPECT_EQ(without.blocked(), nullptr);
+  EXPECT_EQ(without.settings.size(), 0U);
+  EXPECT_EQ(without.notes.size(), 4U);
+  const Plan strict = plan(std::string(kZswapProfile) + "optional = false\n");
+  ASSERT_NE(strict.blocked(), nullptr);
+  EXPECT_EQ(strict.blocked()->name, "zswap.compressor");
+}
+
+TEST(SwapSettingsOfAProfile, ThatMakeNoSenseAreMistakes) {
+  const auto wrong = [](const std::string& text) {
+    const auto profile = parse_profile("name = \"a\"\n" + text, "a.toml");
+    return profile ? std::string() : profile.error().context;
+  };
+  EXPECT_THAT(wrong("[zram]\nenabled = true\n[zswap]\nenabled = true\n"),
+              HasSubstr("a.toml:5: zswap compresses"));
+  EXPECT_EQ(wrong("[zram]\nenabled = true\n[zswap]\nenabled = false\n"), "");
+  for (const char* place : {"swap", "/a b", "//a", "/a=b"})
+    EXPECT_THAT(wrong(std::string("[zram]\nwriteback = \"") + place + "\"\n"),
+                HasSubstr("a.toml:3: writeback must be the whole path"))
+        << place;
+  EXPECT_THAT(wrong("[zswap]\ncompressor = \"rot13\"\n"), HasSubstr("must be one of \"lzo\""));
+  EXPECT_THAT(wrong("[zswap]\nmax_pool_percnt = 20\n"), HasSubstr("nearest known one is"));
+  EXPECT_THAT(wrong("[zram]\nwriteback_after_seconds = 5\n"), HasSubstr("60 to"));
+}
+
+TEST(SwapSettingsOfAProfile, AreReadAsTheyArePrinted) {
+  const auto profile =
+      parse_profile(std::string(kZswapProfile) +
+                        "[zram]\nwriteback = \"/var/swap\"\n"
+                        "writeback_after_seconds = 600\nwriteback_mib_per_day = 9\n",
+                    "a.toml");
+  ASSERT_TRUE(profile) << profile.error().message();
+  EXPECT_EQ(profile->zram.writeback_mib_per_day, 9U);
+  EXPECT_EQ(profile->zswap.compressor, "zstd");
+  const auto again = parse_profile(print_profile(*profile), "printed");
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(*again, *profile);
+}
+
+}  // namespace
+}  // namespace panal::profile
