@@ -10,11 +10,20 @@ constexpr std::string_view kNxagent = "nxagent";
 
 }  // namespace
 
+std::string program_name(std::string_view comm) {
+  while (!comm.empty() && comm.back() == '\n') comm.remove_suffix(1);
+  std::string name(comm);
+  for (char& letter : name)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  return name;
+}
+
 bool is_missed(std::string_view name) {
   // What bench/density/living.cc starts, and the sessions of recipes/; "cat" holds the terminal.
-  static constexpr std::array<std::string_view, 14> kMissed = {
-      kNxagent, "icewm",     "icewm-session", "pcmanfm", "l3afpad",  "xfce4-session", "xfce4-panel",
-      "xfwm4",  "xfdesktop", "Thunar",        "thunar",  "mousepad", "xterm",         "cat"};
+  static constexpr std::array<std::string_view, 13> kMissed = {
+      kNxagent,      "icewm", "icewm-session", "pcmanfm", "l3afpad",  "xfce4-session",
+      "xfce4-panel", "xfwm4", "xfdesktop",     "thunar",  "mousepad", "xterm",
+      "cat"};
   return std::find(kMissed.begin(), kMissed.end(), name) != kMissed.end();
 }
 
@@ -54,10 +63,8 @@ ProgramsByDesktop programs_of(const Tree& tree, const BenchNode& node, const Loa
     for (const pid_t pid : *pids) {
       // One that has ended meanwhile has no name.
       const auto process = tree.proc.open_dir(std::to_string(pid));
-      auto name = process ? process->read("comm") : Result<std::string>();
-      if (!name || name->empty()) continue;
-      while (!name->empty() && name->back() == '\n') name->pop_back();
-      programs[*name].insert(pid);
+      const auto comm = process ? process->read("comm") : Result<std::string>();
+      if (comm && !comm->empty()) programs[program_name(*comm)].insert(pid);
     }
   }
   return out;

@@ -15,10 +15,14 @@
 
 namespace panal::bench {
 
-/// What runs in one desktop: processes by program name (comm).
+/// What runs in one desktop: processes by program_name().
 using Programs = std::map<std::string, std::set<pid_t>, std::less<>>;
 /// By desktop id.
 using ProgramsByDesktop = std::map<std::int64_t, Programs>;
+
+/// What a process of this comm counts as: GLib programs begin as "thunar" and call themselves
+/// "Thunar" a moment later, and the one that was asked to start may hand over to another.
+[[nodiscard]] std::string program_name(std::string_view comm);
 
 /// Whether a user misses a program of this name when it is gone: session, window manager, panel,
 /// file manager, editor, terminal and what runs in it. Helpers come and go.

@@ -21,6 +21,14 @@ Programs xfce() {
           {"cat", {14}},     {"sh", {15, 16}},      {"xfconfd", {17}}};
 }
 
+TEST(Programs, OneThatRenamesItselfIsTheSame) {
+  // Five of fifty XFCE desktops were said to have lost their file manager for it.
+  EXPECT_EQ(program_name("thunar\n"), program_name("Thunar\n"));
+  EXPECT_TRUE(is_missed(program_name("Thunar\n")));
+  EXPECT_EQ(program_name("xfce4-panel\n"), "xfce4-panel");
+  EXPECT_EQ(program_name(""), "");
+}
+
 TEST(Programs, AreIntactWhileOneOfTheirProcessesIsLeft) {
   Programs after = xfce();
   after["sh"] = {16};
