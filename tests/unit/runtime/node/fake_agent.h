@@ -56,7 +56,8 @@ class FakeAgent {
     while (receive()) {
     }
     char byte = 0;
-    return ::recv(socket_.get(), &byte, 1, MSG_DONTWAIT) <= 0 && errno != EAGAIN;
+    const ssize_t size = ::recv(socket_.get(), &byte, 1, MSG_DONTWAIT);
+    return size == 0 || (size < 0 && errno != EAGAIN);  // an end leaves errno as it was
   }
 
  private:
