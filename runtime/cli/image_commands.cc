@@ -153,7 +153,7 @@ ExitCode image_rm(Shell& shell, const ImageOptions& options) {
       continue;
     }
     // First the row: the store knows who uses it, and nobody can start it from then on.
-    PANAL_CLI_TRY(shell, store->remove_version(name, version.version));
+    PANAL_CLI_TRY(shell, store->remove_version(name, version.version, "panal"));
     const auto removed = images.remove(name, version.version);
     if (!removed && !removed.error().is_gone()) return shell.told(removed.error());
     shell.out << fmt::format("{}:{} removed\n", name, version.version);
