@@ -35,6 +35,11 @@ inline constexpr std::size_t kMostManifestBytes = std::size_t{4} << 20;
 /// 64 lower-case hex digits.
 [[nodiscard]] bool is_checksum(const std::string& text);
 
+/// By image, and newest first within one: by date, then by number.
+[[nodiscard]] bool is_listed_before(const VersionManifest& a, const VersionManifest& b);
+/// "2026.11.23-10" comes after "2026.11.23-9": by what is before the last dash, then by number.
+[[nodiscard]] std::pair<std::string, unsigned long> version_key(const std::string& version);
+
 /// manifest.json's text, and back. Errors: EPROTO that names `file` and the key.
 [[nodiscard]] std::string print_manifest(const VersionManifest& manifest);
 [[nodiscard]] Result<VersionManifest> parse_manifest(const std::string& text,

@@ -21,6 +21,10 @@ struct ObjectName {
 /// Where an archive repository has it, relative to the repository: "objects/ab/cdef....filez";
 /// .dirtree, .dirmeta and .commit for the others. This is what web servers are asked for.
 [[nodiscard]] std::string archive_path(const ObjectName& object);
+/// The same below objects/, and for bare repositories too: "ab/cdef....file".
+[[nodiscard]] std::string loose_path(const ObjectName& object, bool archive);
+/// For people: "file abcdef...".
+[[nodiscard]] std::string describe(const ObjectName& object);
 
 /// Something that is not as its commit says.
 struct Damage {

@@ -146,9 +146,9 @@ class Repository {
 
   /// For storage/repo and storage/transfer only.
   [[nodiscard]] OstreeRepo* handle() const;
+  struct Inner;
 
  private:
-  struct Inner;
   explicit Repository(std::unique_ptr<Inner> inner);
   std::unique_ptr<Inner> inner_;
 };
