@@ -93,8 +93,9 @@ Result<oci::Manifest> find_manifest(const UniqueFd& layout, const LayoutOptions&
 }
 
 Result<void> unpack_layer(const UniqueFd& layout, const oci::Descriptor& layer,
-                          const Digest& content, Target& target, const LayoutOptions& options,
-                          Budget& budget, ExtractCounts& counts) {
+                          const Digest& content, Target& target, bool leave_out_special,
+                          const std::function<void(std::uint64_t)>& progress, Budget& budget,
+                          ExtractCounts& counts) {
   const std::string path = oci::blob_path(layer);
   std::uint64_t size_bytes = 0;
   PANAL_ASSIGN(const UniqueFd fd, open_file(layout, path, size_bytes));
@@ -105,9 +106,10 @@ Result<void> unpack_layer(const UniqueFd& layout, const oci::Descriptor& layer,
   input.fd = fd.get();
   input.hash = layer.digest.algorithm;
   input.content_hash = content.algorithm;
+  input.progress = progress;
   auto stream = TarStream::open(input, budget);
   if (!stream) return prefixed(path, stream.error());
-  const EntryRules rules{true, options.leave_out_special};
+  const EntryRules rules{true, leave_out_special};
   target.begin_layer();
   if (auto done = extract_all(**stream, target, rules, budget, counts); !done)
     return prefixed("layer " + layer.digest.text().substr(0, 19), done.error());
@@ -154,12 +156,20 @@ Result<LayoutFacts> unpack_layout(const UniqueFd& layout, Target& target,
   if (config.layer_contents.size() != manifest.layers.size())
     return fail(EPROTO, name + ": it names " + std::to_string(config.layer_contents.size()) +
                             " layers, the manifest " + std::to_string(manifest.layers.size()));
+  double whole = 1;
+  for (const auto& layer : manifest.layers) whole += static_cast<double>(layer.size_bytes);
+  double before = 0;
   for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
-    if (options.progress)
-      options.progress("unpacking layer " + std::to_string(i + 1) + " of " +
-                       std::to_string(manifest.layers.size()));
-    PANAL_TRY(unpack_layer(layout, manifest.layers[i], config.layer_contents[i], target, options,
-                           budget, counts));
+    const auto progress = [&](std::uint64_t bytes) {
+      if (options.progress)
+        options.progress((before + static_cast<double>(bytes)) / whole,
+                         "unpacking layer " + std::to_string(i + 1) + " of " +
+                             std::to_string(manifest.layers.size()));
+    };
+    progress(0);
+    PANAL_TRY(unpack_layer(layout, manifest.layers[i], config.layer_contents[i], target,
+                           options.leave_out_special, progress, budget, counts));
+    before += static_cast<double>(manifest.layers[i].size_bytes);
   }
   LayoutFacts facts;
   PANAL_ASSIGN(Hasher hasher, Hasher::start("sha256"));

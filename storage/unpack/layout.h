@@ -26,7 +26,8 @@ struct LayoutOptions {
   std::string reference;
   std::string architecture;
   bool leave_out_special = false;
-  std::function<void(const std::string& what)> progress;
+  /// 0..1 of the layers, and what is being done.
+  std::function<void(double fraction, const std::string& what)> progress;
 };
 
 struct LayoutFacts {

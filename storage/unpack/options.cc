@@ -8,11 +8,11 @@ namespace {
 
 constexpr const char* kKinds[] = {"auto", "tar", "oci"};
 
-Result<std::uint64_t> positive(const std::string& word) {
+Result<std::uint64_t> number_in(const std::string& word) {
   std::uint64_t value = 0;
   const auto [end, problem] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (problem != std::errc() || end != word.data() + word.size() || value == 0)
-    return fail(EINVAL, "\"" + printable(word, 60) + "\" is no limit");
+  if (problem != std::errc() || end != word.data() + word.size())
+    return fail(EINVAL, "\"" + printable(word, 60) + "\" is no number");
   return value;
 }
 
@@ -21,13 +21,14 @@ Result<std::uint64_t> positive(const std::string& word) {
 std::vector<std::string> print_options(const UnpackOptions& options) {
   std::vector<std::string> words = {
       kKinds[static_cast<std::size_t>(options.kind)], std::to_string(options.limit_bytes),
-      std::to_string(options.limit_entries), options.leave_out_special ? "leave-out" : "refuse"};
+      std::to_string(options.limit_entries), std::to_string(options.input_bytes),
+      options.leave_out_special ? "leave-out" : "refuse"};
   if (!options.reference.empty()) words.push_back(options.reference);
   return words;
 }
 
 Result<UnpackOptions> parse_options(const std::vector<std::string>& words) {
-  if (words.size() < 4 || words.size() > 5)
+  if (words.size() < 5 || words.size() > 6)
     return fail(EINVAL, "panal-unpack is started by panal image import");
   UnpackOptions options;
   bool known = false;
@@ -36,12 +37,13 @@ Result<UnpackOptions> parse_options(const std::vector<std::string>& words) {
     options.kind = static_cast<SourceKind>(i);
     known = true;
   }
-  if (!known || (words[3] != "leave-out" && words[3] != "refuse"))
+  if (!known || (words[4] != "leave-out" && words[4] != "refuse"))
     return fail(EINVAL, "panal-unpack does not know these options");
-  PANAL_ASSIGN(options.limit_bytes, positive(words[1]));
-  PANAL_ASSIGN(options.limit_entries, positive(words[2]));
-  options.leave_out_special = words[3] == "leave-out";
-  if (words.size() == 5) options.reference = words[4];
+  PANAL_ASSIGN(options.limit_bytes, number_in(words[1]));
+  PANAL_ASSIGN(options.limit_entries, number_in(words[2]));
+  PANAL_ASSIGN(options.input_bytes, number_in(words[3]));
+  options.leave_out_special = words[4] == "leave-out";
+  if (words.size() == 6) options.reference = words[5];
   return options;
 }
 

@@ -63,7 +63,7 @@ Result<Summary> parse_summary(std::string_view text) {
 std::string print_report(const ReportLine& line) {
   switch (line.kind) {
     case ReportLine::Kind::kProgress:
-      return "progress " + std::to_string(line.read_bytes) + " " +
+      return "progress " + std::to_string(line.permille) + " " +
              printable(line.words, kLongestWords) + "\n";
     case ReportLine::Kind::kError:
       return "error " + std::to_string(line.code) + " " + printable(line.words, kLongestWords) +
@@ -80,7 +80,8 @@ std::string print_report(const ReportLine& line) {
 
 Result<ReportLine> parse_report(std::string_view line) {
   ReportLine out;
-  if (take_number(line, "progress ", out.read_bytes)) {
+  if (take_number(line, "progress ", out.permille)) {
+    out.permille = std::min(out.permille, 1000U);
     out.words = printable(line, kLongestWords);
     return out;
   }

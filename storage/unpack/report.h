@@ -23,16 +23,16 @@ struct Summary {
 /// program over.
 struct ReportLine {
   enum class Kind { kProgress, kError, kDone } kind = Kind::kProgress;
-  std::uint64_t read_bytes = 0;  ///< kProgress: of the input
-  std::string words;             ///< kProgress, kError
-  int code = 0;                  ///< kError: errno
-  Summary summary;               ///< kDone
+  unsigned permille = 0;  ///< kProgress: 0..1000
+  std::string words;      ///< kProgress, kError
+  int code = 0;           ///< kError: errno
+  Summary summary;        ///< kDone
 };
 
 /// Longest line, with its end: an argv of a session is the longest thing in one.
 inline constexpr std::size_t kLongestReport = std::size_t{256} << 10;
 
-/// "progress 1048576 reading layer 2 of 3\n", "error 1 \"dev/null\" is ...\n", "done {...}\n".
+/// "progress 412 unpacking layer 2 of 3\n", "error 1 \"dev/null\" is ...\n", "done {...}\n".
 [[nodiscard]] std::string print_report(const ReportLine& line);
 /// `line` without its end. Errors: EPROTO; words are printable() afterwards.
 [[nodiscard]] Result<ReportLine> parse_report(std::string_view line);

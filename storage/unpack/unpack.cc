@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <algorithm>
 #include <optional>
 
 #include "engine/base/log.h"
@@ -22,6 +22,10 @@ namespace {
 /// liblzma may take 1 GiB for a dictionary (libarchive's limit), names of 4 million entries as
 /// much again.
 constexpr rlim_t kMostMemory = rlim_t{4} << 30;
+
+/// Of the whole: copying a layout out of its tarball, and all until the tree is looked at.
+constexpr double kSpoolPart = 0.25;
+constexpr double kUnpackPart = 0.95;
 
 using Report = std::function<void(const ReportLine&)>;
 
@@ -108,25 +112,26 @@ Result<Summary> run(const std::vector<std::string>& words) {
 }  // namespace
 
 Result<Summary> unpack(const UnpackOptions& options, const Report& report) {
-  std::uint64_t read_bytes = 0;
-  const auto progress = [&report, &read_bytes](const std::string& what) {
+  const auto progress = [&report](double fraction, const std::string& what) {
     ReportLine line;
-    line.read_bytes = read_bytes;
+    line.permille = static_cast<unsigned>(std::min(std::max(fraction, 0.0), 1.0) * 1000);
     line.words = what;
     if (report) report(line);
   };
+  Summary summary;
   TarStream::Options input;
   input.fd = options.input;
-  input.progress = [&read_bytes, &progress](std::uint64_t bytes) {
-    read_bytes = bytes;
-    progress("unpacking");
+  input.progress = [&](std::uint64_t bytes) {
+    if (options.input_bytes == 0) return;
+    const double part = static_cast<double>(bytes) / static_cast<double>(options.input_bytes);
+    if (summary.oci) return progress(part * kSpoolPart, "reading the layout");
+    progress(part * kUnpackPart, "unpacking");
   };
   Budget budget(options.limit_bytes, options.limit_entries);
   PANAL_ASSIGN(const auto stream, TarStream::open(input, budget));
   PANAL_ASSIGN(auto first, first_entry(*stream));
   if (!first) return fail(EPROTO, "has no files in it");
 
-  Summary summary;
   PANAL_ASSIGN(const std::string first_path, entry_path(first->name));
   summary.oci = options.kind == SourceKind::kOci ||
                 (options.kind == SourceKind::kAuto &&
@@ -141,7 +146,9 @@ Result<Summary> unpack(const UnpackOptions& options, const Report& report) {
     // What was copied out of the tarball does not count against what is unpacked from it.
     Budget layers(options.limit_bytes, options.limit_entries);
     const LayoutOptions how{options.reference, oci::host_architecture(), options.leave_out_special,
-                            progress};
+                            [&progress](double fraction, const std::string& what) {
+                              progress(kSpoolPart + (kUnpackPart - kSpoolPart) * fraction, what);
+                            }};
     PANAL_ASSIGN(LayoutFacts facts, unpack_layout(layout, target, how, layers, counts));
     summary.digest = std::move(facts.digest);
     summary.session = std::move(facts.session);
@@ -152,7 +159,7 @@ Result<Summary> unpack(const UnpackOptions& options, const Report& report) {
     PANAL_ASSIGN(const TarStream::Digests digests, stream->finish());
     summary.digest = digests.input.hex;
   }
-  progress("checking the tree");
+  progress(kUnpackPart, "checking the tree");
   PANAL_TRY(finish_tree(options, target, summary));
   summary.entries = counts.entries;
   summary.left_out = counts.left_out;

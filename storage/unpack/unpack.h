@@ -18,9 +18,10 @@ struct UnpackOptions {
   bool leave_out_special = false;
   std::uint64_t limit_bytes = 0;
   std::uint64_t limit_entries = 0;
-  int input = 0;           ///< descriptor the archive comes from
-  std::string tree_dir;    ///< an empty directory to fill
-  std::string layout_dir;  ///< an empty directory for the files of an OCI layout
+  std::uint64_t input_bytes = 0;  ///< about; 0: not known
+  int input = 0;                  ///< descriptor the archive comes from
+  std::string tree_dir;           ///< an empty directory to fill
+  std::string layout_dir;         ///< an empty directory for the files of an OCI layout
 };
 
 /// Where panal-unpack finds its two directories; the rest of what it sees is taken from it.
