@@ -12,6 +12,7 @@
 namespace panal::storage::unpack {
 namespace {
 
+constexpr const char* kNoTarball = "is no tarball, plain or compressed by gzip, zstd or xz: ";
 constexpr std::size_t kReadBytes = std::size_t{256} << 10;
 constexpr std::uint64_t kProgressBytes = std::uint64_t{4} << 20;
 
@@ -122,8 +123,10 @@ struct TarStream::State {
     if (error) return tl::make_unexpected(*error);
     return fail(EPROTO, words);
   }
-  [[nodiscard]] std::string place() const {
-    return "after " + std::to_string(entries) + " entries";
+  [[nodiscard]] std::string complaint() const {
+    if (entries == 0) return std::string(kNoTarball) + words_of(inner.get());
+    return "is no sound tarball after " + std::to_string(entries) +
+           " entries: " + words_of(inner.get());
   }
 };
 
@@ -163,8 +166,7 @@ Result<std::unique_ptr<TarStream>> TarStream::open(const Options& options, Budge
     if (support(outer) != ARCHIVE_OK)
       return fail(ENOSYS, "libarchive lacks a format: " + words_of(outer));
   if (::archive_read_open(outer, state.get(), nullptr, read_input, nullptr) != ARCHIVE_OK)
-    return state->failure("is no tarball, plain or compressed by gzip, zstd or xz: " +
-                          words_of(outer));
+    return state->failure(std::string(kNoTarball) + words_of(outer));
   if (::archive_filter_count(outer) > 2)
     return fail(EPERM, "is compressed more than once; unpack the outer compression first");
   archive_entry* whole = nullptr;
@@ -178,8 +180,7 @@ Result<std::unique_ptr<TarStream>> TarStream::open(const Options& options, Budge
   if (::archive_read_support_format_tar(inner) != ARCHIVE_OK)
     return fail(ENOSYS, "libarchive lacks tar: " + words_of(inner));
   if (::archive_read_open(inner, state.get(), nullptr, read_content, nullptr) != ARCHIVE_OK)
-    return state->failure("is no tarball, plain or compressed by gzip, zstd or xz: " +
-                          words_of(inner));
+    return state->failure(std::string(kNoTarball) + words_of(inner));
   return std::unique_ptr<TarStream>(new TarStream(std::move(state)));
 }
 
@@ -192,9 +193,7 @@ Result<std::optional<TarEntry>> TarStream::next() {
   }
   // A warning is a header that libarchive could not take as it is: another reader would see
   // another entry.
-  if (status != ARCHIVE_OK)
-    return state_->failure("is no sound tarball " + state_->place() + ": " +
-                           words_of(state_->inner.get()));
+  if (status != ARCHIVE_OK) return state_->failure(state_->complaint());
   PANAL_TRY(state_->budget->take_entry());
   ++state_->entries;
   return std::optional<TarEntry>(converted(entry));
@@ -206,9 +205,7 @@ Result<std::optional<TarStream::Block>> TarStream::block() {
   la_int64_t offset = 0;
   const int status = ::archive_read_data_block(state_->inner.get(), &bytes, &size, &offset);
   if (status == ARCHIVE_EOF) return std::optional<Block>();
-  if (status != ARCHIVE_OK || offset < 0)
-    return state_->failure("is no sound tarball " + state_->place() + ": " +
-                           words_of(state_->inner.get()));
+  if (status != ARCHIVE_OK || offset < 0) return state_->failure(state_->complaint());
   return std::optional<Block>(
       Block{static_cast<const char*>(bytes), size, static_cast<std::uint64_t>(offset)});
 }
