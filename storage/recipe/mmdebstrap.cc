@@ -30,6 +30,20 @@ constexpr const char* kRemoved =
     "/var/lib/dbus/machine-id /var/lib/dpkg/*-old /var/lib/systemd "
     "/usr/share/man /usr/share/info /usr/share/doc-base /usr/share/lintian /usr/share/bug";
 
+constexpr std::size_t kMostPackages = 100'000;
+constexpr std::size_t kLongestWord = 128;
+
+bool consists_of(std::string_view word, std::string_view marks, bool capitals) {
+  return !word.empty() && word.size() <= kLongestWord &&
+         std::all_of(word.begin(), word.end(), [marks, capitals](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  (capitals && c >= 'A' && c <= 'Z') || marks.find(c) != std::string_view::npos;
+         });
+}
+
+bool is_package_name(std::string_view word) { return consists_of(word, "+-.", false); }
+bool is_package_version(std::string_view word) { return consists_of(word, "+-.:~", true); }
+
 }  // namespace
 
 std::vector<std::string> packages(const Recipe& recipe) {
@@ -175,7 +189,9 @@ std::vector<std::pair<std::string, std::string>> parse_dpkg_status(std::string_v
   std::string version;
   bool installed = false;
   const auto flush = [&] {
-    if (installed && !name.empty()) found.emplace_back(name, version);
+    if (installed && found.size() < kMostPackages && is_package_name(name) &&
+        is_package_version(version))
+      found.emplace_back(name, version);
     name.clear();
     version.clear();
     installed = false;

@@ -17,6 +17,8 @@ MAY_INCLUDE = [
     ("engine/model", ["engine/base"]),
     ("engine/profile", [*BASE, "engine/kernel"]),  # what it writes are the kernel's settings
     ("engine", BASE),  # kernel, policy: each for itself
+    # An import is unpacked where builds are made, and finalised as they are.
+    ("storage/import", [*BASE, "storage/image", "storage/recipe", "storage/unpack"]),
     ("storage", [*BASE, "storage/image"]),
     ("netconfine", [*BASE, "netconfine"]),
     ("runtime", ["engine", "storage", "netconfine", "runtime"]),
