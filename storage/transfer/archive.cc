@@ -74,7 +74,8 @@ Result<void> publish(const std::string& dir, ImageList& list, std::vector<Rotati
                      const SecretKey& key, ListLife life) {
   const auto now = static_cast<std::int64_t>(std::time(nullptr));
   // Not below the time: an archive whose list was lost goes on above what nodes have seen.
-  list.serial = std::max(list.serial + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(now, 1)));
+  list.serial =
+      std::max(list.serial + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(now, 1)));
   list.created_unix_s = now;
   list.expires_unix_s = life.seconds > 0 ? now + life.seconds : 0;
   if (rotations.size() > kMostRotations)

@@ -29,8 +29,7 @@ class Archive {
  public:
   /// Opens it, or makes it. It is signed with `key` from the first moment.
   /// Errors: EKEYREJECTED where the list there is signed by another key; those of Repository.
-  [[nodiscard]] static Result<Archive> open_or_create(const std::string& dir,
-                                                      const SecretKey& key);
+  [[nodiscard]] static Result<Archive> open_or_create(const std::string& dir, const SecretKey& key);
   /// Errors: ENOENT where there is none.
   [[nodiscard]] static Result<Archive> open(const std::string& dir);
 

@@ -24,9 +24,8 @@ std::string dump(const json& message) {
 std::uint64_t unsigned_number(const json& object, const char* key, std::uint64_t most) {
   const json& value = object.at(key);
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most)
-    throw json::other_error::create(500, std::string(key) + " is no number from 0 to " +
-                                             std::to_string(most),
-                                    &object);
+    throw json::other_error::create(
+        500, std::string(key) + " is no number from 0 to " + std::to_string(most), &object);
   return value.get<std::uint64_t>();
 }
 
@@ -93,8 +92,8 @@ Result<FetchRequest> parse_request(std::string_view text) {
         request.most_bytes = unsigned_number(message, "most_bytes", INT64_MAX);
         if (request.id == 0) return fail(EPROTO, "request: id 0");
         if (!is_archive_path(request.path))
-          return fail(EPROTO, "request: \"" + printable(request.path, 200) +
-                                  "\" is no file of an archive");
+          return fail(EPROTO,
+                      "request: \"" + printable(request.path, 200) + "\" is no file of an archive");
         return request;
       });
 }

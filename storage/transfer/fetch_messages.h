@@ -15,13 +15,13 @@ namespace panal::storage {
 /// The first message: where to fetch from, and as whom. It carries the archive's password, which
 /// must be in no argv.
 struct FetchSetup {
-  std::string url;                 ///< http:// or https://, of the archive's directory
-  std::uint32_t uid = 0;           ///< to become; 0: stay (refused for root)
-  std::uint32_t gid = 0;           ///< the same
+  std::string url;                    ///< http:// or https://, of the archive's directory
+  std::uint32_t uid = 0;              ///< to become; 0: stay (refused for root)
+  std::uint32_t gid = 0;              ///< the same
   std::uint64_t most_file_bytes = 0;  ///< no file may be longer, whatever was asked for
-  std::string ca_file;             ///< certificates to believe instead of the system's; or empty
-  std::string pinned_key;          ///< "sha256//BASE64" of the server's key; or empty
-  std::string authorization;       ///< value of the Authorization header; or empty
+  std::string ca_file;                ///< certificates to believe instead of the system's; or empty
+  std::string pinned_key;             ///< "sha256//BASE64" of the server's key; or empty
+  std::string authorization;          ///< value of the Authorization header; or empty
 };
 
 /// Fetches a file; the descriptor to write it into comes along.

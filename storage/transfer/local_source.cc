@@ -37,8 +37,8 @@ class LocalSource final : public Source {
     how.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     // Somebody else may have made the directory: a stick, an unpacked archive.
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    UniqueFd file(static_cast<int>(
-        ::syscall(SYS_openat2, directory_.get(), path.c_str(), &how, sizeof how)));
+    UniqueFd file(
+        static_cast<int>(::syscall(SYS_openat2, directory_.get(), path.c_str(), &how, sizeof how)));
     if (!file) {
       if (errno == ENOENT) return fail(ENOENT, where_ + ": " + path + " is not there");
       return fail_errno("open", where_ + "/" + path);
@@ -49,8 +49,7 @@ class LocalSource final : public Source {
     const auto bytes = static_cast<std::uint64_t>(info.st_size);
     if (bytes > most_bytes)
       return fail(EFBIG, where_ + ": " + path + " has " + std::to_string(bytes) +
-                             " bytes, and at most " + std::to_string(most_bytes) +
-                             " may come");
+                             " bytes, and at most " + std::to_string(most_bytes) + " may come");
     return FetchedFile{path, std::move(file), bytes};
   }
 

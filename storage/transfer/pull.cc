@@ -68,8 +68,7 @@ class Pull {
     const auto found = asked.find(fetched.path);
     if (found == asked.end())
       return fail(EPROTO, source_.where() + ": " + fetched.path + " was not asked for");
-    if (auto added = incoming_.add(found->second, fetched.file.get(), budget_.object_bytes);
-        !added)
+    if (auto added = incoming_.add(found->second, fetched.file.get(), budget_.object_bytes); !added)
       return prefixed(source_.where() + ": " + fetched.path, added.error());
     asked.erase(found);
     report_.sent_bytes += fetched.bytes;
@@ -82,12 +81,12 @@ class Pull {
 
   /// How much is still to come is not known: the size of the files is a guess from above.
   void tell() const {
-    const auto whole = static_cast<double>(std::max<std::uint64_t>(
-        incoming_.manifest().size_bytes, std::uint64_t{1} << 20U));
+    const auto whole = static_cast<double>(
+        std::max<std::uint64_t>(incoming_.manifest().size_bytes, std::uint64_t{1} << 20U));
     const double part = static_cast<double>(incoming_.bytes()) / whole;
     work_.tell(std::min(part, 0.99), "fetching: " + std::to_string(incoming_.objects()) +
-                                         " objects, " +
-                                         std::to_string(report_.sent_bytes >> 20U) + " MiB");
+                                         " objects, " + std::to_string(report_.sent_bytes >> 20U) +
+                                         " MiB");
   }
 
   Incoming incoming_;

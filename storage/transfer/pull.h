@@ -12,15 +12,15 @@
 
 namespace panal::storage {
 
-/// The archive's list, checked against `trust_file`, which then holds what was seen: the serial, and
-/// the new key where the publisher has changed it. `now_unix_s`: for the list's end.
-/// Errors: those of accept_list(), read_trust() and the source; ENOENT where it is no archive.
+/// The archive's list, checked against `trust_file`, which then holds what was seen: the serial,
+/// and the new key where the publisher has changed it. `now_unix_s`: for the list's end. Errors:
+/// those of accept_list(), read_trust() and the source; ENOENT where it is no archive.
 [[nodiscard]] Result<ImageList> fetch_list(Source& source, const std::string& trust_file,
                                            std::int64_t now_unix_s);
 
 struct PullReport {
-  std::uint64_t objects = 0;      ///< that were missing and came
-  std::uint64_t sent_bytes = 0;   ///< as they came, compressed
+  std::uint64_t objects = 0;       ///< that were missing and came
+  std::uint64_t sent_bytes = 0;    ///< as they came, compressed
   std::uint64_t stored_bytes = 0;  ///< on disk here
 };
 

@@ -58,8 +58,8 @@ class SpawnPlan {
     ::posix_spawnattr_setsigmask(&attributes_, &none);
     ::posix_spawnattr_setsigdefault(&attributes_, &usual);
     // A Ctrl-C on the terminal is for who waits for the pull, and it ends the helper.
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                 POSIX_SPAWN_SETPGROUP);
+    ::posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, kernel_paths::kDevNull, O_RDONLY,
                                        0);
   }
@@ -83,8 +83,8 @@ class SpawnPlan {
     std::string name = program;
     char* argv[] = {name.data(), nullptr};
     pid_t pid = -1;
-    const int error = ::posix_spawn(&pid, program.c_str(), &actions_, &attributes_, argv,
-                                    environment.data());
+    const int error =
+        ::posix_spawn(&pid, program.c_str(), &actions_, &attributes_, argv, environment.data());
     if (error != 0) return fail(error, "start " + program);
     return Pidfd::open(pid);  // our child: it cannot be gone before we reap it
   }
@@ -237,9 +237,8 @@ std::string shown_url(const std::string& url) {
   if (begin == std::string::npos) return printable(url, 400);
   const auto host = begin + 3;
   const auto at = url.substr(0, url.find_first_of("/?#", host)).rfind('@');
-  std::string shown = at == std::string::npos || at < host
-                          ? url
-                          : url.substr(0, host) + url.substr(at + 1);
+  std::string shown =
+      at == std::string::npos || at < host ? url : url.substr(0, host) + url.substr(at + 1);
   while (shown.size() > host && shown.back() == '/') shown.pop_back();
   return printable(shown, 400);
 }
@@ -254,8 +253,8 @@ Result<void> check_url(const std::string& url) {
   for (const char c : url)
     if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
         c == '?' || c == '#')
-      return fail(EINVAL, "\"" + shown_url(url) +
-                              "\": an archive's address has no spaces, '?' or '#'");
+      return fail(EINVAL,
+                  "\"" + shown_url(url) + "\": an archive's address has no spaces, '?' or '#'");
   return {};
 }
 

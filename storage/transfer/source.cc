@@ -37,8 +37,8 @@ Result<std::string> read_fetched(int file, std::uint64_t most_bytes) {
     text.append(buffer, static_cast<std::size_t>(got));
     at += got;
     if (text.size() > most_bytes)
-      return fail(EFBIG, "what was fetched is longer than " + std::to_string(most_bytes) +
-                             " bytes");
+      return fail(EFBIG,
+                  "what was fetched is longer than " + std::to_string(most_bytes) + " bytes");
   }
 }
 

@@ -48,8 +48,8 @@ Result<bool> take_request(int socket, Downloads& downloads) {
   PANAL_ASSIGN(const FetchRequest request, parse_request(message->text));
   if (!message->file) return fail(EPROTO, "request: no file came along");
   if (auto begun = downloads.begin(request, std::move(message->file)); !begun)
-    PANAL_TRY(send_message(socket, print_answer({request.id, FetchOutcome::kFailed,
-                                                 begun.error().message()})));
+    PANAL_TRY(send_message(
+        socket, print_answer({request.id, FetchOutcome::kFailed, begun.error().message()})));
   return true;
 }
 
@@ -76,8 +76,7 @@ int run_fetch_program(int socket) {
   (void)::fcntl(socket, F_SETFD, FD_CLOEXEC);
   const auto served = serve(socket);
   if (served) return 0;
-  (void)send_message(socket,
-                     print_answer({0, FetchOutcome::kFailed, served.error().message()}));
+  (void)send_message(socket, print_answer({0, FetchOutcome::kFailed, served.error().message()}));
   return 1;
 }
 

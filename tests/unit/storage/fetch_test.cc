@@ -39,7 +39,7 @@ TEST(PullGuard, AByteNowAndThenIsNoProgress) {
   PullGuard guard(small_budget());
   std::uint64_t bytes = 0;
   int turns = 0;
-  while (guard.look(milliseconds(100), ++bytes, bytes / 100)) ASSERT_LT(++turns, 100);
+  for (; guard.look(milliseconds(100), bytes, bytes / 100); ++bytes) ASSERT_LT(++turns, 100);
   EXPECT_EQ(turns, 9);
 }
 
@@ -76,7 +76,8 @@ TEST(ArchiveUrl, IsCheckedAndShownWithoutItsPassword) {
   EXPECT_EQ(shown_url("https://user:word@h/x/"), "https://h/x");
   EXPECT_EQ(shown_url("https://user:w@rd@h/x"), "https://h/x");
   EXPECT_EQ(shown_url("http://h/a@b"), "http://h/a@b");
-  EXPECT_THAT(check_url("https://user:word@h/a b").error().message(), ::testing::Not(HasSubstr("word")));
+  EXPECT_THAT(check_url("https://user:word@h/a b").error().message(),
+              ::testing::Not(HasSubstr("word")));
 }
 
 TEST(FetchMessages, ComeBack) {
@@ -102,16 +103,16 @@ TEST(FetchMessages, ComeBack) {
 
 TEST(MalformedFetchMessages, Table) {
   for (const char* text :
-       {"", "{", "[]", "null", "7", "{}", R"({"id":1})",
-        R"({"id":0,"path":"a","most_bytes":1})", R"({"id":-1,"path":"a","most_bytes":1})",
-        R"({"id":1,"path":"/a","most_bytes":1})", R"({"id":1,"path":"../a","most_bytes":1})",
-        R"({"id":1,"path":7,"most_bytes":1})", R"({"id":1,"path":"a","most_bytes":1.5})",
+       {"", "{", "[]", "null", "7", "{}", R"({"id":1})", R"({"id":0,"path":"a","most_bytes":1})",
+        R"({"id":-1,"path":"a","most_bytes":1})", R"({"id":1,"path":"/a","most_bytes":1})",
+        R"({"id":1,"path":"../a","most_bytes":1})", R"({"id":1,"path":7,"most_bytes":1})",
+        R"({"id":1,"path":"a","most_bytes":1.5})",
         R"({"id":1,"path":"a","most_bytes":18446744073709551615})",
         R"({"id":"1","path":"a","most_bytes":1})"})
     EXPECT_EQ(parse_request(text).error().code, EPROTO) << text;
-  for (const char* text : {"", "{}", R"({"id":1,"outcome":"other","words":""})",
-                           R"({"id":1,"outcome":2,"words":""})", R"({"id":1,"outcome":"done"})",
-                           R"({"id":-1,"outcome":"done","words":""})"})
+  for (const char* text :
+       {"", "{}", R"({"id":1,"outcome":"other","words":""})", R"({"id":1,"outcome":2,"words":""})",
+        R"({"id":1,"outcome":"done"})", R"({"id":-1,"outcome":"done","words":""})"})
     EXPECT_EQ(parse_answer(text).error().code, EPROTO) << text;
   FetchSetup setup;
   setup.authorization = "a\r\nHost: b";
