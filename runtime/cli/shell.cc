@@ -7,6 +7,8 @@
 
 #include "engine/base/log.h"
 #include "engine/profile/saved.h"
+#include "runtime/cli/image_transfer.h"
+#include "runtime/cli/local_images.h"
 #include "runtime/control/control.h"
 #include "runtime/control/message.h"
 #include "runtime/tuning/machine_state.h"
@@ -39,6 +41,13 @@ class RealBackends final : public Backends {
       }
       return answer.body;
     }
+  }
+
+  Result<std::unique_ptr<LocalImages>> images(const config::Config& c) override {
+    return make_local_images(c);
+  }
+  Result<std::unique_ptr<ImageTransfer>> transfer(const config::Config& c) override {
+    return make_image_transfer(c);
   }
 
   Result<MachinePlaces> machine() override {

@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "runtime/cli/cli.h"
+#include "tests/unit/runtime/cli/fake_images.h"
 
 namespace panal::cli {
 
@@ -21,6 +23,7 @@ struct FakeFarm {
   std::vector<store::TagMove> moves;
   std::vector<store::TagChange> changes;  ///< as move_tag() was asked
   std::vector<store::Removal> removals;
+  std::function<void()> meanwhile;  ///< what somebody else does just before move_tag()
   std::map<DesktopId, store::Desktop> desktops;
   std::set<DesktopId> cannot_start;  ///< panald fails these, with evidence
   bool node_answers = true, database_answers = true;
@@ -183,6 +186,7 @@ class FakeStore final : public store::Store {
     return out;
   }
   Result<void> move_tag(const store::TagChange& change) override {
+    if (farm_.meanwhile) std::exchange(farm_.meanwhile, nullptr)();
     if (farm_.at(change.image, change.tag) != change.expected)
       return fail(EBUSY, change.image + ":" + change.tag + " moved meanwhile");
     farm_.changes.push_back(change);
@@ -300,7 +304,14 @@ class FakeBackends final : public Backends {
     return MachinePlaces{std::move(tree), machine_root + "/saved", machine_root + "/lock",
                          privileged, refusal};
   }
+  Result<std::unique_ptr<LocalImages>> images(const config::Config&) override {
+    return std::make_unique<FakeLocalImages>(disk);
+  }
+  Result<std::unique_ptr<ImageTransfer>> transfer(const config::Config&) override {
+    return std::make_unique<FakeImageTransfer>(disk);
+  }
   FakeFarm farm;
+  FakeDisk disk;
   std::string machine_root = PANAL_SOURCE_DIR "/tests/fixtures/hybrid-6.18";
   bool privileged = false;
   std::string refusal;  ///< as in a lab
