@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "storage/import/export.h"
+#include "storage/recipe/build_process.h"
+#include "storage/unpack/unpack.h"
 #include "tests/support/oci_maker.h"
 #include "tests/support/tar_maker.h"
 #include "tests/system/storage/storage_fixture.h"
@@ -357,6 +359,78 @@ TEST_F(ImportTest, ALayoutInATarballIsKnownByItsEntries) {
   plain.root();
   fs::remove_all(images_);
   expect_refused(import_tar(plain), EINVAL, {"--session"});
+}
+
+/// The first line of a text that begins with `key`, without it.
+std::string line_of(const std::string& text, const std::string& key) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);)
+    if (line.compare(0, key.size(), key) == 0) return line.substr(key.size());
+  return "";
+}
+
+TEST_F(ImportTest, TheUnpackerIsConfined) {
+  auto names = UserNamespace::create(70'000'000, 65536);
+  ASSERT_TRUE(names);
+  BuildCommand command;
+  command.user_namespace = names->fd();
+  command.offline = true;
+  std::vector<UniqueFd> trees;
+  for (const char* name : {unpack::kTreeDir, unpack::kLayoutDir}) {
+    auto tree = mount::clone_tree(make_dir(name));
+    ASSERT_TRUE(tree && mount::set_attributes(tree->get(), 0, names->fd()));
+    command.mounts.emplace_back(tree->get(), std::string(unpack::kBuildDir) + "/" + name);
+    trees.push_back(std::move(*tree));
+  }
+  auto program = mount::clone_tree(PANAL_BIN_DIR);
+  ASSERT_TRUE(program);
+  const std::string program_dir = std::string(unpack::kBuildDir) + "/" + unpack::kProgramDir;
+  command.mounts.emplace_back(program->get(), program_dir);
+  unpack::UnpackOptions options;
+  options.limit_bytes = options.limit_entries = 1000;
+  command.argv = {program_dir + "/panal-unpack"};
+  for (const auto& word : unpack::print_options(options)) command.argv.push_back(word);
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  command.input = read_end.get();
+  auto process = BuildProcess::start(command);
+  ASSERT_TRUE(process) << process.error().message();
+  read_end.reset();
+
+  // It waits for its archive, confined.
+  std::string proc;
+  std::string status;
+  for (int i = 0; i < 500; ++i) {
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      const std::string text = read(entry.path().string() + "/status");
+      if (line_of(text, "Name:\t") != "panal-unpack") continue;
+      proc = entry.path();
+      status = text;
+    }
+    if (line_of(status, "NoNewPrivs:\t") == "1") break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(line_of(status, "CapEff:\t"), "000000000000001b") << status;
+  EXPECT_EQ(line_of(status, "CapPrm:\t"), "000000000000001b");
+  EXPECT_THAT(line_of(status, "Uid:\t"), ::testing::StartsWith("70000000\t"));
+  std::vector<std::string> seen;
+  for (const auto& entry : fs::directory_iterator(proc + "/root"))
+    seen.push_back(entry.path().filename());
+  EXPECT_THAT(seen, ::testing::UnorderedElementsAre(unpack::kTreeDir, unpack::kLayoutDir,
+                                                    unpack::kProgramDir));
+  const std::string links = read(proc + "/net/dev");
+  EXPECT_EQ(std::count(links.begin(), links.end(), ':'), 1) << links;
+  EXPECT_THAT(links, HasSubstr("lo:"));
+
+  write_end.reset();
+  std::string said;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = ::read(process->output(), buffer, sizeof buffer)) > 0;)
+    said.append(buffer, static_cast<std::size_t>(got));
+  EXPECT_EQ(process->wait().value_or(-1), 1);
+  EXPECT_THAT(said, HasSubstr("is empty")) << "no other process held the pipe's other end";
 }
 
 TEST_F(ImportTest, IsCancelledAndLeavesNothing) {
