@@ -31,6 +31,8 @@ constexpr int kCancelMilliseconds = 300;
 constexpr std::size_t kLongestImageName = 64;
 constexpr std::size_t kMostOutput = std::size_t{64} << 20;
 constexpr double kUnpacked = 0.94;
+/// Set-id bits can be set on such a mount, they only do nothing there.
+constexpr std::uint64_t kInert = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
 
 constexpr std::pair<const char*, ImportKind> kKindWords[] = {{"auto", ImportKind::kAuto},
                                                              {"tar", ImportKind::kTar},
@@ -172,10 +174,8 @@ Result<unpack::Summary> unpack_into(const std::string& staging, const ImportSpec
   PANAL_TRY(make_private_directory(layout_dir));
   const auto slash = spec.unpacker.rfind('/');
   const std::string program_dir = slash == 0 ? "/" : spec.unpacker.substr(0, slash);
-  PANAL_ASSIGN(const UniqueFd tree, idmapped_tree(tree_dir, MOUNT_ATTR_NODEV, names.fd()));
-  PANAL_ASSIGN(const UniqueFd layout,
-               idmapped_tree(layout_dir, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-                             names.fd()));
+  PANAL_ASSIGN(const UniqueFd tree, idmapped_tree(tree_dir, kInert, names.fd()));
+  PANAL_ASSIGN(const UniqueFd layout, idmapped_tree(layout_dir, kInert, names.fd()));
   // Wherever it lies: the ids of the namespace need not reach it by its path.
   PANAL_ASSIGN(
       const UniqueFd program,

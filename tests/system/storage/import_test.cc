@@ -409,11 +409,12 @@ TEST_F(ImportTest, TheUnpackerIsConfined) {
       proc = entry.path();
       status = text;
     }
-    if (line_of(status, "NoNewPrivs:\t") == "1") break;
+    if (line_of(status, "CapEff:\t") == "000000000000001b") break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_EQ(line_of(status, "CapEff:\t"), "000000000000001b") << status;
   EXPECT_EQ(line_of(status, "CapPrm:\t"), "000000000000001b");
+  EXPECT_EQ(line_of(status, "NoNewPrivs:\t"), "1");
   EXPECT_THAT(line_of(status, "Uid:\t"), ::testing::StartsWith("70000000\t"));
   std::vector<std::string> seen;
   for (const auto& entry : fs::directory_iterator(proc + "/root"))
