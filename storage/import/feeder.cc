@@ -17,6 +17,7 @@ Feeder::Feeder(std::string directory, bool leave_out_sockets, UniqueFd pipe)
         writing.root = directory;
         writing.fd = pipe.get();
         writing.keep_times = true;
+        writing.raw_names = true;
         writing.leave_out_sockets = leave_out_sockets;
         result_ = write_tar(writing);
         pipe.reset();  // the reader's end of file

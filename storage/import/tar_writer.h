@@ -15,6 +15,9 @@ struct TarWriting {
   TarCompression compression = TarCompression::kNone;
   bool keep_times = false;  ///< else all are zero
   bool leave_out_sockets = false;
+  /// Every name is marked as bytes, which costs a KiB each. libarchive's reader composes the
+  /// characters of all other names (NFC): for a stream that it is to read exactly.
+  bool raw_names = false;
   /// Told at each entry and each MiB of a file how many bytes of it were written since; an error
   /// ends the writing and is its result.
   std::function<Result<void>(const std::string& path, std::uint64_t bytes)> check;

@@ -239,6 +239,8 @@ TEST_F(ImportTest, ADirectoryComesThroughAndIsExportedAsItWas) {
   fs::create_hard_link(tree + "/usr/bin/tool", tree + "/usr/bin/other");
   fs::create_symlink("tool", tree + "/usr/bin/name");
   write(tree + "/etc/" + std::string(200, 'n'), "long name");
+  write(tree + "/etc/F\xc5\x91", "composed UTF-8");
+  write(tree + "/etc/\xff\xfe", "none");
   const auto first = import_source(tree);
   ASSERT_TRUE(first) << first.error().message();
   EXPECT_EQ(stat_of(root_ + "/usr/bin/tool").st_gid, 60U);
@@ -274,6 +276,19 @@ TEST_F(ImportTest, ADirectoryComesThroughAndIsExportedAsItWas) {
   expect_refused(import_source(tree), EPERM, {"\"usr/null\"", "character device"});
   spec_.leave_out_special = true;
   EXPECT_TRUE(import_source(tree));
+}
+
+TEST_F(ImportTest, NamesComeThroughAsTheyAre) {
+  const std::string tree = make_dir("tree");
+  fs::create_directories(tree + "/usr");
+  // Composed and decomposed UTF-8, and what is none.
+  const std::vector<std::string> names = {"F\xc5\x91", "e\xcc\x81", "latin-\xe9", " ", "a\nb"};
+  for (const auto& name : names) write(tree + "/usr/" + name, name);
+  fs::create_symlink("e\xcc\x81", tree + "/usr/link");
+  const auto done = import_source(tree);
+  ASSERT_TRUE(done) << done.error().message();
+  for (const auto& name : names) EXPECT_EQ(read(root_ + "/usr/" + name), name);
+  EXPECT_EQ(fs::read_symlink(root_ + "/usr/link"), "e\xcc\x81");
 }
 
 TEST_F(ImportTest, LayersOfAnOciLayoutAreAppliedInOrder) {
@@ -313,17 +328,20 @@ TEST_F(ImportTest, EveryByteOfALayoutIsCheckedAgainstItsDigest) {
   oci.index({image});
   ASSERT_TRUE(import_source(dir_ + "/layout"));
   fs::remove_all(images_);
-  for (const auto& entry : fs::directory_iterator(dir_ + "/layout/blobs/sha256")) {
-    const std::string good = read(entry.path());
+  std::vector<fs::path> blobs;
+  for (const auto& entry : fs::directory_iterator(dir_ + "/layout/blobs/sha256"))
+    blobs.push_back(entry.path());
+  for (const auto& blob : blobs) {
+    const std::string good = read(blob);
     std::string bad = good;
     bad[bad.size() - 1] = static_cast<char>(bad.back() ^ 1);  // of a layer: past its end
-    write(entry.path(), bad);
-    expect_refused(import_source(dir_ + "/layout"), EPROTO, {"damaged", entry.path().filename()});
-    write(entry.path(), good + " ");
+    write(blob, bad);
+    expect_refused(import_source(dir_ + "/layout"), EPROTO, {"damaged", blob.filename()});
+    write(blob, good + " ");
     expect_refused(import_source(dir_ + "/layout"), EPROTO, {"bytes, not"});
-    fs::remove(entry.path());
-    expect_refused(import_source(dir_ + "/layout"), ENOENT, {entry.path().filename()});
-    write(entry.path(), good);
+    fs::remove(blob);
+    expect_refused(import_source(dir_ + "/layout"), ENOENT, {blob.filename()});
+    write(blob, good);
   }
   auto other = oci.image({layer.text()}, {"y"});
   auto named = image;
