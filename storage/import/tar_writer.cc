@@ -64,6 +64,12 @@ class Utf8Locale {
 class Writer {
  public:
   explicit Writer(const TarWriting& writing) : writing_(writing), buffer_(kCopyBytes) {}
+  /// What was not finished must not end as if it were whole: freed, libarchive would write the end.
+  ~Writer() {
+    if (archive_ && !finished_) (void)::archive_write_fail(archive_.get());
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
 
   Result<void> start() {
     archive_.reset(::archive_write_new());
@@ -133,6 +139,7 @@ class Writer {
 
   Result<std::uint64_t> finish() {
     if (::archive_write_close(archive_.get()) != ARCHIVE_OK) return failure("end the tarball");
+    finished_ = true;
     return left_out_;
   }
 
@@ -198,6 +205,7 @@ class Writer {
 
   const TarWriting& writing_;
   int fd_ = writing_.fd;
+  bool finished_ = false;
   std::uint64_t left_out_ = 0;
   std::vector<char> buffer_;
   std::unique_ptr<archive, FreeWriter> archive_;
