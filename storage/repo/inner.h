@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "storage/repo/glib.h"
@@ -33,6 +35,13 @@ struct Repository::Inner {
 
 [[nodiscard]] std::string hex(const unsigned char* bytes, std::size_t length);
 
+/// Every name (ref) and the checksum it stands for; IMAGE/VERSION, or not ours.
+[[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> list_refs(
+    const Repository::Inner& inner);
+
+/// "IMAGE VERSION: /path" of a name "IMAGE/VERSION".
+[[nodiscard]] std::string place_of(const std::string& ref, const std::string& path);
+
 /// The bytes of a commit, dirtree or dirmeta, unchecked. Errors: ENOENT.
 [[nodiscard]] Result<std::string> load_metadata(OstreeRepo* repo, const ObjectName& object);
 [[nodiscard]] Result<DirTree> load_dirtree(OstreeRepo* repo, const std::string& checksum);
@@ -53,6 +62,18 @@ struct LoadedFile {
 /// Only what counts in an image: security.capability. Labels of the host's security module are the
 /// host's business, whatever they are.
 [[nodiscard]] glib::Variant kept_xattrs(GVariant* all);
+
+/// Writes an object whose bytes are those of commit, dirtree or dirmeta. They are parsed, and must
+/// give the name. Errors: EBADMSG, those of parse_*().
+[[nodiscard]] Result<void> write_metadata(OstreeRepo* repo, const ObjectName& object,
+                                          const std::string& bytes);
+/// Writes a file; what it is must give the name. Errors: EBADMSG, ENOSPC.
+[[nodiscard]] Result<void> write_file(OstreeRepo* repo, const std::string& checksum,
+                                      const LoadedFile& file);
+/// Writes an object out of a file in the form of archive_path() that a stranger may have made.
+/// Returns the bytes of its content. Errors: see Incoming::add().
+[[nodiscard]] Result<std::uint64_t> write_archived(OstreeRepo* repo, const ObjectName& object,
+                                                   int fd, std::uint64_t most_bytes);
 
 /// A transaction of libostree that is undone unless it is committed.
 class Transaction {
