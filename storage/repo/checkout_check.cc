@@ -11,7 +11,6 @@
 namespace panal::storage {
 namespace {
 
-constexpr int kDeepest = 64;  // as walk_tree()
 /// Beside the file it is about to replace; found and deleted as something too much if we die.
 constexpr const char* kNewName = ".panal-mend";
 
@@ -30,8 +29,7 @@ class CheckoutCheck {
   Result<void> check(const std::string& checksum, const std::string& dir) {
     PANAL_ASSIGN(const CommitObject commit, load_commit(inner_.repo.get(), checksum));
     PANAL_ASSIGN(objects_, Dir::open(inner_.path + "/objects"));
-    const UniqueFd root(
-        ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    const UniqueFd root(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!root) return fail_errno("open", dir);
     PANAL_TRY(check_mode(root.get(), commit.meta, "/"));
     return check_tree(root.get(), commit.tree, "/", 0);

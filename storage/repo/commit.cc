@@ -13,7 +13,6 @@
 namespace panal::storage {
 namespace {
 
-constexpr std::uint32_t kIds = 65536;
 constexpr std::size_t kMostCapabilityBytes = 64;  // VFS_CAP_REVISION_3 has 24
 
 /// What a look at the tree before it is taken apart found.
@@ -27,8 +26,7 @@ bool is_utf8(const std::string& text) {
   return ::g_utf8_validate(text.data(), static_cast<gssize>(text.size()), nullptr) != FALSE;
 }
 
-Result<void> survey_attributes(const TreeEntry& entry, const CommitSpec& spec,
-                               TreeSurvey& survey) {
+Result<void> survey_attributes(const TreeEntry& entry, const CommitSpec& spec, TreeSurvey& survey) {
   // The l*xattr calls take paths only: through the directory's descriptor nothing is followed.
   const std::string path = std::string(kernel_paths::kProcSelfFd) + "/" +
                            std::to_string(entry.directory) + "/" + entry.name;
@@ -47,7 +45,8 @@ Result<void> survey_attributes(const TreeEntry& entry, const CommitSpec& spec,
       return fail(EPERM, "/" + entry.path + " has the extended attribute " + name +
                              ", which an image must not hold");
     if (!spec.file_capabilities || !S_ISREG(entry.info.st_mode))
-      return fail(EPERM, "/" + entry.path + " has file capabilities, which an image from elsewhere " +
+      return fail(EPERM, "/" + entry.path +
+                             " has file capabilities, which an image from elsewhere " +
                              "must not hold");
     std::array<char, kMostCapabilityBytes> value{};
     const ssize_t size = ::lgetxattr(path.c_str(), name.c_str(), value.data(), value.size());
@@ -69,8 +68,7 @@ Result<void> survey_entry(const TreeEntry& entry, const CommitSpec& spec, TreeSu
     return fail(ERANGE, "/" + entry.path + " belongs to user " + std::to_string(entry.info.st_uid) +
                             ", group " + std::to_string(entry.info.st_gid) +
                             "; ids in an image are below 65536");
-  if (!is_utf8(entry.name))
-    return fail(EILSEQ, "the name of /" + entry.path + " is not UTF-8");
+  if (!is_utf8(entry.name)) return fail(EILSEQ, "the name of /" + entry.path + " is not UTF-8");
   if (S_ISLNK(entry.info.st_mode)) {
     std::array<char, 4097> target{};
     const ssize_t length =
@@ -101,9 +99,8 @@ Result<TreeSurvey> survey_tree(const CommitSpec& spec) {
     return fail(ERANGE, spec.root + " belongs to user " + std::to_string(top.st_uid) + ", group " +
                             std::to_string(top.st_gid) + "; ids in an image are below 65536");
   TreeSurvey survey;
-  PANAL_TRY(walk_tree(spec.root, [&](const TreeEntry& entry) {
-    return survey_entry(entry, spec, survey);
-  }));
+  PANAL_TRY(walk_tree(spec.root,
+                      [&](const TreeEntry& entry) { return survey_entry(entry, spec, survey); }));
   return survey;
 }
 
@@ -137,8 +134,8 @@ GVariant* on_attributes(OstreeRepo* /*repo*/, const char* path, GFileInfo* /*inf
   if (found != watch.survey.capabilities.end()) {
     GVariant* value = ::g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, found->second.data(),
                                                   found->second.size(), 1);
-    ::g_variant_builder_add(&builder, "(@ay@ay)",
-                            ::g_variant_new_bytestring("security.capability"), value);
+    ::g_variant_builder_add(&builder, "(@ay@ay)", ::g_variant_new_bytestring("security.capability"),
+                            value);
   }
   return ::g_variant_ref_sink(::g_variant_builder_end(&builder));
 }

@@ -12,7 +12,6 @@ namespace panal::storage {
 namespace {
 
 constexpr std::size_t kAtOnce = 1000;
-constexpr int kMostLevels = 64;  // as walk_tree()
 
 /// Looks whether all of a tree is there.
 class Presence {
@@ -20,7 +19,7 @@ class Presence {
   explicit Presence(OstreeRepo* repo) : repo_(repo) {}
 
   Result<bool> has_tree(const std::string& checksum, int depth) {
-    if (depth > kMostLevels) return fail(EOVERFLOW, "directory " + checksum + " is too deep");
+    if (depth > kDeepest) return fail(EOVERFLOW, "directory " + checksum + " is too deep");
     const ObjectName object{checksum, ObjectType::kDirTree};
     if (!seen_.insert(loose_path(object, true)).second) return true;
     const auto tree = load_dirtree(repo_, checksum);

@@ -9,8 +9,6 @@
 namespace panal::storage {
 namespace {
 
-constexpr int kDeepest = 64;  // as walk_tree()
-
 /// Compares two directory trees by checksums: what is equal is not entered.
 class TreeDiff {
  public:

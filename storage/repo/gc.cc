@@ -14,7 +14,6 @@
 namespace panal::storage {
 namespace {
 
-constexpr int kDeepest = 64;  // as walk_tree()
 constexpr std::uint64_t kBlock = 512;
 
 /// Objects are known here by their path below objects/.
@@ -222,8 +221,8 @@ Result<RepositorySizes> Repository::sizes() const {
   for (std::size_t i = 0; i < versions.size(); ++i)
     PANAL_TRY(ownership.add_commit(versions[i].commit, i));
   for (std::size_t i = 0; i < versions.size(); ++i)
-    result.versions.push_back({versions[i].image, versions[i].version, versions[i].size_bytes,
-                               ownership.own_bytes(i)});
+    result.versions.push_back(
+        {versions[i].image, versions[i].version, versions[i].size_bytes, ownership.own_bytes(i)});
   return result;
 }
 

@@ -10,19 +10,17 @@
 namespace panal::storage {
 namespace {
 
-constexpr std::uint64_t kDeepest = 64;  // as walk_tree()
-
 /// How many entries and levels a tree would have on disk. One directory's list may stand in many
 /// places, so a small repository can describe a tree that no disk holds.
 class TreeExtent {
  public:
   struct Extent {
     std::uint64_t entries = 0;
-    std::uint64_t levels = 1;
+    int levels = 1;
   };
   explicit TreeExtent(OstreeRepo* repo) : repo_(repo) {}
 
-  Result<Extent> of(const std::string& checksum, std::uint64_t depth) {
+  Result<Extent> of(const std::string& checksum, int depth) {
     if (const auto known = known_.find(checksum); known != known_.end()) {
       if (depth + known->second.levels > kDeepest) return too_deep();
       return known->second;
@@ -154,8 +152,7 @@ Result<void> Incoming::finish() {
                                     {});
 }
 
-Result<Incoming> Repository::receive(const std::string& checksum,
-                                     const std::string& commit_bytes) {
+Result<Incoming> Repository::receive(const std::string& checksum, const std::string& commit_bytes) {
   const ObjectName object{checksum, ObjectType::kCommit};
   if (!is_checksum(checksum)) return fail(EINVAL, "\"" + checksum + "\" is no checksum");
   if (sha256_hex(commit_bytes) != checksum)

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,10 @@ inline constexpr const char* kObjectsLock = ".lock";
 /// Ours: whoever gives a version its name, so that one name is never given twice.
 inline constexpr const char* kNamesLock = ".panal-names";
 inline constexpr std::chrono::milliseconds kLockWait{30'000};
+/// Users and groups an image may hold: those of a desktop's range.
+inline constexpr std::uint32_t kIds = 65536;
+/// Directories in one another, as walk_tree() has it.
+inline constexpr int kDeepest = 64;
 
 struct Repository::Inner {
   std::string path;

@@ -9,7 +9,6 @@
 namespace panal::storage {
 namespace {
 
-constexpr std::uint32_t kIds = 65536;
 /// Owner, mode, a link's target and attributes; libostree would allocate what the file says.
 constexpr std::uint32_t kMostHeaderBytes = std::uint32_t{1} << 20;
 constexpr std::size_t kHeaderPrefix = 8;  // the header's length, big endian, and 4 bytes of nothing

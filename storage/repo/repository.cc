@@ -125,8 +125,7 @@ Result<Repository> Repository::open_or_create(const std::string& dir, Repository
   return there;
 }
 
-Result<std::vector<std::pair<std::string, std::string>>> list_refs(
-    const Repository::Inner& inner) {
+Result<std::vector<std::pair<std::string, std::string>>> list_refs(const Repository::Inner& inner) {
   glib::Problem problem;
   glib::Table refs;
   if (!::ostree_repo_list_refs_ext(inner.repo.get(), nullptr, glib::into(refs),

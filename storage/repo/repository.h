@@ -125,8 +125,8 @@ class Repository {
   using Fetch = std::function<Result<UniqueFd>(const ObjectName& object)>;
   /// Puts a good copy in the place of each damaged object: fetched, checked, then renamed over it.
   /// Checkouts still hold the old file: see mend_checkout(). Objects that could not be had are
-  /// returned, with why in `what`; that is no error. Below a directory that was damaged there may be
-  /// more: verify() again afterwards. kCheckoutDiffers is left out.
+  /// returned, with why in `what`; that is no error. Below a directory that was damaged there may
+  /// be more: verify() again afterwards. kCheckoutDiffers is left out.
   [[nodiscard]] Result<std::vector<Damage>> repair(const std::vector<Damage>& damages,
                                                    const Fetch& fetch, const Work& work = {});
 

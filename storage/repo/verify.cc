@@ -18,7 +18,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr int kDeepest = 64;  // as walk_tree()
 constexpr std::uint64_t kMostFileBytes = std::uint64_t{64} << 30;
 
 /// Spares the disk: after each piece of work it waits until so many bytes were due.
@@ -127,8 +126,8 @@ class ObjectCheck {
               missing ? describe(object) + " is missing" : file.error().message());
       return 0;
     }
-    const auto bytes = static_cast<std::uint64_t>(
-        std::max<goffset>(0, ::g_file_info_get_size(file->info.get())));
+    const auto bytes =
+        static_cast<std::uint64_t>(std::max<goffset>(0, ::g_file_info_get_size(file->info.get())));
     const auto actual = checksum_of(*file);
     if (!actual)
       damaged(object, Damage::Kind::kObjectCorrupt, actual.error().message());
@@ -196,9 +195,8 @@ Result<glib::Object<OstreeRepo>> scratch_repository(const Repository::Inner& inn
                                                     const std::string& dir) {
   glib::Problem problem;
   glib::Object<OstreeRepo> repo(::ostree_repo_create_at(
-      AT_FDCWD, dir.c_str(),
-      inner.is_archive() ? OSTREE_REPO_MODE_ARCHIVE : OSTREE_REPO_MODE_BARE, nullptr, nullptr,
-      problem.out()));
+      AT_FDCWD, dir.c_str(), inner.is_archive() ? OSTREE_REPO_MODE_ARCHIVE : OSTREE_REPO_MODE_BARE,
+      nullptr, nullptr, problem.out()));
   if (!repo) return problem.failure("make " + dir);
   return repo;
 }
@@ -279,7 +277,8 @@ Result<std::vector<Damage>> Repository::repair(const std::vector<Damage>& damage
   if (fetched.empty()) return left;
   const UniqueFd disk(::open(scratch.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!disk || ::syncfs(disk.get()) != 0) return fail_errno("syncfs", scratch);
-  for (const auto& damage : fetched) PANAL_TRY(put_in_place(*inner_, scratch + "/repo", damage.object));
+  for (const auto& damage : fetched)
+    PANAL_TRY(put_in_place(*inner_, scratch + "/repo", damage.object));
   if (::syncfs(disk.get()) != 0) return fail_errno("syncfs", scratch);
   return left;
 }
