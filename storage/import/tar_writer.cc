@@ -125,7 +125,7 @@ class Writer {
     ::archive_entry_set_size(entry, 0);
     if (S_ISCHR(found.info.st_mode) || S_ISBLK(found.info.st_mode))
       ::archive_entry_set_rdev(entry, found.info.st_rdev);
-    if (!S_ISDIR(found.info.st_mode) && found.info.st_nlink > 1) {
+    if (writing_.hard_links && !S_ISDIR(found.info.st_mode) && found.info.st_nlink > 1) {
       const auto [first, added] = names_.emplace(found.info.st_ino, found.path);
       if (!added) {
         ::archive_entry_set_hardlink(entry, first->second.c_str());

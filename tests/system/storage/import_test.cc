@@ -63,10 +63,8 @@ class ImportTest : public StorageTest {
     EXPECT_EQ(done.error().code, code) << done.error().context;
     for (const auto& word : words) EXPECT_THAT(done.error().context, HasSubstr(word));
     EXPECT_EQ(done.error().context.find('\n'), std::string::npos);
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator(images_, none))
-      EXPECT_TRUE(entry.path().filename() == ".staging" && fs::is_empty(entry.path()))
-          << entry.path();
+    EXPECT_FALSE(fs::exists(images_ + "/guest"));
+    EXPECT_TRUE(!fs::exists(images_ + "/.staging") || fs::is_empty(images_ + "/.staging"));
   }
 
   ImportSpec spec_;
@@ -98,17 +96,17 @@ TEST_F(ImportTest, ATarballBecomesAVersionWithCanonicalIds) {
   EXPECT_EQ(done->image, "guest");
   EXPECT_THAT(done->session, ElementsAre("startx"));
   EXPECT_THAT(done->packages, ElementsAre(Pair("bash", "5.2-1")));
-  EXPECT_EQ(done->recipe_digest.size(), 64U);
+  EXPECT_EQ(done->recipe_digest, "");
+  EXPECT_THAT(done->message, HasSubstr("imported from source.tar, SHA-256 "));
+  EXPECT_EQ(done->commit.size(), 64U);
   EXPECT_GT(done->size_bytes, 100'000U);
 
   const auto note = stat_of(root_ + "/home/anna/note");
   EXPECT_EQ(note.st_uid, 1000U);
   EXPECT_EQ(note.st_gid, 65535U);
   EXPECT_EQ(note.st_mode & 07777U, 0640U);
-  EXPECT_EQ(note.st_mtim.tv_sec, 1'700'000'000);
   EXPECT_EQ(note.st_size, 100'000);
   EXPECT_EQ(stat_of(root_ + "/home/anna").st_mode & 07777U, 0700U);
-  EXPECT_EQ(stat_of(root_ + "/home/anna").st_mtim.tv_sec, 1'700'000'000);
   EXPECT_EQ(stat_of(root_ + "/usr/bin/su").st_mode & 07777U, 04755U);
   EXPECT_EQ(stat_of(root_ + "/usr/bin/su").st_ino, stat_of(root_ + "/usr/bin/again").st_ino);
   EXPECT_EQ(read(root_ + "/usr/bin/through-a-link"), "y");
@@ -220,7 +218,7 @@ TEST_F(ImportTest, AQvdImageLosesWhatIsBesideItsRoot) {
   ASSERT_TRUE(done) << done.error().message();
   EXPECT_FALSE(fs::exists(root_ + "/hooks"));
   EXPECT_FALSE(fs::exists(root_ + "/rootfs"));
-  EXPECT_EQ(stat_of(root_ + "/sbin/init").st_nlink, 2U);
+  EXPECT_EQ(stat_of(root_ + "/sbin/init").st_ino, stat_of(root_ + "/sbin/halt").st_ino);
   EXPECT_TRUE(fs::exists(root_ + "/.panal/panal-agent"));
   EXPECT_THAT(done->packages, ::testing::IsEmpty());
   TarMaker out;
@@ -245,7 +243,7 @@ TEST_F(ImportTest, ADirectoryComesThroughAndIsExportedAsItWas) {
   ASSERT_TRUE(first) << first.error().message();
   EXPECT_EQ(stat_of(root_ + "/usr/bin/tool").st_gid, 60U);
   EXPECT_EQ(stat_of(root_ + "/usr/bin/tool").st_mode & 07777U, 02755U);
-  EXPECT_EQ(stat_of(root_ + "/usr/bin/tool").st_nlink, 2U);
+  EXPECT_EQ(stat_of(root_ + "/usr/bin/tool").st_ino, stat_of(root_ + "/usr/bin/other").st_ino);
   EXPECT_EQ(fs::read_symlink(root_ + "/usr/bin/name"), "tool");
 
   // The same bytes from the tree and from what is imported of its tarball, however compressed.
