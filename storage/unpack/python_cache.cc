@@ -24,9 +24,9 @@ constexpr std::array<unsigned char, 4> kUnchecked = {1, 0, 0, 0};
 constexpr std::string_view kCompiled = ".pyc";
 
 std::uint32_t number_at(std::span<const unsigned char> bytes, std::size_t at) {
-  return bytes[at] | static_cast<std::uint32_t>(bytes[at + 1]) << 8U |
-         static_cast<std::uint32_t>(bytes[at + 2]) << 16U |
-         static_cast<std::uint32_t>(bytes[at + 3]) << 24U;
+  std::uint32_t number = 0;
+  for (std::size_t i = 0; i < 4; ++i) number |= static_cast<std::uint32_t>(bytes[at + i]) << 8U * i;
+  return number;
 }
 
 bool ends_in(std::string_view text, std::string_view end) {
