@@ -22,7 +22,8 @@ struct ExportSpec {
 
 /// Writes the tree as a tarball (pax) that depends on the tree alone: names in byte order, times
 /// zero, owners by number, no names of users. It appears whole under its name, mode 0600, or not
-/// at all. Hard links stay, file capabilities too; other extended attributes go.
+/// at all. Files with several names become several: in a checkout it cannot be told which of them
+/// were one. File capabilities stay, other extended attributes go.
 /// Errors: EEXIST where `file` is there already, ENOENT, ENOSPC, ECANCELED.
 [[nodiscard]] Result<void> export_tar(const ExportSpec& spec, const ImportProgress& progress,
                                       const std::atomic<bool>* cancelled);

@@ -16,7 +16,9 @@ Feeder::Feeder(std::string directory, bool leave_out_sockets, UniqueFd pipe)
         TarWriting writing;
         writing.root = directory;
         writing.fd = pipe.get();
+        writing.hard_links = true;
         writing.keep_times = true;
+        writing.raw_names = true;
         writing.leave_out_sockets = leave_out_sockets;
         result_ = write_tar(writing);
         pipe.reset();  // the reader's end of file

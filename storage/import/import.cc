@@ -20,7 +20,6 @@
 #include "storage/import/source.h"
 #include "storage/recipe/build_process.h"
 #include "storage/recipe/finalise.h"
-#include "storage/unpack/digest.h"
 #include "storage/unpack/unpack.h"
 
 namespace panal::storage {
@@ -28,9 +27,14 @@ namespace {
 
 constexpr std::uint32_t kImportIds = 65536;
 constexpr int kCancelMilliseconds = 300;
-constexpr std::size_t kLongestImageName = 64;
+/// For what the commit adds to a manifest.
+constexpr std::size_t kManifestSpare = 4096;
 constexpr std::size_t kMostOutput = std::size_t{64} << 20;
-constexpr double kUnpacked = 0.94;
+/// Of the whole, by when all is unpacked, and by when the commit begins.
+constexpr double kUnpacked = 0.75;
+constexpr double kChecked = 0.78;
+/// Set-id bits can be set on such a mount, they only do nothing there.
+constexpr std::uint64_t kInert = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
 
 constexpr std::pair<const char*, ImportKind> kKindWords[] = {{"auto", ImportKind::kAuto},
                                                              {"tar", ImportKind::kTar},
@@ -38,13 +42,9 @@ constexpr std::pair<const char*, ImportKind> kKindWords[] = {{"auto", ImportKind
                                                              {"oci", ImportKind::kOci}};
 
 Result<void> check_spec(const ImportSpec& spec) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  };
-  if (spec.image.empty() || spec.image.size() > kLongestImageName || spec.image.front() == '-' ||
-      !std::all_of(spec.image.begin(), spec.image.end(), allowed))
-    return fail(EINVAL, "\"" + printable(spec.image, 100) +
-                            "\" is no image name: a-z, 0-9 and '-', 64 at most");
+  if (!is_plain_name(spec.image))
+    return fail(EINVAL, "\"" + printable(spec.image, 150) +
+                            "\" is no image name: letters, digits, '.', '_' and '-'");
   if (spec.unpacker.empty() || spec.unpacker.front() != '/')
     return fail(EINVAL, "the path of panal-unpack is not known");
   if (::access(spec.unpacker.c_str(), X_OK) != 0) return fail_errno("start", spec.unpacker);
@@ -172,10 +172,8 @@ Result<unpack::Summary> unpack_into(const std::string& staging, const ImportSpec
   PANAL_TRY(make_private_directory(layout_dir));
   const auto slash = spec.unpacker.rfind('/');
   const std::string program_dir = slash == 0 ? "/" : spec.unpacker.substr(0, slash);
-  PANAL_ASSIGN(const UniqueFd tree, idmapped_tree(tree_dir, MOUNT_ATTR_NODEV, names.fd()));
-  PANAL_ASSIGN(const UniqueFd layout,
-               idmapped_tree(layout_dir, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-                             names.fd()));
+  PANAL_ASSIGN(const UniqueFd tree, idmapped_tree(tree_dir, kInert, names.fd()));
+  PANAL_ASSIGN(const UniqueFd layout, idmapped_tree(layout_dir, kInert, names.fd()));
   // Wherever it lies: the ids of the namespace need not reach it by its path.
   PANAL_ASSIGN(
       const UniqueFd program,
@@ -241,13 +239,20 @@ Result<void> adopt_inner_root(const std::string& staging, const std::string& nam
   return {};
 }
 
-/// A digest that no recipe has: a stranger's archive must not pass for a built version.
-Result<std::string> source_digest(const std::string& hex) {
-  PANAL_ASSIGN(unpack::Hasher hasher, unpack::Hasher::start("sha256"));
-  const std::string text = "panal import 1\n" + hex + "\n";
-  hasher.feed(text.data(), text.size());
-  PANAL_ASSIGN(const unpack::Digest digest, hasher.finish());
-  return digest.hex;
+/// What a new version comes after; empty for the first.
+Result<std::string> newest_version(const ImageStore& store, const std::string& image) {
+  PANAL_ASSIGN(const auto versions, store.list());
+  for (const auto& version : versions)
+    if (version.image == image) return version.commit;
+  return std::string();
+}
+
+std::string last_name(const std::string& path) {
+  const auto end = path.find_last_not_of('/');
+  if (end == std::string::npos) return path;
+  const auto slash = path.rfind('/', end);
+  return path.substr(slash == std::string::npos ? 0 : slash + 1,
+                     slash == std::string::npos ? end + 1 : end - slash);
 }
 
 Result<VersionManifest> describe(const std::string& staging, const ImportSpec& spec,
@@ -255,12 +260,19 @@ Result<VersionManifest> describe(const std::string& staging, const ImportSpec& s
   PANAL_ASSIGN(TreeFacts facts, finalise_tree(staging + "/root", PackageList::kOptional));
   VersionManifest manifest;
   manifest.image = spec.image;
-  PANAL_ASSIGN(manifest.recipe_digest, source_digest(summary.digest));
+  manifest.message = spec.message;
+  if (manifest.message.empty())
+    manifest.message = "imported from " + printable(last_name(spec.source), 200) + ", SHA-256 " +
+                       (summary.oci ? "of its manifest " : "") + summary.digest;
+  manifest.author = spec.author;
+  manifest.parent = spec.parent;
   manifest.size_bytes = facts.size_bytes;
   manifest.session = spec.session.empty() ? summary.session : spec.session;
   manifest.browser_sandbox = spec.browser_sandbox;
   manifest.packages = std::move(facts.packages);
   if (manifest.session.empty()) return session_missing(spec);
+  if (print_manifest(manifest).size() > kMostManifestBytes - kManifestSpare)
+    return fail(EFBIG, "the tree lists more packages than a version's manifest holds");
   return manifest;
 }
 
@@ -278,10 +290,18 @@ Result<VersionManifest> import_checked(const ImportSpec& spec, ImageStore& store
                unpack_into(staging, spec, source, progress, cancelled));
   PANAL_TRY(remove_tree(staging + "/layout"));
   if (!summary.inner_root.empty()) PANAL_TRY(adopt_inner_root(staging, summary.inner_root));
-  if (progress) progress(0.96, "checking the tree");
+  if (progress) progress(kUnpacked, "checking the tree");
   PANAL_ASSIGN(VersionManifest manifest, describe(staging, spec, summary));
-  if (progress) progress(0.98, "writing to disk");
-  PANAL_ASSIGN(VersionManifest committed, store.commit(staging, std::move(manifest)));
+  if (manifest.parent.empty()) {
+    PANAL_ASSIGN(manifest.parent, newest_version(store, spec.image));
+  }
+  Work work;
+  work.cancelled = cancelled;
+  if (progress)
+    work.progress = [&progress](double fraction, const std::string& what) {
+      progress(kChecked + (1 - kChecked) * fraction, what);
+    };
+  PANAL_ASSIGN(VersionManifest committed, store.commit(staging, std::move(manifest), false, work));
   undo.release();
   if (progress)
     progress(1, summary.left_out == 0

@@ -12,7 +12,7 @@
 namespace panal::storage {
 
 /// What an import reads. QVD images are tarballs, or directories; the inner `rootfs/` is found
-/// by itself, and what lies beside it (hooks, LXC configuration) is thrown away unread.
+/// by itself, and what lies beside it (hooks, LXC configuration) is thrown away.
 enum class ImportKind {
   kAuto,       ///< looks: a directory or a tarball, an OCI layout where it has the layout's files
   kTar,        ///< a root file system in a tarball: plain, gzip, zstd or xz
@@ -31,8 +31,8 @@ struct ImportLimits {
 };
 
 struct ImportSpec {
-  std::string image;   ///< name: a-z, 0-9, '-'
-  std::string source;  ///< file or directory; "-" is not known
+  std::string image;   ///< its name, as is_plain_name() has it
+  std::string source;  ///< file or directory
   ImportKind kind = ImportKind::kAuto;
   /// OCI: which of several (org.opencontainers.image.ref.name, or a manifest's digest).
   std::string reference;
@@ -40,6 +40,9 @@ struct ImportSpec {
   /// sources need it.
   std::vector<std::string> session;
   bool browser_sandbox = false;
+  std::string message;  ///< empty: "imported from FILE" and the SHA-256 of what was imported
+  std::string author;   ///< may be empty
+  std::string parent;   ///< commit it was made from; empty: the image's newest version, if any
   /// Devices, FIFOs, sockets and file capabilities are left out instead of refused.
   bool leave_out_special = false;
   ImportLimits limits;
@@ -53,9 +56,9 @@ using ImportProgress = std::function<void(double fraction, const std::string& wh
 /// Unpacks `spec.source` in a throw-away user namespace into a staging tree with canonical ids,
 /// finalises it as a build does, and commits it as a new version. On any failure nothing is left.
 /// `cancelled` (may be null) is set by a signal handler: ECANCELED within half a second.
-/// The manifest's recipe_digest is of the source's bytes, kept apart from those of recipes.
+/// The manifest has no recipe_digest, so no archive passes for what a recipe builds.
 /// Errors, each one sentence that names the entry: EPROTO for what is no such archive or is
-/// damaged (digests too), EPERM for an entry that is refused (docs/images.md, "Import"), E2BIG
+/// damaged (digests too), EPERM for an entry that is refused (docs/images.md, "Import"), EFBIG
 /// past a limit, EINVAL for a spec that lacks something, ENOENT, ENOSPC, ECANCELED.
 [[nodiscard]] Result<VersionManifest> import_image(const ImportSpec& spec, ImageStore& store,
                                                    const ImportProgress& progress,

@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <locale.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -39,9 +40,36 @@ la_ssize_t write_out(archive* writer, void* fd, const void* bytes, std::size_t s
   }
 }
 
+/// This thread's character set while it lives, which is what libarchive takes names to be in.
+class Utf8Locale {
+ public:
+  Utf8Locale()
+      : made_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)),
+        before_(made_ != nullptr ? ::uselocale(made_) : nullptr) {}
+  ~Utf8Locale() {
+    if (made_ == nullptr) return;
+    (void)::uselocale(before_);
+    ::freelocale(made_);
+  }
+  Utf8Locale(const Utf8Locale&) = delete;
+  Utf8Locale& operator=(const Utf8Locale&) = delete;
+
+  [[nodiscard]] bool valid() const { return made_ != nullptr; }
+
+ private:
+  locale_t made_;
+  locale_t before_;
+};
+
 class Writer {
  public:
   explicit Writer(const TarWriting& writing) : writing_(writing), buffer_(kCopyBytes) {}
+  /// What was not finished must not end as if it were whole: freed, libarchive would write the end.
+  ~Writer() {
+    if (archive_ && !finished_) (void)::archive_write_fail(archive_.get());
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
 
   Result<void> start() {
     archive_.reset(::archive_write_new());
@@ -64,6 +92,12 @@ class Writer {
         good = good && ::archive_write_add_filter_xz(archive_.get()) == ARCHIVE_OK;
         break;
     }
+    // Attributes in the one form that others read as well.
+    good =
+        good && ::archive_write_set_options(archive_.get(), "pax:xattrheader=SCHILY") == ARCHIVE_OK;
+    if (writing_.raw_names)
+      good = good &&
+             ::archive_write_set_options(archive_.get(), "pax:hdrcharset=BINARY") == ARCHIVE_OK;
     // A file that ends where its last byte is, on a pipe too.
     good = good && ::archive_write_set_bytes_in_last_block(archive_.get(), 1) == ARCHIVE_OK &&
            ::archive_write_open(archive_.get(), &fd_, nullptr, write_out, nullptr) == ARCHIVE_OK;
@@ -91,7 +125,7 @@ class Writer {
     ::archive_entry_set_size(entry, 0);
     if (S_ISCHR(found.info.st_mode) || S_ISBLK(found.info.st_mode))
       ::archive_entry_set_rdev(entry, found.info.st_rdev);
-    if (!S_ISDIR(found.info.st_mode) && found.info.st_nlink > 1) {
+    if (writing_.hard_links && !S_ISDIR(found.info.st_mode) && found.info.st_nlink > 1) {
       const auto [first, added] = names_.emplace(found.info.st_ino, found.path);
       if (!added) {
         ::archive_entry_set_hardlink(entry, first->second.c_str());
@@ -105,6 +139,7 @@ class Writer {
 
   Result<std::uint64_t> finish() {
     if (::archive_write_close(archive_.get()) != ARCHIVE_OK) return failure("end the tarball");
+    finished_ = true;
     return left_out_;
   }
 
@@ -155,20 +190,22 @@ class Writer {
   }
 
   Result<void> header(const TreeEntry& found) {
-    if (::archive_write_header(archive_.get(), entry_.get()) != ARCHIVE_OK)
-      return failure("write " + found.path);
+    const int status = ::archive_write_header(archive_.get(), entry_.get());
+    // It warns of names that are no UTF-8; they are written as bytes, and marked so.
+    if (status != ARCHIVE_OK && status != ARCHIVE_WARN) return failure("write " + found.path);
     return {};
   }
 
   Failure failure(const std::string& what) {
     const int code = ::archive_errno(archive_.get());
+    if (code > 0 && code != EINVAL) return fail(code, what);  // of write_out(), or no memory
     const char* words = ::archive_error_string(archive_.get());
-    return fail(code > 0 ? code : EIO,
-                what + (words != nullptr ? ": " + printable(words, 200) : std::string()));
+    return fail(EIO, what + (words != nullptr ? ": " + printable(words, 200) : std::string()));
   }
 
   const TarWriting& writing_;
   int fd_ = writing_.fd;
+  bool finished_ = false;
   std::uint64_t left_out_ = 0;
   std::vector<char> buffer_;
   std::unique_ptr<archive, FreeWriter> archive_;
@@ -179,6 +216,8 @@ class Writer {
 }  // namespace
 
 Result<std::uint64_t> write_tar(const TarWriting& writing) {
+  const Utf8Locale utf8;
+  if (!utf8.valid()) return fail(ENOENT, "the locale C.UTF-8 is missing on this host");
   Writer writer(writing);
   PANAL_TRY(writer.start());
   PANAL_TRY(

@@ -77,6 +77,11 @@ Result<void> check_owner_and_mode(const TarEntry& entry) {
 
 std::string shown(std::string_view name) { return "\"" + printable(name, 200) + "\""; }
 
+Failure failed_at(std::string_view operation, std::string_view name) {
+  const int code = errno;
+  return fail(code, std::string(operation) + " " + shown(name));
+}
+
 Result<std::string> entry_path(std::string_view name) {
   if (!name.empty() && name.front() == '/') return refused(name, "is an absolute path");
   if (name.find('\0') != std::string_view::npos)

@@ -77,5 +77,7 @@ struct EntryRules {
 
 /// An entry's name for a sentence: quoted, without control characters, not endless.
 [[nodiscard]] std::string shown(std::string_view name);
+/// fail_errno() with such a name.
+[[nodiscard]] Failure failed_at(std::string_view operation, std::string_view name);
 
 }  // namespace panal::storage::unpack

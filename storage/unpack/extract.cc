@@ -21,7 +21,7 @@ Result<void> write_at(const UniqueFd& file, const char* bytes, std::size_t size,
   while (size > 0) {
     const ssize_t put = ::pwrite(file.get(), bytes, size, static_cast<off_t>(offset));
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return fail_errno("write", shown(entry.name));
+    if (put < 0) return failed_at("write", entry.name);
     bytes += put;
     size -= static_cast<std::size_t>(put);
     offset += static_cast<std::uint64_t>(put);
@@ -43,7 +43,7 @@ Result<void> extract_bytes(TarStream& stream, const TarEntry& entry, const Uniqu
     end = std::max(end, block->offset + block->size);
   }
   if (end < entry.size_bytes && ::ftruncate(file.get(), static_cast<off_t>(entry.size_bytes)) != 0)
-    return fail_errno("extend", shown(entry.name));
+    return failed_at("extend", entry.name);
   return {};
 }
 

@@ -36,7 +36,7 @@ Result<void> write_text(Target& target, const std::string& path, const std::stri
                         mode_t mode) {
   PANAL_ASSIGN(const UniqueFd file, target.make_file(path));
   if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    return fail_errno("write", shown(path));
+    return failed_at("write", path);
   Attributes attributes;
   attributes.mode = mode;
   return Target::seal(file, path, attributes);
@@ -49,7 +49,7 @@ Result<void> need_directory(Target& target, const std::string& path, mode_t mode
     if (S_ISDIR(info.st_mode)) return {};
     return fail(ENOTDIR, shown(path) + " must be a directory: desktops mount theirs there");
   }
-  if (errno != ENOENT) return fail_errno("stat", shown(path));
+  if (errno != ENOENT) return failed_at("stat", path);
   Attributes attributes;
   attributes.mode = mode;
   return target.make_directory(path, attributes);
@@ -82,7 +82,7 @@ Result<void> check_links(const std::string& root) {
     std::array<char, PATH_MAX> target{};
     const ssize_t length =
         ::readlinkat(entry.directory, entry.name.c_str(), target.data(), target.size());
-    if (length < 0) return fail_errno("read the link", shown(entry.path));
+    if (length < 0) return failed_at("read the link", entry.path);
     const std::string_view text(target.data(), static_cast<std::size_t>(length));
     if (leads_out(entry.path, text))
       return fail(EPERM, shown(entry.path) + " is a link that leads out: its target " +

@@ -12,7 +12,11 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kLinux = "linux";
 constexpr std::size_t kLongestText = 4096;
-constexpr std::size_t kMostItems = 4096;
+constexpr std::size_t kMostManifests = 4096;
+/// Of a command's words together: no session is longer, and a report line holds two escaped.
+constexpr std::size_t kMostCommand = std::size_t{16} << 10;
+/// Digests of kMostLayers, sha512 too.
+constexpr std::size_t kMostContents = kMostLayers * 160;
 
 Failure wrong(const std::string& file, const std::string& what) {
   return fail(EPROTO, printable(file, 200) + ": " + what);
@@ -79,17 +83,19 @@ Result<void> check_schema(const Json& document, const std::string& file) {
 
 /// A list of words as Docker and OCI have it: null and absent are empty.
 Result<std::vector<std::string>> words_in(const Json& object, const char* key,
-                                          const std::string& file) {
+                                          std::size_t most_bytes, const std::string& file) {
   std::vector<std::string> words;
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return words;
   if (!found->is_array()) return wrong(file, std::string("\"") + key + "\" is no list");
-  if (found->size() > kMostItems) return wrong(file, std::string("\"") + key + "\" is too long");
+  std::size_t bytes = 0;
   for (const auto& word : *found) {
     if (!word.is_string()) return wrong(file, std::string("\"") + key + "\" has what is no text");
     words.push_back(word.get<std::string>());
     if (words.back().find('\0') != std::string::npos || words.back().size() > kLongestText)
       return wrong(file, std::string("\"") + key + "\" has a word that no program takes");
+    bytes += words.back().size() + 1;
+    if (bytes > most_bytes) return wrong(file, std::string("\"") + key + "\" is too long");
   }
   return words;
 }
@@ -152,7 +158,7 @@ Result<std::vector<Descriptor>> parse_index(const std::string& text, const std::
   PANAL_ASSIGN(const Json document, parse_object(text, file));
   PANAL_TRY(check_schema(document, file));
   PANAL_ASSIGN(const Json* manifests, member(document, "manifests", Json::value_t::array, file));
-  if (manifests->size() > kMostItems) return wrong(file, "names too many manifests");
+  if (manifests->size() > kMostManifests) return wrong(file, "names too many manifests");
   std::vector<Descriptor> all;
   for (const auto& one : *manifests) {
     PANAL_ASSIGN(Descriptor descriptor, parse_descriptor(one, file));
@@ -191,11 +197,12 @@ Result<Config> parse_config(const std::string& text, const std::string& file) {
   PANAL_ASSIGN(out.architecture, text_of(document, "architecture", file));
   if (const auto config = document.find("config"); config != document.end() && !config->is_null()) {
     if (!config->is_object()) return wrong(file, "\"config\" is no object");
-    PANAL_ASSIGN(out.entrypoint, words_in(*config, "Entrypoint", file));
-    PANAL_ASSIGN(out.command, words_in(*config, "Cmd", file));
+    PANAL_ASSIGN(out.entrypoint, words_in(*config, "Entrypoint", kMostCommand, file));
+    PANAL_ASSIGN(out.command, words_in(*config, "Cmd", kMostCommand, file));
   }
   PANAL_ASSIGN(const Json* rootfs, member(document, "rootfs", Json::value_t::object, file));
-  PANAL_ASSIGN(const std::vector<std::string> contents, words_in(*rootfs, "diff_ids", file));
+  PANAL_ASSIGN(const std::vector<std::string> contents,
+               words_in(*rootfs, "diff_ids", kMostContents, file));
   for (const auto& content : contents) {
     auto digest = parse_digest(content);
     if (!digest) return prefixed(printable(file, 200), digest.error());

@@ -91,18 +91,18 @@ Result<void> Target::make_directory(const std::string& path, const Attributes& a
   struct stat info{};
   const int found =
       ::fstatat(place.directory.get(), place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW);
-  if (found != 0 && errno != ENOENT) return fail_errno("stat", shown(path));
+  if (found != 0 && errno != ENOENT) return failed_at("stat", path);
   if (found != 0 || !S_ISDIR(info.st_mode)) {
     PANAL_TRY(clear_name(place, path));
     if (::mkdirat(place.directory.get(), place.name.c_str(), 0700) != 0)
-      return fail_errno("make directory", shown(path));
+      return failed_at("make directory", path);
   }
   const UniqueFd made(::openat(place.directory.get(), place.name.c_str(),
                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!made) return fail_errno("open", shown(path));
+  if (!made) return failed_at("open", path);
   if (::fchown(made.get(), attributes.uid, attributes.gid) != 0 ||
       ::fchmod(made.get(), attributes.mode) != 0)
-    return fail_errno("set owner and mode of", shown(path));
+    return failed_at("set owner and mode of", path);
   directory_times_[path] = attributes.modified;
   remember(place);
   return {};
@@ -113,7 +113,7 @@ Result<UniqueFd> Target::make_file(const std::string& path) {
   PANAL_TRY(clear_name(place, path));
   UniqueFd file(::openat(place.directory.get(), place.name.c_str(),
                          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file) return fail_errno("create", shown(path));
+  if (!file) return failed_at("create", path);
   remember(place);
   return file;
 }
@@ -122,9 +122,9 @@ Result<void> Target::seal(const UniqueFd& file, const std::string& path,
                           const Attributes& attributes) {
   if (::fchown(file.get(), attributes.uid, attributes.gid) != 0 ||
       ::fchmod(file.get(), attributes.mode) != 0)
-    return fail_errno("set owner and mode of", shown(path));
+    return failed_at("set owner and mode of", path);
   const std::array<timespec, 2> times = {attributes.modified, attributes.modified};
-  if (::futimens(file.get(), times.data()) != 0) return fail_errno("set the time of", shown(path));
+  if (::futimens(file.get(), times.data()) != 0) return failed_at("set the time of", path);
   return {};
 }
 
@@ -138,7 +138,7 @@ Result<void> Target::make_symlink(const std::string& path, const std::string& ta
                  AT_SYMLINK_NOFOLLOW) != 0 ||
       ::utimensat(place.directory.get(), place.name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) !=
           0)
-    return fail_errno("make the link", shown(path));
+    return failed_at("make the link", path);
   remember(place);
   return {};
 }
@@ -147,9 +147,11 @@ Result<void> Target::make_hard_link(const std::string& path, const std::string& 
   auto source = place_of(target, false);
   if (!source) return prefixed(shown(path) + " is a hard link to " + shown(target), source.error());
   struct stat info{};
-  if (::fstatat(source->directory.get(), source->name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
-    return fail_errno(shown(path) + " is a hard link to what is not in the archive before it:",
-                      shown(target));
+  if (::fstatat(source->directory.get(), source->name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    const int code = errno;
+    return fail(code, shown(path) + " is a hard link to what is not in the archive before it: " +
+                          shown(target));
+  }
   if (S_ISDIR(info.st_mode))
     return fail(EPERM, shown(path) + " is a hard link to the directory " + shown(target));
   PANAL_ASSIGN(const Place place, place_of(path, true));
@@ -162,7 +164,7 @@ Result<void> Target::make_hard_link(const std::string& path, const std::string& 
   PANAL_TRY(clear_name(place, path));
   if (::linkat(source->directory.get(), source->name.c_str(), place.directory.get(),
                place.name.c_str(), 0) != 0)
-    return fail_errno("make the hard link", shown(path) + " to " + shown(target));
+    return failed_at("make the hard link", path);
   remember(place);
   return {};
 }
@@ -172,30 +174,30 @@ Result<void> Target::clear_lower_name(int directory, ino_t inode, const std::str
   struct stat info{};
   if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return {};
-    return fail_errno("stat", shown(path));
+    return failed_at("stat", path);
   }
   const bool own = made_.contains({inode, name});
   if (!S_ISDIR(info.st_mode)) {
     if (own) return {};
-    if (::unlinkat(directory, name.c_str(), 0) != 0) return fail_errno("delete", shown(path));
+    if (::unlinkat(directory, name.c_str(), 0) != 0) return failed_at("delete", path);
     return {};
   }
   const UniqueFd child(
       ::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!child) return fail_errno("open", shown(path));
+  if (!child) return failed_at("open", path);
   PANAL_ASSIGN(const bool left, clear_lower(child.get(), path, depth + 1));
   // A directory that this layer did not name stays as long as it holds something of this layer.
   if (!own && !left && ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) != 0)
-    return fail_errno("delete directory", shown(path));
+    return failed_at("delete directory", path);
   return {};
 }
 
 Result<bool> Target::clear_lower(int directory, const std::string& path, int depth) {
   if (depth > kDeepestLower) return fail(EOVERFLOW, shown(path) + " is too deep to be deleted");
   struct stat info{};
-  if (::fstat(directory, &info) != 0) return fail_errno("stat", shown(path));
+  if (::fstat(directory, &info) != 0) return failed_at("stat", path);
   UniqueFd listed(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!listed) return fail_errno("open", shown(path));
+  if (!listed) return failed_at("open", path);
   const Dir dir(std::move(listed), path);
   PANAL_ASSIGN(const auto names, dir.list());
   for (const auto& name : names)
@@ -229,7 +231,7 @@ Result<void> Target::set_directory_times() {
     const UniqueFd fd = open_beneath(root_.get(), path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!fd) continue;  // replaced or deleted since
     const std::array<timespec, 2> times = {modified, modified};
-    if (::futimens(fd.get(), times.data()) != 0) return fail_errno("set the time of", shown(path));
+    if (::futimens(fd.get(), times.data()) != 0) return failed_at("set the time of", path);
   }
   directory_times_.clear();
   return {};

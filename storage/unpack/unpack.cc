@@ -15,6 +15,7 @@
 #include "storage/unpack/extract.h"
 #include "storage/unpack/finish.h"
 #include "storage/unpack/layout.h"
+#include "storage/unpack/python_cache.h"
 
 namespace panal::storage::unpack {
 namespace {
@@ -62,6 +63,7 @@ Result<void> finish_tree(const UnpackOptions& options, Target& target, Summary& 
   if (inner && summary.oci) return fail(EPROTO, "the OCI image has no root file system at its top");
   const std::string root = options.tree_dir + (inner ? "/" + summary.inner_root : "");
   PANAL_TRY(check_links(root));
+  PANAL_TRY(pin_python_caches(root));
   PANAL_ASSIGN(UniqueFd directory, open_directory(root));
   Target desktop(std::move(directory), false);
   PANAL_TRY(make_desktop_root(desktop));

@@ -17,6 +17,7 @@ MAY_INCLUDE = [
     ("engine/model", ["engine/base"]),
     ("engine/profile", [*BASE, "engine/kernel"]),  # what it writes are the kernel's settings
     ("engine", BASE),  # kernel, policy: each for itself
+    ("storage/image", [*BASE, "storage/repo"]),
     # An import is unpacked where builds are made, and finalised as they are.
     ("storage/import", [*BASE, "storage/image", "storage/recipe", "storage/unpack"]),
     ("storage", [*BASE, "storage/image"]),

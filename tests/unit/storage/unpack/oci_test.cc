@@ -159,6 +159,9 @@ TEST(OciConfig, RefusesMalformedText) {
         "{" + rootfs + R"(, "config": {"Cmd": [1]}})",
         "{" + rootfs + R"(, "config": {"Entrypoint": ["a\u0000b"]}})",
         "{" + rootfs + R"(, "config": {"Entrypoint": [")" + std::string(5000, 'x') + R"("]}})",
+        "{" + rootfs + R"(, "config": {"Cmd": [")" + std::string(4000, 'x') + R"(",")" +
+            std::string(4000, 'x') + R"(",")" + std::string(4000, 'x') + R"(",")" +
+            std::string(4000, 'x') + R"(",")" + std::string(4000, 'x') + R"("]}})",
         std::string(R"({"rootfs": {"diff_ids": ["none"]}})"),
         std::string(R"({"rootfs": {"diff_ids": [null]}})"),
         std::string(R"({"rootfs": {"diff_ids": {"sha256": 1}}})")})

@@ -142,7 +142,7 @@ TEST_F(TarStreamTest, RefusesWhatIsNoSoundTarball) {
       {"PK\3\4" + std::string(600, '\0'), "tarball"},
       {sum, "tarball"},
       {good.substr(0, 2000), "sound"},
-      {cut_gzip, "compression"},
+      {cut_gzip, "gzip"},
       {twice, "more than once"},
       {std::string("\x1f\x8b\x08\x00", 4) + std::string(100, '\xff'), ""},
   };
