@@ -1,61 +1,26 @@
 #include "storage/image/image_store.h"
 
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <ctime>
 
 #include "engine/base/file_tree.h"
 #include "engine/base/tree.h"
+#include "storage/image/files.h"
 
 namespace panal::storage {
 namespace {
 
 constexpr const char* kStaging = ".staging";
-constexpr std::size_t kMostManifest = std::size_t{4} << 20;
-
-bool is_plain_name(const std::string& name) {
-  return !name.empty() && name.front() != '.' && name.size() <= 128 &&
-         name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
-}
-
-Result<void> make_directory(const std::string& path, mode_t mode) {
-  if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return {};
-  if (errno != ENOENT) return fail_errno("make directory", path);
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos || slash == 0) return fail_errno("make directory", path);
-  PANAL_TRY(make_directory(path.substr(0, slash), 0755));
-  if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return {};
-  return fail_errno("make directory", path);
-}
-
-Result<void> rename_new(const std::string& from, const std::string& to) {
-  // glibc has renameat2, but <stdio.h> and <linux/fs.h> both define the flags.
-  if (::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0)
-    return fail_errno("rename", from + " to " + to);
-  return {};
-}
-
-Result<void> sync_directory(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail_errno("fsync", path);
-  return {};
-}
-
-Result<void> write_file(const std::string& path, const std::string& text) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!fd) return fail_errno("create", path);
-  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    return fail_errno("write", path);
-  return {};
-}
+constexpr const char* kRepository = ".repo";
+constexpr const char* kLock = ".lock";
+/// A commit may hash and write gigabytes while others wait.
+constexpr std::chrono::minutes kMostWait{30};
 
 std::string today() {
   const std::time_t now = std::time(nullptr);
@@ -64,15 +29,6 @@ std::string today() {
   std::array<char, 16> text{};
   const std::size_t length = std::strftime(text.data(), text.size(), "%Y.%m.%d", &utc);
   return {text.data(), length};
-}
-
-/// "2026.11.23-10" after "2026.11.23-9": by date, then by number.
-std::pair<std::string, unsigned long> version_key(const std::string& version) {
-  const auto dash = version.rfind('-');
-  if (dash == std::string::npos) return {version, 0};
-  unsigned long number = 0;
-  std::from_chars(version.data() + dash + 1, version.data() + version.size(), number);
-  return {version.substr(0, dash), number};
 }
 
 }  // namespace
@@ -89,13 +45,13 @@ Result<std::vector<VersionManifest>> ImageStore::list() const {
     if (!is_plain_name(image)) continue;
     auto versions = images->list(image);
     if (!versions) {
-      if (versions.error().code == ENOTDIR) continue;
+      if (versions.error().code == ENOTDIR || versions.error().code == ENOENT) continue;
       return tl::make_unexpected(versions.error());
     }
     for (const auto& version : *versions) {
       if (!is_plain_name(version)) continue;
       const std::string file = image + "/" + version + "/manifest.json";
-      auto text = images->read(file, kMostManifest);
+      auto text = images->read(file, kMostManifestBytes);
       if (!text && text.error().code == ENOENT && !images->exists(image + "/" + version))
         continue;  // removed while we looked
       if (!text) return tl::make_unexpected(text.error());
@@ -106,10 +62,7 @@ Result<std::vector<VersionManifest>> ImageStore::list() const {
       all.push_back(std::move(manifest));
     }
   }
-  std::sort(all.begin(), all.end(), [](const VersionManifest& a, const VersionManifest& b) {
-    if (a.image != b.image) return a.image < b.image;
-    return version_key(a.version) > version_key(b.version);
-  });
+  std::sort(all.begin(), all.end(), is_listed_before);
   return all;
 }
 
@@ -123,7 +76,7 @@ Result<VersionManifest> ImageStore::find(const std::string& image,
     if (dir.error().code == ENOENT) return absent;
     return tl::make_unexpected(dir.error());
   }
-  PANAL_ASSIGN(const std::string text, dir->read("manifest.json", kMostManifest));
+  PANAL_ASSIGN(const std::string text, dir->read("manifest.json", kMostManifestBytes));
   return parse_manifest(text, path + "/manifest.json");
 }
 
@@ -140,10 +93,24 @@ std::string ImageStore::root_of(const std::string& image, const std::string& ver
   return images_dir_ + "/" + image + "/" + version + "/root";
 }
 
+std::string ImageStore::repository_dir() const { return images_dir_ + "/" + kRepository; }
+
+Result<Repository> ImageStore::repository() const {
+  PANAL_TRY(files::make_directory(images_dir_, 0700));
+  return Repository::open_or_create(repository_dir(), RepositoryMode::kBare);
+}
+
+Result<FileLock> ImageStore::lock(const Work& work) const {
+  PANAL_TRY(files::make_directory(images_dir_, 0700));
+  const UniqueFd dir(::open(images_dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir) return fail_errno("open", images_dir_);
+  return FileLock::take(dir.get(), kLock, FileLock::Kind::kExclusive, kMostWait, work);
+}
+
 Result<std::string> ImageStore::new_staging(const std::string& image) {
   if (!is_plain_name(image)) return fail(EINVAL, "\"" + image + "\" is no image name");
-  PANAL_TRY(make_directory(images_dir_, 0700));
-  PANAL_TRY(make_directory(images_dir_ + "/" + kStaging, 0700));
+  PANAL_TRY(files::make_directory(images_dir_, 0700));
+  PANAL_TRY(files::make_directory(images_dir_ + "/" + kStaging, 0700));
   std::string path = images_dir_ + "/" + kStaging + "/" + image + ".XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) return fail_errno("make directory", path);
   UniqueFd lock(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -152,56 +119,120 @@ Result<std::string> ImageStore::new_staging(const std::string& image) {
   return path;
 }
 
-Result<VersionManifest> ImageStore::commit(const std::string& staging, VersionManifest manifest) {
+Result<std::string> ImageStore::free_number(const Repository& repository,
+                                            const std::string& image) const {
+  const std::string date = today();
+  unsigned long number = 1;
+  if (const auto versions = Dir::open(images_dir_ + "/" + image)) {
+    PANAL_ASSIGN(const auto names, versions->list());
+    for (const auto& name : names) {
+      const auto [day, count] = version_key(name);
+      if (day == date) number = std::max(number, count + 1);
+    }
+  }
+  for (;; ++number) {
+    std::string version = date + "-" + std::to_string(number);
+    const auto taken = repository.resolve(image, version);
+    if (!taken && taken.error().code == ENOENT) return version;
+    if (!taken) return tl::make_unexpected(taken.error());
+  }
+}
+
+Result<void> ImageStore::place(const Repository& repository, const std::string& staging,
+                               const VersionManifest& manifest, const Work& work) {
+  PANAL_TRY(repository.checkout(manifest.commit, staging + "/root", work));
+  PANAL_TRY(files::write_file(staging + "/manifest.json", print_manifest(manifest)));
+  if (::chmod(staging.c_str(), 0755) != 0) return fail_errno("chmod", staging);
+  // The name must not be on disk before the files are.
+  PANAL_TRY(files::sync_file_system(staging));
+  const std::string image_dir = images_dir_ + "/" + manifest.image;
+  PANAL_TRY(files::make_directory(image_dir, 0700));
+  PANAL_TRY(files::rename_new(staging, image_dir + "/" + manifest.version));
+  staging_->erase(staging);
+  PANAL_TRY(files::sync_directory(image_dir));
+  return files::sync_directory(images_dir_);
+}
+
+Result<VersionManifest> ImageStore::commit(const std::string& staging, VersionManifest manifest,
+                                           bool file_capabilities, const Work& work) {
   if (!is_plain_name(manifest.image))
     return fail(EINVAL, "commit: \"" + manifest.image + "\" is no image name");
   struct stat info{};
   if (::lstat((staging + "/root").c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
     return fail(ENOENT, "commit: no tree " + staging + "/root");
-  const std::string image_dir = images_dir_ + "/" + manifest.image;
-  PANAL_TRY(make_directory(image_dir, 0700));
   if (manifest.created_unix_s == 0) manifest.created_unix_s = std::time(nullptr);
-  const std::string date = today();
 
-  unsigned long number = 1;
-  PANAL_ASSIGN(const Dir versions, Dir::open(image_dir));
-  PANAL_ASSIGN(const auto names, versions.list());
-  for (const auto& name : names) {
-    const auto [day, count] = version_key(name);
-    if (day == date) number = std::max(number, count + 1);
+  PANAL_ASSIGN(const auto held, lock(work));
+  PANAL_ASSIGN(Repository repository, this->repository());
+  if (manifest.version.empty()) {
+    PANAL_ASSIGN(manifest.version, free_number(repository, manifest.image));
+  } else if (files::exists(images_dir_ + "/" + manifest.image + "/" + manifest.version)) {
+    return fail(EEXIST,
+                "image " + manifest.image + " has a version " + manifest.version + " already");
   }
-  for (;; ++number) {
-    manifest.version = date + "-" + std::to_string(number);
-    PANAL_TRY(write_file(staging + "/manifest.json", print_manifest(manifest)));
-    if (::chmod(staging.c_str(), 0755) != 0) return fail_errno("chmod", staging);
-    // The name must not be on disk before the files are: one sync of the file system is far
-    // cheaper than an fsync for each of 20,000 files.
-    const UniqueFd fd(::open(staging.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || ::syncfs(fd.get()) != 0) return fail_errno("syncfs", staging);
-    const auto renamed = rename_new(staging, image_dir + "/" + manifest.version);
-    if (renamed) break;
-    if (renamed.error().code != EEXIST) return tl::make_unexpected(renamed.error());
+  CommitSpec spec;
+  spec.root = staging + "/root";
+  spec.manifest = manifest;
+  spec.consume = true;
+  spec.file_capabilities = file_capabilities;
+  PANAL_ASSIGN(manifest.commit, repository.commit(spec, work));
+  if (auto placed = place(repository, staging, manifest, work); !placed) {
+    // Unless it was already renamed. What this cannot undo recover() brings to an end.
+    if (!find(manifest.image, manifest.version))
+      (void)repository.remove(manifest.image, manifest.version);
+    return tl::make_unexpected(placed.error());
   }
-  staging_->erase(staging);
-  PANAL_TRY(sync_directory(image_dir));
   return manifest;
 }
 
 Result<void> ImageStore::remove(const std::string& image, const std::string& version) {
-  PANAL_ASSIGN(const VersionManifest manifest, find(image, version));
+  PANAL_ASSIGN(const auto held, lock({}));
+  const auto manifest = find(image, version);
+  if (!manifest && manifest.error().code != ENOENT) return tl::make_unexpected(manifest.error());
+  if (!manifest) {
+    // Pulled, but never given a tree.
+    if (!is_plain_name(image) || !is_plain_name(version) || !files::exists(repository_dir()))
+      return tl::make_unexpected(manifest.error());
+    PANAL_ASSIGN(Repository repository, this->repository());
+    if (!repository.resolve(image, version)) return tl::make_unexpected(manifest.error());
+    return repository.remove(image, version);
+  }
   PANAL_ASSIGN(const std::string staging, new_staging(image));
-  const std::string image_dir = images_dir_ + "/" + manifest.image;
-  PANAL_TRY(rename_new(image_dir + "/" + version, staging + "/removed"));
-  PANAL_TRY(sync_directory(image_dir));
+  const std::string image_dir = images_dir_ + "/" + image;
+  PANAL_TRY(files::rename_new(image_dir + "/" + version, staging + "/" + kRemoved));
+  PANAL_TRY(files::sync_directory(image_dir));
   if (::rmdir(image_dir.c_str()) != 0 && errno != ENOTEMPTY && errno != EEXIST && errno != ENOENT)
     return fail_errno("delete directory", image_dir);
+  PANAL_TRY(forget(*manifest));
   return discard_staging(staging);
+}
+
+Result<void> ImageStore::forget(const VersionManifest& manifest) {
+  if (manifest.commit.empty()) return {};
+  PANAL_ASSIGN(Repository repository, this->repository());
+  const auto named = repository.resolve(manifest.image, manifest.version);
+  if (!named && named.error().code == ENOENT) return {};
+  if (!named) return tl::make_unexpected(named.error());
+  if (*named != manifest.commit) return {};  // another version has the name since
+  return repository.remove(manifest.image, manifest.version);
 }
 
 Result<void> ImageStore::discard_staging(const std::string& staging) {
   PANAL_TRY(remove_tree(staging));
   staging_->erase(staging);
   return {};
+}
+
+Result<void> ImageStore::finish_removal(const std::string& staging) {
+  const auto removed = Dir::open(staging + "/" + kRemoved);
+  if (!removed) return {};  // a build's
+  const auto text = removed->read("manifest.json", kMostManifestBytes);
+  if (!text) return {};  // half deleted: the name went before
+  const auto manifest = parse_manifest(*text, removed->path() + "/manifest.json");
+  if (!manifest) return {};
+  PANAL_ASSIGN(const auto held, lock({}));
+  if (find(manifest->image, manifest->version)) return {};  // there again
+  return forget(*manifest);
 }
 
 Result<void> ImageStore::collect_staging() {
@@ -221,6 +252,7 @@ Result<void> ImageStore::collect_staging() {
       return fail_errno("open", path);
     }
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) continue;  // its builder lives
+    PANAL_TRY(finish_removal(path));
     PANAL_TRY(remove_tree(path));
   }
   return {};

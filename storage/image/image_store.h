@@ -9,6 +9,7 @@
 
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
+#include "storage/repo/lock.h"
 #include "storage/repo/manifest.h"
 #include "storage/repo/repository.h"
 
@@ -96,6 +97,23 @@ class ImageStore {
   [[nodiscard]] Result<void> discard_staging(const std::string& staging);
 
  private:
+  /// Where remove() moves a version inside its staging directory.
+  static constexpr const char* kRemoved = "removed";
+
+  /// Held by whoever gives, takes or moves a version's place.
+  [[nodiscard]] Result<FileLock> lock(const Work& work) const;
+  [[nodiscard]] Result<std::string> free_number(const Repository& repository,
+                                                const std::string& image) const;
+  /// Makes `staging` the version: checkout, manifest, sync, rename.
+  [[nodiscard]] Result<void> place(const Repository& repository, const std::string& staging,
+                                   const VersionManifest& manifest, const Work& work);
+  [[nodiscard]] Result<VersionManifest> materialise_locked(const Repository& repository,
+                                                           VersionManifest manifest,
+                                                           const Work& work);
+  /// Takes the name away in the repository if it is still this version's.
+  [[nodiscard]] Result<void> forget(const VersionManifest& manifest);
+  [[nodiscard]] Result<void> finish_removal(const std::string& staging);
+
   std::string images_dir_;
   /// Locks of this process's staging directories, by path. Shared, so that stores can be copied.
   std::shared_ptr<std::map<std::string, UniqueFd>> staging_ =

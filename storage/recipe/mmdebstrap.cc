@@ -111,6 +111,12 @@ std::string finalise_script(const Recipe& recipe) {
       // them stale: each user's first program would then read all fonts and keep a cache of its
       // own in the home.
       "if command -v fc-cache >/dev/null; then fc-cache -s; fi\n"
+      // In an image all files have the time 0, so compiled Python that remembers the time of its
+      // source would be stale, and compiled again at every start by whoever may not write it.
+      "if command -v python3 >/dev/null; then\n"
+      "  find / -xdev -name __pycache__ -printf '%h\\0' | sort -zu |\n"
+      "    xargs -0r python3 -m compileall -q -l -f --invalidation-mode unchecked-hash || true\n"
+      "fi\n"
       // Empty, not absent: D-Bus and others then treat the machine as not yet named.
       ": >/etc/machine-id\n"
       ": >/etc/resolv.conf\n"

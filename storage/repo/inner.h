@@ -4,7 +4,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "storage/repo/glib.h"
@@ -21,6 +24,10 @@ inline constexpr const char* kObjectsLock = ".lock";
 /// Ours: whoever gives a version its name, so that one name is never given twice.
 inline constexpr const char* kNamesLock = ".panal-names";
 inline constexpr std::chrono::milliseconds kLockWait{30'000};
+/// Users and groups an image may hold: those of a desktop's range.
+inline constexpr std::uint32_t kIds = 65536;
+/// Directories in one another, as walk_tree() has it.
+inline constexpr int kDeepest = 64;
 
 struct Repository::Inner {
   std::string path;
@@ -32,6 +39,13 @@ struct Repository::Inner {
 };
 
 [[nodiscard]] std::string hex(const unsigned char* bytes, std::size_t length);
+
+/// Every name (ref) and the checksum it stands for; IMAGE/VERSION, or not ours.
+[[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> list_refs(
+    const Repository::Inner& inner);
+
+/// "IMAGE VERSION: /path" of a name "IMAGE/VERSION".
+[[nodiscard]] std::string place_of(const std::string& ref, const std::string& path);
 
 /// The bytes of a commit, dirtree or dirmeta, unchecked. Errors: ENOENT.
 [[nodiscard]] Result<std::string> load_metadata(OstreeRepo* repo, const ObjectName& object);
@@ -53,6 +67,18 @@ struct LoadedFile {
 /// Only what counts in an image: security.capability. Labels of the host's security module are the
 /// host's business, whatever they are.
 [[nodiscard]] glib::Variant kept_xattrs(GVariant* all);
+
+/// Writes an object whose bytes are those of commit, dirtree or dirmeta. They are parsed, and must
+/// give the name. Errors: EBADMSG, those of parse_*().
+[[nodiscard]] Result<void> write_metadata(OstreeRepo* repo, const ObjectName& object,
+                                          const std::string& bytes);
+/// Writes a file; what it is must give the name. Errors: EBADMSG, ENOSPC.
+[[nodiscard]] Result<void> write_file(OstreeRepo* repo, const std::string& checksum,
+                                      const LoadedFile& file);
+/// Writes an object out of a file in the form of archive_path() that a stranger may have made.
+/// Returns the bytes of its content. Errors: see Incoming::add().
+[[nodiscard]] Result<std::uint64_t> write_archived(OstreeRepo* repo, const ObjectName& object,
+                                                   int fd, std::uint64_t most_bytes);
 
 /// A transaction of libostree that is undone unless it is committed.
 class Transaction {

@@ -11,8 +11,6 @@
 namespace panal::storage {
 namespace {
 
-constexpr std::uint32_t kIds = 65536;
-
 Result<glib::Variant> variant_of(std::string_view bytes, const GVariantType* type,
                                  const std::string& what) {
   if (bytes.size() > kMostMetadataBytes)

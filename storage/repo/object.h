@@ -39,6 +39,8 @@ struct Damage {
   /// "IMAGE VERSION: /path" for each file that shows it; at most kMostPlaces, the rest is counted.
   std::vector<std::string> places;
   std::size_t more_places = 0;
+  /// "IMAGE/VERSION" of every version that shows it.
+  std::vector<std::string> versions;
 
   static constexpr std::size_t kMostPlaces = 20;
 };

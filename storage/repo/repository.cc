@@ -125,25 +125,32 @@ Result<Repository> Repository::open_or_create(const std::string& dir, Repository
   return there;
 }
 
-Result<std::vector<VersionManifest>> Repository::log(const std::string& image) const {
-  std::vector<VersionManifest> all;
-  if (!image.empty() && !is_plain_name(image)) return all;
+Result<std::vector<std::pair<std::string, std::string>>> list_refs(const Repository::Inner& inner) {
   glib::Problem problem;
   glib::Table refs;
-  if (!::ostree_repo_list_refs_ext(handle(), nullptr, glib::into(refs),
+  if (!::ostree_repo_list_refs_ext(inner.repo.get(), nullptr, glib::into(refs),
                                    OSTREE_REPO_LIST_REFS_EXT_EXCLUDE_REMOTES, nullptr,
                                    problem.out()))
-    return problem.failure("list the versions of " + path());
+    return problem.failure("list the versions of " + inner.path);
+  std::vector<std::pair<std::string, std::string>> all;
   GHashTableIter at;
   gpointer key = nullptr;
   gpointer value = nullptr;
   ::g_hash_table_iter_init(&at, refs.get());
-  while (::g_hash_table_iter_next(&at, &key, &value) != FALSE) {
-    const std::string ref = static_cast<const char*>(key);
+  while (::g_hash_table_iter_next(&at, &key, &value) != FALSE)
+    all.emplace_back(static_cast<const char*>(key), static_cast<const char*>(value));
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+Result<std::vector<VersionManifest>> Repository::log(const std::string& image) const {
+  std::vector<VersionManifest> all;
+  PANAL_ASSIGN(const auto refs, list_refs(*inner_));
+  for (const auto& [ref, checksum] : refs) {
     const auto slash = ref.find('/');
     if (slash == std::string::npos) continue;  // no version of ours
-    if (!image.empty() && ref.compare(0, slash, image) != 0) continue;
-    auto manifest = show(static_cast<const char*>(value));
+    if (!image.empty() && ref.substr(0, slash) != image) continue;
+    auto manifest = show(checksum);
     if (!manifest) return prefixed("version " + ref, manifest.error());
     if (manifest->image + "/" + manifest->version != ref)
       return fail(EPROTO, "version " + ref + " of " + path() + " is the commit of " +

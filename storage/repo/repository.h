@@ -124,10 +124,27 @@ class Repository {
   /// Brings an object in the form of archive_path() as an open file at offset 0.
   using Fetch = std::function<Result<UniqueFd>(const ObjectName& object)>;
   /// Puts a good copy in the place of each damaged object: fetched, checked, then renamed over it.
-  /// Checkouts still hold the old file until they are made anew. Objects that could not be had are
-  /// returned, with why in `what`; that is no error.
+  /// Checkouts still hold the old file: see mend_checkout(). Objects that could not be had are
+  /// returned, with why in `what`; that is no error. Below a directory that was damaged there may
+  /// be more: verify() again afterwards. kCheckoutDiffers is left out.
   [[nodiscard]] Result<std::vector<Damage>> repair(const std::vector<Damage>& damages,
                                                    const Fetch& fetch, const Work& work = {});
+
+  /// What is not as the commit says in a tree that checkout() made: "/path is ..." sentences. Files
+  /// that are the repository's own are not read: that is verify()'s part. Errors: ENOENT for the
+  /// commit or the directory; those of damaged directory objects.
+  struct Fault {
+    std::string path;  ///< "/usr/bin/xterm"
+    std::string what;  ///< "is missing"
+  };
+  [[nodiscard]] Result<std::vector<Fault>> verify_checkout(const std::string& checksum,
+                                                           const std::string& dir,
+                                                           const Work& work = {}) const;
+  /// Makes such a tree what the commit says, each file by one rename. Returns what was mended.
+  /// Errors: ENOENT where an object is missing; what was mended by then stays.
+  [[nodiscard]] Result<std::vector<Fault>> mend_checkout(const std::string& checksum,
+                                                         const std::string& dir,
+                                                         const Work& work = {});
 
   /// Copies a version, its name included, from another repository on this machine, checking each
   /// object. Only what is missing is copied. The version may be there already.
