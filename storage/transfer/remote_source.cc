@@ -163,6 +163,18 @@ class RemoteSource final : public Source {
     return ::fstat(file.get(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
   }
 
+  /// What is checked now must be what is read later. The kernel gives a lease for reading only
+  /// where nobody has the file open for writing, and without a name nobody can open it again.
+  /// Kernel: fcntl(2), F_SETLEASE. A file system without leases is no reason to refuse.
+  static Result<void> check_not_written(const UniqueFd& file) {
+    if (::fcntl(file.get(), F_SETLEASE, F_RDLCK) == 0) {
+      (void)::fcntl(file.get(), F_SETLEASE, F_UNLCK);
+    } else if (errno == EAGAIN) {
+      return fail(EPROTO, "panal-fetch keeps a file open that it has brought");
+    }
+    return {};
+  }
+
   Result<FetchedFile> wait() {
     for (;;) {
       if (cancelled_ != nullptr && cancelled_->load())
@@ -197,6 +209,7 @@ class RemoteSource final : public Source {
       return fail(EFBIG, what + " is longer than the " + std::to_string(flying.most_bytes) +
                              " bytes that may come");
     if (answer.outcome != FetchOutcome::kDone) return fail(EIO, what + ": " + answer.words);
+    PANAL_TRY(check_not_written(flying.file));
     done_bytes_ += bytes;
     ++done_;
     return FetchedFile{std::move(flying.path), std::move(flying.file), bytes};

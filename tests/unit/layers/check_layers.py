@@ -17,6 +17,7 @@ MAY_INCLUDE = [
     ("engine/model", ["engine/base"]),
     ("engine/profile", [*BASE, "engine/kernel"]),  # what it writes are the kernel's settings
     ("engine", BASE),  # kernel, policy: each for itself
+    ("storage/transfer", [*BASE, "storage/repo", "storage/transfer"]),  # its helper program is below it
     ("storage", [*BASE, "storage/image"]),
     ("netconfine", [*BASE, "netconfine"]),
     ("runtime", ["engine", "storage", "netconfine", "runtime"]),
