@@ -195,20 +195,23 @@ class RemoteSource final : public Source {
 
   Result<FetchedFile> answered() {
     PANAL_ASSIGN(const FetchMessage message, receive_message(socket_.get(), true));
-    if (message.text.empty()) return fail(ECHILD, "panal-fetch ended in the middle of the pull");
-    PANAL_ASSIGN(const FetchAnswer answer, parse_answer(message.text));
-    if (answer.id == 0) return fail(EIO, "panal-fetch: " + answer.words);
-    const auto found = flying_.find(answer.id);
-    if (found == flying_.end()) return fail(EPROTO, "panal-fetch brings what nobody asked for");
+    if (message.text.empty())
+      return fail(ECHILD, where_ + ": panal-fetch ended in the middle of the pull");
+    const auto answer = parse_answer(message.text);
+    if (!answer) return prefixed(where_ + ": panal-fetch", answer.error());
+    if (answer->id == 0) return fail(EIO, where_ + ": panal-fetch: " + answer->words);
+    const auto found = flying_.find(answer->id);
+    if (found == flying_.end())
+      return fail(EPROTO, where_ + ": panal-fetch brings what nobody asked for");
     Flying flying = std::move(found->second);
     flying_.erase(found);
     const std::string what = where_ + ": " + flying.path;
-    if (answer.outcome == FetchOutcome::kAbsent) return fail(ENOENT, what + " is not there");
+    if (answer->outcome == FetchOutcome::kAbsent) return fail(ENOENT, what + " is not there");
     const std::uint64_t bytes = size_of(flying.file);
-    if (answer.outcome == FetchOutcome::kTooLarge || bytes > flying.most_bytes)
+    if (answer->outcome == FetchOutcome::kTooLarge || bytes > flying.most_bytes)
       return fail(EFBIG, what + " is longer than the " + std::to_string(flying.most_bytes) +
                              " bytes that may come");
-    if (answer.outcome != FetchOutcome::kDone) return fail(EIO, what + ": " + answer.words);
+    if (answer->outcome != FetchOutcome::kDone) return fail(EIO, what + ": " + answer->words);
     PANAL_TRY(check_not_written(flying.file));
     done_bytes_ += bytes;
     ++done_;
