@@ -181,11 +181,13 @@ Result<void> ImageStore::recover(const Work& work) {
   PANAL_TRY(collect_staging());
   if (!files::exists(repository_dir())) return {};
   PANAL_ASSIGN(const auto held, lock(work));
-  PANAL_ASSIGN(const Repository repository, this->repository());
+  PANAL_ASSIGN(Repository repository, this->repository());
   PANAL_ASSIGN(auto versions, repository.log());
   for (auto& manifest : versions) {
     const auto there = find(manifest.image, manifest.version);
-    // One with another commit, or none, is adopt()'s or the operator's to sort out.
+    // An adoption that was killed, or a pull that found its place taken by an older version.
+    if (there && there->commit.empty())
+      PANAL_TRY(repository.remove(manifest.image, manifest.version));
     if (there || there.error().code != ENOENT) continue;
     PANAL_ASSIGN(const bool whole, repository.has(manifest.commit));
     if (whole) PANAL_TRY(materialise_locked(repository, std::move(manifest), work));
