@@ -111,8 +111,12 @@ Result<Archive> Archive::open(const std::string& dir) {
   return Archive(dir, std::move(repository));
 }
 
-Result<Archive> Archive::open_or_create(const std::string& dir, const SecretKey& key) {
-  PANAL_TRY(make_directories_for(dir, 0755));
+Result<Archive> Archive::open_or_create(const std::string& given, const SecretKey& key) {
+  std::string dir = given;
+  while (dir.size() > 1 && dir.back() == '/') dir.pop_back();
+  PANAL_TRY(make_directories_above(dir));
+  // A repository appears by a rename to a name that is free; one with something in it stays.
+  (void)::rmdir(dir.c_str());
   PANAL_ASSIGN(Repository repository, Repository::open_or_create(dir, RepositoryMode::kArchive));
   // For the web server, which is another user.
   if (::chmod(dir.c_str(), 0755) != 0) return fail_errno("chmod", dir);

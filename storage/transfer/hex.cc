@@ -1,9 +1,5 @@
 #include "storage/transfer/hex.h"
 
-#include <openssl/evp.h>
-
-#include <array>
-
 namespace panal::storage {
 namespace {
 
@@ -30,13 +26,6 @@ bool from_hex(std::string_view digits, std::span<unsigned char> bytes) {
     bytes[at] = static_cast<unsigned char>(high * 16 + low);
   }
   return true;
-}
-
-std::string sha256_hex(std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int length = 0;
-  EVP_Digest(text.data(), text.size(), digest.data(), &length, EVP_sha256(), nullptr);
-  return to_hex(std::span(digest.data(), length));
 }
 
 }  // namespace panal::storage

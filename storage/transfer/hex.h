@@ -12,7 +12,4 @@ namespace panal::storage {
 /// Fills `bytes` from exactly twice as many lower-case hex digits; false for anything else.
 [[nodiscard]] bool from_hex(std::string_view digits, std::span<unsigned char> bytes);
 
-/// The SHA-256 of `text` as 64 hex digits.
-[[nodiscard]] std::string sha256_hex(std::string_view text);
-
 }  // namespace panal::storage

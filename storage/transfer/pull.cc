@@ -6,16 +6,20 @@
 #include <vector>
 
 #include "storage/repo/incoming.h"
+#include "storage/repo/metadata.h"
 #include "storage/transfer/signed_list.h"
 #include "storage/transfer/trust.h"
 
 namespace panal::storage {
 namespace {
 
-/// A commit holds its version's manifest, and little else.
-constexpr std::uint64_t kMostCommitBytes = kMostManifestBytes + (std::uint64_t{1} << 20U);
 /// As many missing objects as are asked for at a time.
 constexpr std::size_t kBatch = 2000;
+
+std::uint64_t most_bytes_of(const ObjectName& object, const PullBudget& budget) {
+  if (object.type == ObjectType::kFile) return budget.object_bytes;
+  return std::min<std::uint64_t>(budget.object_bytes, kMostMetadataBytes);
+}
 
 /// One version on its way: keeps the source busy with what the repository misses.
 class Pull {
@@ -24,11 +28,7 @@ class Pull {
       : incoming_(std::move(incoming)), source_(source), budget_(budget), work_(work) {}
 
   Result<PullReport> run() {
-    auto fetched = fetch_all();
-    if (!fetched) {
-      (void)incoming_.keep();  // the error that is told is the first one
-      return tl::make_unexpected(fetched.error());
-    }
+    PANAL_TRY(fetch_all());
     PANAL_TRY(incoming_.finish());
     report_.objects = incoming_.objects();
     report_.stored_bytes = incoming_.bytes();
@@ -53,7 +53,7 @@ class Pull {
       while (!waiting.empty() || !asked.empty()) {
         while (!waiting.empty() && asked.size() < kMostInFlight) {
           std::string path = archive_path(waiting.front());
-          PANAL_TRY(source_.want(path, budget_.object_bytes));
+          PANAL_TRY(source_.want(path, most_bytes_of(waiting.front(), budget_)));
           asked.emplace(std::move(path), std::move(waiting.front()));
           waiting.pop_front();
         }
@@ -119,8 +119,8 @@ Result<PullReport> pull_version(Repository& repository, Source& source,
                                 const Work& work) {
   work.tell(0, "fetching the commit");
   const std::string path = archive_path({version.commit, ObjectType::kCommit});
-  PANAL_ASSIGN(const UniqueFd file, fetch_one(source, path, kMostCommitBytes));
-  PANAL_ASSIGN(const std::string bytes, read_fetched(file.get(), kMostCommitBytes));
+  PANAL_ASSIGN(const UniqueFd file, fetch_one(source, path, kMostMetadataBytes));
+  PANAL_ASSIGN(const std::string bytes, read_fetched(file.get(), kMostMetadataBytes));
   auto incoming = repository.receive(version.commit, bytes);
   if (!incoming) return prefixed(source.where() + ": " + path, incoming.error());
   Pull pull(std::move(*incoming), source, budget, work);
@@ -129,8 +129,8 @@ Result<PullReport> pull_version(Repository& repository, Source& source,
 }
 
 Repository::Fetch fetch_from(Source& source, const PullBudget& budget) {
-  return [&source, most = budget.object_bytes](const ObjectName& object) {
-    return fetch_one(source, archive_path(object), most);
+  return [&source, budget](const ObjectName& object) {
+    return fetch_one(source, archive_path(object), most_bytes_of(object, budget));
   };
 }
 

@@ -163,6 +163,18 @@ class RemoteSource final : public Source {
     return ::fstat(file.get(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
   }
 
+  /// What is checked now must be what is read later. The kernel gives a lease for reading only
+  /// where nobody has the file open for writing, and without a name nobody can open it again.
+  /// Kernel: fcntl(2), F_SETLEASE. A file system without leases is no reason to refuse.
+  static Result<void> check_not_written(const UniqueFd& file) {
+    if (::fcntl(file.get(), F_SETLEASE, F_RDLCK) == 0) {
+      (void)::fcntl(file.get(), F_SETLEASE, F_UNLCK);
+    } else if (errno == EAGAIN) {
+      return fail(EPROTO, "panal-fetch keeps a file open that it has brought");
+    }
+    return {};
+  }
+
   Result<FetchedFile> wait() {
     for (;;) {
       if (cancelled_ != nullptr && cancelled_->load())
@@ -183,20 +195,24 @@ class RemoteSource final : public Source {
 
   Result<FetchedFile> answered() {
     PANAL_ASSIGN(const FetchMessage message, receive_message(socket_.get(), true));
-    if (message.text.empty()) return fail(ECHILD, "panal-fetch ended in the middle of the pull");
-    PANAL_ASSIGN(const FetchAnswer answer, parse_answer(message.text));
-    if (answer.id == 0) return fail(EIO, "panal-fetch: " + answer.words);
-    const auto found = flying_.find(answer.id);
-    if (found == flying_.end()) return fail(EPROTO, "panal-fetch brings what nobody asked for");
+    if (message.text.empty())
+      return fail(ECHILD, where_ + ": panal-fetch ended in the middle of the pull");
+    const auto answer = parse_answer(message.text);
+    if (!answer) return prefixed(where_ + ": panal-fetch", answer.error());
+    if (answer->id == 0) return fail(EIO, where_ + ": panal-fetch: " + answer->words);
+    const auto found = flying_.find(answer->id);
+    if (found == flying_.end())
+      return fail(EPROTO, where_ + ": panal-fetch brings what nobody asked for");
     Flying flying = std::move(found->second);
     flying_.erase(found);
     const std::string what = where_ + ": " + flying.path;
-    if (answer.outcome == FetchOutcome::kAbsent) return fail(ENOENT, what + " is not there");
+    if (answer->outcome == FetchOutcome::kAbsent) return fail(ENOENT, what + " is not there");
     const std::uint64_t bytes = size_of(flying.file);
-    if (answer.outcome == FetchOutcome::kTooLarge || bytes > flying.most_bytes)
+    if (answer->outcome == FetchOutcome::kTooLarge || bytes > flying.most_bytes)
       return fail(EFBIG, what + " is longer than the " + std::to_string(flying.most_bytes) +
                              " bytes that may come");
-    if (answer.outcome != FetchOutcome::kDone) return fail(EIO, what + ": " + answer.words);
+    if (answer->outcome != FetchOutcome::kDone) return fail(EIO, what + ": " + answer->words);
+    PANAL_TRY(check_not_written(flying.file));
     done_bytes_ += bytes;
     ++done_;
     return FetchedFile{std::move(flying.path), std::move(flying.file), bytes};

@@ -4,7 +4,7 @@
 
 #include "engine/base/tree.h"
 #include "storage/repo/manifest.h"
-#include "storage/transfer/hex.h"
+#include "storage/repo/metadata.h"
 #include "storage/transfer/signed_list.h"
 #include "storage/transfer/whole_file.h"
 

@@ -69,12 +69,10 @@ Result<void> create_file(const std::string& path, std::string_view text, mode_t 
   return sync_directory_of(path);
 }
 
-Result<void> make_directories_for(const std::string& path, mode_t mode) {
+Result<void> make_directories_above(const std::string& path) {
   for (std::size_t at = 1; (at = path.find('/', at)) != std::string::npos; ++at)
     if (::mkdir(path.substr(0, at).c_str(), 0755) != 0 && errno != EEXIST)
       return fail_errno("make directory", path.substr(0, at));
-  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
-    return fail_errno("make directory", path);
   return {};
 }
 

@@ -18,8 +18,8 @@ namespace panal::storage {
 /// The same where nothing may be replaced. Errors: EEXIST as well.
 [[nodiscard]] Result<void> create_file(const std::string& path, std::string_view text, mode_t mode);
 
-/// The directory and those above it, where they are missing. Errors: those of mkdir(2).
-[[nodiscard]] Result<void> make_directories_for(const std::string& path, mode_t mode);
+/// The directories above `path`, where they are missing (0755). Errors: those of mkdir(2).
+[[nodiscard]] Result<void> make_directories_above(const std::string& path);
 
 /// What was renamed or made in a directory is on disk after it. Errors: those of fsync(2).
 [[nodiscard]] Result<void> sync_directory_of(const std::string& path);

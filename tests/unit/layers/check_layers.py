@@ -20,6 +20,7 @@ MAY_INCLUDE = [
     ("storage/image", [*BASE, "storage/repo"]),
     # An import is unpacked where builds are made, and finalised as they are.
     ("storage/import", [*BASE, "storage/image", "storage/recipe", "storage/unpack"]),
+    ("storage/transfer", [*BASE, "storage/repo", "storage/transfer"]),  # its helper program is below it
     ("storage", [*BASE, "storage/image"]),
     ("netconfine", [*BASE, "netconfine"]),
     ("runtime", ["engine", "storage", "netconfine", "runtime"]),
