@@ -197,6 +197,8 @@ Result<void> ImageStore::recover(const Work& work) {
 
 Result<GcReport> ImageStore::gc(const Work& work) {
   PANAL_TRY(recover(part_of(work, 0, 0.3)));
+  // A build that wants to commit now waits for us, as long as it takes.
+  PANAL_ASSIGN(const auto held, lock(work));
   PANAL_ASSIGN(Repository repository, this->repository());
   return repository.gc(part_of(work, 0.3, 1));
 }

@@ -19,6 +19,8 @@ namespace {
 
 /// PostgreSQL may live on the same disk: an image must not take its last bytes.
 constexpr const char* kReserve = "64MB";
+/// How long a commit or a pull waits for a gc() to end.
+constexpr const char* kGcWaitSeconds = "300";
 
 Result<glib::Object<OstreeRepo>> open_handle(const std::string& dir) {
   glib::Problem problem;
@@ -35,7 +37,7 @@ Result<void> configure(OstreeRepo* repo) {
   glib::Problem problem;
   const glib::KeyFile config(::ostree_repo_copy_config(repo));
   ::g_key_file_set_string(config.get(), "core", "min-free-space-size", kReserve);
-  ::g_key_file_set_string(config.get(), "core", "lock-timeout-secs", "30");
+  ::g_key_file_set_string(config.get(), "core", "lock-timeout-secs", kGcWaitSeconds);
   if (!::ostree_repo_write_config(repo, config.get(), problem.out()))
     return problem.failure("write the repository's settings");
   return {};
@@ -184,7 +186,7 @@ Result<std::string> Repository::resolve(const std::string& image,
 
 Result<void> Repository::remove(const std::string& image, const std::string& version) {
   PANAL_ASSIGN(const auto names,
-               FileLock::take(inner_->fd(), kNamesLock, FileLock::Kind::kExclusive, kLockWait, {}));
+               FileLock::take(inner_->fd(), kNamesLock, FileLock::Kind::kExclusive, kNameWait, {}));
   const auto there = resolve(image, version);
   if (!there && there.error().code == ENOENT) return {};
   if (!there) return tl::make_unexpected(there.error());

@@ -25,7 +25,7 @@ Result<void> Transaction::commit(const Repository::Inner& inner, const VersionMa
                                  const std::string& checksum, const Work& work) {
   // Held until the name is on disk: whoever looks for the name after us finds it.
   PANAL_ASSIGN(const auto names,
-               FileLock::take(inner.fd(), kNamesLock, FileLock::Kind::kExclusive, kLockWait, work));
+               FileLock::take(inner.fd(), kNamesLock, FileLock::Kind::kExclusive, kNameWait, work));
   glib::Problem problem;
   glib::Text there;
   const std::string ref = manifest.image + "/" + manifest.version;
