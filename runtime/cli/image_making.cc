@@ -11,7 +11,9 @@
 #include "runtime/cli/images.h"
 #include "runtime/cli/local_images.h"
 #include "runtime/cli/long_work.h"
+#include "runtime/cli/names.h"
 #include "runtime/cli/operator_name.h"
+#include "runtime/cli/span.h"
 #include "runtime/cli/table.h"
 #include "storage/image/image_store.h"
 #include "storage/recipe/builder.h"
@@ -51,6 +53,8 @@ ExitCode build_one(Shell& shell, const BuildWords& what, storage::VersionManifes
   build.cache_dir = shell.config.state_dir + "/cache";
   build.log_file = fmt::format("{}/log/build-{}.log", shell.config.state_dir, recipe.name);
   build.force = what.force;
+  build.message = what.how.message;
+  build.author = operator_name();
   LongWork under_way(shell);
   build.cancelled = under_way.cancelled();
   const auto manifest = storage::build_image(
@@ -95,6 +99,8 @@ ExitCode take_in(Shell& shell, storage::ImportSpec spec, const MakingOptions& op
   }
   PANAL_CLI_TRY(shell, shell.backends.store(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
+  spec.message = options.message;
+  spec.author = operator_name();
   spec.unpacker = config::program_dir() + "/panal-unpack";
   LongWork under_way(shell);
   const auto manifest = local->take_in(spec, under_way.work());
@@ -110,6 +116,7 @@ ExitCode image_import(Shell& shell, const MakingOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto word, split_image_word(options.word));
   if (!word.name.empty())
     return shell.refuse(ExitCode::kUsage, "a version gets its number by itself: give IMAGE alone");
+  PANAL_CLI_TRY(shell, check_image_name(word.image));
   storage::ImportSpec spec;
   spec.image = word.image;
   spec.source = options.source;
@@ -130,6 +137,7 @@ ExitCode image_commit(Shell& shell, const MakingOptions& options) {
   spec.image = parent.image;
   spec.source = options.source;
   spec.kind = storage::ImportKind::kDirectory;
+  spec.parent = parent.commit;
   spec.session = options.session.empty() ? parent.session : options.session;
   spec.browser_sandbox = options.browser_sandbox || parent.browser_sandbox;
   spec.leave_out_special = options.leave_out_special;
@@ -144,6 +152,7 @@ store::Version registered(const storage::VersionManifest& manifest, const Regist
   out.session = manifest.session;
   out.browser_sandbox = manifest.browser_sandbox;
   out.size_bytes = manifest.size_bytes;
+  if (manifest.created_unix_s > 0) out.created = print_time(manifest.created_unix_s);
   out.commit = manifest.commit;
   out.message = manifest.message.empty() ? how.message : manifest.message;
   out.author = manifest.author.empty() ? operator_name() : manifest.author;

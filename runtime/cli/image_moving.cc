@@ -2,9 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -91,15 +89,6 @@ ExitCode image_push(Shell& shell, const MovingOptions& options) {
   return ExitCode::kOk;
 }
 
-std::string time_text(std::int64_t unix_s) {
-  const std::time_t time = unix_s;
-  std::tm utc{};
-  if (::gmtime_r(&time, &utc) == nullptr) return "";
-  std::array<char, 40> text{};
-  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return {text.data(), length};
-}
-
 ExitCode print_offer(Shell& shell, const storage::ImageList& list, const ImageCatalog& catalog,
                      bool as_json) {
   auto out = nlohmann::json::array();
@@ -111,14 +100,14 @@ ExitCode print_offer(Shell& shell, const storage::ImageList& list, const ImageCa
     out.push_back({{"image", one.image},
                    {"version", one.version},
                    {"commit", one.commit},
-                   {"created", time_text(one.created_unix_s)},
+                   {"created", print_time(one.created_unix_s)},
                    {"known", word}});
-    table.add_row({one.image, one.version, time_text(one.created_unix_s), word, one.commit});
+    table.add_row({one.image, one.version, print_time(one.created_unix_s), word, one.commit});
   }
   if (as_json)
     shell.print({{"serial", list.serial},
-                 {"signed", time_text(list.created_unix_s)},
-                 {"expires", list.expires_unix_s == 0 ? "" : time_text(list.expires_unix_s)},
+                 {"signed", print_time(list.created_unix_s)},
+                 {"expires", list.expires_unix_s == 0 ? "" : print_time(list.expires_unix_s)},
                  {"versions", out}});
   else
     table.print(shell.out);

@@ -18,6 +18,8 @@ namespace panal::cli {
 [[nodiscard]] Result<void> check_tenant(std::string_view tenant);
 /// The same rule.
 [[nodiscard]] Result<void> check_trust(std::string_view trust);
+/// [a-z0-9][a-z0-9-]{0,63}: as recipes may call theirs.
+[[nodiscard]] Result<void> check_image_name(std::string_view image);
 /// A host label, since it is the desktop's hostname too: [a-z0-9-]{1,63}, no '-' at either end,
 /// not a number alone (that is an id).
 [[nodiscard]] Result<void> check_desktop_name(std::string_view name);

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
+#include <ctime>
 
 #include "engine/base/log.h"
 
@@ -41,6 +43,15 @@ std::string print_span(std::chrono::seconds span) {
   if (count != 0 && count % 3600 == 0) return fmt::format("{} h", count / 3600);
   if (count != 0 && count % 60 == 0) return fmt::format("{} min", count / 60);
   return fmt::format("{} s", count);
+}
+
+std::string print_time(std::int64_t unix_s) {
+  const std::time_t time = unix_s;
+  std::tm utc{};
+  if (::gmtime_r(&time, &utc) == nullptr) return "";
+  std::array<char, 64> text{};
+  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return {text.data(), length};
 }
 
 }  // namespace panal::cli

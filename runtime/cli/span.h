@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -16,5 +17,8 @@ inline constexpr std::chrono::seconds kLongestSpan{std::chrono::hours(24 * 3650)
 
 /// "90 s", "30 min", "24 h", "7 d": in the largest unit that leaves no rest.
 [[nodiscard]] std::string print_span(std::chrono::seconds span);
+
+/// "2026-11-26T10:00:00Z"; empty for a time that no calendar has.
+[[nodiscard]] std::string print_time(std::int64_t unix_s);
 
 }  // namespace panal::cli

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "runtime/cli/image_refs.h"
 #include "runtime/cli/nearest.h"
 #include "runtime/cli/operator_name.h"
@@ -63,6 +65,12 @@ TEST(Span, IsPrintedInTheLargestUnitThatLeavesNoRest) {
   EXPECT_EQ(print_span(hours(24)), "24 h");
   EXPECT_EQ(print_span(hours(48)), "2 d");
   EXPECT_EQ(print_span(hours(49)), "49 h");
+}
+
+TEST(Time, IsPrintedAsTheDatabaseDoes) {
+  EXPECT_EQ(print_time(0), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(print_time(1'795'651'200), "2026-11-26T00:00:00Z");
+  EXPECT_EQ(print_time(std::numeric_limits<std::int64_t>::max()), "");
 }
 
 TEST(EditDistance, CountsChangesAdditionsAndSwaps) {
