@@ -73,6 +73,7 @@ ExitCode build_one(Shell& shell, const BuildWords& what, storage::VersionManifes
 }
 
 ExitCode image_build(Shell& shell, const MakingOptions& options) {
+  PANAL_CLI_TRY(shell, check_message(options.message));
   if (!options.dry_run)
     return build_one(shell, {options.word, options.force, {"", options.message, options.publish}},
                      nullptr);
@@ -91,6 +92,7 @@ ExitCode image_build(Shell& shell, const MakingOptions& options) {
 }
 
 ExitCode take_in(Shell& shell, storage::ImportSpec spec, const MakingOptions& options) {
+  PANAL_CLI_TRY(shell, check_message(options.message));
   if (options.dry_run) {
     shell.out << fmt::format("would make {} a version of image {}{}\n",
                              printable(spec.source, 4096), spec.image,
@@ -105,10 +107,14 @@ ExitCode take_in(Shell& shell, storage::ImportSpec spec, const MakingOptions& op
   LongWork under_way(shell);
   const auto manifest = local->take_in(spec, under_way.work());
   under_way.bar().clear();
-  if (!manifest)
+  if (!manifest) {
+    // An entry that is refused is no lack of rights of whoever imports it.
+    const bool entry = manifest.error().code == EPERM;
     return shell.refuse(
-        exit_code_of(manifest.error().code),
-        fmt::format("no version of {} was made: {}", spec.image, sentence_of(manifest.error())));
+        entry ? ExitCode::kRefused : exit_code_of(manifest.error().code),
+        fmt::format("no version of {} was made: {}", spec.image,
+                    entry ? manifest.error().context : sentence_of(manifest.error())));
+  }
   return register_version(shell, *manifest, {"", options.message, options.publish});
 }
 
@@ -154,8 +160,9 @@ store::Version registered(const storage::VersionManifest& manifest, const Regist
   out.size_bytes = manifest.size_bytes;
   if (manifest.created_unix_s > 0) out.created = print_time(manifest.created_unix_s);
   out.commit = manifest.commit;
-  out.message = manifest.message.empty() ? how.message : manifest.message;
-  out.author = manifest.author.empty() ? operator_name() : manifest.author;
+  // Of a version that was pulled, both are in the words of its publisher.
+  out.message = printable(manifest.message.empty() ? how.message : manifest.message, 4000);
+  out.author = printable(manifest.author.empty() ? operator_name() : manifest.author, 250);
   return out;
 }
 
@@ -207,7 +214,7 @@ void add_image_making_commands(CLI::App& family, Action& action) {
   ImageVerbs<MakingOptions> verbs(family, action);
   MakingOptions& options = *verbs.options;
   const auto common = [&](CLI::App& command) {
-    command.add_option("-m,--message", options.message, "why, for panal image log");
+    command.add_option("-m,--message", options.message, "why, one line for panal image log");
     command.add_flag("--publish", options.publish, "make it what new starts take, at once");
     verbs.dry_run(command);
   };

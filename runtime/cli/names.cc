@@ -56,6 +56,14 @@ Result<void> check_image_name(std::string_view image) {
                "digit");
 }
 
+Result<void> check_message(std::string_view message) {
+  constexpr std::size_t kMost = 2000;
+  if (message.size() <= kMost && printable(message, kMost) == message) return {};
+  return wrong("message", message,
+               "give one line of UTF-8 without control characters, 2000 bytes "
+               "at most");
+}
+
 Result<void> check_desktop_name(std::string_view name) {
   const bool good = !name.empty() && name.size() <= 63 && name.front() != '-' &&
                     name.back() != '-' &&

@@ -94,8 +94,13 @@ std::string sentence_of(const Error& error) {
   const bool missing =
       error.code == ENOENT && (text.find(" no ") != std::string::npos ||
                                text.find(" not ") != std::string::npos || text.starts_with("no "));
-  const bool whole = missing || error.code == EEXIST || error.code == EBUSY ||
-                     error.code == EINVAL || error.code == EREMOTEIO || error.code == EPROTO;
+  const bool refused = error.code == EEXIST || error.code == EBUSY || error.code == EINVAL ||
+                       error.code == EREMOTEIO || error.code == EPROTO;
+  // Of archives and what is unpacked; of the kernel hardly ever.
+  const bool of_archive = error.code == EBADMSG || error.code == EFBIG ||
+                          error.code == EKEYREJECTED || error.code == EKEYEXPIRED ||
+                          error.code == ECANCELED;
+  const bool whole = missing || refused || of_archive;
   return whole ? error.context : error.message();
 }
 

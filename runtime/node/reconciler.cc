@@ -132,8 +132,13 @@ void Reconciler::consider(DesktopId id) {
       };
     });
   }
-  if (expiry_.settle(entry.row, entry.held.has_value()))
+  if (expiry_.settle(entry.row, entry.held.has_value())) {
+    if (expiry_.given_up(entry.row))
+      parts_.log->error("expiry_given_up",
+                        {{"version", entry.row.image + " " + entry.row.next_version},
+                         {"why", "its starts fail: nobody else is brought to it"}});
     expire_.start(kNextExpired, [this] { consider_all(); });
+  }
   const Action action = decide(entry.row, entry.held.has_value());
   if (action == Action::kNone) return look_at_version(id, entry);
   if (steady_clock::now() < entry.not_before) {

@@ -245,6 +245,8 @@ TEST_F(Images, ImportAndCommitRegisterWhatTheyMade) {
 
   EXPECT_EQ(panal({"image", "import", "fedora", "/x", "--kind", "zip"}), ExitCode::kUsage);
   EXPECT_EQ(panal({"image", "import", "fedora:1", "/x"}), ExitCode::kUsage);
+  EXPECT_EQ(panal({"image", "commit", "icewm", "/x", "-m", "two\nlines"}), ExitCode::kUsage);
+  EXPECT_EQ(panal({"image", "build", "icewm", "-m", std::string(2001, 'x')}), ExitCode::kUsage);
   EXPECT_EQ(panal({"image", "import", "Fedora", "/x"}), ExitCode::kUsage);
   EXPECT_THAT(err(), HasSubstr("no image name"));
   EXPECT_EQ(panal({"image", "commit", "none", "/x"}), ExitCode::kNotFound);
