@@ -184,6 +184,32 @@ Result<std::string> Repository::resolve(const std::string& image,
   return std::string(checksum.get());
 }
 
+Result<void> Repository::name(const std::string& checksum) {
+  // gc() must not take what is about to be named.
+  PANAL_ASSIGN(const auto objects,
+               FileLock::take(inner_->fd(), kObjectsLock, FileLock::Kind::kShared, kLockWait, {}));
+  PANAL_ASSIGN(const std::string bytes, commit_bytes(checksum));
+  const std::string what = describe({checksum, ObjectType::kCommit});
+  if (sha256_hex(bytes) != checksum) return fail(EBADMSG, what + " is damaged");
+  PANAL_ASSIGN(const CommitObject commit, parse_commit(bytes, what));
+  const VersionManifest& manifest = commit.manifest;
+  PANAL_ASSIGN(const bool whole, has(checksum));
+  if (!whole) return fail(ENOENT, what + " is here without all its objects");
+  PANAL_ASSIGN(const auto names,
+               FileLock::take(inner_->fd(), kNamesLock, FileLock::Kind::kExclusive, kNameWait, {}));
+  const auto there = resolve(manifest.image, manifest.version);
+  if (!there && there.error().code != ENOENT) return tl::make_unexpected(there.error());
+  if (there && *there != checksum)
+    return fail(EEXIST, "image " + manifest.image + " has another version " + manifest.version +
+                            " already");
+  glib::Problem problem;
+  if (!::ostree_repo_set_ref_immediate(handle(), nullptr,
+                                       (manifest.image + "/" + manifest.version).c_str(),
+                                       checksum.c_str(), nullptr, problem.out()))
+    return problem.failure("name version " + manifest.image + " " + manifest.version);
+  return {};
+}
+
 Result<void> Repository::remove(const std::string& image, const std::string& version) {
   PANAL_ASSIGN(const auto names,
                FileLock::take(inner_->fd(), kNamesLock, FileLock::Kind::kExclusive, kNameWait, {}));
