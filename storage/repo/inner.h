@@ -46,6 +46,10 @@ struct Repository::Inner {
 [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> list_refs(
     const Repository::Inner& inner);
 
+/// Puts on disk that a name of this image was given or taken: libostree syncs the file, not the
+/// directories.
+[[nodiscard]] Result<void> sync_names(const Repository::Inner& inner, const std::string& image);
+
 /// "IMAGE VERSION: /path" of a name "IMAGE/VERSION".
 [[nodiscard]] std::string place_of(const std::string& ref, const std::string& path);
 

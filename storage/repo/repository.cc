@@ -207,7 +207,7 @@ Result<void> Repository::name(const std::string& checksum) {
                                        (manifest.image + "/" + manifest.version).c_str(),
                                        checksum.c_str(), nullptr, problem.out()))
     return problem.failure("name version " + manifest.image + " " + manifest.version);
-  return {};
+  return sync_names(*inner_, manifest.image);
 }
 
 Result<void> Repository::remove(const std::string& image, const std::string& version) {
@@ -220,7 +220,7 @@ Result<void> Repository::remove(const std::string& image, const std::string& ver
   if (!::ostree_repo_set_ref_immediate(handle(), nullptr, (image + "/" + version).c_str(), nullptr,
                                        nullptr, problem.out()))
     return problem.failure("remove version " + image + " " + version);
-  return {};
+  return sync_names(*inner_, image);
 }
 
 Result<std::string> Repository::commit_bytes(const std::string& checksum) const {

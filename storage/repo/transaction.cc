@@ -39,6 +39,16 @@ Result<void> Transaction::commit(const Repository::Inner& inner, const VersionMa
   if (!::ostree_repo_commit_transaction(repo_, nullptr, nullptr, problem.out()))
     return problem.failure("write version " + ref);
   repo_ = nullptr;
+  return sync_names(inner, manifest.image);
+}
+
+Result<void> sync_names(const Repository::Inner& inner, const std::string& image) {
+  const std::string heads = inner.path + "/refs/heads";
+  for (const std::string& path : {heads + "/" + image, heads}) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd && errno == ENOENT) continue;
+    if (!fd || ::fsync(fd.get()) != 0) return fail_errno("fsync", path);
+  }
   return {};
 }
 
