@@ -21,6 +21,7 @@ namespace {
 constexpr const char* kReserve = "64MB";
 /// How long a commit or a pull waits for a gc() to end.
 constexpr const char* kGcWaitSeconds = "300";
+constexpr int kListTries = 20;
 
 Result<glib::Object<OstreeRepo>> open_handle(const std::string& dir) {
   glib::Problem problem;
@@ -130,10 +131,15 @@ Result<Repository> Repository::open_or_create(const std::string& dir, Repository
 Result<std::vector<std::pair<std::string, std::string>>> list_refs(const Repository::Inner& inner) {
   glib::Problem problem;
   glib::Table refs;
-  if (!::ostree_repo_list_refs_ext(inner.repo.get(), nullptr, glib::into(refs),
-                                   OSTREE_REPO_LIST_REFS_EXT_EXCLUDE_REMOTES, nullptr,
-                                   problem.out()))
-    return problem.failure("list the versions of " + inner.path);
+  // libostree reads names one by one, and gives up where one has gone meanwhile.
+  for (int left = kListTries; !refs; --left) {
+    if (::ostree_repo_list_refs_ext(inner.repo.get(), nullptr, glib::into(refs),
+                                    OSTREE_REPO_LIST_REFS_EXT_EXCLUDE_REMOTES, nullptr,
+                                    problem.out()))
+      break;
+    if (problem.code() != ENOENT || left <= 1)
+      return problem.failure("list the versions of " + inner.path);
+  }
   std::vector<std::pair<std::string, std::string>> all;
   GHashTableIter at;
   gpointer key = nullptr;
@@ -202,6 +208,7 @@ Result<void> Repository::name(const std::string& checksum) {
   if (there && *there != checksum)
     return fail(EEXIST, "image " + manifest.image + " has another version " + manifest.version +
                             " already");
+  if (there) return {};
   glib::Problem problem;
   if (!::ostree_repo_set_ref_immediate(handle(), nullptr,
                                        (manifest.image + "/" + manifest.version).c_str(),
