@@ -49,12 +49,17 @@ Result<std::string> ImageStore::new_staging(const std::string& image) {
   if (!is_plain_name(image)) return fail(EINVAL, "\"" + image + "\" is no image name");
   PANAL_TRY(files::make_directory(images_dir_, 0700));
   PANAL_TRY(files::make_directory(images_dir_ + "/" + kStaging, 0700));
-  std::string path = images_dir_ + "/" + kStaging + "/" + image + ".XXXXXX";
-  if (::mkdtemp(path.data()) == nullptr) return fail_errno("make directory", path);
-  UniqueFd lock(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return fail_errno("lock", path);
-  staging_->emplace(path, std::move(lock));
-  return path;
+  for (;;) {
+    std::string path = images_dir_ + "/" + kStaging + "/" + image + ".XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) return fail_errno("make directory", path);
+    UniqueFd held(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const bool locked = held && ::flock(held.get(), LOCK_EX | LOCK_NB) == 0;
+    if (!locked && errno != ENOENT && errno != EWOULDBLOCK) return fail_errno("lock", path);
+    // Another process may have taken it for a dead one's before we held it.
+    if (!locked || !files::exists(path)) continue;
+    staging_->emplace(path, std::move(held));
+    return path;
+  }
 }
 
 Result<std::string> ImageStore::free_number(const Repository& repository,

@@ -69,19 +69,6 @@ class Marking {
   Keys keys_;
 };
 
-/// Calls `visit` with each object's path below `objects`.
-Result<void> for_each_object(const Dir& objects,
-                             const std::function<Result<void>(const std::string&)>& visit) {
-  PANAL_ASSIGN(const auto prefixes, objects.list());
-  for (const auto& prefix : prefixes) {
-    if (prefix.size() != 2) continue;
-    PANAL_ASSIGN(const auto names, objects.list(prefix));
-    for (const auto& name : names)
-      if (name.size() > 62) PANAL_TRY(visit(prefix + "/" + name));
-  }
-  return {};
-}
-
 /// Commits first: should we be killed, no commit is left of which parts are gone.
 int deletion_order(const std::string& key) {
   if (key.ends_with(".commit") || key.ends_with(".commitmeta")) return 0;
@@ -165,6 +152,18 @@ class Ownership {
 };
 
 }  // namespace
+
+Result<void> for_each_object(const Dir& objects,
+                             const std::function<Result<void>(const std::string&)>& visit) {
+  PANAL_ASSIGN(const auto prefixes, objects.list());
+  for (const auto& prefix : prefixes) {
+    if (prefix.size() != 2) continue;
+    PANAL_ASSIGN(const auto names, objects.list(prefix));
+    for (const auto& name : names)
+      if (name.size() > 62) PANAL_TRY(visit(prefix + "/" + name));
+  }
+  return {};
+}
 
 Result<GcReport> Repository::gc(const Work& work) {
   GcReport report;

@@ -5,11 +5,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/base/tree.h"
 #include "storage/repo/glib.h"
 #include "storage/repo/lock.h"
 #include "storage/repo/metadata.h"
@@ -45,6 +47,14 @@ struct Repository::Inner {
 /// Every name (ref) and the checksum it stands for; IMAGE/VERSION, or not ours.
 [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> list_refs(
     const Repository::Inner& inner);
+
+/// Calls `visit` with each object's path below `objects`, the repository's directory of that name.
+[[nodiscard]] Result<void> for_each_object(
+    const Dir& objects, const std::function<Result<void>(const std::string&)>& visit);
+
+/// Puts on disk that a name of this image was given or taken: libostree syncs the file, not the
+/// directories.
+[[nodiscard]] Result<void> sync_names(const Repository::Inner& inner, const std::string& image);
 
 /// "IMAGE VERSION: /path" of a name "IMAGE/VERSION".
 [[nodiscard]] std::string place_of(const std::string& ref, const std::string& path);

@@ -84,7 +84,7 @@ class Repository {
 
   /// Commits a tree and names it; returns the checksum. Times become 0, xattrs other than
   /// security.capability are refused (overlay's and ACLs would mean other things elsewhere).
-  /// A commit of a tree that was made by checkout() of its parent reads only what changed.
+  /// Of a consumed tree that was made by checkout() only what changed is read.
   /// Errors: EEXIST where the version is there, EINVAL for a name, EPERM "/dev/null is a device
   /// node", ERANGE for an id, ENOSPC, ECANCELED. The repository is as before then.
   [[nodiscard]] Result<std::string> commit(const CommitSpec& spec, const Work& work = {});
@@ -109,6 +109,10 @@ class Repository {
   /// Is the commit there with all its objects? Looks for them, does not read them.
   [[nodiscard]] Result<bool> has(const std::string& checksum) const;
 
+  /// Gives a commit that is here with all its objects the name that its manifest says.
+  /// Errors: ENOENT where something is missing, EBADMSG for a damaged commit, EEXIST where another
+  /// commit has the name.
+  [[nodiscard]] Result<void> name(const std::string& checksum);
   /// Takes a version's name away; its objects go with the next gc(). Not there: nothing.
   [[nodiscard]] Result<void> remove(const std::string& image, const std::string& version);
   /// Deletes all objects that no version needs and what killed processes left. Waits for commits
