@@ -301,21 +301,29 @@ TEST_F(ImportTest, LayersOfAnOciLayoutAreAppliedInOrder) {
   high.file("usr/opaque/deep/new", "high").file("usr/.wh.hidden", "").file("usr/.wh.never", "");
   high.file("usr/changed", "high").directory("usr/becomes-dir").file("usr/becomes-dir/in", "x");
   high.file("bin/tool", "through a link", 0755).file("usr/.wh.changed", "");
-  oci.index({oci.image({low.text(), high.text()}, {"startxfce4", "--session"})});
-  spec_.session.clear();
-  const auto done = import_source(dir_ + "/layout");
-  ASSERT_TRUE(done) << done.error().message();
-  EXPECT_THAT(done->session, ElementsAre("startxfce4", "--session"));
-  EXPECT_EQ(read(root_ + "/usr/kept"), "low");
-  EXPECT_EQ(read(root_ + "/usr/changed"), "high");
-  EXPECT_FALSE(fs::exists(root_ + "/usr/hidden"));
-  EXPECT_FALSE(fs::exists(root_ + "/usr/.wh.hidden"));
-  EXPECT_FALSE(fs::exists(root_ + "/usr/opaque/low"));
-  EXPECT_FALSE(fs::exists(root_ + "/usr/opaque/deep/low"));
-  EXPECT_EQ(read(root_ + "/usr/opaque/new"), "high");
-  EXPECT_EQ(read(root_ + "/usr/opaque/deep/new"), "high");
-  EXPECT_EQ(read(root_ + "/usr/becomes-dir/in"), "x");
-  EXPECT_EQ(read(root_ + "/usr/bin/tool"), "through a link");
+  const OciMaker::Packing packings[] = {
+      {}, {"+gzip", ::archive_write_add_filter_gzip}, {"+zstd", ::archive_write_add_filter_zstd}};
+  for (const auto& packing : packings) {
+    oci.index({oci.image({low.text(), high.text()}, {"startxfce4", "--session"}, packing,
+                         unpack::oci::host_architecture())});
+    spec_.session.clear();
+    const auto done = import_source(dir_ + "/layout");
+    ASSERT_TRUE(done) << packing.suffix << ": " << done.error().message();
+    EXPECT_THAT(done->session, ElementsAre("startxfce4", "--session"));
+    EXPECT_EQ(read(root_ + "/usr/kept"), "low");
+    EXPECT_EQ(read(root_ + "/usr/changed"), "high");
+    EXPECT_FALSE(fs::exists(root_ + "/usr/hidden"));
+    EXPECT_FALSE(fs::exists(root_ + "/usr/.wh.hidden"));
+    EXPECT_FALSE(fs::exists(root_ + "/usr/opaque/low"));
+    EXPECT_FALSE(fs::exists(root_ + "/usr/opaque/deep/low"));
+    EXPECT_EQ(read(root_ + "/usr/opaque/new"), "high");
+    EXPECT_EQ(read(root_ + "/usr/opaque/deep/new"), "high");
+    EXPECT_EQ(read(root_ + "/usr/becomes-dir/in"), "x");
+    EXPECT_EQ(read(root_ + "/usr/bin/tool"), "through a link");
+  }
+  fs::remove_all(images_);
+  oci.index({oci.image({low.text()}, {"x"}, {}, "another")});
+  expect_refused(import_source(dir_ + "/layout"), EPROTO, {"linux/another"});
 }
 
 TEST_F(ImportTest, EveryByteOfALayoutIsCheckedAgainstItsDigest) {
