@@ -27,8 +27,6 @@ namespace {
 
 constexpr std::uint32_t kImportIds = 65536;
 constexpr int kCancelMilliseconds = 300;
-/// For what the commit adds to a manifest.
-constexpr std::size_t kManifestSpare = 4096;
 constexpr std::size_t kMostOutput = std::size_t{64} << 20;
 /// Of the whole, by when all is unpacked, and by when the commit begins.
 constexpr double kUnpacked = 0.75;
@@ -271,8 +269,6 @@ Result<VersionManifest> describe(const std::string& staging, const ImportSpec& s
   manifest.browser_sandbox = spec.browser_sandbox;
   manifest.packages = std::move(facts.packages);
   if (manifest.session.empty()) return session_missing(spec);
-  if (print_manifest(manifest).size() > kMostManifestBytes - kManifestSpare)
-    return fail(EFBIG, "the tree lists more packages than a version's manifest holds");
   return manifest;
 }
 

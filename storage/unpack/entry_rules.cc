@@ -137,6 +137,8 @@ Result<Verdict> judge(const TarEntry& entry, const EntryRules& rules) {
     PANAL_ASSIGN(Verdict whiteout, judge_whiteout(entry, path));
     if (whiteout.action != Action::kTake) return whiteout;
   }
+  if (!is_utf8(path))
+    return refused(entry.name, "has a name that is not UTF-8, which no version can hold");
   if (const char* kind = special_kind(entry.type); kind != nullptr) {
     if (!rules.leave_out_special)
       return refused(entry.name, std::string("is ") + kind +
@@ -160,6 +162,9 @@ Result<Verdict> judge(const TarEntry& entry, const EntryRules& rules) {
     if (entry.target.empty()) return refused(entry.name, "is a link to nothing");
     if (entry.target.size() > kLongestPath || entry.target.find('\0') != std::string::npos)
       return refused(entry.name, "is a link whose target is no path");
+    if (!is_utf8(entry.target))
+      return refused(entry.name,
+                     "is a link to a name that is not UTF-8, which no version can hold");
   }
   PANAL_TRY(check_owner_and_mode(entry));
   if (std::find(entry.attributes.begin(), entry.attributes.end(), kCapability) !=

@@ -8,6 +8,7 @@
 
 #include "storage/unpack/digest.h"
 #include "storage/unpack/oci.h"
+#include "tests/support/compressed.h"
 
 namespace panal::test {
 
@@ -37,14 +38,25 @@ class OciMaker {
     return {{"mediaType", media_type}, {"digest", "sha256:" + hex(bytes)}, {"size", bytes.size()}};
   }
 
-  /// An image of uncompressed layers; its descriptor.
-  nlohmann::json image(
-      const std::vector<std::string>& layers, const std::vector<std::string>& session,
-      const std::string& architecture = storage::unpack::oci::host_architecture()) const {
+  /// How layers are packed: the end of their media type, and the filter.
+  struct Packing {
+    std::string suffix;
+    int (*filter)(archive*) = ::archive_write_add_filter_none;
+  };
+
+  /// An image of these layers; its descriptor.
+  nlohmann::json image(const std::vector<std::string>& layers,
+                       const std::vector<std::string>& session) const {
+    return image(layers, session, Packing(), storage::unpack::oci::host_architecture());
+  }
+  nlohmann::json image(const std::vector<std::string>& layers,
+                       const std::vector<std::string>& session, const Packing& packing,
+                       const std::string& architecture) const {
     nlohmann::json list = nlohmann::json::array();
     nlohmann::json contents = nlohmann::json::array();
     for (const auto& layer : layers) {
-      list.push_back(blob("application/vnd.oci.image.layer.v1.tar", layer));
+      list.push_back(blob("application/vnd.oci.image.layer.v1.tar" + packing.suffix,
+                          compressed(layer, packing.filter)));
       contents.push_back("sha256:" + hex(layer));
     }
     const nlohmann::json config = {{"os", "linux"},
@@ -58,7 +70,7 @@ class OciMaker {
     return blob("application/vnd.oci.image.manifest.v1+json", manifest.dump());
   }
 
-  void index(const nlohmann::json& descriptors) const {
+  void index(const std::vector<nlohmann::json>& descriptors) const {
     write("index.json", nlohmann::json{{"schemaVersion", 2}, {"manifests", descriptors}}.dump());
   }
 

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -80,9 +79,10 @@ class TarMaker {
   static void copy(char* field, std::size_t size, const std::string& text) {
     std::memcpy(field, text.data(), text.size() < size ? text.size() : size);
   }
+  /// `size` - 1 octal digits, zeros in front.
   static void octal(char* field, std::size_t size, std::uint64_t value) {
-    std::snprintf(field, size, "%0*llo", static_cast<int>(size - 1),
-                  static_cast<unsigned long long>(value));
+    for (std::size_t at = size - 1; at > 0; --at, value /= 8)
+      field[at - 1] = static_cast<char>('0' + value % 8);
   }
 
   void put(const Entry& entry) {

@@ -238,7 +238,6 @@ TEST_F(ImportTest, ADirectoryComesThroughAndIsExportedAsItWas) {
   fs::create_symlink("tool", tree + "/usr/bin/name");
   write(tree + "/etc/" + std::string(200, 'n'), "long name");
   write(tree + "/etc/F\xc5\x91", "composed UTF-8");
-  write(tree + "/etc/\xff\xfe", "none");
   const auto first = import_source(tree);
   ASSERT_TRUE(first) << first.error().message();
   EXPECT_EQ(stat_of(root_ + "/usr/bin/tool").st_gid, 60U);
@@ -279,14 +278,21 @@ TEST_F(ImportTest, ADirectoryComesThroughAndIsExportedAsItWas) {
 TEST_F(ImportTest, NamesComeThroughAsTheyAre) {
   const std::string tree = make_dir("tree");
   fs::create_directories(tree + "/usr");
-  // Composed and decomposed UTF-8, and what is none.
-  const std::vector<std::string> names = {"F\xc5\x91", "e\xcc\x81", "latin-\xe9", " ", "a\nb"};
+  // Composed and decomposed UTF-8, and what a terminal would take for something else.
+  const std::vector<std::string> names = {"F\xc5\x91", "e\xcc\x81", " ", "a\nb", "\x1b[2J"};
   for (const auto& name : names) write(tree + "/usr/" + name, name);
   fs::create_symlink("e\xcc\x81", tree + "/usr/link");
   const auto done = import_source(tree);
   ASSERT_TRUE(done) << done.error().message();
   for (const auto& name : names) EXPECT_EQ(read(root_ + "/usr/" + name), name);
   EXPECT_EQ(fs::read_symlink(root_ + "/usr/link"), "e\xcc\x81");
+
+  fs::remove_all(images_);
+  write(tree + "/usr/latin-\xe9", "x");
+  expect_refused(import_source(tree), EPERM, {"\"usr/latin-\\xe9\"", "UTF-8"});
+  fs::remove(tree + "/usr/latin-\xe9");
+  fs::create_symlink("latin-\xe9", tree + "/usr/link-to-latin");
+  expect_refused(import_source(tree), EPERM, {"\"usr/link-to-latin\"", "UTF-8"});
 }
 
 TEST_F(ImportTest, LayersOfAnOciLayoutAreAppliedInOrder) {
@@ -301,21 +307,29 @@ TEST_F(ImportTest, LayersOfAnOciLayoutAreAppliedInOrder) {
   high.file("usr/opaque/deep/new", "high").file("usr/.wh.hidden", "").file("usr/.wh.never", "");
   high.file("usr/changed", "high").directory("usr/becomes-dir").file("usr/becomes-dir/in", "x");
   high.file("bin/tool", "through a link", 0755).file("usr/.wh.changed", "");
-  oci.index({oci.image({low.text(), high.text()}, {"startxfce4", "--session"})});
-  spec_.session.clear();
-  const auto done = import_source(dir_ + "/layout");
-  ASSERT_TRUE(done) << done.error().message();
-  EXPECT_THAT(done->session, ElementsAre("startxfce4", "--session"));
-  EXPECT_EQ(read(root_ + "/usr/kept"), "low");
-  EXPECT_EQ(read(root_ + "/usr/changed"), "high");
-  EXPECT_FALSE(fs::exists(root_ + "/usr/hidden"));
-  EXPECT_FALSE(fs::exists(root_ + "/usr/.wh.hidden"));
-  EXPECT_FALSE(fs::exists(root_ + "/usr/opaque/low"));
-  EXPECT_FALSE(fs::exists(root_ + "/usr/opaque/deep/low"));
-  EXPECT_EQ(read(root_ + "/usr/opaque/new"), "high");
-  EXPECT_EQ(read(root_ + "/usr/opaque/deep/new"), "high");
-  EXPECT_EQ(read(root_ + "/usr/becomes-dir/in"), "x");
-  EXPECT_EQ(read(root_ + "/usr/bin/tool"), "through a link");
+  const OciMaker::Packing packings[] = {
+      {}, {"+gzip", ::archive_write_add_filter_gzip}, {"+zstd", ::archive_write_add_filter_zstd}};
+  for (const auto& packing : packings) {
+    oci.index({oci.image({low.text(), high.text()}, {"startxfce4", "--session"}, packing,
+                         unpack::oci::host_architecture())});
+    spec_.session.clear();
+    const auto done = import_source(dir_ + "/layout");
+    ASSERT_TRUE(done) << packing.suffix << ": " << done.error().message();
+    EXPECT_THAT(done->session, ElementsAre("startxfce4", "--session"));
+    EXPECT_EQ(read(root_ + "/usr/kept"), "low");
+    EXPECT_EQ(read(root_ + "/usr/changed"), "high");
+    EXPECT_FALSE(fs::exists(root_ + "/usr/hidden"));
+    EXPECT_FALSE(fs::exists(root_ + "/usr/.wh.hidden"));
+    EXPECT_FALSE(fs::exists(root_ + "/usr/opaque/low"));
+    EXPECT_FALSE(fs::exists(root_ + "/usr/opaque/deep/low"));
+    EXPECT_EQ(read(root_ + "/usr/opaque/new"), "high");
+    EXPECT_EQ(read(root_ + "/usr/opaque/deep/new"), "high");
+    EXPECT_EQ(read(root_ + "/usr/becomes-dir/in"), "x");
+    EXPECT_EQ(read(root_ + "/usr/bin/tool"), "through a link");
+  }
+  fs::remove_all(images_);
+  oci.index({oci.image({low.text()}, {"x"}, {}, "another")});
+  expect_refused(import_source(dir_ + "/layout"), EPROTO, {"linux/another"});
 }
 
 TEST_F(ImportTest, EveryByteOfALayoutIsCheckedAgainstItsDigest) {

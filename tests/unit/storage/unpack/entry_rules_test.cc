@@ -123,6 +123,8 @@ TEST(Judge, NamesWhatItRefuses) {
       {entry_of("x", EntryType::kHardLink, "./"), "the root"},
       {entry_of("x", EntryType::kSymlink, ""), "nothing"},
       {entry_of("x", EntryType::kSymlink, std::string(4096, 't')), "no path"},
+      {entry_of("latin-\xe9", EntryType::kFile), "UTF-8"},
+      {entry_of("x", EntryType::kSymlink, "latin-\xe9"), "UTF-8"},
       {entry_of("./", EntryType::kFile), "the root"},
       {entry_of("./", EntryType::kSymlink, "/etc"), "the root"},
   };

@@ -1,15 +1,15 @@
 #include "storage/unpack/tar_stream.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <gmock/gmock.h>
 
+#include "tests/support/compressed.h"
 #include "tests/support/tar_maker.h"
 #include "tests/unit/storage/unpack/scratch.h"
 
 namespace panal::storage::unpack {
 namespace {
 
+using test::compressed;
 using test::TarMaker;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -18,27 +18,6 @@ std::string hash_of(const std::string& bytes) {
   auto hasher = Hasher::start("sha256");
   hasher->feed(bytes.data(), bytes.size());
   return hasher->finish()->hex;
-}
-
-/// By libarchive, as any packer would.
-std::string compressed(const std::string& bytes, int (*filter)(archive*)) {
-  std::string out(bytes.size() + 65536, '\0');
-  archive* writer = ::archive_write_new();
-  std::size_t used = 0;
-  EXPECT_EQ(filter(writer), ARCHIVE_OK);
-  EXPECT_EQ(::archive_write_set_format_raw(writer), ARCHIVE_OK);
-  EXPECT_EQ(::archive_write_set_bytes_per_block(writer, 0), ARCHIVE_OK);
-  EXPECT_EQ(::archive_write_open_memory(writer, out.data(), out.size(), &used), ARCHIVE_OK);
-  archive_entry* entry = ::archive_entry_new();
-  ::archive_entry_set_filetype(entry, AE_IFREG);
-  EXPECT_EQ(::archive_write_header(writer, entry), ARCHIVE_OK);
-  EXPECT_EQ(::archive_write_data(writer, bytes.data(), bytes.size()),
-            static_cast<la_ssize_t>(bytes.size()));
-  ::archive_entry_free(entry);
-  EXPECT_EQ(::archive_write_close(writer), ARCHIVE_OK);
-  ::archive_write_free(writer);
-  out.resize(used);
-  return out;
 }
 
 class TarStreamTest : public ScratchTest {
