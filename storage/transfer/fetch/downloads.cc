@@ -114,7 +114,6 @@ Result<void> Downloads::set_up(Transfer& transfer, const FetchRequest& request) 
   set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request.most_bytes));
   set(CURLOPT_WRITEFUNCTION, &Transfer::take);
   set(CURLOPT_WRITEDATA, &transfer);
-  set(CURLOPT_PRIVATE, &transfer);
   if (headers_) set(CURLOPT_HTTPHEADER, headers_.get());
   if (!setup_.ca_file.empty()) set(CURLOPT_CAINFO, setup_.ca_file.c_str());
   if (!setup_.pinned_key.empty()) {
