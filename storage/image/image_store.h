@@ -110,6 +110,9 @@ class ImageStore {
   [[nodiscard]] Result<VersionManifest> materialise_locked(const Repository& repository,
                                                            VersionManifest manifest,
                                                            const Work& work);
+  /// Manifest, tree and name are what the commit says afterwards.
+  [[nodiscard]] Result<void> mend(Repository& repository, const VersionManifest& manifest,
+                                  const Work& work);
   /// Takes the name away in the repository if it is still this version's.
   [[nodiscard]] Result<void> forget(const VersionManifest& manifest);
   [[nodiscard]] Result<void> finish_removal(const std::string& staging);

@@ -153,28 +153,49 @@ Result<std::vector<Damage>> ImageStore::repair(const std::vector<Damage>& damage
                                                const Repository::Fetch& fetch, const Work& work) {
   PANAL_ASSIGN(const auto held, lock(work));
   PANAL_ASSIGN(Repository repository, this->repository());
-  PANAL_ASSIGN(auto left, repository.repair(damages, fetch, part_of(work, 0, 0.8)));
+  PANAL_ASSIGN(const auto versions, list());
+  std::vector<Damage> wanted = damages;
   std::set<std::string> touched;
   for (const auto& damage : damages) touched.insert(damage.versions.begin(), damage.versions.end());
-  PANAL_ASSIGN(const auto versions, list());
+  // A name that was lost while all it led to is still here: nothing needs to come from elsewhere.
+  for (const auto& manifest : versions) {
+    if (manifest.commit.empty() || !touched.contains(ref_of(manifest))) continue;
+    const auto named = repository.resolve(manifest.image, manifest.version);
+    if (named || named.error().code != ENOENT || !repository.name(manifest.commit)) continue;
+    std::erase_if(wanted, [&manifest](const Damage& damage) {
+      return damage.object == ObjectName{manifest.commit, ObjectType::kCommit};
+    });
+  }
+  PANAL_ASSIGN(auto left, repository.repair(wanted, fetch, part_of(work, 0, 0.8)));
   for (const auto& manifest : versions) {
     if (manifest.commit.empty() || !touched.contains(ref_of(manifest))) continue;
     work.tell(0.9, "mending " + manifest.image + " " + manifest.version);
-    auto said = repository.show(manifest.commit);
-    if (said && print_manifest(*said) != print_manifest(manifest)) {
-      const std::string dir = images_dir_ + "/" + manifest.image + "/" + manifest.version;
-      PANAL_TRY(files::write_file(dir + "/.manifest.json.new", print_manifest(*said)));
-      PANAL_TRY(files::sync_file_system(dir));
-      PANAL_TRY(files::replace(dir + "/.manifest.json.new", dir + "/manifest.json"));
-    }
-    const auto mended =
-        repository.mend_checkout(manifest.commit, root_of(manifest.image, manifest.version), work);
-    if (!mended && mended.error().code == ECANCELED) return tl::make_unexpected(mended.error());
-    if (!mended)
-      left.push_back(checkout_damage(manifest, "/", "is not mended: " + mended.error().message()));
+    const auto mended = mend(repository, manifest, work);
+    if (mended) continue;
+    if (mended.error().code == ECANCELED) return tl::make_unexpected(mended.error());
+    left.push_back(checkout_damage(manifest, "/", "is not mended: " + mended.error().message()));
   }
   PANAL_TRY(files::sync_file_system(images_dir_));
   return left;
+}
+
+Result<void> ImageStore::mend(Repository& repository, const VersionManifest& manifest,
+                              const Work& work) {
+  PANAL_ASSIGN(const VersionManifest said, repository.show(manifest.commit));
+  if (print_manifest(said) != print_manifest(manifest)) {
+    const std::string file =
+        images_dir_ + "/" + manifest.image + "/" + manifest.version + "/manifest.json";
+    PANAL_TRY(files::write_file(file + ".new", print_manifest(said)));
+    PANAL_TRY(files::sync_file_system(images_dir_));
+    PANAL_TRY(files::replace(file + ".new", file));
+  }
+  PANAL_TRY(
+      repository.mend_checkout(manifest.commit, root_of(manifest.image, manifest.version), work));
+  // Below a directory that was mended just now there may still be objects missing: not damage of
+  // the name, and the next verify() tells of them.
+  const auto named = repository.name(manifest.commit);
+  if (!named && named.error().code != ENOENT) return tl::make_unexpected(named.error());
+  return {};
 }
 
 Result<void> ImageStore::recover(const Work& work) {
@@ -197,6 +218,8 @@ Result<void> ImageStore::recover(const Work& work) {
 
 Result<GcReport> ImageStore::gc(const Work& work) {
   PANAL_TRY(recover(part_of(work, 0, 0.3)));
+  // A build that wants to commit now waits for us, as long as it takes.
+  PANAL_ASSIGN(const auto held, lock(work));
   PANAL_ASSIGN(Repository repository, this->repository());
   return repository.gc(part_of(work, 0.3, 1));
 }

@@ -155,7 +155,6 @@ Result<glib::Object<GFile>> write_tree(const Repository::Inner& inner, const Com
   GCancellable* const cancellable = watch.cancellable.get();
   int flags = OSTREE_REPO_COMMIT_MODIFIER_FLAGS_NONE;
   if (spec.consume) flags |= OSTREE_REPO_COMMIT_MODIFIER_FLAGS_CONSUME;
-  if (watch.survey.capabilities.empty()) flags |= OSTREE_REPO_COMMIT_MODIFIER_FLAGS_SKIP_XATTRS;
   if (!inner.is_archive() && watch.survey.hard_links) {
     // The tree is, or was made from, a checkout: a file that is an object's own inode need not be
     // read again.
@@ -165,9 +164,9 @@ Result<glib::Object<GFile>> write_tree(const Repository::Inner& inner, const Com
   }
   const glib::Modifier modifier(::ostree_repo_commit_modifier_new(
       static_cast<OstreeRepoCommitModifierFlags>(flags), on_entry, &watch, nullptr));
-  if (!watch.survey.capabilities.empty())
-    ::ostree_repo_commit_modifier_set_xattr_callback(modifier.get(), on_attributes, nullptr,
-                                                     &watch);
+  // Not OSTREE_REPO_COMMIT_MODIFIER_FLAGS_SKIP_XATTRS: libostree 2022.7 then takes all attributes
+  // for changed, and copies files of a consumed tree instead of moving them.
+  ::ostree_repo_commit_modifier_set_xattr_callback(modifier.get(), on_attributes, nullptr, &watch);
   const glib::Object<OstreeMutableTree> tree(::ostree_mutable_tree_new());
   if (!::ostree_repo_write_dfd_to_mtree(inner.repo.get(), AT_FDCWD, spec.root.c_str(), tree.get(),
                                         modifier.get(), cancellable, problem.out()))

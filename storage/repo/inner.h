@@ -24,6 +24,8 @@ inline constexpr const char* kObjectsLock = ".lock";
 /// Ours: whoever gives a version its name, so that one name is never given twice.
 inline constexpr const char* kNamesLock = ".panal-names";
 inline constexpr std::chrono::milliseconds kLockWait{30'000};
+/// A name is given while the disk is synced, which may take minutes.
+inline constexpr std::chrono::milliseconds kNameWait{1'800'000};
 /// Users and groups an image may hold: those of a desktop's range.
 inline constexpr std::uint32_t kIds = 65536;
 /// Directories in one another, as walk_tree() has it.
@@ -43,6 +45,10 @@ struct Repository::Inner {
 /// Every name (ref) and the checksum it stands for; IMAGE/VERSION, or not ours.
 [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> list_refs(
     const Repository::Inner& inner);
+
+/// Puts on disk that a name of this image was given or taken: libostree syncs the file, not the
+/// directories.
+[[nodiscard]] Result<void> sync_names(const Repository::Inner& inner, const std::string& image);
 
 /// "IMAGE VERSION: /path" of a name "IMAGE/VERSION".
 [[nodiscard]] std::string place_of(const std::string& ref, const std::string& path);
@@ -75,6 +81,11 @@ struct LoadedFile {
 /// Writes a file; what it is must give the name. Errors: EBADMSG, ENOSPC.
 [[nodiscard]] Result<void> write_file(OstreeRepo* repo, const std::string& checksum,
                                       const LoadedFile& file);
+/// Looks through a file object in the form of archive_path() without writing anything: header, what
+/// it may be, and how long it is when inflated. Leaves the offset anywhere. Returns the bytes of
+/// its content. Errors: see Incoming::add(); not yet whether it is what its name says.
+[[nodiscard]] Result<std::uint64_t> check_archived_file(int fd, std::uint64_t most_bytes,
+                                                        const std::string& what);
 /// Writes an object out of a file in the form of archive_path() that a stranger may have made.
 /// Returns the bytes of its content. Errors: see Incoming::add().
 [[nodiscard]] Result<std::uint64_t> write_archived(OstreeRepo* repo, const ObjectName& object,

@@ -151,6 +151,14 @@ Result<void> write_file(OstreeRepo* repo, const std::string& checksum, const Loa
   return {};
 }
 
+Result<std::uint64_t> check_archived_file(int fd, std::uint64_t most_bytes,
+                                          const std::string& what) {
+  PANAL_ASSIGN(const std::uint64_t archived_bytes, check_header(fd, what));
+  PANAL_ASSIGN(const LoadedFile file, parse_archived(fd, archived_bytes, what));
+  PANAL_TRY(check_allowed(file, what));
+  return inflated_bytes(file, most_bytes, what);
+}
+
 Result<std::uint64_t> write_archived(OstreeRepo* repo, const ObjectName& object, int fd,
                                      std::uint64_t most_bytes) {
   const std::string what = describe(object);
@@ -159,10 +167,8 @@ Result<std::uint64_t> write_archived(OstreeRepo* repo, const ObjectName& object,
     PANAL_TRY(write_metadata(repo, object, bytes));
     return std::uint64_t{bytes.size()};
   }
+  PANAL_ASSIGN(const std::uint64_t size, check_archived_file(fd, most_bytes, what));
   PANAL_ASSIGN(const std::uint64_t archived_bytes, check_header(fd, what));
-  PANAL_ASSIGN(const LoadedFile looked_at, parse_archived(fd, archived_bytes, what));
-  PANAL_TRY(check_allowed(looked_at, what));
-  PANAL_ASSIGN(const std::uint64_t size, inflated_bytes(looked_at, most_bytes, what));
   PANAL_ASSIGN(const LoadedFile file, parse_archived(fd, archived_bytes, what));
   PANAL_TRY(write_file(repo, object.checksum, file));
   return size;

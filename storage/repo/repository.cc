@@ -19,6 +19,9 @@ namespace {
 
 /// PostgreSQL may live on the same disk: an image must not take its last bytes.
 constexpr const char* kReserve = "64MB";
+/// How long a commit or a pull waits for a gc() to end.
+constexpr const char* kGcWaitSeconds = "300";
+constexpr int kListTries = 20;
 
 Result<glib::Object<OstreeRepo>> open_handle(const std::string& dir) {
   glib::Problem problem;
@@ -35,7 +38,7 @@ Result<void> configure(OstreeRepo* repo) {
   glib::Problem problem;
   const glib::KeyFile config(::ostree_repo_copy_config(repo));
   ::g_key_file_set_string(config.get(), "core", "min-free-space-size", kReserve);
-  ::g_key_file_set_string(config.get(), "core", "lock-timeout-secs", "30");
+  ::g_key_file_set_string(config.get(), "core", "lock-timeout-secs", kGcWaitSeconds);
   if (!::ostree_repo_write_config(repo, config.get(), problem.out()))
     return problem.failure("write the repository's settings");
   return {};
@@ -128,10 +131,15 @@ Result<Repository> Repository::open_or_create(const std::string& dir, Repository
 Result<std::vector<std::pair<std::string, std::string>>> list_refs(const Repository::Inner& inner) {
   glib::Problem problem;
   glib::Table refs;
-  if (!::ostree_repo_list_refs_ext(inner.repo.get(), nullptr, glib::into(refs),
-                                   OSTREE_REPO_LIST_REFS_EXT_EXCLUDE_REMOTES, nullptr,
-                                   problem.out()))
-    return problem.failure("list the versions of " + inner.path);
+  // libostree reads names one by one, and gives up where one has gone meanwhile.
+  for (int left = kListTries; !refs; --left) {
+    if (::ostree_repo_list_refs_ext(inner.repo.get(), nullptr, glib::into(refs),
+                                    OSTREE_REPO_LIST_REFS_EXT_EXCLUDE_REMOTES, nullptr,
+                                    problem.out()))
+      break;
+    if (problem.code() != ENOENT || left <= 1)
+      return problem.failure("list the versions of " + inner.path);
+  }
   std::vector<std::pair<std::string, std::string>> all;
   GHashTableIter at;
   gpointer key = nullptr;
@@ -182,9 +190,36 @@ Result<std::string> Repository::resolve(const std::string& image,
   return std::string(checksum.get());
 }
 
+Result<void> Repository::name(const std::string& checksum) {
+  // gc() must not take what is about to be named.
+  PANAL_ASSIGN(const auto objects,
+               FileLock::take(inner_->fd(), kObjectsLock, FileLock::Kind::kShared, kLockWait, {}));
+  PANAL_ASSIGN(const std::string bytes, commit_bytes(checksum));
+  const std::string what = describe({checksum, ObjectType::kCommit});
+  if (sha256_hex(bytes) != checksum) return fail(EBADMSG, what + " is damaged");
+  PANAL_ASSIGN(const CommitObject commit, parse_commit(bytes, what));
+  const VersionManifest& manifest = commit.manifest;
+  PANAL_ASSIGN(const bool whole, has(checksum));
+  if (!whole) return fail(ENOENT, what + " is here without all its objects");
+  PANAL_ASSIGN(const auto names,
+               FileLock::take(inner_->fd(), kNamesLock, FileLock::Kind::kExclusive, kNameWait, {}));
+  const auto there = resolve(manifest.image, manifest.version);
+  if (!there && there.error().code != ENOENT) return tl::make_unexpected(there.error());
+  if (there && *there != checksum)
+    return fail(EEXIST, "image " + manifest.image + " has another version " + manifest.version +
+                            " already");
+  if (there) return {};
+  glib::Problem problem;
+  if (!::ostree_repo_set_ref_immediate(handle(), nullptr,
+                                       (manifest.image + "/" + manifest.version).c_str(),
+                                       checksum.c_str(), nullptr, problem.out()))
+    return problem.failure("name version " + manifest.image + " " + manifest.version);
+  return sync_names(*inner_, manifest.image);
+}
+
 Result<void> Repository::remove(const std::string& image, const std::string& version) {
   PANAL_ASSIGN(const auto names,
-               FileLock::take(inner_->fd(), kNamesLock, FileLock::Kind::kExclusive, kLockWait, {}));
+               FileLock::take(inner_->fd(), kNamesLock, FileLock::Kind::kExclusive, kNameWait, {}));
   const auto there = resolve(image, version);
   if (!there && there.error().code == ENOENT) return {};
   if (!there) return tl::make_unexpected(there.error());
@@ -192,7 +227,7 @@ Result<void> Repository::remove(const std::string& image, const std::string& ver
   if (!::ostree_repo_set_ref_immediate(handle(), nullptr, (image + "/" + version).c_str(), nullptr,
                                        nullptr, problem.out()))
     return problem.failure("remove version " + image + " " + version);
-  return {};
+  return sync_names(*inner_, image);
 }
 
 Result<std::string> Repository::commit_bytes(const std::string& checksum) const {

@@ -109,6 +109,10 @@ class Repository {
   /// Is the commit there with all its objects? Looks for them, does not read them.
   [[nodiscard]] Result<bool> has(const std::string& checksum) const;
 
+  /// Gives a commit that is here with all its objects the name that its manifest says.
+  /// Errors: ENOENT where something is missing, EBADMSG for a damaged commit, EEXIST where another
+  /// commit has the name.
+  [[nodiscard]] Result<void> name(const std::string& checksum);
   /// Takes a version's name away; its objects go with the next gc(). Not there: nothing.
   [[nodiscard]] Result<void> remove(const std::string& image, const std::string& version);
   /// Deletes all objects that no version needs and what killed processes left. Waits for commits

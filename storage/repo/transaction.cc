@@ -25,7 +25,7 @@ Result<void> Transaction::commit(const Repository::Inner& inner, const VersionMa
                                  const std::string& checksum, const Work& work) {
   // Held until the name is on disk: whoever looks for the name after us finds it.
   PANAL_ASSIGN(const auto names,
-               FileLock::take(inner.fd(), kNamesLock, FileLock::Kind::kExclusive, kLockWait, work));
+               FileLock::take(inner.fd(), kNamesLock, FileLock::Kind::kExclusive, kNameWait, work));
   glib::Problem problem;
   glib::Text there;
   const std::string ref = manifest.image + "/" + manifest.version;
@@ -34,11 +34,23 @@ Result<void> Transaction::commit(const Repository::Inner& inner, const VersionMa
   if (there && checksum != there.get())
     return fail(EEXIST, "image " + manifest.image + " has another version " + manifest.version +
                             " already");
-  ::ostree_repo_transaction_set_ref(repo_, nullptr, ref.c_str(), checksum.c_str());
+  // A new name appears by link(2). One that is there already would be replaced by way of a file
+  // beside it, and a kill in between would leave that as a second name.
+  if (!there) ::ostree_repo_transaction_set_ref(repo_, nullptr, ref.c_str(), checksum.c_str());
   // Not cancellable: from here on it is short, and half of it would be nothing to go back from.
   if (!::ostree_repo_commit_transaction(repo_, nullptr, nullptr, problem.out()))
     return problem.failure("write version " + ref);
   repo_ = nullptr;
+  return sync_names(inner, manifest.image);
+}
+
+Result<void> sync_names(const Repository::Inner& inner, const std::string& image) {
+  const std::string heads = inner.path + "/refs/heads";
+  for (const std::string& path : {heads + "/" + image, heads}) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd && errno == ENOENT) continue;
+    if (!fd || ::fsync(fd.get()) != 0) return fail_errno("fsync", path);
+  }
   return {};
 }
 

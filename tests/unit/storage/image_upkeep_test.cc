@@ -216,6 +216,16 @@ TEST_F(ImageUpkeepTest, ATreeWhoseCommitIsGoneIsDamage) {
   ASSERT_THAT(report->damages, SizeIs(1));
   EXPECT_EQ(report->damages[0].kind, Damage::Kind::kObjectMissing);
   EXPECT_EQ(report->damages[0].object.checksum, one->commit);
+
+  // Its objects are still there: no other copy is needed.
+  const auto left = store_.repair(report->damages, [](const ObjectName&) -> Result<UniqueFd> {
+    return fail(ENOENT, "nothing is to be fetched");
+  });
+  ASSERT_TRUE(left) << left.error().message();
+  EXPECT_THAT(*left, IsEmpty());
+  EXPECT_THAT(store_.verify()->damages, IsEmpty());
+  EXPECT_EQ(store_.gc()->objects, 0U);
+  EXPECT_EQ(read(store_.root_of("icewm", one->version) + "/a"), "a");
 }
 
 TEST_F(ImageUpkeepTest, TwoProcessesGetTwoNumbers) {
