@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "storage/repo/metadata.h"  // sha256_hex() is there
+
 namespace panal::storage {
 
 /// Lower-case hex digits, two a byte.

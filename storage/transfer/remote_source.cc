@@ -18,6 +18,7 @@
 #include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
 #include "engine/base/pidfd.h"
+#include "engine/base/subid.h"
 #include "storage/transfer/fetch_messages.h"
 
 namespace panal::storage {
@@ -207,12 +208,12 @@ class RemoteSource final : public Source {
     flying_.erase(found);
     const std::string what = where_ + ": " + flying.path;
     if (answer->outcome == FetchOutcome::kAbsent) return fail(ENOENT, what + " is not there");
+    if (answer->outcome == FetchOutcome::kFailed) return fail(EIO, what + ": " + answer->words);
+    if (auto whole = check_not_written(flying.file); !whole) return prefixed(what, whole.error());
     const std::uint64_t bytes = size_of(flying.file);
     if (answer->outcome == FetchOutcome::kTooLarge || bytes > flying.most_bytes)
       return fail(EFBIG, what + " is longer than the " + std::to_string(flying.most_bytes) +
                              " bytes that may come");
-    if (answer->outcome != FetchOutcome::kDone) return fail(EIO, what + ": " + answer->words);
-    PANAL_TRY(check_not_written(flying.file));
     done_bytes_ += bytes;
     ++done_;
     return FetchedFile{std::move(flying.path), std::move(flying.file), bytes};
@@ -284,6 +285,28 @@ Result<std::unique_ptr<Source>> start_remote_source(const RemoteArchive& archive
   auto source = std::make_unique<RemoteSource>(archive, helper, budget, cancelled);
   PANAL_TRY(source->start(archive));
   return std::unique_ptr<Source>(std::move(source));
+}
+
+Result<FetchHelper> usual_fetch_helper(const std::string& program_dir, const std::string& scratch) {
+  FetchHelper helper;
+  helper.program = program_dir + "/panal-fetch";
+  helper.scratch = scratch;
+  if (::geteuid() != 0) return helper;
+  PANAL_ASSIGN(const SubidLine ids, ensure_subid_lines());
+  if (ids.count == 0) return fail(ENOSPC, "root has no ids in /etc/subuid; a pull needs one");
+  helper.uid = ids.first + ids.count - 1;
+  helper.gid = helper.uid;
+  return helper;
+}
+
+Result<std::unique_ptr<Source>> open_source(const RemoteArchive& archive, const FetchHelper& helper,
+                                            const PullBudget& budget,
+                                            const std::atomic<bool>* cancelled) {
+  constexpr std::string_view kFile = "file://";
+  if (archive.url.starts_with(std::string(kFile) + "/"))
+    return open_local_source(archive.url.substr(kFile.size()));
+  if (archive.url.find("://") == std::string::npos) return open_local_source(archive.url);
+  return start_remote_source(archive, helper, budget, cancelled);
 }
 
 }  // namespace panal::storage

@@ -28,11 +28,21 @@ struct FetchHelper {
   gid_t gid = 0;
 };
 
+/// The helper as a node has it: panal-fetch in `program_dir`, which becomes the last of root's
+/// subordinate ids where this process is root. Errors: those of ensure_subid_lines().
+[[nodiscard]] Result<FetchHelper> usual_fetch_helper(const std::string& program_dir,
+                                                     const std::string& scratch);
+
 /// Starts a helper process that fetches, and watches it: it is killed when it passes the budget,
 /// when nothing comes, when `cancelled` is set, and with the source. The caller's proxy variables
 /// are honoured. Nothing is asked of the server yet.
 /// Errors: EINVAL for a URL or a user that will not do; those of posix_spawn(3), mkstemp(3).
 [[nodiscard]] Result<std::unique_ptr<Source>> start_remote_source(
+    const RemoteArchive& archive, const FetchHelper& helper, const PullBudget& budget,
+    const std::atomic<bool>* cancelled = nullptr);
+
+/// start_remote_source() for http:// and https://, open_local_source() for a path or file:///PATH.
+[[nodiscard]] Result<std::unique_ptr<Source>> open_source(
     const RemoteArchive& archive, const FetchHelper& helper, const PullBudget& budget,
     const std::atomic<bool>* cancelled = nullptr);
 

@@ -76,4 +76,11 @@ Result<void> make_directories_above(const std::string& path) {
   return {};
 }
 
+Result<void> make_directories_for(const std::string& path, mode_t mode) {
+  PANAL_TRY(make_directories_above(path));
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
+    return fail_errno("make directory", path);
+  return {};
+}
+
 }  // namespace panal::storage

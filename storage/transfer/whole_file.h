@@ -20,6 +20,8 @@ namespace panal::storage {
 
 /// The directories above `path`, where they are missing (0755). Errors: those of mkdir(2).
 [[nodiscard]] Result<void> make_directories_above(const std::string& path);
+/// The same and `path` itself, with this mode where it is made.
+[[nodiscard]] Result<void> make_directories_for(const std::string& path, mode_t mode);
 
 /// What was renamed or made in a directory is on disk after it. Errors: those of fsync(2).
 [[nodiscard]] Result<void> sync_directory_of(const std::string& path);

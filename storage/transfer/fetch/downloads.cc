@@ -82,12 +82,20 @@ Result<Downloads> Downloads::create(FetchSetup setup) {
   if (!downloads.multi_) return fail(ENOMEM, "set up libcurl");
   curl_multi_setopt(downloads.multi_.get(), CURLMOPT_MAX_HOST_CONNECTIONS, kConnections);
   curl_multi_setopt(downloads.multi_.get(), CURLMOPT_MAXCONNECTS, kConnections);
-  if (!downloads.setup_.authorization.empty()) {
-    const std::string line = "Authorization: " + downloads.setup_.authorization;
-    downloads.headers_.reset(curl_slist_append(nullptr, line.c_str()));
-    if (!downloads.headers_) return fail(ENOMEM, "set up libcurl");
-  }
+  PANAL_TRY(downloads.make_headers());
   return downloads;
+}
+
+Result<void> Downloads::make_headers() {
+  fresh_headers_.reset(curl_slist_append(nullptr, "Cache-Control: no-cache"));
+  if (!fresh_headers_) return fail(ENOMEM, "set up libcurl");
+  if (setup_.authorization.empty()) return {};
+  const std::string line = "Authorization: " + setup_.authorization;
+  headers_.reset(curl_slist_append(nullptr, line.c_str()));
+  // It returns the list's beginning, which is the one there is already.
+  if (!headers_ || curl_slist_append(fresh_headers_.get(), line.c_str()) == nullptr)
+    return fail(ENOMEM, "set up libcurl");
+  return {};
 }
 
 Result<void> Downloads::set_up(Transfer& transfer, const FetchRequest& request) const {
@@ -114,8 +122,9 @@ Result<void> Downloads::set_up(Transfer& transfer, const FetchRequest& request) 
   set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request.most_bytes));
   set(CURLOPT_WRITEFUNCTION, &Transfer::take);
   set(CURLOPT_WRITEDATA, &transfer);
-  set(CURLOPT_PRIVATE, &transfer);
-  if (headers_) set(CURLOPT_HTTPHEADER, headers_.get());
+  // Objects never change: a proxy may keep them.
+  const auto& headers = request.path.starts_with("objects/") ? headers_ : fresh_headers_;
+  if (headers) set(CURLOPT_HTTPHEADER, headers.get());
   if (!setup_.ca_file.empty()) set(CURLOPT_CAINFO, setup_.ca_file.c_str());
   if (!setup_.pinned_key.empty()) {
     set(CURLOPT_PINNEDPUBLICKEY, setup_.pinned_key.c_str());

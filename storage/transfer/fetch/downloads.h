@@ -41,10 +41,12 @@ class Downloads {
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
   };
   explicit Downloads(FetchSetup setup);
+  [[nodiscard]] Result<void> make_headers();
   [[nodiscard]] Result<void> set_up(Transfer& transfer, const FetchRequest& request) const;
 
   FetchSetup setup_;
   std::unique_ptr<curl_slist, FreeList> headers_;
+  std::unique_ptr<curl_slist, FreeList> fresh_headers_;  ///< for what changes: not out of a cache
   std::unique_ptr<CURLM, FreeMulti> multi_;
   std::map<CURL*, std::unique_ptr<Transfer>> running_;
 };

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -23,6 +24,8 @@ Result<void> give_up_rights(const FetchSetup& setup) {
   PANAL_TRY(limit(RLIMIT_CORE, 0, "core files"));
   PANAL_TRY(limit(RLIMIT_NOFILE, 256, "open files"));
   PANAL_TRY(limit(RLIMIT_FSIZE, setup.most_file_bytes, "file sizes"));
+  // libcurl looks names up in threads, and a thread's heap would reserve 128 MiB of the limit.
+  (void)::mallopt(M_ARENA_MAX, 1);
   PANAL_TRY(limit(RLIMIT_AS, rlim_t{1} << 30U, "memory"));
   // Past its limit a write fails, and says so, instead of ending the process.
   (void)::signal(SIGXFSZ, SIG_IGN);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <set>
 #include <sstream>
+#include <thread>
 #include <vector>
 
 #include "storage/repo/repository.h"
@@ -160,6 +161,15 @@ class TransferTest : public StorageTest {
     std::size_t count = 0;
     for (std::string line; std::getline(in, line);) count += line.ends_with(ending) ? 1 : 0;
     return count;
+  }
+
+  /// Waits, 20 s at most, for so many.
+  [[nodiscard]] bool wait_for_requests(const std::string& ending, std::size_t count) const {
+    for (int turn = 0; turn < 4000; ++turn) {
+      if (requests(ending) >= count) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return false;
   }
 
   /// Processes named panal-fetch that this one started.

@@ -198,7 +198,7 @@ TEST_F(TransferTest, TheHelperHasNoRights) {
     EXPECT_EQ(report.error().code, ECANCELED) << report.error().message();
   });
   // It has asked for objects: rights are long given up.
-  while (requests(".filez") == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_TRUE(wait_for_requests(".filez", 1));
   const auto running = helpers();
   EXPECT_THAT(running, SizeIs(1));
   if (!running.empty()) {
@@ -231,7 +231,7 @@ TEST_F(TransferTest, AKilledPullIsGoneOnWithAndItsHelperEnds) {
     const auto report = pull_from(at(server.url("delayed")));
     ::_exit(report ? 0 : 1);
   }
-  while (requests(".filez") < 8) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_TRUE(wait_for_requests(".filez", 8));
   ASSERT_EQ(::kill(child, SIGKILL), 0);
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
   EXPECT_FALSE(node_->resolve("icewm", "1"));
@@ -244,9 +244,10 @@ TEST_F(TransferTest, AKilledPullIsGoneOnWithAndItsHelperEnds) {
   while (alive && steady_clock::now() < until) {
     alive = false;
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-      std::ifstream in(entry.path() / "comm");
-      std::string comm;
-      if (std::getline(in, comm) && comm == "panal-fetch") alive = true;
+      const std::string process = entry.path().string();
+      // One that waits to be reaped has no command line any more.
+      alive = alive ||
+              (read(process + "/comm") == "panal-fetch\n" && !read(process + "/cmdline").empty());
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -306,7 +307,7 @@ TEST_F(TransferTest, ADamagedNodeIsRepairedFromTheArchive) {
   std::string motd;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_ + "/node/objects")) {
     if (entry.path().extension() != ".file" || !entry.is_regular_file()) continue;
-    (entry.file_size() > 20'000 ? program : motd) = entry.path();
+    (entry.file_size() > 20'000 ? program : motd) = entry.path().string();
   }
   std::string bytes = read(program);
   bytes.at(100) = static_cast<char>(bytes.at(100) ^ 1);

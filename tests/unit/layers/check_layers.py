@@ -15,6 +15,7 @@ BASE = ["engine/base", "engine/model"]
 MAY_INCLUDE = [
     ("engine/base", []),
     ("engine/model", ["engine/base"]),
+    ("storage/transfer", [*BASE, "storage/repo", "storage/transfer"]),  # its helper program is below it
     ("engine/profile", [*BASE, "engine/kernel"]),  # what it writes are the kernel's settings
     ("engine", BASE),  # kernel, policy: each for itself
     ("storage/repo", BASE),

@@ -192,6 +192,18 @@ TEST_F(LocalSourceTest, LeavesItsDirectoryByNoLink) {
   EXPECT_EQ(fetch_one(*source_, "../secret", 100).error().code, EINVAL);
 }
 
+TEST(OpenSource, TellsDirectoriesFromServers) {
+  const FetchHelper none{"/nonexistent", "/nonexistent", 1, 1};
+  const auto open = [&none](const std::string& url) {
+    return open_source({url, "", "", ""}, none, {});
+  };
+  EXPECT_TRUE(open("/"));
+  EXPECT_TRUE(open("file:///"));
+  EXPECT_EQ(open("/nonexistent").error().code, ENOENT);
+  for (const char* bad : {"file://host/images", "ftp://host/images", "file://"})
+    EXPECT_EQ(open(bad).error().code, EINVAL) << bad;
+}
+
 TEST(RemoteSource, IsNotStartedForRootAsRoot) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   EXPECT_EQ(start_remote_source({"http://h", "", "", ""}, {"/nonexistent", "/tmp", 0, 0}, {})
