@@ -15,6 +15,7 @@
 #include "runtime/cli/operator_name.h"
 #include "runtime/cli/table.h"
 #include "runtime/config/schema.h"
+#include "storage/transfer/remote_source.h"
 
 namespace panal::cli {
 namespace {
@@ -280,7 +281,7 @@ ExitCode image_repair(Shell& shell, const KeepingOptions& options) {
     print_damages(shell.out, report.damages);
     shell.out << fmt::format("would mend {} of these, as far as {} has them\n",
                              report.damages.size(),
-                             place.where.empty() ? "this node" : printable(place.where, 1024));
+                             place.where.empty() ? "this node" : storage::shown_url(place.where));
     return ExitCode::kOk;
   }
   PANAL_CLI_ASSIGN(shell, const auto transfer, shell.backends.transfer(shell.config));

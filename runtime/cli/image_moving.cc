@@ -17,6 +17,7 @@
 #include "runtime/cli/nearest.h"
 #include "runtime/cli/span.h"
 #include "runtime/cli/table.h"
+#include "storage/transfer/remote_source.h"
 
 namespace panal::cli {
 namespace {
@@ -25,7 +26,8 @@ struct MovingOptions {
   std::string word, file, key_file, key, life;
   std::vector<std::string> archives;
   PlaceWords place;
-  bool offered = false, missing = false, publish = false, dry_run = false, json = false;
+  bool offered = false, missing = false, publish = false, withdraw = false;
+  bool dry_run = false, json = false;
 };
 
 ExitCode image_export(Shell& shell, const MovingOptions& options) {
@@ -53,7 +55,30 @@ std::string key_file_of(const Shell& shell, const MovingOptions& options) {
   return options.key_file.empty() ? usual_key_file(shell.config) : options.key_file;
 }
 
+/// The version may be gone here, so its own name must be said.
+ExitCode withdraw(Shell& shell, const MovingOptions& options) {
+  PANAL_CLI_ASSIGN(shell, const auto word, split_image_word(options.word));
+  if (word.name.empty())
+    return shell.refuse(ExitCode::kUsage, "say which version is to go: IMAGE:VERSION");
+  const std::string directory = printable(options.archives.front(), 4096);
+  if (options.dry_run) {
+    shell.out << fmt::format("would take {} from the list of {} and sign that with {}\n",
+                             options.word, directory, printable(key_file_of(shell, options), 4096));
+    return ExitCode::kOk;
+  }
+  PANAL_CLI_ASSIGN(shell, const auto transfer, shell.backends.transfer(shell.config));
+  LongWork under_way(shell);
+  const auto freed = transfer->withdraw(options.archives.front(), key_file_of(shell, options),
+                                        word.image, word.name, under_way.work());
+  under_way.bar().clear();
+  PANAL_CLI_TRY(shell, freed);
+  shell.out << fmt::format("{} is no more in {}; {} freed\n", options.word, directory,
+                           human_bytes(*freed));
+  return ExitCode::kOk;
+}
+
 ExitCode image_push(Shell& shell, const MovingOptions& options) {
+  if (options.withdraw) return withdraw(shell, options);
   std::chrono::seconds life{0};
   if (!options.life.empty()) {
     PANAL_CLI_ASSIGN(shell, life, parse_span(options.life));
@@ -158,7 +183,7 @@ ExitCode pull_one(Shell& shell, ImageTransfer& transfer, const ArchivePlace& pla
   const std::string name = version.image + ":" + version.version;
   if (options.dry_run) {
     shell.out << fmt::format("would pull {} (commit {}) from {}{}\n", name,
-                             version.commit.substr(0, 12), printable(place.where, 1024),
+                             version.commit.substr(0, 12), storage::shown_url(place.where),
                              options.publish ? " and publish it" : "");
     return ExitCode::kOk;
   }
@@ -263,6 +288,7 @@ void add_image_moving_commands(CLI::App& family, Action& action) {
       ->expected(1);
   push.add_option("--life", options.life,
                   "until the list must be signed again (30d; default: for ever)");
+  push.add_flag("--withdraw", options.withdraw, "take it out of the archive instead");
   key_file(push);
   verbs.dry_run(push);
 

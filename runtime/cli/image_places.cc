@@ -42,7 +42,8 @@ Result<ArchivePlace> archive_place(const config::Config& config, const PlaceWord
   ArchivePlace place;
   place.where = words.where;
   while (place.where.size() > 1 && place.where.ends_with('/')) place.where.pop_back();
-  if (place.where.find("://") != std::string::npos) PANAL_TRY(storage::check_url(place.where));
+  if (place.where.find("://") != std::string::npos && !place.where.starts_with("file:///"))
+    PANAL_TRY(storage::check_url(place.where));
   place.trust_file =
       fmt::format("{}/trust/{}", config.state_dir, storage::sha256_hex(place.where).substr(0, 16));
   place.ca_file = words.ca_file;

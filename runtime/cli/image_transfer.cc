@@ -1,7 +1,5 @@
 #include "runtime/cli/image_transfer.h"
 
-#include <pwd.h>
-
 #include <ctime>
 
 #include "storage/image/image_store.h"
@@ -76,7 +74,23 @@ class RealImageTransfer final : public ImageTransfer {
     PANAL_ASSIGN(const storage::Repository repository, images.repository());
     PANAL_ASSIGN(const auto key, secret(key_file));
     PANAL_ASSIGN(auto archive, storage::Archive::open_or_create(directory, key));
-    return archive.push(repository, commit, key, storage::ListLife{life.count()}, work);
+    const storage::ListLife wanted{life.count()};
+    PANAL_ASSIGN(const auto before, archive.list(key.public_key()));
+    PANAL_ASSIGN(auto listed, archive.push(repository, commit, key, wanted, work));
+    // One that was listed already is not signed anew, but a new life is asked for.
+    const auto there = storage::find_version(before, listed.image, listed.version);
+    if (there && wanted.seconds > 0) PANAL_TRY(archive.sign_again(key, wanted));
+    return listed;
+  }
+
+  Result<std::uint64_t> withdraw(const std::string& directory, const std::string& key_file,
+                                 const std::string& image, const std::string& version,
+                                 const storage::Work& work) override {
+    PANAL_ASSIGN(const auto key, storage::SecretKey::load(key_file));
+    PANAL_ASSIGN(auto archive, storage::Archive::open(directory));
+    PANAL_TRY(archive.withdraw(image, {version}, key));
+    PANAL_ASSIGN(const auto freed, archive.repository().gc(work));
+    return freed.freed_bytes;
   }
 
   Result<storage::PublicKey> rotate(const std::string& key_file,
@@ -96,20 +110,11 @@ class RealImageTransfer final : public ImageTransfer {
 
   Result<std::unique_ptr<storage::Source>> open(const ArchivePlace& place,
                                                 const storage::Work& work) const {
-    if (place.where.find("://") == std::string::npos)
-      return storage::open_local_source(place.where);
-    storage::FetchHelper helper;
-    helper.program = config::program_dir() + "/panal-fetch";
-    helper.scratch = config_.state_dir + "/cache";
-    PANAL_TRY(storage::make_directories_for(helper.scratch, 0755));
-    // Somebody who owns nothing: what a server sends is parsed by a library.
-    const passwd* const nobody = ::getpwnam("nobody");
-    if (nobody == nullptr) return fail(ENOENT, "there is no user nobody to fetch as");
-    helper.uid = nobody->pw_uid;
-    helper.gid = nobody->pw_gid;
-    return storage::start_remote_source(
-        {place.where, place.ca_file, place.pinned_key, place.authorization}, helper, place.budget,
-        work.cancelled);
+    const std::string scratch = config_.state_dir + "/cache";
+    PANAL_TRY(storage::make_directories_for(scratch, 0755));
+    PANAL_ASSIGN(const auto helper, storage::usual_fetch_helper(config::program_dir(), scratch));
+    return storage::open_source({place.where, place.ca_file, place.pinned_key, place.authorization},
+                                helper, place.budget, work.cancelled);
   }
 
   const config::Config& config_;

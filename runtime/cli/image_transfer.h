@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@ namespace panal::cli {
 
 /// An archive that versions are pulled from.
 struct ArchivePlace {
-  std::string where;          ///< a directory, or its URL: http://, https://
+  std::string where;          ///< a directory, or its URL: http://, https://, file:///
   std::string trust_file;     ///< what is believed of it, and which list was seen last
   std::string ca_file;        ///< PEM certificates in place of the system's; or empty
   std::string pinned_key;     ///< "sha256//BASE64" that the server must have; or empty
@@ -58,6 +59,13 @@ class ImageTransfer {
                                                             const std::string& commit,
                                                             std::chrono::seconds life,
                                                             const storage::Work& work) = 0;
+  /// Takes a version from an archive's list, and then its objects; how many bytes that freed.
+  /// Errors: ENOENT where it is not listed; those of storage::Archive.
+  [[nodiscard]] virtual Result<std::uint64_t> withdraw(const std::string& directory,
+                                                       const std::string& key_file,
+                                                       const std::string& image,
+                                                       const std::string& version,
+                                                       const storage::Work& work) = 0;
   /// A new key in the file; the archives' lists are signed by it. Errors: storage::rotate_key().
   [[nodiscard]] virtual Result<storage::PublicKey> rotate(
       const std::string& key_file, const std::vector<std::string>& archives) = 0;

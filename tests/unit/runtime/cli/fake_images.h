@@ -26,7 +26,8 @@ struct FakeDisk {
   storage::ImageList offer;
   std::map<std::string, std::string> trusted;  ///< trust file: key
   std::vector<std::string> pulled_from;
-  std::vector<std::string> pushed;  ///< "DIRECTORY COMMIT"
+  std::vector<std::string> pushed;     ///< "DIRECTORY COMMIT"
+  std::vector<std::string> withdrawn;  ///< "DIRECTORY IMAGE:VERSION"
   std::vector<std::string> rotated;
 
   static storage::VersionManifest copy(const std::string& image, const std::string& version,
@@ -134,6 +135,12 @@ class FakeImageTransfer final : public ImageTransfer {
                                       const storage::Work&) override {
     disk_.pushed.push_back(directory + " " + commit);
     return storage::ListedVersion{};
+  }
+  Result<std::uint64_t> withdraw(const std::string& directory, const std::string&,
+                                 const std::string& image, const std::string& version,
+                                 const storage::Work&) override {
+    disk_.withdrawn.push_back(directory + " " + image + ":" + version);
+    return std::uint64_t{1} << 20U;
   }
   Result<storage::PublicKey> rotate(const std::string&,
                                     const std::vector<std::string>& archives) override {

@@ -261,6 +261,12 @@ TEST_F(Images, ExportAndPushTakeWhatIsPublished) {
       << err();
   EXPECT_THAT(backends_.disk.pushed, ElementsAre(archive_ + " " + std::string(64, '2')));
   EXPECT_THAT(out(), HasSubstr("publisher's key is 0000"));
+  EXPECT_EQ(panal({"image", "push", "icewm", archive_, "--withdraw"}), ExitCode::kUsage);
+  EXPECT_EQ(panal({"image", "push", "gone:3", archive_, "--withdraw", "--dry-run"}), ExitCode::kOk);
+  EXPECT_TRUE(backends_.disk.withdrawn.empty());
+  EXPECT_EQ(panal({"image", "push", "gone:3", archive_, "--withdraw"}), ExitCode::kOk) << err();
+  EXPECT_THAT(backends_.disk.withdrawn, ElementsAre(archive_ + " gone:3"));
+  EXPECT_THAT(out(), HasSubstr("1.0 MiB freed"));
   EXPECT_EQ(panal({"image", "push", "icewm", "https://x/"}), ExitCode::kUsage);
   EXPECT_EQ(panal({"image", "push", "icewm", archive_, "--life", "long"}), ExitCode::kUsage);
   EXPECT_EQ(panal({"image", "rotate-key", archive_, "/other", "--dry-run"}), ExitCode::kOk);
