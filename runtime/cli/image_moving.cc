@@ -55,12 +55,20 @@ std::string key_file_of(const Shell& shell, const MovingOptions& options) {
   return options.key_file.empty() ? usual_key_file(shell.config) : options.key_file;
 }
 
+/// Where no archive is named: the one that this node's broker serves.
+Result<std::vector<std::string>> archives_of(const Shell& shell, const MovingOptions& options) {
+  if (!options.archives.empty()) return options.archives;
+  if (!shell.config.archive_dir.empty()) return std::vector{shell.config.archive_dir};
+  return fail(EINVAL, "name the archive's directory, or set archive under [broker]");
+}
+
 /// The version may be gone here, so its own name must be said.
 ExitCode withdraw(Shell& shell, const MovingOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto word, split_image_word(options.word));
   if (word.name.empty())
     return shell.refuse(ExitCode::kUsage, "say which version is to go: IMAGE:VERSION");
-  const std::string directory = printable(options.archives.front(), 4096);
+  PANAL_CLI_ASSIGN(shell, const auto archives, archives_of(shell, options));
+  const std::string directory = printable(archives.front(), 4096);
   if (options.dry_run) {
     shell.out << fmt::format("would take {} from the list of {} and sign that with {}\n",
                              options.word, directory, printable(key_file_of(shell, options), 4096));
@@ -68,8 +76,8 @@ ExitCode withdraw(Shell& shell, const MovingOptions& options) {
   }
   PANAL_CLI_ASSIGN(shell, const auto transfer, shell.backends.transfer(shell.config));
   LongWork under_way(shell);
-  const auto freed = transfer->withdraw(options.archives.front(), key_file_of(shell, options),
-                                        word.image, word.name, under_way.work());
+  const auto freed = transfer->withdraw(archives.front(), key_file_of(shell, options), word.image,
+                                        word.name, under_way.work());
   under_way.bar().clear();
   PANAL_CLI_TRY(shell, freed);
   shell.out << fmt::format("{} is no more in {}; {} freed\n", options.word, directory,
@@ -92,7 +100,8 @@ ExitCode image_push(Shell& shell, const MovingOptions& options) {
                         fmt::format("{} was made before versions were commits; panal image agree "
                                     "--register commits it",
                                     name));
-  const std::string& directory = options.archives.front();
+  PANAL_CLI_ASSIGN(shell, const auto archives, archives_of(shell, options));
+  const std::string& directory = archives.front();
   if (directory.find("://") != std::string::npos)
     return shell.refuse(ExitCode::kUsage,
                         "an archive is a directory of this machine, which a web server may serve: "
@@ -245,15 +254,16 @@ ExitCode image_pull(Shell& shell, const MovingOptions& options) {
 
 ExitCode image_rotate_key(Shell& shell, const MovingOptions& options) {
   const std::string key_file = key_file_of(shell, options);
+  PANAL_CLI_ASSIGN(shell, const auto archives, archives_of(shell, options));
   if (options.dry_run) {
     shell.out << fmt::format(
         "would put a new key in {} and sign the lists of {} archives with "
         "it\n",
-        printable(key_file, 4096), options.archives.size());
+        printable(key_file, 4096), archives.size());
     return ExitCode::kOk;
   }
   PANAL_CLI_ASSIGN(shell, const auto transfer, shell.backends.transfer(shell.config));
-  PANAL_CLI_ASSIGN(shell, const auto key, transfer->rotate(key_file, options.archives));
+  PANAL_CLI_ASSIGN(shell, const auto key, transfer->rotate(key_file, archives));
   shell.out << fmt::format(
       "the publisher's key is {} now; nodes that trust the former one follow "
       "at their next pull\n",
@@ -283,8 +293,8 @@ void add_image_moving_commands(CLI::App& family, Action& action) {
   auto& push = verbs.add("push", "Put a version into an archive for others to pull.", image_push);
   push.add_option("IMAGE[:VERSION]", options.word, "a version or tag; without: default")
       ->required();
-  push.add_option("DIRECTORY", options.archives, "the archive; made where there is none")
-      ->required()
+  push.add_option("DIRECTORY", options.archives,
+                  "the archive, made where there is none; without: what this node's broker serves")
       ->expected(1);
   push.add_option("--life", options.life,
                   "until the list must be signed again (30d; default: for ever)");
@@ -305,8 +315,9 @@ void add_image_moving_commands(CLI::App& family, Action& action) {
 
   auto& rotate =
       verbs.add("rotate-key", "Change the publisher's key; nodes follow.", image_rotate_key);
-  rotate.add_option("DIRECTORY", options.archives, "every archive that is signed with it")
-      ->required()
+  rotate
+      .add_option("DIRECTORY", options.archives,
+                  "every archive that is signed with it; without: what this node's broker serves")
       ->expected(1, 1000);
   key_file(rotate);
   verbs.dry_run(rotate);

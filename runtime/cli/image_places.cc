@@ -21,8 +21,8 @@ Result<std::string> read_header_value(const std::string& file) {
   std::getline(stream, line);
   const bool plain = line.size() <= 4096 && line == printable(line, 4096);
   if (line.empty() || !plain)
-    return fail(EINVAL, fmt::format("the first line of {} is no value of an Authorization header, "
-                                    "such as \"Bearer TOKEN\"",
+    return fail(EINVAL, fmt::format("the first line of {} is neither a token nor the value of an "
+                                    "Authorization header, such as \"Bearer TOKEN\"",
                                     printable(file, 1024)));
   return line;
 }
@@ -33,8 +33,12 @@ void add_place_options(CLI::App& command, PlaceWords& words, const std::string& 
   command.add_option(name, words.where, "archive: a directory, or its http(s):// URL");
   command.add_option("--ca", words.ca_file, "PEM certificates to believe, not the system's");
   command.add_option("--pin", words.pinned_key, "sha256//BASE64 of the server's key");
-  command.add_option("--authorization-file", words.authorization_file,
-                     "its first line is sent as the Authorization header");
+  auto* token = command.add_option("--token-file", words.token_file,
+                                   "its first line is the token of a broker's archive");
+  command
+      .add_option("--authorization-file", words.authorization_file,
+                  "its first line is sent as the Authorization header")
+      ->excludes(token);
   command.add_option("--most", words.most_bytes, "give up past so many bytes (default: 16GiB)");
 }
 
@@ -48,6 +52,10 @@ Result<ArchivePlace> archive_place(const config::Config& config, const PlaceWord
       fmt::format("{}/trust/{}", config.state_dir, storage::sha256_hex(place.where).substr(0, 16));
   place.ca_file = words.ca_file;
   place.pinned_key = words.pinned_key;
+  if (!words.token_file.empty()) {
+    PANAL_ASSIGN(const std::string token, read_header_value(words.token_file));
+    place.authorization = "Bearer " + token;
+  }
   if (!words.authorization_file.empty()) {
     PANAL_ASSIGN(place.authorization, read_header_value(words.authorization_file));
   }

@@ -14,14 +14,14 @@ namespace panal::cli {
 
 /// An archive as it is named on a command line.
 struct PlaceWords {
-  std::string where, ca_file, pinned_key, authorization_file, most_bytes;
+  std::string where, ca_file, pinned_key, token_file, authorization_file, most_bytes;
 };
 
 /// Adds its options to a command. `name`: of the option that says where ("--from").
 void add_place_options(CLI::App& command, PlaceWords& words, const std::string& name);
 
-/// Reads the file of the Authorization header, which is never in argv, and finds the place's trust:
-/// <state>/trust/DIGEST, by the place's name. Errors: EINVAL, EACCES, ENOENT.
+/// Reads the token or the Authorization header from its file (they are never in argv), and finds
+/// the place's trust: <state>/trust/DIGEST, by the place's name. Errors: EINVAL, EACCES, ENOENT.
 [[nodiscard]] Result<ArchivePlace> archive_place(const config::Config& config,
                                                  const PlaceWords& words);
 

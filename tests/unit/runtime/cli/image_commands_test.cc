@@ -269,6 +269,9 @@ TEST_F(Images, ExportAndPushTakeWhatIsPublished) {
   EXPECT_THAT(out(), HasSubstr("1.0 MiB freed"));
   EXPECT_EQ(panal({"image", "push", "icewm", "https://x/"}), ExitCode::kUsage);
   EXPECT_EQ(panal({"image", "push", "icewm", archive_, "--life", "long"}), ExitCode::kUsage);
+  EXPECT_EQ(panal({"image", "push", "icewm"}), ExitCode::kUsage);
+  EXPECT_THAT(err(), HasSubstr("name the archive's directory"));
+  EXPECT_EQ(panal({"image", "rotate-key"}), ExitCode::kUsage);
   EXPECT_EQ(panal({"image", "rotate-key", archive_, "/other", "--dry-run"}), ExitCode::kOk);
   EXPECT_TRUE(backends_.disk.rotated.empty());
   EXPECT_EQ(panal({"image", "rotate-key", archive_, "/other"}), ExitCode::kOk) << err();
@@ -342,6 +345,9 @@ TEST_F(Images, PullSaysWhatIsWrongWithItsWords) {
   EXPECT_EQ(panal({"image", "pull", "icewm", "--from", "/x", "--authorization-file",
                    directory_ + "/none"}),
             ExitCode::kNotFound);
+  EXPECT_EQ(panal({"image", "pull", "icewm", "--from", "/x", "--token-file", "a",
+                   "--authorization-file", "b"}),
+            ExitCode::kUsage);
   std::ofstream(directory_ + "/token") << "Bearer x\x01y\n";
   EXPECT_EQ(panal({"image", "pull", "icewm", "--from", "/x", "--authorization-file",
                    directory_ + "/token"}),
