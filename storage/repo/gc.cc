@@ -40,7 +40,7 @@ Result<CommitObject> checked_commit(const Dir& objects, const std::string& check
   return parse_commit(bytes, describe(object));
 }
 
-/// All that the versions need.
+/// All that versions need. What directories are made of is read and checked on the way.
 class Marking {
  public:
   Marking(const Dir& objects, bool archive) : objects_(objects), archive_(archive) {}
@@ -48,7 +48,7 @@ class Marking {
   Result<void> mark_commit(const std::string& checksum) {
     if (!insert({checksum, ObjectType::kCommit})) return {};
     PANAL_ASSIGN(const CommitObject commit, checked_commit(objects_, checksum));
-    (void)insert({commit.meta, ObjectType::kDirMeta});
+    PANAL_TRY(mark_meta(commit.meta));
     return mark_tree(commit.tree, 0);
   }
   [[nodiscard]] bool is_marked(const std::string& key) const { return keys_.contains(key); }
@@ -58,13 +58,20 @@ class Marking {
     return keys_.insert(loose_path(object, archive_)).second;
   }
 
+  Result<void> mark_meta(const std::string& checksum) {
+    const ObjectName object{checksum, ObjectType::kDirMeta};
+    if (!insert(object)) return {};
+    PANAL_TRY(checked_bytes(objects_, object));
+    return {};
+  }
+
   Result<void> mark_tree(const std::string& checksum, int depth) {
     if (!insert({checksum, ObjectType::kDirTree})) return {};
     if (depth > kDeepest) return fail(EOVERFLOW, "directory " + checksum + " is too deep");
     PANAL_ASSIGN(const DirTree tree, checked_dirtree(objects_, checksum));
     for (const auto& file : tree.files) (void)insert({file.checksum, ObjectType::kFile});
     for (const auto& directory : tree.directories) {
-      (void)insert({directory.meta, ObjectType::kDirMeta});
+      PANAL_TRY(mark_meta(directory.meta));
       PANAL_TRY(mark_tree(directory.tree, depth + 1));
     }
     return {};
@@ -159,6 +166,11 @@ class Ownership {
 };
 
 }  // namespace
+
+Result<void> check_directories(const Repository::Inner& inner, const std::string& checksum) {
+  PANAL_ASSIGN(const Dir objects, Dir::open(inner.path + "/objects"));
+  return Marking(objects, inner.is_archive()).mark_commit(checksum);
+}
 
 Result<void> for_each_object(const Dir& objects,
                              const std::function<Result<void>(const std::string&)>& visit) {
