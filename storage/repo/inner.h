@@ -48,6 +48,11 @@ struct Repository::Inner {
 [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> list_refs(
     const Repository::Inner& inner);
 
+/// Reads a commit and all its directories and compares their checksums: libostree believes what it
+/// reads from disk, and would follow a flipped bit out of its memory. Errors: EUCLEAN, ENOENT.
+[[nodiscard]] Result<void> check_directories(const Repository::Inner& inner,
+                                             const std::string& checksum);
+
 /// Calls `visit` with each object's path below `objects`, the repository's directory of that name.
 [[nodiscard]] Result<void> for_each_object(
     const Dir& objects, const std::function<Result<void>(const std::string&)>& visit);
