@@ -212,6 +212,9 @@ TEST_F(TransferTest, TheHelperHasNoRights) {
     for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapAmb"})
       EXPECT_THAT(status, HasSubstr(std::string(set) + ":\t0000000000000000\n"));
     EXPECT_THAT(read(proc + "/cmdline"), ::testing::Not(HasSubstr("127.0.0.1")));
+    const std::string maps = read(proc + "/maps");
+    EXPECT_THAT(maps, HasSubstr("/libcurl.so"));
+    EXPECT_THAT(maps, ::testing::Not(HasSubstr("ostree")));
     // Nothing of the repository is open in it: a socket, files without a name, what libcurl needs.
     for (const auto& entry : std::filesystem::directory_iterator(proc + "/fd")) {
       std::error_code gone;
