@@ -76,6 +76,9 @@ Result<void> publish(const std::string& dir, ImageList& list, std::vector<Rotati
   // Not below the time: an archive whose list was lost goes on above what nodes have seen.
   list.serial =
       std::max(list.serial + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(now, 1)));
+  // A push must not make for ever what its publisher wanted to end.
+  if (life.seconds == 0 && list.expires_unix_s != 0)
+    life.seconds = list.expires_unix_s - list.created_unix_s;
   list.created_unix_s = now;
   list.expires_unix_s = life.seconds > 0 ? now + life.seconds : 0;
   if (rotations.size() > kMostRotations)
@@ -95,11 +98,7 @@ Result<void> hand_on(const std::string& dir, const SecretKey& old, const SecretK
     return fail(EKEYREJECTED, list_file(dir) + ": is signed by a third key");
   PANAL_ASSIGN(const Rotation rotation, sign_rotation(old, next.public_key()));
   now->rotations.push_back(rotation);
-  // The life it had left is not known to be wanted: as long as it was given at first.
-  ListLife life;
-  if (now->list.expires_unix_s != 0)
-    life.seconds = now->list.expires_unix_s - now->list.created_unix_s;
-  return publish(dir, now->list, std::move(now->rotations), next, life);
+  return publish(dir, now->list, std::move(now->rotations), next, {});
 }
 
 }  // namespace

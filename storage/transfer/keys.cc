@@ -82,7 +82,7 @@ Result<SecretKey> parse_secret_key(std::string_view text, const std::string& fil
     OPENSSL_cleanse(seed.data(), seed.size());
     return fail(EPROTO, file +
                             ": is no secret key of Panal (\"panal-secret-key 1\" and 64 hex "
-                            "digits); give the file that `panal image key create` made");
+                            "digits); give the file that `panal image push` made");
   }
   SecretKey::Pointer key(
       EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size()));

@@ -183,7 +183,18 @@ TEST_F(TransferTest, AnExpiredListIsRefusedUntilItIsSignedAgain) {
   const auto later = ::time(nullptr) + 5;
   EXPECT_EQ(fetch_list(**source, trust_file(), later).error().code, EKEYEXPIRED);
   ASSERT_TRUE(archive_->sign_again(*key_, {3600}));
-  EXPECT_TRUE(fetch_list(**source, trust_file(), later));
+  const auto list = fetch_list(**source, trust_file(), later);
+  ASSERT_TRUE(list) << list.error().message();
+  EXPECT_EQ(list->expires_unix_s - list->created_unix_s, 3600);
+  // What is pushed later lives as long, until somebody says otherwise.
+  publish("2");
+  ASSERT_TRUE(rotate_key(dir_ + "/key", {archive_dir()}));
+  const auto next = fetch_list(**source, trust_file(), later);
+  ASSERT_TRUE(next) << next.error().message();
+  EXPECT_EQ(next->expires_unix_s - next->created_unix_s, 3600);
+  const auto key = SecretKey::load(dir_ + "/key");
+  ASSERT_TRUE(key);
+  EXPECT_EQ(archive_->sign_again(*key, {-1})->expires_unix_s, 0);
 }
 
 TEST_F(TransferTest, TheHelperHasNoRights) {
