@@ -71,7 +71,9 @@ class HostileServer : public TransferTest, public ::testing::WithParamInterface<
 TEST_P(HostileServer, IsGivenUpWithAReasonAndLeavesNothing) {
   const ArchiveServer server(archive_dir(), log_file());
   const auto before = steady_clock::now();
-  const auto report = pull_from(at(server.url(GetParam().how)));
+  PullBudget impatient = small_budget();
+  impatient.quiet = std::chrono::seconds(2);
+  const auto report = pull_from(at(server.url(GetParam().how)), "1", impatient);
   ASSERT_FALSE(report);
   EXPECT_THAT(GetParam().codes, ::testing::Contains(report.error().code))
       << report.error().message();
