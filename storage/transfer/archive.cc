@@ -10,6 +10,7 @@
 #include <ctime>
 #include <optional>
 
+#include "engine/base/file_tree.h"
 #include "engine/base/tree.h"
 #include "storage/transfer/signed_list.h"
 #include "storage/transfer/whole_file.h"
@@ -69,6 +70,21 @@ Result<Published> published_by(const std::string& dir, const PublicKey& key) {
   return std::move(*now);
 }
 
+/// Lets a web server, which is another user, read the objects: the umask of who publishes may not.
+Result<void> let_read(const std::string& dir) {
+  const std::string objects = dir + "/objects";
+  if (::chmod(objects.c_str(), 0755) != 0) return fail_errno("chmod", objects);
+  return walk_tree(objects, [&objects](const TreeEntry& entry) -> Result<void> {
+    const bool directory = S_ISDIR(entry.info.st_mode);
+    if (!directory && !S_ISREG(entry.info.st_mode)) return {};
+    const mode_t wanted = directory ? 0755 : 0644;
+    if ((entry.info.st_mode & wanted) == wanted) return {};
+    if (::fchmodat(entry.directory, entry.name.c_str(), wanted, 0) != 0)
+      return fail_errno("chmod", objects + "/" + entry.path);
+    return {};
+  });
+}
+
 /// Numbers, signs and publishes.
 Result<void> publish(const std::string& dir, ImageList& list, std::vector<Rotation> rotations,
                      const SecretKey& key, ListLife life) {
@@ -76,6 +92,9 @@ Result<void> publish(const std::string& dir, ImageList& list, std::vector<Rotati
   // Not below the time: an archive whose list was lost goes on above what nodes have seen.
   list.serial =
       std::max(list.serial + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(now, 1)));
+  // A push must not make for ever what its publisher wanted to end.
+  if (life.seconds == 0 && list.expires_unix_s != 0)
+    life.seconds = list.expires_unix_s - list.created_unix_s;
   list.created_unix_s = now;
   list.expires_unix_s = life.seconds > 0 ? now + life.seconds : 0;
   if (rotations.size() > kMostRotations)
@@ -95,11 +114,7 @@ Result<void> hand_on(const std::string& dir, const SecretKey& old, const SecretK
     return fail(EKEYREJECTED, list_file(dir) + ": is signed by a third key");
   PANAL_ASSIGN(const Rotation rotation, sign_rotation(old, next.public_key()));
   now->rotations.push_back(rotation);
-  // The life it had left is not known to be wanted: as long as it was given at first.
-  ListLife life;
-  if (now->list.expires_unix_s != 0)
-    life.seconds = now->list.expires_unix_s - now->list.created_unix_s;
-  return publish(dir, now->list, std::move(now->rotations), next, life);
+  return publish(dir, now->list, std::move(now->rotations), next, {});
 }
 
 }  // namespace
@@ -118,7 +133,6 @@ Result<Archive> Archive::open_or_create(const std::string& given, const SecretKe
   // A repository appears by a rename to a name that is free; one with something in it stays.
   (void)::rmdir(dir.c_str());
   PANAL_ASSIGN(Repository repository, Repository::open_or_create(dir, RepositoryMode::kArchive));
-  // For the web server, which is another user.
   if (::chmod(dir.c_str(), 0755) != 0) return fail_errno("chmod", dir);
   PANAL_ASSIGN(const UniqueFd lock, lock_archive(dir, {}));
   PANAL_ASSIGN(auto now, published_by(dir, key.public_key()));
@@ -145,6 +159,7 @@ Result<ListedVersion> Archive::push(const Repository& source, const std::string&
   const auto listed = find_version(now.list, version.image, version.version);
   PANAL_TRY(add_version(now.list, version));  // before anything is copied: is the name free?
   PANAL_TRY(repository_.copy_from(source, commit, work));
+  PANAL_TRY(let_read(dir_));
   if (!listed) PANAL_TRY(publish(dir_, now.list, std::move(now.rotations), key, life));
   return version;
 }

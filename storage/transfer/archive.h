@@ -12,11 +12,11 @@
 
 namespace panal::storage {
 
-/// How long a list that is signed is to be believed; zero: for ever. A list that ends must be
-/// signed again in time (sign_again()), and an attacker cannot keep nodes from hearing of newer
-/// ones for longer than this.
+/// How long a list that is signed is to be believed. A list that ends must be signed again in time
+/// (sign_again()), and an attacker cannot keep nodes from hearing of newer ones for longer than
+/// this.
 struct ListLife {
-  std::int64_t seconds = 0;
+  std::int64_t seconds = 0;  ///< 0: as long as the list before was; below zero: for ever
 };
 
 /// A directory to publish: an archive repository and its signed list. Any web server can serve it;

@@ -144,8 +144,10 @@ Result<FetchMessage> receive_message(int socket, bool wait) {
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   ssize_t got = 0;
+  // Once ECONNRESET where the other side ended before it had read all; what it said comes after.
   while ((got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT))) < 0)
-    if (errno != EINTR) return fail_errno("read from the other side of panal-fetch");
+    if (errno != EINTR && errno != ECONNRESET)
+      return fail_errno("read from the other side of panal-fetch");
   received.text.resize(static_cast<std::size_t>(got));
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {

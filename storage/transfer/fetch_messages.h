@@ -56,7 +56,8 @@ struct FetchMessage {
 };
 
 /// Sends a message, with a descriptor where `file` is not below zero. Never waits.
-/// Errors: EAGAIN when the other side does not read; EPIPE.
+/// Errors: EAGAIN when the other side does not read; EPIPE, ECONNRESET or ENOTCONN when it has
+/// ended.
 [[nodiscard]] Result<void> send_message(int socket, const std::string& text, int file = -1);
 /// The next message; waits where there is none, if `wait`.
 /// Errors: EAGAIN; EPROTO for one that is too long or brings more than one descriptor.

@@ -125,7 +125,7 @@ class RemoteSource final : public Source {
     setup.ca_file = archive.ca_file;
     setup.pinned_key = archive.pinned_key;
     setup.authorization = archive.authorization;
-    return send_message(socket_.get(), print_setup(setup));
+    return tell(print_setup(setup), -1);
   }
 
   Result<void> want(const std::string& path, std::uint64_t most_bytes) override {
@@ -136,8 +136,8 @@ class RemoteSource final : public Source {
     PANAL_ASSIGN(NamelessFile file, make_nameless(helper_.scratch));
     const std::uint64_t most = std::min(most_bytes, guard_.budget().object_bytes);
     const std::uint64_t id = next_id_++;
-    auto sent = send_message(socket_.get(), print_request({id, path, most}), file.write.get());
-    if (!sent) return ended_by(sent.error());
+    if (auto sent = tell(print_request({id, path, most}), file.write.get()); !sent)
+      return ended_by(sent.error());
     flying_.emplace(id, Flying{path, std::move(file.read), most});
     return {};
   }
@@ -158,6 +158,15 @@ class RemoteSource final : public Source {
     UniqueFd file;
     std::uint64_t most_bytes = 0;
   };
+
+  /// A helper that has ended is no error yet: why it did is what next() reads.
+  Result<void> tell(const std::string& text, int file) const {
+    auto sent = send_message(socket_.get(), text, file);
+    if (sent) return sent;
+    const int code = sent.error().code;
+    if (code == EPIPE || code == ECONNRESET || code == ENOTCONN) return {};
+    return sent;
+  }
 
   static std::uint64_t size_of(const UniqueFd& file) {
     struct stat info{};

@@ -63,6 +63,24 @@ TEST_F(TransferTest, AnArchiveIsForItsKeyAndForWebServers) {
   }));
 }
 
+TEST_F(TransferTest, WebServersCanReadWhateverTheUmaskOfThePublisherIs) {
+  const mode_t before = ::umask(077);
+  auto archive = Archive::open_or_create(dir_ + "/private", *key_);
+  ASSERT_TRUE(archive) << archive.error().message();
+  const auto pushed = archive->push(*publisher_, first_.commit, *key_);
+  (void)::umask(before);
+  ASSERT_TRUE(pushed) << pushed.error().message();
+  const std::string dir = dir_ + "/private";
+  EXPECT_EQ(stat_of(dir).st_mode & 0755U, 0755U);
+  EXPECT_EQ(stat_of(dir + "/objects").st_mode & 0755U, 0755U);
+  EXPECT_EQ(stat_of(dir + "/" + kListName).st_mode & 0777U, 0644U);
+  ASSERT_TRUE(walk_tree(dir + "/objects", [](const TreeEntry& entry) -> Result<void> {
+    const unsigned wanted = S_ISDIR(entry.info.st_mode) ? 0755U : 0644U;
+    EXPECT_EQ(entry.info.st_mode & wanted, wanted) << entry.path;
+    return {};
+  }));
+}
+
 TEST_F(TransferTest, WithdrawnVersionsAreGoneFromListAndDisk) {
   write(dir_ + "/tree/etc/motd", "second");
   const ListedVersion second = publish("2");

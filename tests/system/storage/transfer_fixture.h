@@ -133,7 +133,7 @@ class TransferTest : public StorageTest {
     PullBudget budget;
     budget.bytes = std::uint64_t{32} << 20U;
     budget.object_bytes = std::uint64_t{8} << 20U;
-    budget.quiet = std::chrono::milliseconds(2000);
+    budget.quiet = std::chrono::seconds(30);
     return budget;
   }
 

@@ -71,7 +71,9 @@ class HostileServer : public TransferTest, public ::testing::WithParamInterface<
 TEST_P(HostileServer, IsGivenUpWithAReasonAndLeavesNothing) {
   const ArchiveServer server(archive_dir(), log_file());
   const auto before = steady_clock::now();
-  const auto report = pull_from(at(server.url(GetParam().how)));
+  PullBudget impatient = small_budget();
+  impatient.quiet = std::chrono::seconds(2);
+  const auto report = pull_from(at(server.url(GetParam().how)), "1", impatient);
   ASSERT_FALSE(report);
   EXPECT_THAT(GetParam().codes, ::testing::Contains(report.error().code))
       << report.error().message();
@@ -183,7 +185,18 @@ TEST_F(TransferTest, AnExpiredListIsRefusedUntilItIsSignedAgain) {
   const auto later = ::time(nullptr) + 5;
   EXPECT_EQ(fetch_list(**source, trust_file(), later).error().code, EKEYEXPIRED);
   ASSERT_TRUE(archive_->sign_again(*key_, {3600}));
-  EXPECT_TRUE(fetch_list(**source, trust_file(), later));
+  const auto list = fetch_list(**source, trust_file(), later);
+  ASSERT_TRUE(list) << list.error().message();
+  EXPECT_EQ(list->expires_unix_s - list->created_unix_s, 3600);
+  // What is pushed later lives as long, until somebody says otherwise.
+  publish("2");
+  ASSERT_TRUE(rotate_key(dir_ + "/key", {archive_dir()}));
+  const auto next = fetch_list(**source, trust_file(), later);
+  ASSERT_TRUE(next) << next.error().message();
+  EXPECT_EQ(next->expires_unix_s - next->created_unix_s, 3600);
+  const auto key = SecretKey::load(dir_ + "/key");
+  ASSERT_TRUE(key);
+  EXPECT_EQ(archive_->sign_again(*key, {-1})->expires_unix_s, 0);
 }
 
 TEST_F(TransferTest, TheHelperHasNoRights) {
@@ -212,6 +225,9 @@ TEST_F(TransferTest, TheHelperHasNoRights) {
     for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapAmb"})
       EXPECT_THAT(status, HasSubstr(std::string(set) + ":\t0000000000000000\n"));
     EXPECT_THAT(read(proc + "/cmdline"), ::testing::Not(HasSubstr("127.0.0.1")));
+    const std::string maps = read(proc + "/maps");
+    EXPECT_THAT(maps, HasSubstr("/libcurl.so"));
+    EXPECT_THAT(maps, ::testing::Not(HasSubstr("ostree")));
     // Nothing of the repository is open in it: a socket, files without a name, what libcurl needs.
     for (const auto& entry : std::filesystem::directory_iterator(proc + "/fd")) {
       std::error_code gone;

@@ -152,6 +152,19 @@ TEST(FetchMessages, CarryADescriptor) {
   EXPECT_TRUE(end->text.empty());
 }
 
+TEST(FetchMessages, TheLastWordsOfWhoEndedAreRead) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  const UniqueFd left(ends[0]);
+  UniqueFd right(ends[1]);
+  ASSERT_TRUE(send_message(left.get(), "never read"));
+  ASSERT_TRUE(send_message(right.get(), "I give up"));
+  right.reset();
+  EXPECT_EQ(receive_message(left.get(), true)->text, "I give up");
+  EXPECT_EQ(receive_message(left.get(), true)->text, "");
+  EXPECT_FALSE(send_message(left.get(), "too late"));
+}
+
 class LocalSourceTest : public ::testing::Test {
  protected:
   void SetUp() override {
