@@ -88,7 +88,9 @@ ExitCode withdraw(Shell& shell, const MovingOptions& options) {
 ExitCode image_push(Shell& shell, const MovingOptions& options) {
   if (options.withdraw) return withdraw(shell, options);
   std::chrono::seconds life{0};
-  if (!options.life.empty()) {
+  if (options.life == "forever") {
+    life = std::chrono::seconds(-1);
+  } else if (!options.life.empty()) {
     PANAL_CLI_ASSIGN(shell, life, parse_span(options.life));
   }
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
@@ -297,7 +299,7 @@ void add_image_moving_commands(CLI::App& family, Action& action) {
                   "the archive, made where there is none; without: what this node's broker serves")
       ->expected(1);
   push.add_option("--life", options.life,
-                  "until the list must be signed again (30d; default: for ever)");
+                  "until the list must be signed again (30d, forever; default: as before)");
   push.add_flag("--withdraw", options.withdraw, "take it out of the archive instead");
   key_file(push);
   verbs.dry_run(push);

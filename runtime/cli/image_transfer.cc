@@ -79,7 +79,7 @@ class RealImageTransfer final : public ImageTransfer {
     PANAL_ASSIGN(auto listed, archive.push(repository, commit, key, wanted, work));
     // One that was listed already is not signed anew, but a new life is asked for.
     const auto there = storage::find_version(before, listed.image, listed.version);
-    if (there && wanted.seconds > 0) PANAL_TRY(archive.sign_again(key, wanted));
+    if (there && wanted.seconds != 0) PANAL_TRY(archive.sign_again(key, wanted));
     return listed;
   }
 

@@ -52,7 +52,8 @@ class ImageTransfer {
 
   /// The publisher's key in this file, made where there is none. Errors: EACCES, EPROTO.
   [[nodiscard]] virtual Result<storage::PublicKey> publisher(const std::string& key_file) = 0;
-  /// Copies a version into an archive (made where there is none) and lists it. `life`: 0 for ever.
+  /// Copies a version into an archive (made where there is none) and lists it. `life` of the list:
+  /// 0 as before, below 0 for ever.
   /// Errors: those of storage::Archive.
   [[nodiscard]] virtual Result<storage::ListedVersion> push(const std::string& directory,
                                                             const std::string& key_file,
