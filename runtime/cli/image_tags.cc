@@ -83,11 +83,12 @@ ExitCode image_publish(Shell& shell, const TagOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto catalog, ImageCatalog::read(*store));
   PANAL_CLI_ASSIGN(shell, const auto version, catalog.resolve(options.word, store::kHeadTag));
-  if (!options.force) PANAL_CLI_TRY(shell, check_copy(shell, version));
+  const auto copy = check_copy(shell, version);
+  if (!options.force) PANAL_CLI_TRY(shell, copy);
   const std::string now = catalog.at(version.image, store::kDefaultTag);
   return move_default(shell, *store,
                       {version.image, store::kDefaultTag, version.version, now,
-                       store::TagMoveKind::kPublish, operator_name(), deadlines},
+                       store::TagMoveKind::kPublish, operator_name(), deadlines, !copy},
                       options);
 }
 

@@ -38,6 +38,7 @@ std::string described(const TagChange& change) {
     text += ", soft " + std::to_string(change.deadlines.soft->count()) + " s";
   if (change.deadlines.hard)
     text += ", hard " + std::to_string(change.deadlines.hard->count()) + " s";
+  if (change.forced) text += ", forced";
   return text;
 }
 

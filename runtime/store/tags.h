@@ -49,7 +49,8 @@ struct TagChange {
   TagMoveKind kind = TagMoveKind::kTag;
   std::string actor;
   /// For all other versions of the image. None: those of an earlier move stay in force.
-  Deadlines deadlines;
+  Deadlines deadlines = {};
+  bool forced = false;  ///< past a check of the caller's: for the audit log
 };
 
 /// A version that was taken away; nodes delete their copies when they look.

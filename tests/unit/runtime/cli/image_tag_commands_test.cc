@@ -94,6 +94,9 @@ TEST_F(ImageTags, PublishRefusesWhatThisNodeCouldNotStart) {
   EXPECT_EQ(at("default"), "1");
   EXPECT_EQ(panal({"image", "publish", "icewm", "--force"}), ExitCode::kOk) << err();
   EXPECT_EQ(at("default"), "3");
+  EXPECT_TRUE(backends_.farm.changes.back().forced);
+  EXPECT_EQ(panal({"image", "publish", "icewm:2", "--force"}), ExitCode::kOk) << err();
+  EXPECT_FALSE(backends_.farm.changes.back().forced) << "there was nothing to force";
 }
 
 TEST_F(ImageTags, RollbackGoesBackStepByStepAndPastWhatIsGone) {
