@@ -29,6 +29,8 @@ Result<void> Repository::checkout(const std::string& checksum, const std::string
   // gc() takes what is in tmp for a dead process's: it must wait for us.
   PANAL_ASSIGN(const auto lock, FileLock::take(inner_->fd(), kObjectsLock, FileLock::Kind::kShared,
                                                kLockWait, work));
+  if (const auto checked = check_directories(*inner_, checksum); !checked)
+    return prefixed("check out " + checksum, checked.error());
   std::string aside = path() + "/tmp/checkout.XXXXXX";
   if (::mkdtemp(aside.data()) == nullptr) return fail_errno("make directory", aside);
   const Cleanup undo([aside] { (void)remove_tree(aside); });

@@ -19,68 +19,68 @@ constexpr std::uint64_t kBlock = 512;
 /// Objects are known here by their path below objects/.
 using Keys = std::unordered_set<std::string>;
 
-/// A directory's content, and proof that it is what its name says: nothing is deleted because a
-/// bit of a list has flipped.
-Result<DirTree> checked_dirtree(OstreeRepo* repo, const std::string& checksum) {
+/// A directory's or a commit's bytes, and proof that they are what their name says: nothing is
+/// deleted because a bit of a list has flipped. Read by ourselves: there are tens of thousands.
+Result<std::string> checked_bytes(const Dir& objects, const ObjectName& object) {
+  PANAL_ASSIGN(std::string bytes, objects.read(loose_path(object, false), kMostMetadataBytes));
+  if (sha256_hex(bytes) != object.checksum) return fail(EUCLEAN, describe(object) + " is damaged");
+  return bytes;
+}
+
+Result<DirTree> checked_dirtree(const Dir& objects, const std::string& checksum) {
   const ObjectName object{checksum, ObjectType::kDirTree};
-  PANAL_ASSIGN(const std::string bytes, load_metadata(repo, object));
-  if (sha256_hex(bytes) != checksum) return fail(EUCLEAN, describe(object) + " is damaged");
+  PANAL_ASSIGN(const std::string bytes, checked_bytes(objects, object));
   return parse_dirtree(bytes, describe(object));
 }
 
-Result<CommitObject> checked_commit(OstreeRepo* repo, const std::string& checksum) {
+Result<CommitObject> checked_commit(const Dir& objects, const std::string& checksum) {
   const ObjectName object{checksum, ObjectType::kCommit};
-  PANAL_ASSIGN(const std::string bytes, load_metadata(repo, object));
-  if (sha256_hex(bytes) != checksum) return fail(EUCLEAN, describe(object) + " is damaged");
+  if (!is_checksum(checksum)) return fail(EUCLEAN, "\"" + checksum + "\" is no checksum");
+  PANAL_ASSIGN(const std::string bytes, checked_bytes(objects, object));
   return parse_commit(bytes, describe(object));
 }
 
-/// All that the versions need.
+/// All that versions need. What directories are made of is read and checked on the way.
 class Marking {
  public:
-  explicit Marking(const Repository::Inner& inner) : inner_(inner) {}
+  Marking(const Dir& objects, bool archive) : objects_(objects), archive_(archive) {}
 
   Result<void> mark_commit(const std::string& checksum) {
     if (!insert({checksum, ObjectType::kCommit})) return {};
-    PANAL_ASSIGN(const CommitObject commit, checked_commit(inner_.repo.get(), checksum));
-    (void)insert({commit.meta, ObjectType::kDirMeta});
+    PANAL_ASSIGN(const CommitObject commit, checked_commit(objects_, checksum));
+    PANAL_TRY(mark_meta(commit.meta));
     return mark_tree(commit.tree, 0);
   }
   [[nodiscard]] bool is_marked(const std::string& key) const { return keys_.contains(key); }
 
  private:
   bool insert(const ObjectName& object) {
-    return keys_.insert(loose_path(object, inner_.is_archive())).second;
+    return keys_.insert(loose_path(object, archive_)).second;
+  }
+
+  Result<void> mark_meta(const std::string& checksum) {
+    const ObjectName object{checksum, ObjectType::kDirMeta};
+    if (!insert(object)) return {};
+    PANAL_TRY(checked_bytes(objects_, object));
+    return {};
   }
 
   Result<void> mark_tree(const std::string& checksum, int depth) {
     if (!insert({checksum, ObjectType::kDirTree})) return {};
     if (depth > kDeepest) return fail(EOVERFLOW, "directory " + checksum + " is too deep");
-    PANAL_ASSIGN(const DirTree tree, checked_dirtree(inner_.repo.get(), checksum));
+    PANAL_ASSIGN(const DirTree tree, checked_dirtree(objects_, checksum));
     for (const auto& file : tree.files) (void)insert({file.checksum, ObjectType::kFile});
     for (const auto& directory : tree.directories) {
-      (void)insert({directory.meta, ObjectType::kDirMeta});
+      PANAL_TRY(mark_meta(directory.meta));
       PANAL_TRY(mark_tree(directory.tree, depth + 1));
     }
     return {};
   }
 
-  const Repository::Inner& inner_;
+  const Dir& objects_;
+  bool archive_;
   Keys keys_;
 };
-
-/// Calls `visit` with each object's path below `objects`.
-Result<void> for_each_object(const Dir& objects,
-                             const std::function<Result<void>(const std::string&)>& visit) {
-  PANAL_ASSIGN(const auto prefixes, objects.list());
-  for (const auto& prefix : prefixes) {
-    if (prefix.size() != 2) continue;
-    PANAL_ASSIGN(const auto names, objects.list(prefix));
-    for (const auto& name : names)
-      if (name.size() > 62) PANAL_TRY(visit(prefix + "/" + name));
-  }
-  return {};
-}
 
 /// Commits first: should we be killed, no commit is left of which parts are gone.
 int deletion_order(const std::string& key) {
@@ -117,13 +117,13 @@ class Ownership {
  public:
   static constexpr std::size_t kShared = SIZE_MAX;
 
-  Ownership(const Repository::Inner& inner,
+  Ownership(const Dir& objects, bool archive,
             const std::unordered_map<std::string, std::uint64_t>& sizes, std::size_t versions)
-      : inner_(inner), sizes_(sizes), own_bytes_(versions) {}
+      : objects_(objects), archive_(archive), sizes_(sizes), own_bytes_(versions) {}
 
   Result<void> add_commit(const std::string& checksum, std::size_t version) {
     if (!claim({checksum, ObjectType::kCommit}, version)) return {};
-    PANAL_ASSIGN(const CommitObject commit, load_commit(inner_.repo.get(), checksum));
+    PANAL_ASSIGN(const CommitObject commit, checked_commit(objects_, checksum));
     (void)claim({commit.meta, ObjectType::kDirMeta}, version);
     return add_tree(commit.tree, version, 0);
   }
@@ -132,7 +132,7 @@ class Ownership {
  private:
   /// False: what is below needs no second look.
   bool claim(const ObjectName& object, std::size_t version) {
-    const std::string key = loose_path(object, inner_.is_archive());
+    const std::string key = loose_path(object, archive_);
     const auto size = sizes_.find(key);
     const std::uint64_t bytes = size == sizes_.end() ? 0 : size->second;
     const auto [owner, is_new] = owners_.emplace(key, version);
@@ -149,7 +149,7 @@ class Ownership {
   Result<void> add_tree(const std::string& checksum, std::size_t version, int depth) {
     if (!claim({checksum, ObjectType::kDirTree}, version)) return {};
     if (depth > kDeepest) return fail(EOVERFLOW, "directory " + checksum + " is too deep");
-    PANAL_ASSIGN(const DirTree tree, load_dirtree(inner_.repo.get(), checksum));
+    PANAL_ASSIGN(const DirTree tree, checked_dirtree(objects_, checksum));
     for (const auto& file : tree.files) (void)claim({file.checksum, ObjectType::kFile}, version);
     for (const auto& directory : tree.directories) {
       (void)claim({directory.meta, ObjectType::kDirMeta}, version);
@@ -158,7 +158,8 @@ class Ownership {
     return {};
   }
 
-  const Repository::Inner& inner_;
+  const Dir& objects_;
+  bool archive_;
   const std::unordered_map<std::string, std::uint64_t>& sizes_;
   std::vector<std::uint64_t> own_bytes_;
   std::unordered_map<std::string, std::size_t> owners_;
@@ -166,11 +167,29 @@ class Ownership {
 
 }  // namespace
 
+Result<void> check_directories(const Repository::Inner& inner, const std::string& checksum) {
+  PANAL_ASSIGN(const Dir objects, Dir::open(inner.path + "/objects"));
+  return Marking(objects, inner.is_archive()).mark_commit(checksum);
+}
+
+Result<void> for_each_object(const Dir& objects,
+                             const std::function<Result<void>(const std::string&)>& visit) {
+  PANAL_ASSIGN(const auto prefixes, objects.list());
+  for (const auto& prefix : prefixes) {
+    if (prefix.size() != 2) continue;
+    PANAL_ASSIGN(const auto names, objects.list(prefix));
+    for (const auto& name : names)
+      if (name.size() > 62) PANAL_TRY(visit(prefix + "/" + name));
+  }
+  return {};
+}
+
 Result<GcReport> Repository::gc(const Work& work) {
   GcReport report;
   PANAL_ASSIGN(const auto lock, FileLock::take(inner_->fd(), kObjectsLock,
                                                FileLock::Kind::kExclusive, kLockWait, work));
-  Marking marking(*inner_);
+  PANAL_ASSIGN(const Dir objects, Dir::open(path() + "/objects"));
+  Marking marking(objects, inner_->is_archive());
   PANAL_ASSIGN(const auto refs, list_refs(*inner_));
   for (const auto& [ref, checksum] : refs) {
     if (work.is_cancelled()) return fail(ECANCELED, "cancelled; nothing was deleted");
@@ -178,7 +197,6 @@ Result<GcReport> Repository::gc(const Work& work) {
       return prefixed("version " + ref + " is damaged, so nothing was deleted (panal image repair)",
                       marked.error());
   }
-  PANAL_ASSIGN(const Dir objects, Dir::open(path() + "/objects"));
   std::array<std::vector<std::string>, 4> garbage;
   PANAL_TRY(for_each_object(objects, [&](const std::string& key) -> Result<void> {
     const int order = deletion_order(key);
@@ -217,7 +235,7 @@ Result<RepositorySizes> Repository::sizes() const {
   result.free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
 
   PANAL_ASSIGN(const auto versions, log());
-  Ownership ownership(*inner_, sizes, versions.size());
+  Ownership ownership(objects, inner_->is_archive(), sizes, versions.size());
   for (std::size_t i = 0; i < versions.size(); ++i)
     PANAL_TRY(ownership.add_commit(versions[i].commit, i));
   for (std::size_t i = 0; i < versions.size(); ++i)

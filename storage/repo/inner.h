@@ -5,11 +5,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/base/tree.h"
 #include "storage/repo/glib.h"
 #include "storage/repo/lock.h"
 #include "storage/repo/metadata.h"
@@ -45,6 +47,15 @@ struct Repository::Inner {
 /// Every name (ref) and the checksum it stands for; IMAGE/VERSION, or not ours.
 [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> list_refs(
     const Repository::Inner& inner);
+
+/// Reads a commit and all its directories and compares their checksums: libostree believes what it
+/// reads from disk, and would follow a flipped bit out of its memory. Errors: EUCLEAN, ENOENT.
+[[nodiscard]] Result<void> check_directories(const Repository::Inner& inner,
+                                             const std::string& checksum);
+
+/// Calls `visit` with each object's path below `objects`, the repository's directory of that name.
+[[nodiscard]] Result<void> for_each_object(
+    const Dir& objects, const std::function<Result<void>(const std::string&)>& visit);
 
 /// Puts on disk that a name of this image was given or taken: libostree syncs the file, not the
 /// directories.

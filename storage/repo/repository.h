@@ -84,7 +84,7 @@ class Repository {
 
   /// Commits a tree and names it; returns the checksum. Times become 0, xattrs other than
   /// security.capability are refused (overlay's and ACLs would mean other things elsewhere).
-  /// A commit of a tree that was made by checkout() of its parent reads only what changed.
+  /// Of a consumed tree that was made by checkout() only what changed is read.
   /// Errors: EEXIST where the version is there, EINVAL for a name, EPERM "/dev/null is a device
   /// node", ERANGE for an id, ENOSPC, ECANCELED. The repository is as before then.
   [[nodiscard]] Result<std::string> commit(const CommitSpec& spec, const Work& work = {});

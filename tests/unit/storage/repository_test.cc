@@ -317,6 +317,22 @@ TEST_F(RepoTest, GcDeletesNothingInADamagedRepository) {
   EXPECT_EQ(objects(repository), before);
 }
 
+TEST_F(RepoTest, ADamagedDirectoryIsNotCheckedOut) {
+  auto repository = bare();
+  const auto one = commit(repository, "1", {{"a/b", "b"}, {"c", "c"}});
+  for (const char* ending : {".dirtree", ".dirmeta", ".commit"}) {
+    const std::string object = objects(repository, ending).front();
+    const std::string good = read(object);
+    flip_a_bit(object);
+    const auto done = repository.checkout(one, at("out"));
+    ASSERT_FALSE(done) << ending;
+    EXPECT_EQ(done.error().code, EUCLEAN) << ending << ": " << done.error().message();
+    EXPECT_FALSE(fs::exists(at("out")));
+    write(object, good);
+  }
+  EXPECT_TRUE(repository.checkout(one, at("out")));
+}
+
 TEST_F(RepoTest, TellsWhatAVersionCosts) {
   auto repository = bare();
   (void)commit(repository, "1",
