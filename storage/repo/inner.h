@@ -57,6 +57,11 @@ struct Repository::Inner {
 [[nodiscard]] Result<void> for_each_object(
     const Dir& objects, const std::function<Result<void>(const std::string&)>& visit);
 
+/// Gives a commit its version's name, on disk when it returns. Not by libostree: 2022.7 makes a
+/// name by way of a file beside it, and a kill in between leaves that as a name of its own. The
+/// caller holds kNamesLock and at least a share of kObjectsLock. Errors: EEXIST, ENOSPC.
+[[nodiscard]] Result<void> write_name(const Repository::Inner& inner,
+                                      const VersionManifest& manifest, const std::string& checksum);
 /// Puts on disk that a name of this image was given or taken: libostree syncs the file, not the
 /// directories.
 [[nodiscard]] Result<void> sync_names(const Repository::Inner& inner, const std::string& image);

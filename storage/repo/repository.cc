@@ -209,12 +209,7 @@ Result<void> Repository::name(const std::string& checksum) {
     return fail(EEXIST, "image " + manifest.image + " has another version " + manifest.version +
                             " already");
   if (there) return {};
-  glib::Problem problem;
-  if (!::ostree_repo_set_ref_immediate(handle(), nullptr,
-                                       (manifest.image + "/" + manifest.version).c_str(),
-                                       checksum.c_str(), nullptr, problem.out()))
-    return problem.failure("name version " + manifest.image + " " + manifest.version);
-  return sync_names(*inner_, manifest.image);
+  return write_name(*inner_, manifest, checksum);
 }
 
 Result<void> Repository::remove(const std::string& image, const std::string& version) {

@@ -1,6 +1,12 @@
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
+#include "engine/base/cleanup.h"
 #include "engine/base/file_tree.h"
 #include "engine/base/tree.h"
 #include "storage/repo/inner.h"
@@ -34,13 +40,34 @@ Result<void> Transaction::commit(const Repository::Inner& inner, const VersionMa
   if (there && checksum != there.get())
     return fail(EEXIST, "image " + manifest.image + " has another version " + manifest.version +
                             " already");
-  // A new name appears by link(2). One that is there already would be replaced by way of a file
-  // beside it, and a kill in between would leave that as a second name.
-  if (!there) ::ostree_repo_transaction_set_ref(repo_, nullptr, ref.c_str(), checksum.c_str());
+  // Still ours when the transaction has let go of it: gc() must not come before the name.
+  PANAL_ASSIGN(const auto objects,
+               FileLock::take(inner.fd(), kObjectsLock, FileLock::Kind::kShared, kLockWait, work));
   // Not cancellable: from here on it is short, and half of it would be nothing to go back from.
   if (!::ostree_repo_commit_transaction(repo_, nullptr, nullptr, problem.out()))
     return problem.failure("write version " + ref);
   repo_ = nullptr;
+  if (there) return {};
+  return write_name(inner, manifest, checksum);
+}
+
+Result<void> write_name(const Repository::Inner& inner, const VersionManifest& manifest,
+                        const std::string& checksum) {
+  const std::string dir = inner.path + "/refs/heads/" + manifest.image;
+  if (::mkdir(dir.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno("make directory", dir);
+  std::string aside = inner.path + "/tmp/name.XXXXXX";
+  const UniqueFd fd(::mkostemp(aside.data(), O_CLOEXEC));
+  if (!fd) return fail_errno("create", aside);
+  const Cleanup undo([&aside] { (void)::unlink(aside.c_str()); });
+  const std::string text = checksum + "\n";
+  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return fail_errno("write", aside);
+  if (::fchmod(fd.get(), 0644) != 0) return fail_errno("chmod", aside);
+  if (::fsync(fd.get()) != 0) return fail_errno("fsync", aside);
+  const std::string name = dir + "/" + manifest.version;
+  if (::syscall(SYS_renameat2, AT_FDCWD, aside.c_str(), AT_FDCWD, name.c_str(), RENAME_NOREPLACE) !=
+      0)
+    return fail_errno("rename", aside + " to " + name);
   return sync_names(inner, manifest.image);
 }
 
