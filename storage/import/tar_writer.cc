@@ -31,9 +31,17 @@ struct FreeEntry {
   void operator()(archive_entry* entry) const { ::archive_entry_free(entry); }
 };
 
-la_ssize_t write_out(archive* writer, void* fd, const void* bytes, std::size_t size) {
+/// Where a tarball goes.
+struct Target {
+  int fd = -1;
+  bool given_up = false;
+};
+
+la_ssize_t write_out(archive* writer, void* to, const void* bytes, std::size_t size) {
+  const Target& target = *static_cast<const Target*>(to);
+  if (target.given_up) return static_cast<la_ssize_t>(size);
   for (;;) {
-    const ssize_t put = ::write(*static_cast<const int*>(fd), bytes, size);
+    const ssize_t put = ::write(target.fd, bytes, size);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) ::archive_set_error(writer, errno, "write");
     return put;
@@ -64,10 +72,9 @@ class Utf8Locale {
 class Writer {
  public:
   explicit Writer(const TarWriting& writing) : writing_(writing), buffer_(kCopyBytes) {}
-  /// What was not finished must not end as if it were whole: freed, libarchive would write the end.
-  ~Writer() {
-    if (archive_ && !finished_) (void)::archive_write_fail(archive_.get());
-  }
+  /// What was not finished must not end as if it were whole: freed, libarchive writes the end.
+  /// (archive_write_fail() would keep it from that, but 3.6 then leaks its buffer.)
+  ~Writer() { target_.given_up = !finished_; }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
@@ -100,7 +107,7 @@ class Writer {
              ::archive_write_set_options(archive_.get(), "pax:hdrcharset=BINARY") == ARCHIVE_OK;
     // A file that ends where its last byte is, on a pipe too.
     good = good && ::archive_write_set_bytes_in_last_block(archive_.get(), 1) == ARCHIVE_OK &&
-           ::archive_write_open(archive_.get(), &fd_, nullptr, write_out, nullptr) == ARCHIVE_OK;
+           ::archive_write_open(archive_.get(), &target_, nullptr, write_out, nullptr) == ARCHIVE_OK;
     if (!good) return failure("start a tarball");
     return {};
   }
@@ -204,7 +211,7 @@ class Writer {
   }
 
   const TarWriting& writing_;
-  int fd_ = writing_.fd;
+  Target target_{writing_.fd};
   bool finished_ = false;
   std::uint64_t left_out_ = 0;
   std::vector<char> buffer_;
