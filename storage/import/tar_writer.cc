@@ -106,8 +106,9 @@ class Writer {
       good = good &&
              ::archive_write_set_options(archive_.get(), "pax:hdrcharset=BINARY") == ARCHIVE_OK;
     // A file that ends where its last byte is, on a pipe too.
-    good = good && ::archive_write_set_bytes_in_last_block(archive_.get(), 1) == ARCHIVE_OK &&
-           ::archive_write_open(archive_.get(), &target_, nullptr, write_out, nullptr) == ARCHIVE_OK;
+    good =
+        good && ::archive_write_set_bytes_in_last_block(archive_.get(), 1) == ARCHIVE_OK &&
+        ::archive_write_open(archive_.get(), &target_, nullptr, write_out, nullptr) == ARCHIVE_OK;
     if (!good) return failure("start a tarball");
     return {};
   }
