@@ -29,10 +29,13 @@ Result<UserNamespace> UserNamespace::create(std::uint32_t first, std::uint32_t c
   if (count == 0) return fail(EINVAL, "user namespace: an empty id range");
   // A raw clone: the child only waits to be killed, so it may share nothing with libc's state.
   // CLONE_FILES: it must not keep copies of our descriptors open, however short it lives.
+  const pid_t self = ::getpid();
   const long made = ::syscall(SYS_clone, CLONE_NEWUSER | CLONE_FILES | SIGCHLD, nullptr, nullptr,
                               nullptr, nullptr);
   if (made == 0) {
     (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // A parent that was killed before that sends nothing, and what stays has all its descriptors.
+    if (::syscall(SYS_getppid) != self) ::syscall(SYS_exit, 1);
     for (;;) ::syscall(SYS_pause);
   }
   if (made < 0) return fail_errno("make a user namespace");
