@@ -218,7 +218,7 @@ TEST_F(ImageTags, DesktopsAreGivenTagsAndVersions) {
   EXPECT_EQ(backends_.farm.desktops.at(3).version, "");
   EXPECT_EQ(panal({"desktop", "set", "d-3"}), ExitCode::kUsage);
   EXPECT_EQ(panal({"desktop", "set", "d-3", "--tag", "own", "--version", "2"}), ExitCode::kUsage);
-  EXPECT_EQ(panal({"desktop", "set", "d-3", "--tag", "onw"}), ExitCode::kNotFound);
+  EXPECT_EQ(panal({"desktop", "set", "d-3", "--tag", "oown"}), ExitCode::kNotFound);
   EXPECT_THAT(err(), HasSubstr("did you mean own?"));
   EXPECT_EQ(panal({"desktop", "set", "d-3", "--tag", "2"}), ExitCode::kUsage);
   EXPECT_THAT(err(), HasSubstr("give it with --version"));
