@@ -13,5 +13,7 @@ namespace panal {
 /// Errors: ENOENT; ELOOP for a link, EXDEV for a way out; EINVAL for anything that is no file.
 /// Kernel: openat2(2), 5.6.
 [[nodiscard]] Result<UniqueFd> open_beneath(int tree_fd, const std::string& path);
+/// The same for a directory; "/" and "" are the tree's own. Errors: ENOTDIR besides.
+[[nodiscard]] Result<UniqueFd> open_directory_beneath(int tree_fd, const std::string& path);
 
 }  // namespace panal

@@ -126,12 +126,12 @@ Result<Answer> Process::finish(int stop_fd) {
 
 Result<Answer> Process::reap() {
   siginfo_t info{};
-  const int waited = ::waitid(P_PIDFD, static_cast<id_t>(child_.fd()), &info, WEXITED);
-  const Failure failed = fail_errno("wait for panal-warm");
+  if (::waitid(P_PIDFD, static_cast<id_t>(child_.fd()), &info, WEXITED) != 0)
+    return fail_errno("wait for panal-warm");
   child_ = {};
-  if (waited != 0) return failed;
   if (info.si_code == CLD_EXITED && info.si_status == 0) return parse_answer(said_);
-  const auto line = said_.rfind('\n', said_.empty() ? 0 : said_.size() - 2);
+  if (said_.ends_with('\n')) said_.pop_back();
+  const auto line = said_.rfind('\n');
   const std::string last = line == std::string::npos ? said_ : said_.substr(line + 1);
   return fail(ECHILD, last.empty() ? "panal-warm was ended" : printable(last, 500));
 }

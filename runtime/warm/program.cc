@@ -45,8 +45,7 @@ void step_back() {
 
 Result<Answer> touch(const Order& order, const Doings& doings, Clock::time_point deadline) {
   PANAL_ASSIGN(auto pages, storage::read_hot_pages(order.record_dir));
-  PANAL_ASSIGN(auto run,
-               storage::WarmRun::begin(order.root, std::move(pages), order.most_bytes));
+  PANAL_ASSIGN(auto run, storage::WarmRun::begin(order.root, std::move(pages), order.most_bytes));
   const bool paced = order.bytes_per_second > 0;
   const std::uint64_t slice =
       paced ? std::max<std::uint64_t>(1, order.bytes_per_second / kSlicesPerSecond) : kStepBytes;

@@ -58,8 +58,7 @@ HotPages kept_within(HotPages pages, std::uint64_t most_bytes) {
   if (pages.bytes() <= most_bytes) return pages;
   const auto share = [&pages](const HotFile& file) {
     const auto all = pages_of(file.size_bytes, pages.page_bytes);
-    return all == 0 ? 0.0
-                    : static_cast<double>(page_count(file.ranges)) / static_cast<double>(all);
+    return all == 0 ? 0.0 : static_cast<double>(page_count(file.ranges)) / static_cast<double>(all);
   };
   std::stable_sort(pages.files.begin(), pages.files.end(),
                    [&share](const HotFile& a, const HotFile& b) {

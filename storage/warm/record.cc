@@ -42,16 +42,16 @@ Result<void> each_file(const std::string& root, const std::atomic<bool>* cancell
 Result<HotPages> record_hot_pages(const std::string& root, const std::atomic<bool>* cancelled) {
   HotPages pages;
   pages.page_bytes = static_cast<std::uint32_t>(kernel_page_bytes());
-  PANAL_TRY(each_file(
-      root, cancelled,
-      [&pages](int fd, const std::string& path, std::uint64_t size) -> Result<void> {
-        PANAL_ASSIGN(const bool any, any_page_resident(fd, size));
-        if (!any) return {};
-        PANAL_ASSIGN(const PageRanges found, resident_pages(fd, size));
-        if (!found.empty())
-          pages.files.push_back({"/" + path, size, joined(found, kFilledGapPages)});
-        return {};
-      }));
+  PANAL_TRY(
+      each_file(root, cancelled,
+                [&pages](int fd, const std::string& path, std::uint64_t size) -> Result<void> {
+                  PANAL_ASSIGN(const bool any, any_page_resident(fd, size));
+                  if (!any) return {};
+                  PANAL_ASSIGN(const PageRanges found, resident_pages(fd, size));
+                  if (!found.empty())
+                    pages.files.push_back({"/" + path, size, joined(found, kFilledGapPages)});
+                  return {};
+                }));
   std::sort(pages.files.begin(), pages.files.end(),
             [](const HotFile& a, const HotFile& b) { return a.path < b.path; });
   return pages;

@@ -105,8 +105,7 @@ bool WarmRun::open_next() {
 
 std::uint64_t WarmRun::read_piece() {
   PageRange& range = wanted_[next_range_];
-  const std::uint64_t bytes =
-      std::min<std::uint64_t>(buffer_.size(), range.count * page_bytes_);
+  const std::uint64_t bytes = std::min<std::uint64_t>(buffer_.size(), range.count * page_bytes_);
   const ssize_t got = ::pread(file_.get(), buffer_.data(), static_cast<std::size_t>(bytes),
                               static_cast<off_t>(range.first * page_bytes_));
   if (got < 0 && errno == EINTR) return 0;

@@ -16,7 +16,7 @@ struct WarmReport {
   std::uint64_t read_bytes = 0;      ///< what had to be read
   std::uint64_t missing_files = 0;   ///< the tree has no such file
   std::uint64_t failed_files = 0;    ///< could not be read: see `panal image verify`
-  bool complete = false;  ///< to the record's end; else a budget ended it, or it goes on
+  bool complete = false;             ///< to the record's end; else a budget ended it, or it goes on
 
   [[nodiscard]] bool operator==(const WarmReport&) const = default;
 };

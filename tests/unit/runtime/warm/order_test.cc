@@ -80,10 +80,9 @@ TEST(WarmAnswer, RefusesWhatIsNone) {
   EXPECT_TRUE(parse_answer(good));
   for (const std::string& wrong :
        {std::string(), std::string("progress 100\n"), std::string("done\n"), std::string("done \n"),
-        good.substr(0, good.size() - 1), std::string("done hot=1 complete=1\n"),
-        "x" + good, std::string("done hot=x") + good.substr(10), good.substr(0, good.size() - 2) +
-        "2\n", good.substr(0, good.size() - 1) + " more=1\n",
-        "done resident=0" + good.substr(4)})
+        good.substr(0, good.size() - 1), std::string("done hot=1 complete=1\n"), "x" + good,
+        std::string("done hot=x") + good.substr(10), good.substr(0, good.size() - 2) + "2\n",
+        good.substr(0, good.size() - 1) + " more=1\n", "done resident=0" + good.substr(4)})
     EXPECT_EQ(parse_answer(wrong).error().code, EPROTO) << wrong;
 }
 

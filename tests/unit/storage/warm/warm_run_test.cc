@@ -59,9 +59,8 @@ class WarmRunTest : public ::testing::Test {
 };
 
 TEST_F(WarmRunTest, WhatIsRecordedIsThereAfterwards) {
-  const WarmReport report =
-      warm(record({{"/usr/bin/a", 10 * page_, {{0, 2}, {5, 3}}},
-                   {"/usr/bin/b", 3 * page_ + 1, {{3, 1}}}}));
+  const WarmReport report = warm(record(
+      {{"/usr/bin/a", 10 * page_, {{0, 2}, {5, 3}}}, {"/usr/bin/b", 3 * page_ + 1, {{3, 1}}}}));
   EXPECT_EQ(report.hot_bytes, 6 * page_);
   EXPECT_EQ(report.resident_bytes + report.read_bytes, 6 * page_);
   EXPECT_TRUE(report.complete);
@@ -89,8 +88,8 @@ TEST_F(WarmRunTest, PagesOfAnotherSizeAreTheSameBytes) {
 }
 
 TEST_F(WarmRunTest, EndsAtItsBudget) {
-  const HotPages pages = record({{"/usr/bin/a", 10 * page_, {{0, 10}}},
-                                 {"/usr/bin/b", 3 * page_ + 1, {{0, 4}}}});
+  const HotPages pages =
+      record({{"/usr/bin/a", 10 * page_, {{0, 10}}}, {"/usr/bin/b", 3 * page_ + 1, {{0, 4}}}});
   const WarmReport none = warm(pages, page_ - 1);
   EXPECT_EQ(none.hot_bytes, 0U);
   EXPECT_FALSE(none.complete);
