@@ -25,6 +25,10 @@ struct Config {
   std::string recipes_dir;   ///< default: beside the program, else /usr/share/panal/recipes
   std::string profiles_dir;  ///< default: beside the program, else /usr/share/panal/profiles
 
+  // [images]
+  bool warm_images = true;  ///< pages that desktops use are read before they start
+  std::uint64_t warm_most_bytes = std::uint64_t{1} << 30U;  ///< of them, all versions together
+
   // [cgroup]
   std::string cgroup_parent = "panal";     ///< path below each hierarchy's root; parse()
                                            ///< begins with default_cgroup_parent()
@@ -72,6 +76,9 @@ struct Config {
   [[nodiscard]] std::string net_namespace_file() const { return run_dir + "/ns/net"; }
   /// Where liblxc's monitors live: beside the desktops, outside of their memory limit.
   [[nodiscard]] std::string cgroup_monitor_parent() const { return cgroup_parent + "-monitor"; }
+  /// Who pays for image pages that are read before desktops need them: nobody's, and outside of the
+  /// desktops' limit, so that a full farm evicts its own memory first.
+  [[nodiscard]] std::string cgroup_warm_group() const { return cgroup_parent + "-warm"; }
   [[nodiscard]] std::string node_socket() const { return run_dir + "/panald.sock"; }
   /// In which the broker's workers are marked (engine/base/process_marks).
   [[nodiscard]] std::string broker_workers_file() const { return run_dir + "/broker.workers"; }

@@ -25,6 +25,9 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.text("homes", c.homes_dir, Kind::kPath);
   v.text("recipes", c.recipes_dir, Kind::kPath);
   v.text("profiles", c.profiles_dir, Kind::kPath);
+  v.section("images");
+  v.flag("warm", c.warm_images);
+  v.bytes("warm_most", c.warm_most_bytes);
   v.section("cgroup");
   v.text("parent", c.cgroup_parent, Kind::kText);
   v.bytes("memory_reserve", c.memory_reserve_bytes);

@@ -11,6 +11,7 @@
 
 #include "engine/model/memory.h"
 #include "engine/policy/admission.h"
+#include "runtime/metrics/warm_figures.h"
 #include "runtime/optimiser/figures.h"
 #include "runtime/optimiser/resort_figures.h"
 #include "runtime/optimiser/tally.h"
@@ -40,6 +41,7 @@ struct NodeFigures {
   std::vector<policy::Resource> room;     ///< all that is counted; empty: not known yet
   optimiser::Figures optimiser;
   optimiser::ResortFigures resort;
+  WarmFigures warm;
 };
 
 }  // namespace panal::metrics

@@ -12,8 +12,9 @@ namespace panal::node {
 
 Result<Programs> Programs::beside(const std::string& directory) {
   Programs programs{directory + "/panal-spawner", directory + "/panal-agent",
-                    directory + "/panal-prewarm"};
-  for (const std::string& program : {programs.spawner, programs.agent, programs.prewarm})
+                    directory + "/panal-prewarm", directory + "/panal-warm"};
+  for (const std::string& program :
+       {programs.spawner, programs.agent, programs.prewarm, programs.warm})
     if (::access(program.c_str(), X_OK) != 0)
       return fail_errno("panald needs the program", program);
   return programs;

@@ -26,7 +26,7 @@ namespace panal::node {
 
 /// Where the programs are that panald starts: beside itself.
 struct Programs {
-  std::string spawner, agent, prewarm;
+  std::string spawner, agent, prewarm, warm;
   /// Errors: ENOENT naming the one that is missing.
   [[nodiscard]] static Result<Programs> beside(const std::string& directory);
 };

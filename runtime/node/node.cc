@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <future>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -14,6 +15,7 @@
 #include "runtime/node/cost_meter.h"
 #include "runtime/node/guest_settings.h"
 #include "runtime/node/host_operations.h"
+#include "runtime/node/image_warmer.h"
 #include "runtime/node/metrics.h"
 #include "runtime/node/node_optimiser.h"
 #include "runtime/node/notify_thread.h"
@@ -62,13 +64,18 @@ struct Node::Impl {
     clerk.reset();
     costs.reset();
     optimiser.reset();
+    warmer.reset();
     if (!remove_groups) return;
+    if (const auto removed = remove_warm_group(); !removed)
+      log->warning("remove_groups", {{"why", removed.error().message()}});
     if (const auto removed = host->remove_groups(); !removed)
       log->warning("remove_groups", {{"why", removed.error().message()}});
   }
 
   Result<void> open(seconds database_limit);
   Result<void> open_control();
+  Result<void> open_warmer();
+  Result<void> remove_warm_group() const;
   void wire();
   void begin(std::vector<Started> adopted);
   void tick_scan();
@@ -76,6 +83,9 @@ struct Node::Impl {
   void on_started(DesktopId id);
   void on_ended(DesktopId id);
   void on_session(DesktopId id, const AgentState& state);
+  void on_settled(DesktopId id);
+  void read_defaults();
+  void tell_warmer();
   std::optional<Refusal> refusal(DesktopId id) const;
   Result<UniqueFd> open_nx(DesktopId id) const;
   nlohmann::json status() const;
@@ -89,6 +99,8 @@ struct Node::Impl {
   AgentHub hub;
   std::unique_ptr<NodeOptimiser> optimiser;
   std::optional<CostMeter> costs;
+  std::unique_ptr<ImageWarmer> warmer;          ///< none: not wanted
+  std::map<std::string, std::string> defaults;  ///< image -> version that new starts take
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
   std::unique_ptr<WorkerPool> clerk;
@@ -110,6 +122,7 @@ struct Node::Impl {
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
   PANAL_ASSIGN(optimiser, NodeOptimiser::open({config, *host, log}));
+  PANAL_TRY(open_warmer());
   costs.emplace(
       CostMeter::Parts{host->tree(), [this](DesktopId id) { return host->processes_of(id); }});
   lifecycle.emplace(host->parts(hub), config);
@@ -186,8 +199,9 @@ void Node::Impl::wire() {
                           optimiser->report(), request);
       },
       [this](bool as_families) {
-        return metrics_answer({config.node_name, *host, *reconciler, *attaches, *optimiser},
-                              as_families);
+        return metrics_answer(
+            {config.node_name, *host, *reconciler, *attaches, *optimiser, warmer.get()},
+            as_families);
       },
       [this](DesktopId id) { return hub.suspend(id); },
       [this](DesktopId id, const optimiser::Treatment& treatment) {
@@ -199,7 +213,22 @@ void Node::Impl::wire() {
         if (!std::exchange(stopping, true)) stopped.set_value();
       }});
   hub.set_events({[this](DesktopId id, const AgentState& state) { on_session(id, state); },
-                  [this](DesktopId id) { prewarm->on_settled(id); }});
+                  [this](DesktopId id) { on_settled(id); }});
+}
+
+Result<void> Node::Impl::open_warmer() {
+  if (!config.warm_images) return {};
+  PANAL_ASSIGN(warmer, ImageWarmer::open({host->tree(), host->images(), programs.warm,
+                                          config.cgroup_warm_group(), config.memory_reserve_bytes,
+                                          config.warm_most_bytes, log}));
+  return {};
+}
+
+Result<void> Node::Impl::remove_warm_group() const {
+  auto group = kernel::Cgroup::open(host->cgroups(), config.cgroup_warm_group());
+  if (!group && group.error().code == ENOENT) return {};
+  if (!group) return tl::make_unexpected(std::move(group.error()));
+  return group->destroy(seconds(2));
 }
 
 void Node::Impl::begin(std::vector<Started> adopted) {
@@ -237,6 +266,7 @@ void Node::Impl::tick_scan() {
       log->warning("heartbeat", {{"why", told.error().message()}});
   });
   reconciler->scan();
+  read_defaults();
   optimiser->expect(reconciler->rows());
   // Only at rest: what starts or ends has not taken, or given back, what it will.
   if (reconciler->at_rest(kScanEvery)) optimiser->learn(reconciler->running_ids().size());
@@ -247,11 +277,41 @@ void Node::Impl::tick_limit() {
   // EBUSY: more is in use than the new limit allows; it is tried again.
   if (const auto limit = host->limit().update(); !limit && limit.error().code != EBUSY)
     log->warning("parent_limit", {{"why", limit.error().message()}});
+  if (reconciler->waiting() + reconciler->starting() >= WarmVersion::kStorm) tell_warmer();
   limit_timer->start(kLimitEvery, [this] { tick_limit(); });
 }
 
+/// What new starts take may have changed.
+void Node::Impl::read_defaults() {
+  if (!warmer) return;
+  clerk->submit([this](store::Store& store) {
+    auto images = store.images();
+    if (!images) {
+      log->warning("images", {{"why", images.error().message()}});
+      return;
+    }
+    loop.post([this, images = std::move(*images)] {
+      defaults.clear();
+      for (const store::Image& image : images) defaults[image.name] = image.default_version;
+      tell_warmer();
+    });
+  });
+}
+
+void Node::Impl::tell_warmer() {
+  if (warmer) warmer->tell(warm_demands(reconciler->rows(), defaults));
+}
+
+void Node::Impl::on_settled(DesktopId id) {
+  prewarm->on_settled(id);
+  const desktop::DesktopSpec* spec = reconciler->running(id);
+  if (warmer && spec != nullptr) warmer->settled(spec->version_root);
+}
+
 void Node::Impl::on_started(DesktopId id) {
-  optimiser->started(*reconciler->running(id), reconciler->init_pid(id));
+  const desktop::DesktopSpec* spec = reconciler->running(id);
+  optimiser->started(*spec, reconciler->init_pid(id));
+  if (warmer) warmer->started(spec->version_root);
   if (const auto state = hub.state(id)) optimiser->session(id, *state);
   if (config.prewarm) prewarm->begin(id);
 }
