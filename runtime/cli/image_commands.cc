@@ -12,6 +12,7 @@
 
 #include "engine/base/log.h"
 #include "runtime/cli/cli.h"
+#include "runtime/cli/image_lint.h"
 #include "runtime/cli/images.h"
 #include "runtime/cli/progress.h"
 #include "runtime/cli/table.h"
@@ -223,6 +224,7 @@ void add_image_commands(CLI::App& app, Action& action) {
   auto* rm = verb("rm", "Remove an image or one version that nobody uses.", image_rm);
   rm->add_option("IMAGE[:VERSION]", options->word, "what to remove")->required();
   rm->add_flag("--dry-run", options->dry_run, "say what would be done, change nothing");
+  add_image_lint_command(*family, action);
 }
 
 }  // namespace panal::cli
