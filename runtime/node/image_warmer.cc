@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
+#include "engine/base/file_tree.h"
 #include "engine/kernel/meminfo.h"
 #include "engine/kernel/parent_limit.h"
 #include "engine/kernel/psi.h"
@@ -45,29 +47,35 @@ warm::Order order_for(const WarmJob& job, const std::string& root, const std::st
   return order;
 }
 
-struct OtherRecord {
+struct FoundRecord {
   std::string dir;
   std::uint32_t generation = 0;
+  std::int64_t recorded_unix_s = 0;
 };
 
-/// The newest record beside this version's directory.
-std::optional<OtherRecord> newest_other(const std::string& version_dir) {
+std::optional<FoundRecord> record_in(const std::string& dir, Logger& log) {
+  const auto record = storage::read_hot_pages(dir);
+  if (record) return FoundRecord{dir, record->generation, record->recorded_unix_s};
+  if (record.error().code != ENOENT) log.warning("hot_pages", {{"why", record.error().message()}});
+  return std::nullopt;
+}
+
+/// The newest record beside this version's directory; `newest` where none is newer.
+std::optional<FoundRecord> newest_beside(const std::string& version_dir, Logger& log,
+                                         std::optional<FoundRecord> newest) {
   const std::string image_dir = directory_above(version_dir);
   const auto dir = Dir::open(image_dir);
-  if (!dir) return std::nullopt;
+  if (!dir) return newest;
   const auto names = dir->list();
-  if (!names) return std::nullopt;
-  std::optional<OtherRecord> found;
-  std::int64_t newest = -1;
+  if (!names) return newest;
   for (const std::string& name : *names) {
     const std::string other = image_dir + "/" + name;
     if (other == version_dir) continue;
-    const auto record = storage::read_hot_pages(other);
-    if (!record || record->recorded_unix_s <= newest) continue;
-    newest = record->recorded_unix_s;
-    found = OtherRecord{other, record->generation};
+    auto record = record_in(other, log);
+    if (record && (!newest || record->recorded_unix_s > newest->recorded_unix_s))
+      newest = std::move(record);
   }
-  return found;
+  return newest;
 }
 
 }  // namespace
@@ -171,18 +179,52 @@ void ImageWarmer::find_records() {
   }
   for (const std::string& root : fresh) {
     const std::string dir = directory_above(root);
-    const auto own = storage::read_hot_pages(dir);
-    if (!own && own.error().code != ENOENT)
-      parts_.log->warning("hot_pages", {{"why", own.error().message()}});
-    const auto other = own ? std::nullopt : newest_other(dir);
+    const std::string aside = aside_of(root);
+    auto own = record_in(dir, *parts_.log);
+    if (!own) own = record_in(aside, *parts_.log);
+    std::optional<FoundRecord> other;
+    if (!own) other = newest_beside(aside, *parts_.log, newest_beside(dir, *parts_.log, {}));
     const std::lock_guard lock(mutex_);
     const auto found = entries_.find(root);
     if (found == entries_.end()) continue;
-    found->second.looked_for_records = true;
-    if (own) found->second.plan.record = own->generation;
-    if (!other) continue;
-    found->second.plan.other_record = other->generation;
-    found->second.other_dir = other->dir;
+    Entry& entry = found->second;
+    entry.looked_for_records = true;
+    if (own) {
+      entry.plan.record = own->generation;
+      entry.record_dir = own->dir;
+    }
+    if (other) {
+      entry.plan.other_record = other->generation;
+      entry.other_dir = other->dir;
+    }
+  }
+}
+
+std::string ImageWarmer::aside_of(const std::string& root) const {
+  const std::string dir = directory_above(root);
+  return parts_.aside_dir + dir.substr(directory_above(directory_above(dir)).size());
+}
+
+std::string ImageWarmer::keeping_dir(const std::string& root) const {
+  std::string dir = directory_above(root);
+  if (::access(dir.c_str(), W_OK) == 0) return dir;
+  dir = aside_of(root);
+  std::error_code ignored;  // panal-warm says what is wrong with it
+  std::filesystem::create_directories(dir, ignored);
+  return dir;
+}
+
+void ImageWarmer::sweep_aside() const {
+  const auto aside = Dir::open(parts_.aside_dir);
+  if (!aside) return;
+  const auto images = aside->list();
+  if (!images) return;
+  for (const std::string& image : *images) {
+    const auto versions = aside->list(image);
+    if (!versions) continue;
+    for (const std::string& version : *versions)
+      if (::access(parts_.images.root_of(image, version).c_str(), F_OK) != 0 && errno == ENOENT)
+        (void)remove_tree(parts_.aside_dir + "/" + image + "/" + version);
   }
 }
 
@@ -213,7 +255,8 @@ std::optional<ImageWarmer::Task> ImageWarmer::next_task() {
   unhurried_ = job->bytes_per_second > 0;
   Task task{*job, *roots[job->index], {}};
   Entry& entry = entries_[task.root];
-  task.other_dir = entry.other_dir;
+  if (job->act == WarmAct::kTouch)
+    task.record_dir = job->other ? entry.other_dir : entry.record_dir;
   // Whoever starts from now on shows what it needs; those before it do not.
   if (job->act == WarmAct::kCool) {
     entry.started_ns.reset();
@@ -224,7 +267,8 @@ std::optional<ImageWarmer::Task> ImageWarmer::next_task() {
 
 void ImageWarmer::carry_out(const Task& task) {
   const WarmJob& job = task.job;
-  const std::string record_dir = job.other ? task.other_dir : directory_above(task.root);
+  const std::string record_dir =
+      job.act == WarmAct::kRecord ? keeping_dir(task.root) : task.record_dir;
   const auto run = [&]() -> Result<warm::Answer> {
     PANAL_ASSIGN(
         auto process,
@@ -268,6 +312,7 @@ void ImageWarmer::carry_out(const Task& task) {
       break;
     case WarmAct::kRecord:
       version.record = job.generation;
+      found->second.record_dir = record_dir;
       version.looked_ns.reset();
       break;
     case WarmAct::kCool:
@@ -292,6 +337,7 @@ void ImageWarmer::carry_out(const Task& task) {
 }
 
 void ImageWarmer::work() {
+  sweep_aside();
   for (;;) {
     if (const auto task = next_task()) {
       carry_out(*task);

@@ -32,6 +32,9 @@ class ImageWarmer {
   struct Parts {
     const Tree& tree;  ///< must outlive it
     storage::ImageStore images;
+    /// Where records are kept whose version's directory cannot be written to (images on a read-only
+    /// or foreign disk): <aside_dir>/<image>/<version>/.
+    std::string aside_dir;
     std::string program;              ///< panal-warm
     std::string group;                ///< config::Config::cgroup_warm_group()
     std::uint64_t reserve_bytes = 0;  ///< memory kept for the host; 0: the default
@@ -57,17 +60,22 @@ class ImageWarmer {
   struct Entry {
     WarmVersion plan;
     bool looked_for_records = false;
+    std::string record_dir;                 ///< where its own record is
     std::string other_dir;                  ///< whose record `plan.other_record` is
     std::optional<MonotonicNs> started_ns;  ///< the first desktop since it was cooled
   };
   struct Task {
     WarmJob job;
-    std::string root, other_dir;
+    std::string root, record_dir;
   };
 
   explicit ImageWarmer(Parts parts) : parts_(std::move(parts)) {}
   void work();
   void find_records();
+  /// What is kept aside of versions that this disk has no more.
+  void sweep_aside() const;
+  [[nodiscard]] std::string aside_of(const std::string& root) const;
+  [[nodiscard]] std::string keeping_dir(const std::string& root) const;
   [[nodiscard]] std::optional<Task> next_task();
   void carry_out(const Task& task);
   [[nodiscard]] storage::WarmMemory memory() const;

@@ -218,9 +218,10 @@ void Node::Impl::wire() {
 
 Result<void> Node::Impl::open_warmer() {
   if (!config.warm_images) return {};
-  PANAL_ASSIGN(warmer, ImageWarmer::open({host->tree(), host->images(), programs.warm,
-                                          config.cgroup_warm_group(), config.memory_reserve_bytes,
-                                          config.warm_most_bytes, log}));
+  PANAL_ASSIGN(warmer,
+               ImageWarmer::open({host->tree(), host->images(), config.state_dir + "/warm",
+                                  programs.warm, config.cgroup_warm_group(),
+                                  config.memory_reserve_bytes, config.warm_most_bytes, log}));
   return {};
 }
 

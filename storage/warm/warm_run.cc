@@ -103,9 +103,11 @@ bool WarmRun::open_next() {
   return file_.valid();
 }
 
-std::uint64_t WarmRun::read_piece() {
+std::uint64_t WarmRun::read_piece(std::uint64_t most_bytes) {
   PageRange& range = wanted_[next_range_];
-  const std::uint64_t bytes = std::min<std::uint64_t>(buffer_.size(), range.count * page_bytes_);
+  const std::uint64_t most_pages = std::max<std::uint64_t>(1, pages_of(most_bytes, page_bytes_));
+  const std::uint64_t bytes =
+      std::min<std::uint64_t>(buffer_.size(), std::min(range.count, most_pages) * page_bytes_);
   const ssize_t got = ::pread(file_.get(), buffer_.data(), static_cast<std::size_t>(bytes),
                               static_cast<off_t>(range.first * page_bytes_));
   if (got < 0 && errno == EINTR) return 0;
@@ -126,7 +128,7 @@ std::uint64_t WarmRun::step(std::uint64_t bytes) {
   std::uint64_t read = 0;
   while (!done_ && read < bytes) {
     if (open_next()) {
-      read += read_piece();
+      read += read_piece(bytes - read);
       continue;
     }
     done_ = true;

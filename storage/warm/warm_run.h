@@ -32,8 +32,8 @@ class WarmRun {
   [[nodiscard]] static Result<WarmRun> begin(const std::string& root, HotPages pages,
                                              std::uint64_t most_bytes);
 
-  /// Reads about `bytes` (at most a quarter of a MiB more); less only at the end. What it could not
-  /// read is counted, never an error. Returns how many.
+  /// Reads `bytes`, up to a whole page; less only at the end. What it could not read is counted,
+  /// never an error. Returns how many.
   std::uint64_t step(std::uint64_t bytes);
   [[nodiscard]] bool done() const { return done_; }
   [[nodiscard]] const WarmReport& report() const { return report_; }
@@ -45,7 +45,7 @@ class WarmRun {
   /// Opens the next file that lacks pages. False: there is none.
   [[nodiscard]] bool open_next();
   void look_at(const HotFile& file);
-  [[nodiscard]] std::uint64_t read_piece();
+  [[nodiscard]] std::uint64_t read_piece(std::uint64_t most_bytes);
 
   UniqueFd root_;
   HotPages pages_;
