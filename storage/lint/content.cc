@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 namespace panal::storage::lint {
@@ -71,8 +72,9 @@ Result<std::string> content_digest(int fd, Reading& reading) {
   std::string hex;
   constexpr std::string_view kDigits = "0123456789abcdef";
   for (unsigned i = 0; i < length; ++i) {
-    hex.push_back(kDigits[digest[i] >> 4U]);
-    hex.push_back(kDigits[digest[i] & 15U]);
+    const unsigned byte = digest[i];
+    hex.push_back(kDigits[byte >> 4U]);
+    hex.push_back(kDigits[byte & 15U]);
   }
   return hex;
 }

@@ -8,7 +8,10 @@ constexpr std::uint32_t kChecksSource = 2;
 
 std::uint32_t little_endian(std::string_view bytes, std::size_t at) {
   std::uint32_t value = 0;
-  for (std::size_t i = 4; i-- > 0;) value = value << 8U | static_cast<unsigned char>(bytes[at + i]);
+  for (std::size_t i = 4; i-- > 0;) {
+    const std::uint32_t byte = static_cast<unsigned char>(bytes[at + i]);
+    value = (value << 8U) | byte;
+  }
   return value;
 }
 

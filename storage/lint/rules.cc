@@ -103,9 +103,9 @@ void find_uncompiled(const LintTree& tree, Findings& findings) {
   for (const LintFile& file : tree.files)
     if (file.pyc) compiled.insert(pyc_source_path(file.path));
   for (const LintFile& file : tree.files) {
-    const bool module = file.kind == LintKind::kFile && file.path.ends_with(".py") &&
-                        file.size > 0 && file.path.starts_with("/usr/lib/python3");
-    if (module && !compiled.contains(file.path))
+    const bool is_module = file.kind == LintKind::kFile && file.path.ends_with(".py") &&
+                           file.size > 0 && file.path.starts_with("/usr/lib/python3");
+    if (is_module && !compiled.contains(file.path))
       findings.add(lint::kNoBytecode, file, file.size, false);
   }
 }

@@ -25,7 +25,7 @@ void append_escaped(std::string& out, std::string_view path) {
       out.push_back(c);
       continue;
     }
-    const auto byte = static_cast<unsigned char>(c);
+    const unsigned byte = static_cast<unsigned char>(c);
     out.push_back('%');
     out.push_back(kDigits[byte >> 4U]);
     out.push_back(kDigits[byte & 15U]);
