@@ -63,7 +63,7 @@ def of_processes(panald):
     known |= descendants(*known)
     return [f"{comm} {pid} (parent {parent}) is not panald's" for pid, (parent, comm)
             in processes().items()
-            if comm in ("panal-spawner", "panal-prewarm") and pid not in known]
+            if comm in ("panal-spawner", "panal-prewarm", "panal-warm") and pid not in known]
 
 
 def residue(node, panald):
