@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "engine/base/log.h"
+#include "engine/kernel/namespaces.h"
 #include "runtime/cli/desktops.h"
 #include "runtime/cli/progress.h"
 #include "runtime/cli/table.h"
@@ -164,6 +165,13 @@ Result<void> register_repaired(Shell& shell, const VersionManifest& made) {
   return store->add_version(version_row(made), {});
 }
 
+/// A layer may be mounted (in memory, with a quota) where only the node's own processes see it.
+/// Where this cannot be, layers on the disk are seen all the same.
+void enter_mounts_of_node(const config::Config& config) {
+  const auto mounts = kernel::open_namespace(config.mount_namespace_file());
+  if (mounts) (void)kernel::enter_mount_namespace(*mounts);
+}
+
 /// The writable layer of a desktop of this node.
 Result<std::string> layer_of(const config::Config& config, const store::Desktop& desktop) {
   if (!desktop.node.empty() && desktop.node != config.node_name)
@@ -199,6 +207,7 @@ class Lint {
         desktops.push_back(std::move(desktop));
       }
     }
+    if (!desktops.empty()) enter_mounts_of_node(shell_.config);
     // Before the long work, so that it is not done for nothing.
     if (options_.fix && !options_.dry_run)
       PANAL_CLI_TRY(shell_, shell_.backends.store(shell_.config));
