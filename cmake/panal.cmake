@@ -14,7 +14,9 @@ if(PANAL_UNIT_ONLY)
   target_compile_options(panal_options INTERFACE -Wno-error)
 endif()
 target_include_directories(panal_options INTERFACE ${CMAKE_SOURCE_DIR})
-target_link_options(panal_options INTERFACE $<$<CONFIG:Release>:LINKER:-z,relro,-z,now>)
+# A daemon loads what it calls, not what its libraries' other halves call (libostree brings libcurl).
+target_link_options(panal_options INTERFACE LINKER:--as-needed
+  $<$<CONFIG:Release>:LINKER:-z,relro,-z,now>)
 
 # The release preset compiles several sources as one (CMAKE_UNITY_BUILD): headers
 # are most of what a compiler reads. Names of unnamed namespaces then meet those of neighbours;

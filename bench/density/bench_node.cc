@@ -93,7 +93,7 @@ Result<void> BenchNode::use_image(const std::string& image) {
                                     "scripts/test-image {0} as root, outside of the lab, and "
                                     "measure again",
                                     image));
-  PANAL_TRY(panal({"image", "build", recipe}));
+  PANAL_TRY(panal({"image", "build", "--publish", recipe}));
   return {};
 }
 

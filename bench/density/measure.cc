@@ -34,6 +34,7 @@ Result<Measured> measure(const std::string& figure, const MeasureOptions& option
   if (figure.starts_with("ksm.")) return measure_ksm(figure);
   if (figure == "admission.error_percent") return measure_admission_error();
   if (figure == "hog.bystander") return measure_hogs();
+  if (figure.starts_with("storage.")) return measure_versions(figure);
   return fail(EINVAL, "nobody knows how to measure " + figure);
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -80,7 +81,9 @@ Result<void> empty_directory(int dir_fd, const std::string& path, int depth, Rem
 
 Result<void> walk_below(int dir_fd, const std::string& path, dev_t device, int depth,
                         const std::function<Result<void>(const TreeEntry&)>& visit) {
-  PANAL_ASSIGN(const std::vector<Name> names, names_in(dir_fd, path));
+  PANAL_ASSIGN(std::vector<Name> names, names_in(dir_fd, path));
+  std::sort(names.begin(), names.end(),
+            [](const Name& a, const Name& b) { return a.text < b.text; });
   for (const Name& name : names) {
     TreeEntry entry;
     entry.directory = dir_fd;

@@ -25,8 +25,9 @@ struct TreeEntry {
   struct stat info{};
 };
 
-/// Visits everything below `root` (not `root` itself), parents first, without following links and
-/// without leaving the file system. Directories deeper than 64 levels are not entered: EOVERFLOW.
+/// Visits everything below `root` (not `root` itself), parents first, names of a directory in byte
+/// order, without following links and without leaving the file system. Directories deeper than 64
+/// levels are not entered: EOVERFLOW.
 [[nodiscard]] Result<void> walk_tree(const std::string& root,
                                      const std::function<Result<void>(const TreeEntry&)>& visit);
 

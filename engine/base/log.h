@@ -51,5 +51,7 @@ using LoggerPtr = std::shared_ptr<Logger>;
 
 /// `text` with control characters and non-UTF-8 bytes as \xNN, cut to `limit_bytes`.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit_bytes = 1024);
+/// Whether all of `text` is well-formed UTF-8; control characters are.
+[[nodiscard]] bool is_utf8(std::string_view text);
 
 }  // namespace panal

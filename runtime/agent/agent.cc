@@ -70,6 +70,7 @@ std::optional<Moment> Agent::next_deadline() const {
   consider(reconnect_at_);
   consider(idle_at_);
   consider(settle_at_);
+  consider(notice_until_);
   consider(machine_.deadline());
   return first;
 }
@@ -77,13 +78,14 @@ std::optional<Moment> Agent::next_deadline() const {
 void Agent::wait_and_dispatch() {
   // Whoever sent last may have found panald gone, hello included: nothing else tells of that.
   if (!link_.connected() && !reconnect_at_) reconnect_at_ = now() + link_.pause();
-  std::array<pollfd, 5> entries{};
+  std::array<pollfd, 6> entries{};
   // poll(2) skips negative descriptors.
   entries[0] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};
   entries[1] = {.fd = link_.fd(), .events = POLLIN, .revents = 0};
   entries[2] = {.fd = nx_.log_fd(), .events = POLLIN, .revents = 0};
   entries[3] = {.fd = programs_.output.get(), .events = POLLIN, .revents = 0};
   entries[4] = {.fd = screen_.fd(), .events = POLLIN, .revents = 0};
+  entries[5] = {.fd = notice_.fd(), .events = POLLIN, .revents = 0};
   int timeout = -1;
   if (const auto deadline = next_deadline()) {
     timeout = static_cast<int>(
@@ -102,6 +104,7 @@ void Agent::wait_and_dispatch() {
   // Whatever was read of the screen above may have been all there was, or have lost the link.
   if (entries[4].revents != 0 && entries[4].fd == screen_.fd() && screen_.read_event() && idle_at_)
     idle_at_ = now();
+  if (entries[5].revents != 0 && entries[5].fd == notice_.fd()) notice_.read_event();
   if (entries[0].revents != 0) on_signals();
 }
 
@@ -124,6 +127,7 @@ void Agent::reap() {
       // Its copy has made a resume and goes on.
       if (pid != nx_.pid()) continue;
       screen_.forget();
+      notice_.close();
       run_steps(machine_.nx_exited(nx_.ended(status), now()));
     } else if (pid == programs_.pid) {
       read_programs();
@@ -159,6 +163,10 @@ void Agent::on_timers() {
   }
   if (settle_at_ && *settle_at_ <= at) check_settled();
   if (idle_at_ && *idle_at_ <= at) check_idle();
+  if (notice_until_ && *notice_until_ <= at) {
+    notice_.close();
+    notice_until_.reset();
+  }
 }
 
 int dialog_answer(int argc, char** argv) {

@@ -7,6 +7,7 @@
 
 #include "engine/base/unique_fd.h"
 #include "runtime/agent/host_link.h"
+#include "runtime/agent/notice.h"
 #include "runtime/agent/nx_control.h"
 #include "runtime/agent/screen.h"
 #include "runtime/agent/user.h"
@@ -41,6 +42,7 @@ class Agent {
   void on_welcome(const Frame& frame);
   void on_listen(const Frame& frame);
   void on_set(const Frame& frame);
+  void on_notice(const Frame& frame);
   void send_status();
 
   // agent_session.cc: what the machine orders
@@ -65,10 +67,12 @@ class Agent {
   Child programs_;
   SessionLog programs_log_;
   Screen screen_;
+  Notice notice_;
 
   std::optional<Moment> reconnect_at_;
   std::optional<Moment> idle_at_;
   std::optional<Moment> settle_at_;
+  std::optional<Moment> notice_until_;
   bool idle_told_ = false;
   Moment settle_until_{0};
   Moment windows_since_{0};

@@ -4,6 +4,10 @@
 #include "runtime/agent/prepare.h"
 
 namespace panal::agent {
+namespace {
+/// Long enough to be seen by who has gone for a coffee.
+constexpr session::Moment kNoticeStays{std::chrono::minutes(20)};
+}  // namespace
 
 void Agent::say_hello() {
   link_.send(Frame("hello")
@@ -24,6 +28,8 @@ void Agent::on_frame(const Frame& frame) {
     send_status();
   } else if (frame.verb == "set") {
     on_set(frame);
+  } else if (frame.verb == "notice") {
+    on_notice(frame);
   } else if (frame.verb == "poweroff") {
     const auto grace = frame.number("grace_ms", 600000);
     begin_poweroff(Moment{grace ? static_cast<std::int64_t>(*grace) : 10000}, "asked to");
@@ -74,6 +80,16 @@ void Agent::on_set(const Frame& frame) {
     if (key == "keyboard") user_->keyboard = value;
     if (key == "timezone") user_->timezone = value;
   }
+}
+
+void Agent::on_notice(const Frame& frame) {
+  // Nobody sees another one's screen, and X may not answer.
+  if (machine_.state() != SessionState::kConnected) return;
+  const auto cookie = nx_.cookie();
+  const auto shown =
+      notice_.show(nx_.x_socket(), cookie ? *cookie : std::string(), frame.get("text"));
+  if (!shown) return log_line("notice_failed", {{"reason", shown.error().message()}});
+  notice_until_ = now() + kNoticeStays;
 }
 
 void Agent::send_status() {

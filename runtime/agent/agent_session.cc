@@ -66,6 +66,9 @@ void Agent::run_step(const session::Step& step) {
       } else {
         idle_at_.reset();
         settle_at_.reset();
+        // Whoever comes back is told again.
+        notice_.close();
+        notice_until_.reset();
       }
       break;
   }

@@ -29,6 +29,8 @@ namespace panal::agent {
 ///   query                                      ask for a status frame
 ///   poweroff grace_ms                          TERM the session, then nxagent, then exit
 ///   set key=value ...                          user settings changed (keyboard, timezone)
+///   notice text                                sentences for the screen of who is connected, until
+///                                              they are clicked away; old agents leave it
 /// agent -> host
 ///   hello protocol min_protocol session attach first frame on each connection
 ///   listening attach                           nx.sock is there and nxagent waits

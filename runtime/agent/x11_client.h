@@ -38,6 +38,9 @@ class Client {
 
   [[nodiscard]] int fd() const { return socket_.get(); }
   [[nodiscard]] std::uint32_t root() const { return setup_.root; }
+  [[nodiscard]] const Setup& setup() const { return setup_; }
+  /// An id of ours, by number from 1 on; number 1 is that of watch_for_input() where it is used.
+  [[nodiscard]] std::uint32_t id(std::uint32_t number) const { return setup_.id_base + number; }
   [[nodiscard]] Result<void> send(std::string_view bytes) const;
   /// The next message: reply with its body, event or error.
   [[nodiscard]] Result<std::string> receive(std::chrono::milliseconds timeout) const;
@@ -53,7 +56,7 @@ class Client {
   [[nodiscard]] Result<Extension> extension(std::string_view name,
                                             std::chrono::milliseconds timeout);
 
-  [[nodiscard]] std::uint32_t alarm() const { return setup_.id_base + 1; }
+  [[nodiscard]] std::uint32_t alarm() const { return id(1); }
 
   UniqueFd socket_;
   Setup setup_;

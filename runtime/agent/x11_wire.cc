@@ -94,7 +94,9 @@ Result<Setup> parse_setup(std::string_view body) {
   return Setup{.id_base = at<std::uint32_t>(body, 4),
                .root = at<std::uint32_t>(body, screen),
                .width = at<std::uint16_t>(body, screen + 20),
-               .height = at<std::uint16_t>(body, screen + 22)};
+               .height = at<std::uint16_t>(body, screen + 22),
+               .white = at<std::uint32_t>(body, screen + 8),
+               .black = at<std::uint32_t>(body, screen + 12)};
 }
 
 std::string query_extension(std::string_view name) {
@@ -247,6 +249,65 @@ std::string select_input(std::uint32_t window, std::uint32_t event_mask) {
 }
 
 std::string map_window(std::uint32_t window) { return request(8).u32(window).request(); }
+
+std::string create_window(const NewWindow& window) {
+  constexpr std::uint32_t kBackground = 1U << 1U, kBorderColour = 1U << 3U,
+                          kOverrideRedirect = 1U << 9U, kEvents = 1U << 11U;
+  constexpr unsigned kInputOutput = 1;
+  // Depth and visual as the parent's.
+  return request(1)
+      .u32(window.id)
+      .u32(window.parent)
+      .u16(window.x)
+      .u16(window.y)
+      .u16(window.width)
+      .u16(window.height)
+      .u16(window.border)
+      .u16(kInputOutput)
+      .u32(0)
+      .u32(kBackground | kBorderColour | kOverrideRedirect | kEvents)
+      .u32(window.background)
+      .u32(window.border_colour)
+      .u32(1)
+      .u32(window.events)
+      .request();
+}
+
+std::string open_font(std::uint32_t id, std::string_view name) {
+  return request(45).u32(id).u16(static_cast<unsigned>(name.size())).u16(0).text(name).request();
+}
+
+std::string create_gc(const NewPen& pen) {
+  constexpr std::uint32_t kForeground = 1U << 2U, kBackground = 1U << 3U, kFont = 1U << 14U;
+  return request(55)
+      .u32(pen.id)
+      .u32(pen.drawable)
+      .u32(kForeground | kBackground | kFont)
+      .u32(pen.foreground)
+      .u32(pen.background)
+      .u32(pen.font)
+      .request();
+}
+
+std::string image_text(std::uint32_t drawable, std::uint32_t gc, unsigned x, unsigned y,
+                       std::string_view text) {
+  text = text.substr(0, 255);
+  return request(76, static_cast<unsigned>(text.size()))
+      .u32(drawable)
+      .u32(gc)
+      .u16(x)
+      .u16(y)
+      .text(text)
+      .request();
+}
+
+bool is_expose(std::string_view event) {
+  return event.size() >= kReplyBytes && (at<std::uint8_t>(event, 0) & 0x7fU) == 12;
+}
+
+bool is_button_press(std::string_view event) {
+  return event.size() >= kReplyBytes && (at<std::uint8_t>(event, 0) & 0x7fU) == 4;
+}
 
 std::string configure_window(const Configure& configure) {
   Out out = request(12);

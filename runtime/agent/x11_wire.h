@@ -25,6 +25,8 @@ struct Setup {
   std::uint32_t root = 0;
   std::uint16_t width = 0;
   std::uint16_t height = 0;
+  std::uint32_t white = 0;  ///< pixel values
+  std::uint32_t black = 0;
 };
 /// How many bytes follow the 8 of a set-up reply's head. EACCES when the server refuses.
 [[nodiscard]] Result<std::size_t> parse_setup_head(std::string_view head);
@@ -82,6 +84,26 @@ struct Resources {
 
 [[nodiscard]] std::string select_input(std::uint32_t window, std::uint32_t event_mask);
 [[nodiscard]] std::string map_window(std::uint32_t window);
+
+/// A window that no window manager touches (override-redirect).
+struct NewWindow {
+  std::uint32_t id = 0, parent = 0;
+  std::uint16_t x = 0, y = 0, width = 0, height = 0, border = 0;
+  std::uint32_t background = 0, border_colour = 0;
+  std::uint32_t events = 0;  ///< mask
+};
+[[nodiscard]] std::string create_window(const NewWindow& window);
+[[nodiscard]] std::string open_font(std::uint32_t id, std::string_view name);
+struct NewPen {
+  std::uint32_t id = 0, drawable = 0, foreground = 0, background = 0, font = 0;
+};
+[[nodiscard]] std::string create_gc(const NewPen& pen);
+/// `text` in Latin-1, its first 255 bytes; `y` is the line that letters stand on.
+[[nodiscard]] std::string image_text(std::uint32_t drawable, std::uint32_t gc, unsigned x,
+                                     unsigned y, std::string_view text);
+[[nodiscard]] bool is_expose(std::string_view event);
+[[nodiscard]] bool is_button_press(std::string_view event);
+
 struct Configure {
   std::uint32_t window = 0;
   std::uint16_t mask = 0;
@@ -97,6 +119,8 @@ struct Configure {
 [[nodiscard]] std::optional<std::uint32_t> as_map_request(std::string_view event);
 [[nodiscard]] std::optional<Configure> as_configure_request(std::string_view event);
 
+inline constexpr std::uint32_t kButtonPress = 1U << 2U;
+inline constexpr std::uint32_t kExposure = 1U << 15U;
 inline constexpr std::uint32_t kSubstructureRedirect = 1U << 20U;
 
 }  // namespace panal::agent::x11

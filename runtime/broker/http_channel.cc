@@ -1,5 +1,10 @@
 #include "runtime/broker/http_channel.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
 namespace panal::broker {
 namespace {
 
@@ -8,6 +13,9 @@ constexpr std::size_t kAheadBytes = 8192;
 constexpr std::size_t kOutputBytes = std::size_t{64} << 10U;
 constexpr std::size_t kLingerBytes = std::size_t{256} << 10U;
 constexpr std::chrono::milliseconds kLinger{2000};
+/// Of a file at a time; and how much of one may go out before others have their turn.
+constexpr std::uint64_t kFilePart = std::uint64_t{32} << 10U;
+constexpr std::uint64_t kFileTurn = std::uint64_t{256} << 10U;
 
 }  // namespace
 
@@ -119,9 +127,7 @@ void HttpChannel::finish(std::string bytes, bool keep, std::chrono::milliseconds
   if (state_ == State::kClosed) return;
   state_ = State::kLast;
   output_ += bytes;
-  timer_.start(services_.timing.flush, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->close();
-  });
+  expect_taken();
   after_flush_ = [this, keep, idle] {
     if (!keep || input_ended_) return linger();
     expect(idle);
@@ -131,14 +137,27 @@ void HttpChannel::finish(std::string bytes, bool keep, std::chrono::milliseconds
   flush();
 }
 
+void HttpChannel::finish_with_file(std::string bytes, UniqueFd file, std::uint64_t file_bytes,
+                                   bool keep, std::chrono::milliseconds idle) {
+  if (state_ == State::kClosed) return;
+  file_ = std::move(file);
+  file_left_ = file_bytes;
+  finish(std::move(bytes), keep, idle);
+}
+
+/// What is written must be taken in time: an answer as a whole, a file part by part.
+void HttpChannel::expect_taken() {
+  timer_.start(services_.timing.flush, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->close();
+  });
+}
+
 void HttpChannel::hand_over(std::string bytes,
                             std::function<void(std::unique_ptr<Stream>, std::string)> taken) {
   if (state_ == State::kClosed) return;
   state_ = State::kLast;
   output_ += bytes;
-  timer_.start(services_.timing.flush, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->close();
-  });
+  expect_taken();
   after_flush_ = [this, taken = std::move(taken)] {
     timer_.cancel();
     state_ = State::kClosed;
@@ -150,6 +169,43 @@ void HttpChannel::hand_over(std::string bytes,
 
 void HttpChannel::flush() {
   if (writing_) return;
+  for (std::uint64_t turn = 0;; turn += kFilePart) {
+    if (!write_output()) return;
+    if (file_left_ == 0) break;
+    if (!refill()) return close();
+    if (turn < kFileTurn) continue;
+    writing_ = true;
+    return services_.loop.post([self = shared_from_this()] {
+      self->writing_ = false;
+      if (self->state_ != State::kClosed) self->flush();
+    });
+  }
+  if (file_) {
+    file_.reset();
+    std::string().swap(output_);  // idle connections own no buffer
+  }
+  if (after_flush_) {
+    // Later, so that a handler may answer inside the call that brought its request.
+    services_.loop.post([self = shared_from_this()] { self->flushed(); });
+  }
+}
+
+/// The next part of the file as output. False: the file is shorter than it was.
+bool HttpChannel::refill() {
+  output_.resize(static_cast<std::size_t>(std::min(file_left_, kFilePart)));
+  ssize_t got = 0;
+  do {
+    got = ::read(file_.get(), output_.data(), output_.size());
+  } while (got < 0 && errno == EINTR);
+  if (got <= 0) return false;
+  output_.resize(static_cast<std::size_t>(got));
+  file_left_ -= static_cast<std::uint64_t>(got);
+  expect_taken();
+  return true;
+}
+
+/// Whether all of it is gone; if not, it goes on by itself or the connection is closed.
+bool HttpChannel::write_output() {
   std::size_t done = 0;
   while (done < output_.size()) {
     const IoResult result = stream_->write(output_.data() + done, output_.size() - done);
@@ -157,20 +213,20 @@ void HttpChannel::flush() {
       done += result.bytes;
       continue;
     }
-    if (result.state == IoState::kFailed || result.state == IoState::kEnd) return close();
+    if (result.state == IoState::kFailed || result.state == IoState::kEnd) {
+      close();
+      return false;
+    }
     output_.erase(0, done);
     writing_ = true;
     stream_->wait(result.state, [self = shared_from_this()] {
       self->writing_ = false;
       if (self->state_ != State::kClosed) self->flush();
     });
-    return;
+    return false;
   }
   output_.clear();
-  if (after_flush_) {
-    // Later, so that a handler may answer inside the call that brought its request.
-    services_.loop.post([self = shared_from_this()] { self->flushed(); });
-  }
+  return true;
 }
 
 void HttpChannel::flushed() {
@@ -196,6 +252,8 @@ void HttpChannel::close() {
   const auto self = shared_from_this();
   timer_.cancel();
   after_flush_ = nullptr;
+  file_.reset();
+  file_left_ = 0;
   if (stream_) stream_->close();
   const auto closed = std::move(hooks_.closed);
   hooks_ = {};

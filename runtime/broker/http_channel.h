@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "engine/base/unique_fd.h"
 #include "runtime/broker/http/request.h"
 #include "runtime/broker/services.h"
 #include "runtime/broker/stream.h"
@@ -30,6 +32,9 @@ class HttpChannel : public std::enable_shared_from_this<HttpChannel> {
   void send(std::string bytes);
   /// Sends the last bytes of an answer, then reads the next request or ends the connection.
   void finish(std::string bytes, bool keep, std::chrono::milliseconds idle);
+  /// The same, with the next `file_bytes` of a file behind them, read as the client takes them.
+  void finish_with_file(std::string bytes, UniqueFd file, std::uint64_t file_bytes, bool keep,
+                        std::chrono::milliseconds idle);
   /// Sends bytes, then gives the stream away with what the client has already sent.
   void hand_over(std::string bytes,
                  std::function<void(std::unique_ptr<Stream>, std::string)> taken);
@@ -44,6 +49,9 @@ class HttpChannel : public std::enable_shared_from_this<HttpChannel> {
   void parse();
   void read_ended();
   void flush();
+  bool write_output();
+  bool refill();
+  void expect_taken();
   void flushed();
   void linger();
   void head_timeout();
@@ -56,6 +64,8 @@ class HttpChannel : public std::enable_shared_from_this<HttpChannel> {
   State state_ = State::kHead;
   std::string input_;   ///< beyond the current request
   std::string output_;  ///< not yet taken by the client
+  UniqueFd file_;       ///< its next `file_left_` bytes come after the output
+  std::uint64_t file_left_ = 0;
   std::function<void()> after_flush_;
   std::size_t lingered_ = 0;
   bool head_started_ = false;

@@ -103,6 +103,7 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
     const std::string& path = request.path;
     if (path == "/") return answer(text(200, kFrontPage));
     if (path == "/qvd/ping") return answer(text(200, "I am alive!"));
+    if (path.starts_with(ArchiveDoor::kPrefix)) return send_image_file(request);
     using Handler = void (HttpSession::*)(const Request&);
     Handler handler = nullptr;
     if (path == "/qvd/list_of_vm") handler = &HttpSession::list;
@@ -115,6 +116,21 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
     }
     if (head_only_) return answer(text(405, "This path is served to GET only."));
     log_in(request, [this, handler, request] { (this->*handler)(request); });
+  }
+
+  /// For a node that pulls an image.
+  void send_image_file(const Request& request) {
+    if (services_.archive == nullptr) return refuse({404, "No images are published here."});
+    auto found = services_.archive->open(request);
+    if (!found && found.error().status == 401) {
+      Response response = text(401, found.error().sentence);
+      response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"images\"");
+      return answer(std::move(response));
+    }
+    if (!found) return refuse(found.error());
+    const std::uint64_t bytes = head_only_ ? 0 : found->bytes;
+    channel_->finish_with_file(http::file_head(found->bytes, !keep_), std::move(found->file), bytes,
+                               keep_, services_.timing.idle);
   }
 
   // Authentication

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/base/process_marks.h"
+#include "runtime/broker/archive_door.h"
 #include "runtime/broker/certificate.h"
 #include "runtime/broker/identity.h"
 #include "runtime/broker/listener.h"
@@ -49,12 +50,13 @@ sigset_t handled_signals() {
 class Parent {
  public:
   Parent(const config::Config& config, Identity identity, Certificate certificate,
-         UniqueFd listener, UniqueFd metrics, UniqueFd marks)
+         UniqueFd listener, UniqueFd metrics, PublishedArchive archive, UniqueFd marks)
       : config_(config),
         identity_(std::move(identity)),
         certificate_(std::move(certificate)),
         listener_(std::move(listener)),
         metrics_(std::move(metrics)),
+        archive_(std::move(archive)),
         marks_(std::move(marks)) {}
 
   Result<void> run(std::size_t workers) {
@@ -116,7 +118,7 @@ class Parent {
       return 1;
     }
     return run_worker({config_, std::move(certificate_), std::move(listener_), std::move(channel),
-                       std::move(metrics_)});
+                       std::move(metrics_), std::move(archive_)});
   }
 
   void reap() {
@@ -204,6 +206,7 @@ class Parent {
   Certificate certificate_;
   UniqueFd listener_;
   UniqueFd metrics_;
+  PublishedArchive archive_;
   UniqueFd marks_;  ///< of the workers; not valid: they are not marked
   ParentLog log_;
   sigset_t before_{};
@@ -231,6 +234,17 @@ UniqueFd listen_for_scrapers(const config::Config& config) {
   return std::move(*listener);
 }
 
+/// Empty: there is none, or it cannot be had: users are let in all the same.
+PublishedArchive publish_archive(const config::Config& config) {
+  auto archive = open_published_archive(config);
+  if (!archive) {
+    ParentLog().error("archive_not_served", {{"reason", archive.error().message()}});
+    return {};
+  }
+  if (archive->directory) ParentLog().info("archive_served", {{"directory", config.archive_dir}});
+  return std::move(*archive);
+}
+
 /// Not valid: there is no run directory here that can be written to, and nobody to look into it.
 UniqueFd open_marks(const config::Config& config) {
   auto marks = open_process_marks(config.broker_workers_file());
@@ -249,7 +263,7 @@ Result<void> run_parent(const config::Config& config) {
   ParentLog().info("broker_listens", {{"address", bound_address(listener.get())},
                                       {"workers", std::to_string(workers)}});
   return Parent(config, std::move(identity), std::move(certificate), std::move(listener),
-                listen_for_scrapers(config), open_marks(config))
+                listen_for_scrapers(config), publish_archive(config), open_marks(config))
       .run(workers);
 }
 

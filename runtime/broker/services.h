@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/base/log.h"
+#include "runtime/broker/archive_door.h"
 #include "runtime/broker/authenticator.h"
 #include "runtime/broker/desktop_watch.h"
 #include "runtime/broker/directory.h"
@@ -66,6 +67,7 @@ struct Services {
   /// Read into by everybody, kept by nobody: idle connections own no buffer.
   std::vector<char> scratch = std::vector<char>(std::size_t{32} << 10U);
   FlowReports flows{loop, node, timing.flow};
+  const ArchiveDoor* archive = nullptr;  ///< images for nodes; null: none are published
 };
 
 }  // namespace panal::broker

@@ -78,12 +78,14 @@ class Worker {
         watch_(loop_, factory(setup.config), log_),
         node_(make_control_node(loop_, setup.config.node_socket(), Timing{}.attach)),
         authenticator_(loop_, directory_, log_, options(std::move(dummy_hash))),
+        archive_(std::move(setup.archive)),
         services_{loop_, log_, authenticator_, directory_, watch_, *node_, registry_},
         listener_(std::make_unique<loop::Descriptor>(loop_, std::move(setup.listener))),
         parent_(std::make_unique<loop::Descriptor>(loop_, std::move(setup.parent))),
         accept_timer_(loop_),
         farewell_(loop_),
         signals_(loop_, {SIGTERM, SIGINT}, [this](int) { end(); }) {
+    services_.archive = &archive_;
     if (setup.metrics)
       metrics_ = std::make_unique<MetricsDoor>(services_, std::move(setup.metrics));
   }
@@ -198,6 +200,7 @@ class Worker {
   DesktopWatch watch_;
   std::unique_ptr<NodePort> node_;
   Authenticator authenticator_;
+  ArchiveDoor archive_;
   Services services_;
   std::unique_ptr<loop::Descriptor> listener_;
   std::unique_ptr<MetricsDoor> metrics_;

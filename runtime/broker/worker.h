@@ -3,6 +3,7 @@
 #include <string>
 
 #include "engine/base/unique_fd.h"
+#include "runtime/broker/archive_door.h"
 #include "runtime/broker/certificate.h"
 #include "runtime/config/config.h"
 
@@ -16,6 +17,7 @@ struct WorkerSetup {
   /// means the parent is gone: the worker takes no new connections and ends with its last tunnel.
   UniqueFd parent;
   UniqueFd metrics;  ///< as `listener`, for scrapers; not valid: there is none
+  PublishedArchive archive;
 };
 
 /// A worker's life; returns its exit code. Call it in a process without other threads.

@@ -9,7 +9,9 @@
 #include "runtime/cli/cli.h"
 #include "runtime/cli/desktop_logs.h"
 #include "runtime/cli/desktops.h"
+#include "runtime/cli/image_refs.h"
 #include "runtime/cli/names.h"
+#include "runtime/cli/operator_name.h"
 #include "runtime/cli/table.h"
 #include "runtime/cli/users.h"
 
@@ -27,6 +29,23 @@ struct DesktopOptions {
   std::uint32_t lines = 40, timeout = 0;
 };
 
+/// What its starts take now: the version that it keeps to, or that its tag names. An image may have
+/// none yet. Errors: ENOENT with the nearest name there is; EINVAL for both.
+Result<std::string> source_of(const ImageCatalog& catalog, const store::Desktop& wanted) {
+  if (!wanted.version.empty() && !wanted.tag.empty())
+    return fail(EINVAL, "a desktop keeps to a version or follows a tag, not both");
+  if (wanted.version.empty() && wanted.tag.empty())
+    return catalog.at(wanted.image, store::kDefaultTag);
+  const std::string& name = wanted.tag.empty() ? wanted.version : wanted.tag;
+  PANAL_ASSIGN(const auto version, catalog.resolve(wanted.image + ":" + name, store::kDefaultTag));
+  if (wanted.tag.empty() && version.version != name)
+    return fail(EINVAL, fmt::format("{} is a tag: give it with --tag, or the version {} itself",
+                                    printable(name, 128), version.version));
+  if (!wanted.tag.empty() && catalog.at(wanted.image, name).empty())
+    return fail(EINVAL, fmt::format("{} is a version: give it with --version", name));
+  return version.version;
+}
+
 ExitCode desktop_create(Shell& shell, DesktopOptions options) {
   PANAL_CLI_ASSIGN(shell, const auto names, expand_names(options.pattern, options.count));
   store::Desktop& wanted = options.desktop;
@@ -34,16 +53,10 @@ ExitCode desktop_create(Shell& shell, DesktopOptions options) {
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto user, store->find_user(wanted.tenant, wanted.login));
   if (!user) return shell.refuse(ExitCode::kNotFound, no_such_user(wanted.tenant, wanted.login));
-  PANAL_CLI_ASSIGN(shell, const auto images, store->images());
-  const auto image = std::find_if(images.begin(), images.end(), [&](const store::Image& other) {
-    return other.name == wanted.image;
-  });
-  if (image == images.end()) {
-    return shell.refuse(ExitCode::kNotFound,
-                        fmt::format("there is no image {}; panal image ls shows all, panal image "
-                                    "build makes one",
-                                    wanted.image));
-  }
+  PANAL_CLI_ASSIGN(shell, const auto catalog, ImageCatalog::read(*store));
+  PANAL_CLI_TRY(shell, catalog.image(wanted.image));
+  PANAL_CLI_ASSIGN(shell, const auto source, source_of(catalog, wanted));
+  if (wanted.tag == store::kDefaultTag) wanted.tag.clear();
   PANAL_CLI_ASSIGN(shell, const auto desktops, store->desktops());
   for (const auto& desktop : desktops) {
     if (desktop.tenant != wanted.tenant) continue;
@@ -59,8 +72,7 @@ ExitCode desktop_create(Shell& shell, DesktopOptions options) {
     shell.out << fmt::format(
         "would create {} for {} from image {} {}, {}\n",
         names.size() == 1 ? names[0] : fmt::format("{} desktops", names.size()), wanted.login,
-        wanted.image, wanted.version.empty() ? image->default_version : wanted.version,
-        wanted.persistent ? "persistent" : "volatile");
+        wanted.image, source, wanted.persistent ? "persistent" : "volatile");
     return ExitCode::kOk;
   }
   for (const auto& name : names) {
@@ -109,6 +121,33 @@ ExitCode desktop_drive(Shell& shell, const DesktopOptions& options, store::Desir
                                                                 : shell.config.stop_grace_seconds;
   const seconds stall(options.timeout != 0 ? options.timeout : own + 30);
   return drive_desktops(shell, desktops, desired, !options.no_wait, stall);
+}
+
+ExitCode desktop_set(Shell& shell, const DesktopOptions& options) {
+  const store::Desktop& wanted = options.desktop;
+  if (wanted.version.empty() && wanted.tag.empty())
+    return shell.refuse(ExitCode::kUsage,
+                        "say --tag TAG (default: what is published), or "
+                        "--version VERSION");
+  PANAL_CLI_ASSIGN(shell, const auto desktops, chosen(shell, options));
+  PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+  PANAL_CLI_ASSIGN(shell, const auto catalog, ImageCatalog::read(*store));
+  // All are looked at before the first is changed.
+  for (store::Desktop desktop : desktops) {
+    desktop.version = wanted.version;
+    desktop.tag = wanted.tag;
+    PANAL_CLI_TRY(shell, source_of(catalog, desktop));
+  }
+  const bool usual = wanted.tag == store::kDefaultTag;
+  for (const auto& d : desktops) {
+    const std::string& name = wanted.version.empty() ? wanted.tag : wanted.version;
+    if (!options.dry_run)
+      PANAL_CLI_TRY(
+          shell, store->set_source(d.id, wanted.version, usual ? "" : wanted.tag, operator_name()));
+    shell.out << fmt::format("{} {} {}:{} from its next start on\n", d.name,
+                             options.dry_run ? "would take" : "takes", d.image, name);
+  }
+  return ExitCode::kOk;
 }
 
 ExitCode desktop_ls(Shell& shell, const DesktopOptions& options) {
@@ -296,7 +335,8 @@ void add_desktop_commands(CLI::App& app, Action& action) {
   create.add_option("--user", options.desktop.login, "whose it is")->required();
   create.add_option("--image", options.desktop.image, "image it starts from")->required();
   create.add_option("--version", options.desktop.version,
-                    "keep to this version (default: the image's default at each start)");
+                    "keep to this version (default: what is published at each start)");
+  create.add_option("--tag", options.desktop.tag, "follow this tag at each start");
   create.add_flag("--persistent", options.desktop.persistent, "keep changes outside the home");
   create.add_option("--home", options.desktop.home, "name of the home (default: the login)");
   create.add_option("--count", options.count, "how many")->check(CLI::Range(1U, 10000U));
@@ -316,6 +356,12 @@ void add_desktop_commands(CLI::App& app, Action& action) {
   family.names(stop, true);
   family.waiting(stop);
   family.dry_run(stop);
+
+  auto& set = family.verb("set", "Say what desktops take at their next starts.", desktop_set);
+  family.names(set, true);
+  set.add_option("--version", options.desktop.version, "keep to this version");
+  set.add_option("--tag", options.desktop.tag, "follow this tag; default: what is published");
+  family.dry_run(set);
 
   family.json(family.verb("ls", "List desktops.", desktop_ls));
   auto& show = family.verb("show", "All that is known of a desktop.", desktop_show);

@@ -189,6 +189,11 @@ nlohmann::json desktop_json(const store::Desktop& d) {
                         {"idle_ms", d.idle_ms},
                         {"changed", d.changed},
                         {"generation", d.generation}};
+  out["tag"] = d.tag;
+  out["next_version"] = d.next_version;
+  // Until its version has expired, from when this was read on; null where it may go on.
+  out["soft_left_ms"] = d.soft_left_ms ? nlohmann::json(*d.soft_left_ms) : nlohmann::json(nullptr);
+  out["hard_left_ms"] = d.hard_left_ms ? nlohmann::json(*d.hard_left_ms) : nlohmann::json(nullptr);
   out["id_slot"] = d.id_slot ? nlohmann::json(*d.id_slot) : nlohmann::json(nullptr);
   return out;
 }

@@ -9,11 +9,14 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string_view>
 
 #include "engine/base/log.h"
 #include "engine/kernel/namespaces.h"
 #include "runtime/cli/desktops.h"
+#include "runtime/cli/image_refs.h"
+#include "runtime/cli/images.h"
 #include "runtime/cli/progress.h"
 #include "runtime/cli/table.h"
 #include "storage/image/image_store.h"
@@ -45,17 +48,23 @@ struct Looked {
   std::vector<LintFinding> findings;
 };
 
-/// IMAGE:VERSION, or the newest of IMAGE on this node's disk.
-Result<VersionManifest> version_of(const storage::ImageStore& images, const std::string& word) {
-  const auto colon = word.find(':');
-  const std::string image = word.substr(0, colon);
-  if (colon != std::string::npos) return images.find(image, word.substr(colon + 1));
+/// What a word means by the store; else, where that has no answer, by this node's disk:
+/// IMAGE:VERSION, or the newest of IMAGE.
+Result<VersionManifest> version_of(Shell& shell, const storage::ImageStore& images,
+                                   const std::string& text) {
+  PANAL_ASSIGN(const ImageWord word, split_image_word(text));
+  if (const auto store = shell.backends.store(shell.config)) {
+    PANAL_ASSIGN(const auto catalog, ImageCatalog::read(**store));
+    if (const auto known = catalog.resolve(text, store::kHeadTag))
+      return images.find(known->image, known->version);
+  }
+  if (!word.name.empty()) return images.find(word.image, word.name);
   PANAL_ASSIGN(const auto all, images.list());
   const auto newest = std::find_if(all.begin(), all.end(),
-                                   [&image](const auto& one) { return one.image == image; });
+                                   [&word](const auto& one) { return one.image == word.image; });
   if (newest == all.end())
     return fail(ENOENT, fmt::format("there is no image {} on this node; panal image ls shows all",
-                                    printable(image, 80)));
+                                    word.image));
   return *newest;
 }
 
@@ -148,21 +157,12 @@ void print_steps(Shell& shell, const std::vector<LintStep>& steps) {
     shell.out << fmt::format("and {} more\n", steps.size() - kPathsTold);
 }
 
-store::Version version_row(const VersionManifest& manifest) {
-  store::Version row;
-  row.image = manifest.image;
-  row.version = manifest.version;
-  row.recipe_digest = manifest.recipe_digest;
-  row.session = manifest.session;
-  row.browser_sandbox = manifest.browser_sandbox;
-  row.size_bytes = manifest.size_bytes;
-  return row;
-}
-
-/// Tells the store of a version that was made here.
-Result<void> register_repaired(Shell& shell, const VersionManifest& made) {
-  PANAL_ASSIGN(const auto store, shell.backends.store(shell.config));
-  return store->add_version(version_row(made), {});
+/// Tells the store of a version that was made here. Whoever wants JSON gets no words.
+ExitCode register_repaired(Shell& shell, const VersionManifest& made, bool silent) {
+  if (!silent) return register_version(shell, made, {});
+  std::ostringstream unread;
+  Shell quiet{unread, shell.err, false, shell.config_file, shell.config, shell.backends};
+  return register_version(quiet, made, {});
 }
 
 /// A layer may be mounted (in memory, with a quota) where only the node's own processes see it.
@@ -193,7 +193,7 @@ class Lint {
       : shell_(shell), options_(options), images_(shell.config.images_dir) {}
 
   ExitCode run() {
-    PANAL_CLI_ASSIGN(shell_, manifest_, version_of(images_, options_.word));
+    PANAL_CLI_ASSIGN(shell_, manifest_, version_of(shell_, images_, options_.word));
     std::vector<store::Desktop> desktops;
     if (!options_.desktops.empty()) {
       PANAL_CLI_ASSIGN(shell_, const auto store, shell_.backends.store(shell_.config));
@@ -298,14 +298,13 @@ class Lint {
                      with_progress([&](const storage::LintProgress& progress) {
                        return storage::repair_version(images_, manifest_, steps, nullptr, progress);
                      }));
-    PANAL_CLI_TRY(shell_, register_repaired(shell_, made));
+    if (!options_.json)
+      shell_.out << fmt::format("{} repairs were made to a copy of {}\n", steps.size(),
+                                manifest_.version);
+    if (const auto code = register_repaired(shell_, made, options_.json); code != ExitCode::kOk)
+      return code;
     told["made"] = made.version;
-    if (options_.json)
-      shell_.print(told);
-    else
-      shell_.out << fmt::format("image {} version {} ({}) was made of {} with {} repairs\n",
-                                made.image, made.version, human_bytes(made.size_bytes),
-                                manifest_.version, steps.size());
+    if (options_.json) shell_.print(told);
     return ExitCode::kOk;
   }
 
@@ -321,7 +320,7 @@ class Lint {
 void add_image_lint_command(CLI::App& family, Action& action) {
   const auto options = std::make_shared<LintOptions>();
   auto* lint = family.add_subcommand("lint", "Find what breaks sharing, and what it costs.");
-  lint->add_option("IMAGE[:VERSION]", options->word, "what to look at; without version the newest")
+  lint->add_option("IMAGE[:VERSION]", options->word, "what to look at; without, the newest")
       ->required();
   lint->add_option("--desktop", options->desktops, "also what this desktop has written")
       ->type_name("NAME")

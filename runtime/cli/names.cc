@@ -47,6 +47,23 @@ Result<void> check_tenant(std::string_view tenant) { return check_word("tenant n
 
 Result<void> check_trust(std::string_view trust) { return check_word("trust level", trust); }
 
+Result<void> check_image_name(std::string_view image) {
+  const bool good = !image.empty() && image.size() <= 64 && image.front() != '-' &&
+                    all(image, [](char c) { return lower(c) || digit(c) || c == '-'; });
+  if (good) return {};
+  return wrong("image name", image,
+               "use a-z, 0-9 and '-', at most 64, beginning with a letter or "
+               "digit");
+}
+
+Result<void> check_message(std::string_view message) {
+  constexpr std::size_t kMost = 2000;
+  if (message.size() <= kMost && printable(message, kMost) == message) return {};
+  return wrong("message", message,
+               "give one line of UTF-8 without control characters, 2000 bytes "
+               "at most");
+}
+
 Result<void> check_desktop_name(std::string_view name) {
   const bool good = !name.empty() && name.size() <= 63 && name.front() != '-' &&
                     name.back() != '-' &&

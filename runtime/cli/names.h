@@ -18,6 +18,10 @@ namespace panal::cli {
 [[nodiscard]] Result<void> check_tenant(std::string_view tenant);
 /// The same rule.
 [[nodiscard]] Result<void> check_trust(std::string_view trust);
+/// [a-z0-9][a-z0-9-]{0,63}: as recipes may call theirs.
+[[nodiscard]] Result<void> check_image_name(std::string_view image);
+/// Why a version was made: one line of at most 2000 bytes of UTF-8; may be empty.
+[[nodiscard]] Result<void> check_message(std::string_view message);
 /// A host label, since it is the desktop's hostname too: [a-z0-9-]{1,63}, no '-' at either end,
 /// not a number alone (that is an id).
 [[nodiscard]] Result<void> check_desktop_name(std::string_view name);

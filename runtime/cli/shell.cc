@@ -7,6 +7,8 @@
 
 #include "engine/base/log.h"
 #include "engine/profile/saved.h"
+#include "runtime/cli/image_transfer.h"
+#include "runtime/cli/local_images.h"
 #include "runtime/control/control.h"
 #include "runtime/control/message.h"
 #include "runtime/tuning/machine_state.h"
@@ -39,6 +41,13 @@ class RealBackends final : public Backends {
       }
       return answer.body;
     }
+  }
+
+  Result<std::unique_ptr<LocalImages>> images(const config::Config& c) override {
+    return make_local_images(c);
+  }
+  Result<std::unique_ptr<ImageTransfer>> transfer(const config::Config& c) override {
+    return make_image_transfer(c);
   }
 
   Result<MachinePlaces> machine() override {
@@ -85,8 +94,13 @@ std::string sentence_of(const Error& error) {
   const bool missing =
       error.code == ENOENT && (text.find(" no ") != std::string::npos ||
                                text.find(" not ") != std::string::npos || text.starts_with("no "));
-  const bool whole = missing || error.code == EEXIST || error.code == EBUSY ||
-                     error.code == EINVAL || error.code == EREMOTEIO || error.code == EPROTO;
+  const bool refused = error.code == EEXIST || error.code == EBUSY || error.code == EINVAL ||
+                       error.code == EREMOTEIO || error.code == EPROTO;
+  // Of archives and what is unpacked; of the kernel hardly ever.
+  const bool of_archive = error.code == EBADMSG || error.code == EFBIG ||
+                          error.code == EKEYREJECTED || error.code == EKEYEXPIRED ||
+                          error.code == ECANCELED;
+  const bool whole = missing || refused || of_archive;
   return whole ? error.context : error.message();
 }
 

@@ -15,6 +15,9 @@
 
 namespace panal::cli {
 
+class ImageTransfer;
+class LocalImages;
+
 /// The machine that `panal tune` works on.
 struct MachinePlaces {
   Tree tree;
@@ -36,6 +39,10 @@ class Backends {
       const config::Config& c, const nlohmann::json& request, std::chrono::milliseconds timeout,
       const std::function<void(const std::string&)>& progress = {}) = 0;
   [[nodiscard]] virtual Result<MachinePlaces> machine() = 0;
+  /// The versions on this node's disk, and the way between it and archives.
+  [[nodiscard]] virtual Result<std::unique_ptr<LocalImages>> images(const config::Config& c) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<ImageTransfer>> transfer(
+      const config::Config& c) = 0;
 };
 
 /// What every command works with: where its words go and what it may ask.

@@ -10,6 +10,7 @@
 #include "runtime/cli/desktop_logs.h"
 #include "runtime/cli/desktops.h"
 #include "runtime/cli/host_setup.h"
+#include "runtime/cli/images.h"
 #include "runtime/cli/node_state.h"
 #include "runtime/cli/supervisor/services.h"
 #include "runtime/cli/supervisor/systemd.h"
@@ -126,6 +127,16 @@ ExitCode await_desktops(Shell& shell) {
                            std::chrono::seconds(shell.config.start_timeout_seconds + 30));
 }
 
+/// What was removed while this node was down. Whatever keeps it from going does not keep the node
+/// from coming up.
+void agree_at_start(Shell& shell) {
+  const auto store = shell.backends.store(shell.config);
+  if (!store) return;
+  if (const auto agreed = agree_with_removals(shell, **store, false, nullptr); !agreed)
+    say(shell, "what was removed elsewhere is still here: " + sentence_of(agreed.error()) +
+                   "; panal image agree tries again");
+}
+
 }  // namespace
 
 ExitCode up(Shell& shell, const UpOptions& options) {
@@ -166,6 +177,7 @@ ExitCode up(Shell& shell, const UpOptions& options) {
                                   return {};
                                 });
   if (code != ExitCode::kOk) return code;
+  agree_at_start(shell);
   code = await_service(shell, supervisor::kPanald, [&shell]() -> Result<void> {
     PANAL_TRY(shell.backends.ask_node(shell.config, {{"op", "status"}}, std::chrono::seconds(5)));
     return {};

@@ -62,6 +62,8 @@ struct Config {
   std::string tls_key;
   std::string broker_user = "panal-broker";
   std::uint32_t broker_workers = 0;  ///< 0: one a core
+  std::string archive_dir;           ///< an archive of images to publish; empty: none
+  std::string archive_token_file;    ///< what nodes must send to read it
 
   // [metrics]
   std::string metrics_listen;   ///< "address:port" (parse_endpoint()); empty: nobody serves them

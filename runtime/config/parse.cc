@@ -245,6 +245,10 @@ void check_whole(Reader& reader, const Config& c) {
     reader.wrong_at("broker", c.tls_key.empty() ? "certificate" : "key",
                     "certificate and key must be given together");
   }
+  if (c.archive_dir.empty() != c.archive_token_file.empty()) {
+    reader.wrong_at("broker", c.archive_token_file.empty() ? "archive" : "archive_token",
+                    "archive and archive_token must be given together");
+  }
   std::array<unsigned char, 16> address{};
   if (inet_pton(AF_INET, c.listen_address.c_str(), address.data()) != 1 &&
       inet_pton(AF_INET6, c.listen_address.c_str(), address.data()) != 1) {

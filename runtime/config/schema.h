@@ -56,6 +56,8 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.text("key", c.tls_key, Kind::kPath);
   v.text("user", c.broker_user, Kind::kText);
   v.number("workers", c.broker_workers, 0, 256);
+  v.text("archive", c.archive_dir, Kind::kPath);
+  v.text("archive_token", c.archive_token_file, Kind::kPath);
   v.section("metrics");
   v.text("listen", c.metrics_listen, Kind::kText);
   v.flag("public", c.metrics_public);

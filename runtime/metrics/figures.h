@@ -36,6 +36,7 @@ struct NodeFigures {
   std::optional<MemoryStatistics> desktops;    ///< the group that holds them all
   optimiser::StartTally starts;
   optimiser::Counts exits;                ///< kExitVerdicts
+  std::uint64_t expired = 0;              ///< desktops started again for a newer version
   optimiser::Counts attach_answers;       ///< kAttachAnswers
   std::size_t starting = 0, waiting = 0;  ///< desktops
   std::vector<policy::Resource> room;     ///< all that is counted; empty: not known yet

@@ -106,6 +106,9 @@ void write_node(Book& book, const NodeFigures& figures) {
   book.counter("panal_node_exits_total",
                "Desktops whose init ended by itself, by what was decided of them.")
       .add("verdict", kExitVerdicts, figures.exits);
+  book.counter("panal_node_expired_total",
+               "Desktops started again because the time of their version was over.")
+      .add(static_cast<double>(figures.expired));
   book.counter("panal_attach_answers_total", "What those were told who wanted into a desktop.")
       .add("answer", kAttachAnswers, figures.attach_answers);
   write_memory(book, figures);

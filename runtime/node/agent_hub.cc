@@ -373,4 +373,19 @@ Result<void> AgentHub::suspend(DesktopId id) {
   return desk->link->send(Frame("suspend"));
 }
 
+bool AgentHub::in_use(DesktopId id) const {
+  const auto now = state(id);
+  if (!now || !now->connected) return true;
+  return now->session != agent::SessionState::kNone &&
+         now->session != agent::SessionState::kSuspended &&
+         now->session != agent::SessionState::kEnded;
+}
+
+Result<void> AgentHub::notice(DesktopId id, const std::string& words) {
+  const auto desk = find(id);
+  if (!desk || !desk->link || !desk->greeted)
+    return fail(ENOTCONN, "the agent of " + kernel_name(id) + " is not connected");
+  return desk->link->send(Frame("notice").add("text", words));
+}
+
 }  // namespace panal::node

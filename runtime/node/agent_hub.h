@@ -72,6 +72,10 @@ class AgentHub final : public desktop::AgentGate {
   void order_listen(DesktopId id, const ListenOrder& order, std::chrono::milliseconds timeout,
                     std::function<void(Result<void>)> done);
   [[nodiscard]] Result<void> suspend(DesktopId id);
+  /// Whether somebody sees the desktop's screen, or may any moment; also when nobody can say.
+  [[nodiscard]] bool in_use(DesktopId id) const;
+  /// Shows the user a sentence. Errors: ENOTCONN.
+  [[nodiscard]] Result<void> notice(DesktopId id, const std::string& words);
 
  private:
   struct Ready;

@@ -32,6 +32,7 @@ metrics::NodeFigures figures(const MetricSources& sources) {
   if (auto used = sources.host.parent().statistics()) out.desktops = std::move(used->memory);
   out.starts = sources.reconciler.starts();
   out.exits = sources.reconciler.exits();
+  out.expired = sources.reconciler.expired();
   out.attach_answers = sources.attaches.answers();
   out.starting = sources.reconciler.starting();
   out.waiting = sources.reconciler.waiting();

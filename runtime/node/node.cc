@@ -168,7 +168,13 @@ void Node::Impl::wire() {
                           return optimiser->may_start(row, in_flight);
                         },
                         [this](std::chrono::nanoseconds took) { optimiser->start_ended(took); },
-                        [this](DesktopId id) { return optimiser->killed(id); }},
+                        [this](DesktopId id) { return optimiser->killed(id); },
+                        [this](DesktopId id) { return hub.in_use(id); },
+                        [this](DesktopId id, const std::string& words) {
+                          log->info("told", {{"desktop", kernel_name(id)}, {"what", words}});
+                          if (const auto told = hub.notice(id, words); !told)
+                            log->warning("notice", {{"why", told.error().message()}});
+                        }},
       Reconciler::Events{[this](DesktopId id) { on_started(id); },
                          [this](DesktopId id) { on_ended(id); }});
   prewarm.emplace(

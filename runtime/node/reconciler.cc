@@ -20,11 +20,14 @@ constexpr seconds kLongestPause{60};
 /// How soon somebody who waits to start is looked at again, when nothing else happens.
 constexpr std::chrono::milliseconds kGatePause{100};
 constexpr std::chrono::milliseconds kNoRoomPause{2000};
+constexpr std::chrono::milliseconds kNextExpired{100};
 }  // namespace
 
 Reconciler::Reconciler(Parts parts, Events events)
     : parts_(std::move(parts)),
       events_(std::move(events)),
+      expiry_(parts_.now),
+      expire_(parts_.loop),
       retry_(parts_.loop),
       gate_(parts_.loop) {}
 
@@ -86,6 +89,7 @@ void Reconciler::take_row(const store::Desktop& row, std::uint64_t begun) {
   // A new request is not bound by the pause that an earlier one has earned.
   if (row.generation > entry.row.generation) entry.not_before = {};
   entry.row = row;
+  entry.read = parts_.now();
 }
 
 void Reconciler::on_rows(const std::vector<store::Desktop>& rows, std::uint64_t begun) {
@@ -98,7 +102,10 @@ void Reconciler::on_rows(const std::vector<store::Desktop>& rows, std::uint64_t 
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     entry->second.known = seen.count(entry->first) > 0;
     const bool forget = !entry->second.known && !entry->second.busy && !entry->second.held;
-    if (!forget) ids.push_back(entry->first);
+    if (!forget)
+      ids.push_back(entry->first);
+    else
+      expiry_.forget(entry->first);
     entry = forget ? entries_.erase(entry) : std::next(entry);
   }
   for (const DesktopId id : ids) consider(id);
@@ -125,14 +132,42 @@ void Reconciler::consider(DesktopId id) {
       };
     });
   }
+  if (expiry_.settle(entry.row, entry.held.has_value())) {
+    if (expiry_.given_up(entry.row))
+      parts_.log->error("expiry_given_up",
+                        {{"version", entry.row.image + " " + entry.row.next_version},
+                         {"why", "its starts fail: nobody else is brought to it"}});
+    expire_.start(kNextExpired, [this] { consider_all(); });
+  }
   const Action action = decide(entry.row, entry.held.has_value());
-  if (action == Action::kNone) return;
+  if (action == Action::kNone) return look_at_version(id, entry);
   if (steady_clock::now() < entry.not_before) {
     retry_.start(entry.pause, [this] { scan(); });
     return;
   }
   if (action == Action::kStart && must_wait(id, entry)) return;
   act(id, entry, action);
+}
+
+void Reconciler::consider_all() {
+  std::vector<DesktopId> ids;
+  for (const auto& [id, entry] : entries_) ids.push_back(id);
+  for (const DesktopId id : ids) consider(id);
+}
+
+void Reconciler::look_at_version(DesktopId id, Entry& entry) {
+  if (!entry.held || !parts_.in_use) return;
+  const Expiry::Verdict verdict = expiry_.look(entry.row, entry.read, parts_.in_use(id));
+  switch (verdict.step) {
+    case Expiry::Step::kNone: return;
+    case Expiry::Step::kTell:
+      if (parts_.tell) parts_.tell(id, verdict.words);
+      return;
+    case Expiry::Step::kRestart:
+      parts_.log->info("expired", {{"desktop", kernel_name(id)}, {"why", verdict.words}});
+      // What is wanted stays as it is: the loop starts it again by itself.
+      return stop(id, entry, verdict.words);
+  }
 }
 
 bool Reconciler::must_wait(DesktopId id, Entry& entry) {
@@ -377,9 +412,7 @@ void Reconciler::shut_down(bool stop_desktops, std::function<void(std::size_t)> 
   stop_all_ = stop_all_ || stop_desktops;
   down_progress_ = std::move(progress);
   down_done_ = std::move(done);
-  std::vector<DesktopId> ids;
-  for (const auto& [id, entry] : entries_) ids.push_back(id);
-  for (const DesktopId id : ids) consider(id);
+  consider_all();
   check_shut_down();
 }
 

@@ -13,6 +13,7 @@
 #include "engine/base/log.h"
 #include "runtime/loop/loop.h"
 #include "runtime/node/decide.h"
+#include "runtime/node/expiry.h"
 #include "runtime/node/operations.h"
 #include "runtime/node/worker_pool.h"
 #include "runtime/optimiser/gatekeeper.h"
@@ -43,6 +44,11 @@ class Reconciler {
     /// Why a desktop that ended was killed by this node; it is failed then, and not started again
     /// by itself. Nothing: it was not.
     std::function<std::optional<std::string>(DesktopId)> killed = nullptr;
+    /// Whether somebody is connected, or may be. None: versions never expire.
+    std::function<bool(DesktopId)> in_use = nullptr;
+    /// Says something to whoever is connected.
+    std::function<void(DesktopId, const std::string&)> tell = nullptr;
+    std::function<std::chrono::steady_clock::time_point()> now = &std::chrono::steady_clock::now;
   };
 
   Reconciler(Parts parts, Events events);
@@ -71,6 +77,8 @@ class Reconciler {
   [[nodiscard]] const optimiser::StartTally& starts() const { return starts_; }
   /// Desktops whose init ended by itself, by what was decided of them: metrics::kExitVerdicts.
   [[nodiscard]] const optimiser::Counts& exits() const { return exits_; }
+  /// Desktops that were started again because their version had expired.
+  [[nodiscard]] std::uint64_t expired() const { return expiry_.restarts(); }
   [[nodiscard]] std::map<std::string, std::size_t> running_by_tenant() const;
   /// No operation is under way, nor ended in the last `span`.
   [[nodiscard]] bool at_rest(std::chrono::seconds span) const;
@@ -87,7 +95,8 @@ class Reconciler {
   };
   struct Entry {
     store::Desktop row;
-    bool known = false;  ///< the store has a row
+    std::chrono::steady_clock::time_point read{};  ///< its row, by Parts::now
+    bool known = false;                            ///< the store has a row
     bool busy = false;
     std::uint64_t finished = 0;  ///< number of its last operation that ended
     std::optional<Held> held;
@@ -106,6 +115,9 @@ class Reconciler {
   void take_row(const store::Desktop& row, std::uint64_t begun);
   void consider(DesktopId id);
   void act(DesktopId id, Entry& entry, Action action);
+  /// One that runs as it should: unless its version has expired.
+  void look_at_version(DesktopId id, Entry& entry);
+  void consider_all();
   [[nodiscard]] bool must_wait(DesktopId id, Entry& entry);
   void count_wait(Entry& entry, const optimiser::StartWait& wait);
   void tell_wait(DesktopId id, Entry& entry, const std::string& reason);
@@ -121,6 +133,8 @@ class Reconciler {
 
   Parts parts_;
   Events events_;
+  Expiry expiry_;
+  loop::Timer expire_;
   std::map<DesktopId, Entry> entries_;
   loop::Timer retry_;
   loop::Timer gate_;

@@ -11,6 +11,19 @@ Observed parse_observed(std::string_view text) {
   return Observed::kFailed;
 }
 
+/// What the schema said of a version or tag that a desktop is to have; fine: it was something else.
+Result<void> explain_source(const std::string& image, const std::string& version,
+                            const std::string& tag, const std::string& why) {
+  const auto broken = [&why](const char* rule) { return why.find(rule) != std::string::npos; };
+  if (broken("desktops_version_exists"))
+    return fail(ENOENT, "image " + printable(image) + " has no version " + printable(version));
+  if (broken("desktops_tag_exists"))
+    return fail(ENOENT, "image " + printable(image) + " has no tag " + printable(tag));
+  if (broken("desktops_follow_one"))
+    return fail(EINVAL, "a desktop keeps to a version or follows a tag, not both");
+  return {};
+}
+
 std::string number_text(DesktopId id) { return "desktop " + std::to_string(id); }
 
 }  // namespace
@@ -38,6 +51,10 @@ Desktop desktop_of_row(const Rows& rows, int row) {
   desktop.claimed_generation = rows.size(row, 18);
   desktop.trust = rows.text(row, 19);
   desktop.share_memory = rows.flag(row, 20);
+  desktop.tag = rows.text(row, 21);
+  desktop.next_version = rows.text(row, 22);
+  if (!rows.is_null(row, 23)) desktop.soft_left_ms = rows.number(row, 23);
+  if (!rows.is_null(row, 24)) desktop.hard_left_ms = rows.number(row, 24);
   return desktop;
 }
 
@@ -61,17 +78,18 @@ Result<Desktop> PgStore::add_desktop(const Desktop& desktop) {
   if (image.empty()) return fail(ENOENT, "there is no image " + printable(desktop.image));
   auto added = database_.run(
       what,
-      "INSERT INTO desktops (user_id, tenant_id, name, image_id, version, persistent, home)"
-      " VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+      "INSERT INTO desktops (user_id, tenant_id, name, image_id, version, persistent, home, tag)"
+      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
       {user.text(0, 0), user.text(0, 1), desktop.name, image.text(0, 0),
-       parameter_or_null(desktop.version), parameter(desktop.persistent), home});
+       parameter_or_null(desktop.version), parameter(desktop.persistent), home,
+       parameter_or_null(desktop.tag)});
   if (!added) {
     const std::string& why = added.error().context;
     if (added.error().code == EEXIST)
       return fail(EEXIST, "there is a desktop " + printable(desktop.name) + " already");
-    if (why.find("desktops_version_exists") != std::string::npos)
-      return fail(ENOENT, "image " + printable(desktop.image) + " has no version " +
-                              printable(desktop.version));
+    if (auto no_source = explain_source(desktop.image, desktop.version, desktop.tag, why);
+        !no_source)
+      return tl::make_unexpected(std::move(no_source.error()));
     if (why.find("desktops_home_valid") != std::string::npos)
       return fail(EINVAL, "home \"" + printable(home) +
                               "\" must have only letters, digits, _ . - and no leading dot");
@@ -123,6 +141,26 @@ Result<Desktop> PgStore::desktop(DesktopId id) {
                              {parameter(id)}));
   if (rows.empty()) return fail(ENOENT, "there is no " + number_text(id));
   return desktop_of_row(rows, 0);
+}
+
+Result<void> PgStore::set_source(DesktopId id, const std::string& version, const std::string& tag,
+                                 const std::string& actor) {
+  const std::string what = "set what " + number_text(id) + " starts from";
+  PANAL_ASSIGN(auto transaction, database_.begin());
+  PANAL_ASSIGN(auto rows, database_.run(what,
+                                        "SELECT d.name, i.name FROM desktops d JOIN images i"
+                                        " ON i.id = d.image_id WHERE d.id = $1 FOR UPDATE OF d",
+                                        {parameter(id)}));
+  if (rows.empty()) return fail(ENOENT, "there is no " + number_text(id));
+  auto changed = database_.run(what, "UPDATE desktops SET version = $2, tag = $3 WHERE id = $1",
+                               {parameter(id), parameter_or_null(version), parameter_or_null(tag)});
+  if (!changed) {
+    PANAL_TRY(explain_source(rows.text(0, 1), version, tag, changed.error().context));
+    return tl::make_unexpected(std::move(changed.error()));
+  }
+  const std::string source = !version.empty() ? version : tag.empty() ? kDefaultTag : tag;
+  PANAL_TRY(audit(actor, "desktop.source", rows.text(0, 0), rows.text(0, 1) + ":" + source));
+  return transaction.commit();
 }
 
 Result<void> PgStore::set_desired(DesktopId id, Desired desired, const std::string& actor) {

@@ -46,10 +46,12 @@ Result<std::optional<Desktop>> PgStore::claim_start(DesktopId id, const std::str
   PANAL_TRY(database_.run(what, "SELECT pg_advisory_xact_lock(hashtextextended($1, 7))", {node}));
   PANAL_ASSIGN(auto rows,
                database_.run(what,
-                             "SELECT coalesce(d.version, i.default_version, ''), i.name, d.name,"
+                             "SELECT coalesce(d.version, g.version, ''), i.name, d.name,"
                              " d.home, u.login, u.blocked"
                              " FROM desktops d JOIN images i ON i.id = d.image_id"
                              " JOIN users u ON u.id = d.user_id"
+                             " LEFT JOIN image_tags g ON g.image_id = d.image_id"
+                             " AND g.tag = coalesce(d.tag, 'default')"
                              " WHERE d.id = $1 AND d.node = $2 AND d.desired = 'running' AND"
                              " (d.observed = 'stopped' OR (d.observed = 'failed' AND"
                              "  d.generation > d.claimed_generation)) FOR UPDATE OF d",

@@ -11,7 +11,7 @@
 namespace panal::store {
 
 /// Store on PostgreSQL. Its methods are in one file a subject: users.cc, tenants.cc, images.cc,
-/// desktops.cc, node.cc, sessions.cc.
+/// tags.cc, desktops.cc, node.cc, sessions.cc.
 class PgStore final : public Store {
  public:
   explicit PgStore(Database database) : database_(std::move(database)) {}
@@ -37,7 +37,14 @@ class PgStore final : public Store {
   Result<void> add_version(const Version& version, const std::string& description) override;
   Result<std::vector<Image>> images() override;
   Result<std::vector<Version>> versions() override;
-  Result<void> remove_version(const std::string& image, const std::string& version) override;
+  Result<void> remove_version(const std::string& image, const std::string& version,
+                              const std::string& actor) override;
+  Result<std::vector<Removal>> removals() override;
+  Result<void> finish_removal(const Removal& removal, const std::string& node) override;
+
+  Result<std::vector<Tag>> tags() override;
+  Result<void> move_tag(const TagChange& change) override;
+  Result<std::vector<TagMove>> tag_moves(const std::string& image, const std::string& tag) override;
 
   Result<Desktop> add_desktop(const Desktop& desktop) override;
   Result<void> remove_desktop(DesktopId id) override;
@@ -45,6 +52,8 @@ class PgStore final : public Store {
   Result<std::vector<Desktop>> desktops_of(const std::string& tenant,
                                            const std::string& login) override;
   Result<Desktop> desktop(DesktopId id) override;
+  Result<void> set_source(DesktopId id, const std::string& version, const std::string& tag,
+                          const std::string& actor) override;
   Result<void> set_desired(DesktopId id, Desired desired, const std::string& actor) override;
 
   Result<void> register_node(const std::string& name, const std::string& version,
@@ -72,14 +81,22 @@ class PgStore final : public Store {
   /// ENOENT with a sentence when nothing was changed.
   [[nodiscard]] Result<void> change(std::string_view what, const std::string& object,
                                     const char* sql, const std::vector<Parameter>& parameters);
+  /// In this transaction, tags are moved by `actor` for this reason.
+  [[nodiscard]] Result<void> sign_moves(std::string_view what, const std::string& actor,
+                                        TagMoveKind kind);
+  /// `head` to the newest version, where there is one.
+  [[nodiscard]] Result<void> settle_head(std::string_view what, const Parameter& image_id);
   Database database_;
 };
+
+/// Errors: EINVAL with a sentence.
+[[nodiscard]] Result<void> check_deadlines(const Deadlines& deadlines);
 
 /// The columns of desktop_records in the order that desktop_of_row() reads.
 #define PANAL_DESKTOP_COLUMNS                                                                    \
   "id, tenant, login, name, image, version, persistent, home, node, desired, observed, reason, " \
   "running_version, id_slot, session_state, idle_ms, changed, generation, claimed_generation, "  \
-  "trust, share_memory"
+  "trust, share_memory, tag, next_version, soft_left_ms, hard_left_ms"
 [[nodiscard]] Desktop desktop_of_row(const Rows& rows, int row);
 [[nodiscard]] std::vector<Desktop> desktops_of_rows(const Rows& rows);
 

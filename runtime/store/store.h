@@ -10,6 +10,7 @@
 
 #include "engine/base/result.h"
 #include "engine/model/ids.h"
+#include "runtime/store/tags.h"
 
 namespace panal::store {
 
@@ -47,7 +48,8 @@ struct Tenant {
 
 struct Image {
   std::string name, description;
-  std::string default_version;  ///< what new starts use; empty: none yet
+  std::string default_version;    ///< tag `default`, what new starts use; empty: none yet
+  std::string head_version = {};  ///< tag `head`, the newest
 };
 
 struct Version {
@@ -55,14 +57,17 @@ struct Version {
   std::vector<std::string> session;
   bool browser_sandbox = false;
   std::uint64_t size_bytes = 0;
-  std::string created;  ///< ISO 8601
+  std::string created;       ///< ISO 8601
+  std::string commit = {};   ///< checksum of its commit, 64 hexadecimal digits; empty: none
+  std::string message = {};  ///< at most 4096 characters
+  std::string author = {};   ///< at most 256 characters; moves the tags in the history
 };
 
 /// One desktop's row with what a node needs to start it.
 struct Desktop {
   DesktopId id = 0;
   std::string tenant, login, name, image;
-  std::string version;  ///< pinned version, or empty: the image's default at each start
+  std::string version;  ///< pinned version, or empty: what the tag names at each start
   bool persistent = false;
   std::string home;
   std::string node;  ///< where it runs or ran last
@@ -78,6 +83,12 @@ struct Desktop {
   std::uint64_t claimed_generation = 0;  ///< the generation the last claim_start() answered
   std::string trust = kUsualTrust;       ///< its user's
   bool share_memory = false;             ///< its tenant's answer
+  std::string tag;                       ///< that it follows; empty: `default`
+  std::string next_version;              ///< what its next start takes; empty: none yet
+  /// Until it is started again because its tag has left its running version, by the database's
+  /// clock at the time of reading; negative: since then. None: it may go on.
+  std::optional<std::int64_t> soft_left_ms;  ///< once nobody is connected
+  std::optional<std::int64_t> hard_left_ms;  ///< in any case
 };
 
 struct AuditRow {
@@ -126,14 +137,35 @@ class Store {
                                                       const std::string& actor) = 0;
 
   // Images (admin writes)
-  /// Registers a version (idempotent) and makes it the image's default.
+  /// Registers a version (idempotent). `head` moves to the image's newest; `default` only where
+  /// there is none yet. One that is registered without a commit gets it.
+  /// Errors: EEXIST when the version is there with another commit.
   [[nodiscard]] virtual Result<void> add_version(const Version& version,
                                                  const std::string& description) = 0;
   [[nodiscard]] virtual Result<std::vector<Image>> images() = 0;
   [[nodiscard]] virtual Result<std::vector<Version>> versions() = 0;
-  /// Errors: EBUSY "icewm 2026.11.23-1 is used by desktop alice-desk".
+  /// Takes it out of what can be used and writes down its removal; `head` moves where needed.
+  /// Errors: EBUSY "icewm 2026.11.23-1 is used by desktop alice-desk", or that a tag names it
+  /// (`default` may go with the last version of an image that no desktop has).
   [[nodiscard]] virtual Result<void> remove_version(const std::string& image,
-                                                    const std::string& version) = 0;
+                                                    const std::string& version,
+                                                    const std::string& actor) = 0;
+  /// Of all nodes, newest first.
+  [[nodiscard]] virtual Result<std::vector<Removal>> removals() = 0;
+  /// This node has no copy of it any more (idempotent). Errors: ENOENT.
+  [[nodiscard]] virtual Result<void> finish_removal(const Removal& removal,
+                                                    const std::string& node) = 0;
+
+  // Tags (admin writes); the history cannot be changed by anybody.
+  [[nodiscard]] virtual Result<std::vector<Tag>> tags() = 0;
+  /// Moves, makes or takes away a tag; in force for starts from now on. In the audit log too.
+  /// Errors: ENOENT image or version; EBUSY when the tag is not where the caller saw it, or
+  /// desktops follow one that is to go; EINVAL for a name outside [a-z][a-z0-9._-]{0,31}, `head`,
+  /// deadlines out of order, and `default` taken away.
+  [[nodiscard]] virtual Result<void> move_tag(const TagChange& change) = 0;
+  /// Oldest first. An empty tag: of all tags.
+  [[nodiscard]] virtual Result<std::vector<TagMove>> tag_moves(const std::string& image,
+                                                               const std::string& tag) = 0;
 
   // Desktops
   [[nodiscard]] virtual Result<Desktop> add_desktop(const Desktop& desktop) = 0;
@@ -143,6 +175,11 @@ class Store {
   [[nodiscard]] virtual Result<std::vector<Desktop>> desktops_of(const std::string& tenant,
                                                                  const std::string& login) = 0;
   [[nodiscard]] virtual Result<Desktop> desktop(DesktopId id) = 0;
+  /// What its next starts take: a version, or what a tag names then; both empty: `default`.
+  /// Errors: ENOENT desktop, version or tag; EINVAL for both.
+  [[nodiscard]] virtual Result<void> set_source(DesktopId id, const std::string& version,
+                                                const std::string& tag,
+                                                const std::string& actor) = 0;
   /// Sets desired (and, for a start, a node where it has none and a new generation) in one
   /// transaction with a row lock, and notifies that node.
   [[nodiscard]] virtual Result<void> set_desired(DesktopId id, Desired desired,

@@ -143,11 +143,14 @@ Result<VersionManifest> repair_version(ImageStore& store, const VersionManifest&
   if (progress) progress(0.6, "repairing the copy");
   PANAL_TRY(repair_tree(root, steps));
   PANAL_ASSIGN(manifest.size_bytes, size_of_tree(root));
+  manifest.message = "repaired copy of " + version.version + " (lint --fix)";
+  manifest.parent = std::exchange(manifest.commit, {});
   manifest.version.clear();
   manifest.recipe_digest.clear();
   manifest.created_unix_s = 0;
   if (progress) progress(0.8, "writing to disk");
-  PANAL_ASSIGN(VersionManifest made, store.commit(staging, std::move(manifest)));
+  // File capabilities are the former version's, which was judged when it was made.
+  PANAL_ASSIGN(VersionManifest made, store.commit(staging, std::move(manifest), true));
   undo.release();
   if (progress) progress(1, "done");
   return made;

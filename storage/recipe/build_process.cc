@@ -69,11 +69,12 @@ void enter_mounts(const BuildCommand& command) {
   }
 }
 
-void become_root_inside(int user_namespace) {
-  if (::setns(user_namespace, CLONE_NEWUSER) != 0) give_up("enter the user namespace");
+void become_root_inside(const BuildCommand& command) {
+  if (::setns(command.user_namespace, CLONE_NEWUSER) != 0) give_up("enter the user namespace");
   if (::setgroups(0, nullptr) != 0 || ::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0)
     give_up("become root of the user namespace");
-  if (::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
+  const int network = command.offline ? CLONE_NEWNET : 0;
+  if (::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | network) != 0)
     give_up("unshare namespaces");
 }
 
@@ -81,7 +82,8 @@ void become_root_inside(int user_namespace) {
                             std::vector<char*>& environment, int output, pid_t parent) {
   die_with_parent(parent);
   const int null = ::open(kernel_paths::kDevNull, O_RDONLY | O_CLOEXEC);
-  if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0 ||
+  const int input = command.input >= 0 ? command.input : null;
+  if (null < 0 || ::dup2(input, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0 ||
       ::dup2(output, STDERR_FILENO) < 0)
     ::_exit(126);
   sigset_t none;
@@ -89,7 +91,9 @@ void become_root_inside(int user_namespace) {
   (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
   (void)::signal(SIGPIPE, SIG_DFL);
   enter_mounts(command);
-  become_root_inside(command.user_namespace);
+  become_root_inside(command);
+  // The processes that only wait must hold no end of a pipe that the program reads from.
+  (void)::close_range(3, ~0U, 0);
   die_with_parent(parent);  // a change of ids forgets it
   const pid_t init = ::fork();
   if (init < 0) give_up("fork");
@@ -105,7 +109,6 @@ void become_root_inside(int user_namespace) {
   if (program > 0) exit_as(program);
   (void)::setsid();
   if (::chdir("/") != 0) give_up("chdir /");
-  (void)::close_range(3, ~0U, 0);
   ::execvpe(argv[0], argv.data(), environment.data());
   give_up(argv[0]);
 }

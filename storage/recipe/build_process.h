@@ -19,11 +19,15 @@ struct BuildCommand {
   /// empty tmpfs) are made.
   std::vector<std::pair<int, std::string>> mounts;
   int user_namespace = -1;
+  /// Its standard input, not owned; -1: nothing.
+  int input = -1;
+  /// No network but a loopback that is down: for what need not download.
+  bool offline = false;
 };
 
 /// The running program: root of its user, mount, pid, ipc and uts namespaces, with the host's
-/// network (it downloads), the host's root read-only, and a /tmp and /proc of its own. It and all
-/// its children die with the process that started it, and with this object.
+/// network unless it is offline, the host's root read-only, and a /tmp and /proc of its own. It and
+/// all its children die with the process that started it, and with this object.
 class BuildProcess {
  public:
   /// Errors: EPERM, EAGAIN; ENOENT without the program comes as exit status 127 with words.

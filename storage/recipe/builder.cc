@@ -184,6 +184,14 @@ Result<void> debootstrap(const Recipe& recipe, const std::string& staging,
   return remove_tree(input);
 }
 
+/// What a new version comes after; empty for the first.
+Result<std::string> newest_commit(const ImageStore& store, const std::string& image) {
+  PANAL_ASSIGN(const auto versions, store.list());
+  for (const auto& version : versions)
+    if (version.image == image) return version.commit;
+  return std::string();
+}
+
 }  // namespace
 
 Result<VersionManifest> build_image(const Recipe& recipe, ImageStore& store,
@@ -215,8 +223,16 @@ Result<VersionManifest> build_image(const Recipe& recipe, ImageStore& store,
   manifest.session = recipe.session;
   manifest.browser_sandbox = recipe.browser_sandbox;
   manifest.packages = std::move(facts.packages);
-  if (progress) progress(0.98, "writing to disk");
-  auto committed = store.commit(staging, std::move(manifest));
+  manifest.message = options.message;
+  manifest.author = options.author;
+  PANAL_ASSIGN(manifest.parent, newest_commit(store, recipe.name));
+  Work work;
+  work.cancelled = options.cancelled;
+  if (progress)
+    work.progress = [&progress](double fraction, const std::string& what) {
+      progress(0.97 + 0.02 * fraction, what);
+    };
+  auto committed = store.commit(staging, std::move(manifest), true, work);
   if (!committed) return prefixed("commit image " + recipe.name, committed.error());
   undo.release();
   if (progress) progress(1, "done");

@@ -14,6 +14,8 @@ struct BuildOptions {
   std::string cache_dir;  ///< downloaded .deb files are kept here between builds; may be empty
   std::string log_file;   ///< everything mmdebstrap says
   bool force = false;     ///< build even if a version with this digest exists
+  std::string message;    ///< why, for `panal image log`; may be empty
+  std::string author;     ///< who; may be empty
   /// Set by a signal handler: the build is ended and undone within half a second, ECANCELED.
   const std::atomic<bool>* cancelled = nullptr;
   /// Archive URLs; empty: what the host itself uses for Debian, else deb.debian.org.

@@ -63,7 +63,7 @@ Result<std::string> read_in_root(const std::string& root, const std::string& pat
 
 }  // namespace
 
-Result<TreeFacts> finalise_tree(const std::string& root) {
+Result<TreeFacts> finalise_tree(const std::string& root, PackageList packages) {
   TreeFacts facts;
   std::set<ino_t> linked;
   PANAL_TRY(walk_tree(root, [&facts, &linked](const TreeEntry& entry) -> Result<void> {
@@ -85,8 +85,10 @@ Result<TreeFacts> finalise_tree(const std::string& root) {
       facts.size_bytes += static_cast<std::uint64_t>(entry.info.st_size);
     return drop_attributes(entry);
   }));
-  PANAL_ASSIGN(const std::string status, read_in_root(root, "/var/lib/dpkg/status"));
-  facts.packages = mmdebstrap::parse_dpkg_status(status);
+  auto status = read_in_root(root, "/var/lib/dpkg/status");
+  if (!status && packages == PackageList::kOptional && status.error().code == ENOENT) return facts;
+  if (!status) return tl::make_unexpected(std::move(status.error()));
+  facts.packages = mmdebstrap::parse_dpkg_status(*status);
   return facts;
 }
 

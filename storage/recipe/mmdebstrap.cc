@@ -30,6 +30,20 @@ constexpr const char* kRemoved =
     "/var/lib/dbus/machine-id /var/lib/dpkg/*-old /var/lib/systemd "
     "/usr/share/man /usr/share/info /usr/share/doc-base /usr/share/lintian /usr/share/bug";
 
+constexpr std::size_t kMostPackages = 100'000;
+constexpr std::size_t kLongestWord = 128;
+
+bool consists_of(std::string_view word, std::string_view marks, bool capitals) {
+  return !word.empty() && word.size() <= kLongestWord &&
+         std::all_of(word.begin(), word.end(), [marks, capitals](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  (capitals && c >= 'A' && c <= 'Z') || marks.find(c) != std::string_view::npos;
+         });
+}
+
+bool is_package_name(std::string_view word) { return consists_of(word, "+-.", false); }
+bool is_package_version(std::string_view word) { return consists_of(word, "+-.:~", true); }
+
 }  // namespace
 
 std::vector<std::string> packages(const Recipe& recipe) {
@@ -111,6 +125,12 @@ std::string finalise_script(const Recipe& recipe) {
       // them stale: each user's first program would then read all fonts and keep a cache of its
       // own in the home.
       "if command -v fc-cache >/dev/null; then fc-cache -s; fi\n"
+      // In an image all files have the time 0, so compiled Python that remembers the time of its
+      // source would be stale, and compiled again at every start by whoever may not write it.
+      "if command -v python3 >/dev/null; then\n"
+      "  find / -xdev -name __pycache__ -printf '%h\\0' | sort -zu |\n"
+      "    xargs -0r python3 -m compileall -q -l -f --invalidation-mode unchecked-hash || true\n"
+      "fi\n"
       // Empty, not absent: D-Bus and others then treat the machine as not yet named.
       ": >/etc/machine-id\n"
       ": >/etc/resolv.conf\n"
@@ -175,7 +195,9 @@ std::vector<std::pair<std::string, std::string>> parse_dpkg_status(std::string_v
   std::string version;
   bool installed = false;
   const auto flush = [&] {
-    if (installed && !name.empty()) found.emplace_back(name, version);
+    if (installed && found.size() < kMostPackages && is_package_name(name) &&
+        is_package_version(version))
+      found.emplace_back(name, version);
     name.clear();
     version.clear();
     installed = false;

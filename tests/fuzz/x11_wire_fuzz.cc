@@ -40,6 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     case 'e': {
       (void)as_map_request(bytes);
+      if (is_expose(bytes) && is_button_press(bytes)) std::abort();
       if (const auto wanted = as_configure_request(bytes)) {
         // Length in words, twelve bytes and what the mask names.
         const auto request = configure_window(*wanted);

@@ -62,6 +62,15 @@ std::string to_bytes(const Response& response, bool head_only) {
   return out;
 }
 
+std::string file_head(std::uint64_t bytes, bool close) {
+  std::string out;
+  status_line(out, 200);
+  header(out, "Content-Type", "application/octet-stream");
+  header(out, "Content-Length", std::to_string(bytes));
+  if (close) header(out, "Connection", "close");
+  return out.append("\r\n");
+}
+
 std::string progress_bytes(std::string_view info) {
   std::string out;
   status_line(out, 102);

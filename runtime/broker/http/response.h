@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,7 +9,8 @@
 namespace panal::http {
 
 /// A final answer. QVD's clients match header names by case and need Content-Length and a body
-/// that is not empty (docs/broker.md), so to_bytes() is the only writer of answers.
+/// that is not empty (docs/broker.md), so to_bytes() is the only writer of answers to
+/// them.
 struct Response {
   int status = 200;
   std::string body;
@@ -26,6 +28,9 @@ struct Response {
 /// Head and body. `head_only` (HEAD): the body counts but is not sent. An empty body is replaced by
 /// the reason phrase.
 [[nodiscard]] std::string to_bytes(const Response& response, bool head_only = false);
+
+/// The head of an answer whose body, that many bytes of a file, follows.
+[[nodiscard]] std::string file_head(std::uint64_t bytes, bool close);
 
 /// An interim `102 Processing` with its X-QVD-VM-Info line; control characters in `info` are
 /// escaped.

@@ -200,6 +200,32 @@ TEST_F(AgentSystem, AReturnToTheKeyboardIsAnEvent) {
   }
 }
 
+TEST_F(AgentSystem, ANoticeIsOnTheScreenUntilTheUserLeaves) {
+  desktop->welcome(kSession);
+  const Computer computer(directory + "/c1", 391, "1280x800");
+  desktop->send(Frame("notice").add("text", "Nobody is there to see it."));
+  ASSERT_TRUE(desktop->listen(Frame("").add("geometry", "900x600")));
+  const Program proxy = computer.attach(*desktop);
+  ASSERT_TRUE(connected());
+  ASSERT_EQ(desktop->until("settled").get("windows"), "1");
+  auto x = x11::Client::connect(desktop->inside("/tmp/.X11-unix/X100"),
+                                cookie_bytes(desktop->cookie()).value(), kX);
+  ASSERT_TRUE(x) << x.error().message();
+  const auto windows = [&](int count) {
+    return eventually([&] { return x->visible_windows(kX).value_or(0) == count; });
+  };
+  desktop->send(Frame("notice").add("text", "There is a new version of this desktop."));
+  ASSERT_TRUE(windows(2)) << desktop->log();
+  desktop->send(Frame("notice").add("text", "It starts again in 15 min: save your work."));
+  desktop->send(Frame("query"));
+  ASSERT_EQ(desktop->until("status").get("session"), "connected");
+  EXPECT_TRUE(windows(2)) << "in place of the first: " << desktop->log();
+  EXPECT_EQ(desktop->log().find("notice_failed"), std::string::npos) << desktop->log();
+  desktop->send(Frame("suspend"));
+  ASSERT_TRUE(suspended());
+  EXPECT_TRUE(windows(1)) << "whoever comes back is told again";
+}
+
 TEST_F(AgentSystem, APrewarmedDesktopLooksRight) {
   desktop->welcome(kSession, "pc105/us");
   ASSERT_TRUE(desktop->listen(Frame("").add("warm", "1")));

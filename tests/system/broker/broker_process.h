@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -145,8 +146,10 @@ class BrokerProcess : public ::testing::Test {
     std::ofstream(file) << "[paths]\nstate = \"" << config.state_dir << "\"\nrun = \""
                         << config.run_dir
                         << "\"\n[broker]\naddress = \"127.0.0.1\"\nport = " << kPort
-                        << "\nuser = \"nobody\"\nworkers = 1\n[metrics]\nlisten = \"127.0.0.1:"
-                        << kMetricsPort << "\"\n";
+                        << "\nuser = \"nobody\"\nworkers = 1\narchive = \"" << config.run_dir
+                        << "/archive\"\narchive_token = \"" << config.run_dir
+                        << "/token\"\n[metrics]\nlisten = \"127.0.0.1:" << kMetricsPort << "\"\n";
+    make_archive(config.run_dir);
     panald = std::make_unique<FakePanald>(config.node_socket());
     parent = ::fork();
     if (parent == 0) {
@@ -163,6 +166,17 @@ class BrokerProcess : public ::testing::Test {
     int status = -1;
     EXPECT_EQ(::waitpid(parent, &status, 0), parent);
     EXPECT_EQ(status, 0);
+  }
+
+  /// What is published to nodes; the token is the parent's to read, not the worker's.
+  static void make_archive(const std::string& dir) {
+    std::filesystem::create_directories(dir + "/archive/objects/ab");
+    std::ofstream(dir + "/archive/panal-images") << "the list";
+    std::ofstream(dir + "/archive/objects/ab/" + std::string(62, '0') + ".filez")
+        << std::string(1 << 20, 'x');
+    std::ofstream(dir + "/archive/config") << "[core]";
+    std::ofstream(dir + "/token") << kToken << "\n";
+    ASSERT_EQ(::chmod((dir + "/token").c_str(), 0600), 0);
   }
 
   [[nodiscard]] pid_t worker() const {
@@ -220,6 +234,7 @@ class BrokerProcess : public ::testing::Test {
     return fd;
   }
 
+  static constexpr const char* kToken = "0123456789abcdef0123456789abcdef";
   inline static DesktopId alices = 0;
   inline static DesktopId bobs = 0;
   config::Config config;

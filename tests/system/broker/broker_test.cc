@@ -48,6 +48,20 @@ TEST_F(BrokerProcess, LoginAndList) {
   }));
 }
 
+TEST_F(BrokerProcess, ServesImagesToNodesAndOnlyToThem) {
+  const std::string token = std::string("Authorization: Bearer ") + kToken + "\r\n";
+  const std::string object = "/images/objects/ab/" + std::string(62, '0') + ".filez";
+  TestClient node;
+  EXPECT_THAT(node.get("/images/panal-images", token), StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_TRUE(node.received.ends_with("\r\n\r\nthe list"));
+  node.get(object, token);
+  EXPECT_TRUE(node.received.ends_with("\r\n\r\n" + std::string(1 << 20, 'x')))
+      << node.received.size();
+  EXPECT_THAT(node.get("/images/config", token), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(node.get(object), StartsWith("HTTP/1.1 401 ")) << "a user's login is no token";
+  EXPECT_THAT(TestClient().get("/images/config", ""), StartsWith("HTTP/1.1 401 "));
+}
+
 TEST_F(BrokerProcess, LineFeedsAndLimits) {
   TestClient qt;
   ASSERT_TRUE(qt.send("GET /qvd/ping HTTP/1.1\n\n"));

@@ -248,6 +248,33 @@ TEST_F(NodeTest, SaysWhyAStartFailed) {
   node_->await(desktop.id, Observed::kRunning);
 }
 
+TEST_F(NodeTest, LeavesAVersionThatHasExpiredAndComesBackAfterARollback) {
+  const auto desktop = new_desktop();
+  node_->want(desktop.id, Desired::kRunning);
+  const std::string good = node_->await(desktop.id, Observed::kRunning).running_version;
+  // Registered, but not on this node: its start must fail, and say why.
+  store::Version absent;
+  absent.image = "icewm";
+  absent.version = "absent";
+  absent.session = {"icewm-session"};
+  ASSERT_TRUE(node_->admin().add_version(absent, ""));
+  store::TagChange change{
+      "icewm", store::kDefaultTag, "absent", good, store::TagMoveKind::kPublish, "test", {}};
+  change.deadlines.hard = std::chrono::seconds(0);
+  const auto published = node_->admin().move_tag(change);
+  ASSERT_TRUE(published) << published.error().message();
+  EXPECT_LE(node_->row(desktop.id).hard_left_ms.value_or(1), 0);
+  const auto failed = node_->await(desktop.id, Observed::kFailed);
+  EXPECT_THAT(failed.reason, HasSubstr("absent"));
+  EXPECT_EQ(failed.desired, Desired::kRunning) << "what is wanted is the user's to say";
+
+  change = {"icewm", store::kDefaultTag, good, "absent", store::TagMoveKind::kRollback, "test", {}};
+  ASSERT_TRUE(node_->admin().move_tag(change));
+  node_->want(desktop.id, Desired::kRunning);
+  EXPECT_EQ(node_->await(desktop.id, Observed::kRunning).running_version, good);
+  EXPECT_TRUE(node_->admin().remove_version("icewm", "absent", "test"));
+}
+
 TEST_F(NodeTest, ItsSocketIsRootsAndTheBrokersGroups) {
   const std::string path = node_->config().node_socket();
   const passwd* broker = ::getpwnam(node_->config().broker_user.c_str());

@@ -47,6 +47,8 @@ class RunningNode {
   /// The end of panald's log.
   [[nodiscard]] std::string log() const;
   [[nodiscard]] const config::Config& config() const { return config_; }
+  /// The database, with the administrator's rights.
+  [[nodiscard]] store::Store& admin() { return *admin_; }
 
  private:
   std::string directory_;

@@ -73,19 +73,20 @@ TEST_F(StoreTest, KeepsVersionsAndTheirSessions) {
     if (version.image != "icewm") continue;
     EXPECT_THAT(version.session, ::testing::ElementsAre("icewm-session", "--with space", "-x"));
   }
-  const auto default_of_two = [&] {
+  const auto tags_of_two = [&] {
     const auto images = broker_->images();
     for (const Image& image : *images)
-      if (image.name == "two") return image.default_version + " " + image.description;
+      if (image.name == "two")
+        return image.default_version + " " + image.head_version + " " + image.description;
     return std::string("gone");
   };
-  EXPECT_EQ(default_of_two(), "2 d");
-  EXPECT_TRUE(admin_->remove_version("two", "2"));
-  EXPECT_EQ(default_of_two(), "1 d");
-  EXPECT_EQ(admin_->remove_version("two", "2").error().code, ENOENT);
-  const auto last = admin_->remove_version("two", "1");
+  EXPECT_EQ(tags_of_two(), "1 2 d") << "only the first is published by itself";
+  EXPECT_TRUE(admin_->remove_version("two", "2", "carol"));
+  EXPECT_EQ(tags_of_two(), "1 1 d");
+  EXPECT_EQ(admin_->remove_version("two", "2", "carol").error().code, ENOENT);
+  const auto last = admin_->remove_version("two", "1", "carol");
   EXPECT_TRUE(last) << last.error().message();
-  EXPECT_EQ(default_of_two(), "gone");
+  EXPECT_EQ(tags_of_two(), "gone");
 }
 
 TEST_F(StoreTest, TakesADesktopThroughItsLife) {
@@ -101,7 +102,7 @@ TEST_F(StoreTest, TakesADesktopThroughItsLife) {
   ASSERT_TRUE((*claimed)->id_slot);
   EXPECT_EQ((*claimed)->observed, Observed::kComposing);
   EXPECT_FALSE(*node_->claim_start(desktop.id, "n1", 4)) << "claimed once";
-  EXPECT_EQ(admin_->remove_version("icewm", "1").error().code, EBUSY);
+  EXPECT_EQ(admin_->remove_version("icewm", "1", "t").error().code, EBUSY);
   EXPECT_EQ(admin_->remove_desktop(desktop.id).error().code, EBUSY);
 
   ASSERT_TRUE(node_->observe(desktop.id, Observed::kRunning, ""));
@@ -229,7 +230,7 @@ TEST_F(StoreTest, ABrokerThatIsTakenOverCannotWriteWhatIsNotItsOwn) {
   version.version = "evil";
   version.session = {"sh"};
   EXPECT_EQ(denied(broker_->add_version(version, "")), eacces);
-  EXPECT_EQ(denied(broker_->remove_version("icewm", "1")), eacces);
+  EXPECT_EQ(denied(broker_->remove_version("icewm", "1", "t")), eacces);
   EXPECT_EQ(denied(broker_->add_desktop(desktop)), eacces);
   EXPECT_EQ(denied(broker_->remove_desktop(desktop.id)), eacces);
   EXPECT_EQ(denied(broker_->register_node("fake", "1", 1)), eacces);
@@ -246,7 +247,7 @@ TEST_F(StoreTest, ANodeCannotWriteUsersOrImagesOrWishes) {
   user.login = "intruder";
   EXPECT_EQ(node_->add_user(user).error().code, EACCES);
   EXPECT_EQ(node_->set_desired(desktop.id, Desired::kRunning, "x").error().code, EACCES);
-  EXPECT_EQ(node_->remove_version("icewm", "1").error().code, EACCES);
+  EXPECT_EQ(node_->remove_version("icewm", "1", "t").error().code, EACCES);
 }
 
 TEST_F(StoreTest, KeepsSessionsAndTheAuditLog) {

@@ -15,9 +15,14 @@ BASE = ["engine/base", "engine/model"]
 MAY_INCLUDE = [
     ("engine/base", []),
     ("engine/model", ["engine/base"]),
+    ("storage/transfer", [*BASE, "storage/repo", "storage/transfer"]),  # its helper program is below it
     ("engine/profile", [*BASE, "engine/kernel"]),  # what it writes are the kernel's settings
     ("engine", BASE),  # kernel, policy: each for itself
-    ("storage", [*BASE, "storage/image"]),
+    ("storage/repo", BASE),
+    # An import is unpacked where builds are made, and finalised as they are.
+    ("storage/import", [*BASE, "storage/repo", "storage/image", "storage/recipe", "storage/unpack"]),
+    ("storage/transfer", [*BASE, "storage/repo", "storage/transfer"]),  # its helper program is below it
+    ("storage", [*BASE, "storage/repo", "storage/image"]),
     ("netconfine", [*BASE, "netconfine"]),
     ("runtime", ["engine", "storage", "netconfine", "runtime"]),
 ]
@@ -76,6 +81,9 @@ def check(root):
                 wrong(match.start(), "Asio is for runtime only")
             if target == "libpq-fe.h" and not path.startswith("runtime/store/") and not in_tests:
                 wrong(match.start(), "libpq is for runtime/store only")
+            if (target.startswith(("ostree", "gio/", "glib")) and not in_tests
+                    and not path.startswith(("storage/repo/", "storage/transfer/"))):
+                wrong(match.start(), "libostree and GLib are for storage/repo and storage/transfer only")
             if target == "openssl/ssl.h" or target.startswith("boost/asio/ssl"):
                 if not in_tests and path not in tls:
                     tls.append(path)
@@ -109,6 +117,9 @@ FINE = {
     "engine/kernel/k.h": "#pragma once\n",
     "engine/profile/p.cc": '#include "engine/kernel/k.h"\n#include "engine/model/m.h"\n',
     "storage/image/i.h": '#pragma once\n#include "engine/base/a.h"\n',
+    "storage/repo/r.cc": "#include <ostree.h>\n#include <gio/gio.h>\n",
+    "storage/repo/r.h": "#pragma once\n",
+    "storage/image/r.cc": '#include "storage/repo/r.h"\n',
     "storage/home/h.cc": '#include "storage/image/i.h"\nconst char* w = "/development";\n',
     "runtime/store/s.cc": '#include <libpq-fe.h>\n#include "engine/model/m.h"\n',
     "runtime/broker/b.cc": "#include <boost/asio/post.hpp>\n#include <openssl/ssl.h>\n",
@@ -131,6 +142,8 @@ WRONG = {
                                 "engine/kernel/x.cc": '#include "runtime/r.h"\n'},
     "runtime includes tests": {"tests/support/f.h": "#pragma once\n",
                                "runtime/x.cc": '#include "tests/support/f.h"\n'},
+    "repo includes image": {"storage/repo/x.cc": '#include "storage/image/i.h"\n'},
+    "libostree outside the repository": {"storage/image/x.cc": "#include <ostree.h>\n"},
     "asio outside runtime": {"engine/kernel/x.cc": "#include <boost/asio/post.hpp>\n"},
     "beast": {"runtime/broker/x.cc": "#include <boost/beast/core.hpp>\n"},
     "libpq outside the store": {"runtime/node/x.cc": "#include <libpq-fe.h>\n"},

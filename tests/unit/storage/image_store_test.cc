@@ -185,6 +185,10 @@ TEST(Manifest, SurvivesPrintAndParse) {
   manifest.session = {"a", "b \"c\""};
   manifest.browser_sandbox = true;
   manifest.packages = {{"bash", "5.2-1"}};
+  manifest.commit = std::string(64, 'c');
+  manifest.parent = std::string(64, 'd');
+  manifest.message = "two\nlines";
+  manifest.author = "ana";
   const auto back = parse_manifest(print_manifest(manifest), "m");
   ASSERT_TRUE(back) << back.error().message();
   EXPECT_EQ(back->image, manifest.image);
@@ -194,6 +198,35 @@ TEST(Manifest, SurvivesPrintAndParse) {
   EXPECT_EQ(back->session, manifest.session);
   EXPECT_TRUE(back->browser_sandbox);
   EXPECT_EQ(back->packages, manifest.packages);
+  EXPECT_EQ(back->commit, manifest.commit);
+  EXPECT_EQ(back->parent, manifest.parent);
+  EXPECT_EQ(back->message, manifest.message);
+  EXPECT_EQ(back->author, manifest.author);
+}
+
+TEST(Manifest, OlderOnesHaveNoCommit) {
+  VersionManifest manifest;
+  manifest.image = "i";
+  manifest.version = "1";
+  const std::string text = print_manifest(manifest);
+  EXPECT_EQ(text.find("commit"), std::string::npos);
+  const auto back = parse_manifest(text, "m");
+  ASSERT_TRUE(back);
+  EXPECT_TRUE(back->commit.empty());
+}
+
+TEST(Manifest, RefusesChecksumsThatAreNone) {
+  VersionManifest manifest;
+  manifest.image = "i";
+  manifest.version = "1";
+  for (const char* bad : {"1", "../../etc/passwd", "ABCD"}) {
+    manifest.commit = bad;
+    EXPECT_EQ(parse_manifest(print_manifest(manifest), "m").error().code, EPROTO) << bad;
+    manifest.commit.clear();
+    manifest.parent = bad;
+    EXPECT_EQ(parse_manifest(print_manifest(manifest), "m").error().code, EPROTO) << bad;
+    manifest.parent.clear();
+  }
 }
 
 TEST(Manifest, RefusesNumbersThatAreNotWhole) {

@@ -113,6 +113,26 @@ TEST(DpkgStatus, ListsWhatIsInstalled) {
               ElementsAre(Pair("bash", "5.2"), Pair("xterm", "379-1")));
 }
 
+TEST(DpkgStatus, LeavesOutWhatIsNoPackage) {
+  const auto with = [](const std::string& name, const std::string& version) {
+    return "Package: " + name + "\nStatus: install ok installed\nVersion: " + version + "\n\n";
+  };
+  const std::string nul("a\0b", 3);
+  for (const auto& text :
+       {with("", "1"), with("a b", "1"), with("A", "1"), with("a/b", "1"), with("a\x1b[2J", "1"),
+        with(nul, "1"), with("a\r", "1"), with("\xc3\xa4", "1"), with(std::string(129, 'a'), "1"),
+        with("a", ""), with("a", "1 2"), with("a", "\x07"), with("a", std::string(129, '1')),
+        with("a", "1\r"), std::string("Package: a\nStatus: install ok installed\n"),
+        std::string("Package: a\nStatus: install ok installed \nVersion: 1\n"),
+        std::string("Package: a\nStatus: hold ok half-installed\nVersion: 1\n")})
+    EXPECT_TRUE(parse_dpkg_status(text).empty()) << text;
+  EXPECT_THAT(parse_dpkg_status(with("libc6.1-dev+x", "1:2.0~rc1+b2-3A")),
+              ElementsAre(Pair("libc6.1-dev+x", "1:2.0~rc1+b2-3A")));
+  std::string many;
+  for (int i = 0; i < 100'010; ++i) many += with("p" + std::to_string(i), "1");
+  EXPECT_EQ(parse_dpkg_status(many).size(), 100'000U);
+}
+
 TEST(DpkgStatus, TakesAnyText) {
   for (const char* text : {"", "\n", "\n\n\n", "Package: ", "Package: x",
                            "Version: 1\n\nStatus:", "Status: install ok installed\n\n"})

@@ -21,5 +21,14 @@ TEST(Printable, CutsAtTheLimitWithoutSplittingACharacter) {
   EXPECT_EQ(printable("ab€", 3), "ab...");
 }
 
+TEST(Utf8, IsToldFromOtherBytes) {
+  for (const char* good :
+       {"", "a\n", "a\xc3\xb1o", "\xe2\x82\xac", "\xf0\x9f\x90\x9d", "e\xcc\x81"})
+    EXPECT_TRUE(is_utf8(good)) << good;
+  for (const char* bad :
+       {"\xff", "latin-\xe9", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80"})
+    EXPECT_FALSE(is_utf8(bad)) << bad;
+}
+
 }  // namespace
 }  // namespace panal

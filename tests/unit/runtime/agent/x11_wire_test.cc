@@ -35,6 +35,8 @@ TEST(X11Wire, Setup) {
   put<std::uint8_t>(body, 21, 2);  // formats
   const std::size_t screen = 32 + 8 + 16;
   put<std::uint32_t>(body, screen, 0x123);
+  put<std::uint32_t>(body, screen + 8, 0xffffff);
+  put<std::uint32_t>(body, screen + 12, 0x10);
   put<std::uint16_t>(body, screen + 20, 1024);
   put<std::uint16_t>(body, screen + 22, 700);
   body.resize(screen + 40);
@@ -42,6 +44,8 @@ TEST(X11Wire, Setup) {
   ASSERT_TRUE(setup);
   EXPECT_EQ(setup->root, 0x123U);
   EXPECT_EQ(setup->width, 1024);
+  EXPECT_EQ(setup->white, 0xffffffU);
+  EXPECT_EQ(setup->black, 0x10U);
   for (std::size_t cut = 0; cut < body.size(); ++cut) {
     EXPECT_FALSE(parse_setup(body.substr(0, cut))) << cut;
   }
@@ -54,17 +58,58 @@ TEST(X11Wire, RefusedSetup) {
 
 TEST(X11Wire, RequestsAreWholeWordsWithTheirLength) {
   for (const std::string& request :
-       {query_extension("MIT-SCREEN-SAVER"), screen_saver_query(140, 7), get_geometry(7),
-        query_tree(7), get_attributes(7), randr_version(1), randr_resources(1, 7),
-        randr_disable_crtc(1, 2, 3), randr_set_size(1, 7, {.width = 800, .height = 600}),
-        select_input(7, 1), map_window(7), sync_initialize(134), sync_list_counters(134),
-        sync_alarm_when_at_most(134, 0x200001, 8, 10000), sync_destroy_alarm(134, 0x200001),
+       {query_extension("MIT-SCREEN-SAVER"),
+        screen_saver_query(140, 7),
+        get_geometry(7),
+        query_tree(7),
+        get_attributes(7),
+        randr_version(1),
+        randr_resources(1, 7),
+        randr_disable_crtc(1, 2, 3),
+        randr_set_size(1, 7, {.width = 800, .height = 600}),
+        select_input(7, 1),
+        map_window(7),
+        sync_initialize(134),
+        sync_list_counters(134),
+        sync_alarm_when_at_most(134, 0x200001, 8, 10000),
+        sync_destroy_alarm(134, 0x200001),
+        create_window({}),
+        open_font(7, "fixed"),
+        open_font(7, "7x13bold"),
+        create_gc({}),
+        image_text(7, 8, 1, 2, "odd"),
+        image_text(7, 8, 1, 2, std::string(1000, 'x')),
         configure_window(
             {.window = 7, .mask = 0x7f, .x = -1, .y = 2, .width = 3, .height = 4, .border = 0})}) {
     std::uint16_t words = 0;
     std::memcpy(&words, request.data() + 2, sizeof(words));
     EXPECT_EQ(request.size(), words * 4U);
   }
+}
+
+TEST(X11Wire, Windows) {
+  NewWindow window;
+  window.id = 0x11;
+  window.x = 3;
+  window.width = 300;
+  window.events = kExposure | kButtonPress;
+  const std::string request = create_window(window);
+  ASSERT_EQ(request.size(), 48U);
+  EXPECT_EQ(request[0], 1);
+  EXPECT_EQ(request[4], 0x11);
+  EXPECT_EQ(request[12], 3);
+  EXPECT_EQ(static_cast<unsigned char>(request[44]), 4U) << "button";
+  EXPECT_EQ(static_cast<unsigned char>(request[45]), 0x80U) << "exposure";
+  const std::string text = image_text(7, 8, 1, 2, std::string(1000, 'x'));
+  EXPECT_EQ(static_cast<unsigned char>(text[1]), 255U);
+  EXPECT_EQ(text.size(), 16U + 256U);
+  std::string event(kReplyBytes, '\0');
+  event[0] = 12;
+  EXPECT_TRUE(is_expose(event));
+  EXPECT_FALSE(is_button_press(event));
+  event[0] = static_cast<char>(0x84);  // sent by a client
+  EXPECT_TRUE(is_button_press(event));
+  EXPECT_FALSE(is_expose("\x0c"));
 }
 
 TEST(X11Wire, Idle) {

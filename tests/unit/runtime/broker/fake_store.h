@@ -123,7 +123,20 @@ class FakeStore final : public store::Store {
   Result<void> add_version(const store::Version&, const std::string&) override { return no(); }
   Result<std::vector<store::Image>> images() override { return no(); }
   Result<std::vector<store::Version>> versions() override { return no(); }
-  Result<void> remove_version(const std::string&, const std::string&) override { return no(); }
+  Result<void> remove_version(const std::string&, const std::string&, const std::string&) override {
+    return no();
+  }
+  Result<std::vector<store::Removal>> removals() override { return no(); }
+  Result<void> finish_removal(const store::Removal&, const std::string&) override { return no(); }
+  Result<std::vector<store::Tag>> tags() override { return no(); }
+  Result<void> move_tag(const store::TagChange&) override { return no(); }
+  Result<std::vector<store::TagMove>> tag_moves(const std::string&, const std::string&) override {
+    return no();
+  }
+  Result<void> set_source(DesktopId, const std::string&, const std::string&,
+                          const std::string&) override {
+    return no();
+  }
   Result<store::Desktop> add_desktop(const store::Desktop&) override { return no(); }
   Result<void> remove_desktop(DesktopId) override { return no(); }
   Result<std::vector<store::Desktop>> desktops() override { return no(); }

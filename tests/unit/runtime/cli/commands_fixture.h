@@ -40,6 +40,9 @@ class Commands : public testing::Test {
         << err();
     backends_.farm.images = {{"icewm", "", "1"}};
     backends_.farm.versions = {{"icewm", "1", "", {}, false, 0, ""}};
+    backends_.farm.move("icewm", "head", "1");
+    backends_.farm.move("icewm", "default", "1");
+    backends_.disk.copies = {FakeDisk::copy("icewm", "1")};
     ASSERT_EQ(panal({"desktop", "create", "d-%d", "--count", std::to_string(count), "--user",
                      "alice", "--image", "icewm"}),
               ExitCode::kOk)

@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "runtime/cli/cli.h"
+#include "tests/unit/runtime/cli/fake_images.h"
 
 namespace panal::cli {
 
@@ -16,12 +18,39 @@ struct FakeFarm {
   std::vector<store::User> users;
   std::vector<store::Tenant> tenants{{"default", false}};
   std::vector<store::Image> images;
-  std::vector<store::Version> versions;
+  std::vector<store::Version> versions;  ///< newest first
+  std::map<std::pair<std::string, std::string>, std::string> tags;
+  std::vector<store::TagMove> moves;
+  std::vector<store::TagChange> changes;  ///< as move_tag() was asked
+  std::vector<store::Removal> removals;
+  std::function<void()> meanwhile;  ///< what somebody else does just before move_tag()
   std::map<DesktopId, store::Desktop> desktops;
   std::set<DesktopId> cannot_start;  ///< panald fails these, with evidence
   bool node_answers = true, database_answers = true;
   nlohmann::json node_answer = {{"ok", true}};
   std::vector<nlohmann::json> requests;
+
+  [[nodiscard]] std::string at(const std::string& image, const std::string& tag) const {
+    const auto found = tags.find({image, tag});
+    return found == tags.end() ? "" : found->second;
+  }
+  /// What a desktop's next start takes.
+  [[nodiscard]] std::string next_of(const store::Desktop& d) const {
+    return d.version.empty() ? at(d.image, d.tag.empty() ? store::kDefaultTag : d.tag) : d.version;
+  }
+  void move(const std::string& image, const std::string& tag, const std::string& to,
+            store::TagMoveKind kind = store::TagMoveKind::kTag, const std::string& actor = "t") {
+    moves.push_back({"2026-11-26T10:00:00Z", actor, kind, image, tag, at(image, tag), to});
+    if (to.empty())
+      tags.erase({image, tag});
+    else
+      tags[{image, tag}] = to;
+    for (auto& one : images) {
+      if (one.name != image) continue;
+      if (tag == store::kDefaultTag) one.default_version = to;
+      if (tag == store::kHeadTag) one.head_version = to;
+    }
+  }
 
   /// One step of panald's reconcile loop.
   void step() {
@@ -98,18 +127,83 @@ class FakeStore final : public store::Store {
     return {};
   }
   Result<void> add_version(const store::Version& version, const std::string& text) override {
-    farm_.versions.push_back(version);
-    farm_.images.push_back({version.image, text, version.version});
+    const auto same = [&](const auto& one) {
+      return one.image == version.image && one.version == version.version;
+    };
+    const auto there = std::find_if(farm_.versions.begin(), farm_.versions.end(), same);
+    if (there == farm_.versions.end()) {
+      farm_.versions.insert(farm_.versions.begin(), version);
+    } else {
+      if (!there->commit.empty() && !version.commit.empty() && there->commit != version.commit)
+        return fail(EEXIST, version.image + " is registered with another commit");
+      if (there->commit.empty()) there->commit = version.commit;
+    }
+    std::erase_if(farm_.removals, [&](const auto& one) {
+      return one.image == version.image && one.version == version.version &&
+             one.commit == version.commit;
+    });
+    const auto image = std::find_if(farm_.images.begin(), farm_.images.end(),
+                                    [&](const auto& one) { return one.name == version.image; });
+    if (image == farm_.images.end()) farm_.images.push_back({version.image, text, ""});
+    farm_.move(version.image, store::kHeadTag, version.version, store::TagMoveKind::kCommit,
+               version.author);
+    if (farm_.at(version.image, store::kDefaultTag).empty())
+      farm_.move(version.image, store::kDefaultTag, version.version, store::TagMoveKind::kCommit,
+                 version.author);
     return {};
   }
   Result<std::vector<store::Image>> images() override { return farm_.images; }
   Result<std::vector<store::Version>> versions() override { return farm_.versions; }
-  Result<void> remove_version(const std::string& image, const std::string& version) override {
+  Result<void> remove_version(const std::string& image, const std::string& version,
+                              const std::string& actor) override {
     for (const auto& [id, d] : farm_.desktops) {
-      if (d.image == image) return fail(EBUSY, image + " is used by desktop " + d.name);
+      if (d.image != image) continue;
+      if (farm_.next_of(d) == version || d.running_version == version)
+        return fail(EBUSY, image + " is used by desktop " + d.name);
     }
+    const auto of_image = std::count_if(farm_.versions.begin(), farm_.versions.end(),
+                                        [&](const auto& one) { return one.image == image; });
+    if (of_image > 1 && farm_.at(image, store::kDefaultTag) == version)
+      return fail(EBUSY, image + " " + version + " is what new starts take");
+    std::string commit;
+    for (const auto& one : farm_.versions)
+      if (one.image == image && one.version == version) commit = one.commit;
     std::erase_if(farm_.versions,
                   [&](const auto& v) { return v.image == image && v.version == version; });
+    farm_.removals.push_back({image, version, commit, actor, "2026-11-26T10:00:00Z", {}});
+    return {};
+  }
+  Result<std::vector<store::Removal>> removals() override { return farm_.removals; }
+  Result<void> finish_removal(const store::Removal& removal, const std::string& node) override {
+    for (auto& one : farm_.removals)
+      if (one.image == removal.image && one.version == removal.version) one.done_on.push_back(node);
+    return {};
+  }
+  Result<std::vector<store::Tag>> tags() override {
+    std::vector<store::Tag> out;
+    for (const auto& [name, version] : farm_.tags)
+      out.push_back({name.first, name.second, version, "2026-11-26T10:00:00Z"});
+    return out;
+  }
+  Result<void> move_tag(const store::TagChange& change) override {
+    if (farm_.meanwhile) std::exchange(farm_.meanwhile, nullptr)();
+    if (farm_.at(change.image, change.tag) != change.expected)
+      return fail(EBUSY, change.image + ":" + change.tag + " moved meanwhile");
+    farm_.changes.push_back(change);
+    farm_.move(change.image, change.tag, change.to, change.kind, change.actor);
+    return {};
+  }
+  Result<std::vector<store::TagMove>> tag_moves(const std::string& image,
+                                                const std::string& tag) override {
+    std::vector<store::TagMove> out;
+    for (const auto& one : farm_.moves)
+      if (one.image == image && (tag.empty() || one.tag == tag)) out.push_back(one);
+    return out;
+  }
+  Result<void> set_source(DesktopId id, const std::string& version, const std::string& tag,
+                          const std::string&) override {
+    farm_.desktops.at(id).version = version;
+    farm_.desktops.at(id).tag = tag;
     return {};
   }
   Result<store::Desktop> add_desktop(const store::Desktop& desktop) override {
@@ -124,7 +218,10 @@ class FakeStore final : public store::Store {
   }
   Result<std::vector<store::Desktop>> desktops() override {
     std::vector<store::Desktop> out;
-    for (const auto& [id, desktop] : farm_.desktops) out.push_back(desktop);
+    for (const auto& [id, desktop] : farm_.desktops) {
+      out.push_back(desktop);
+      out.back().next_version = farm_.next_of(desktop);
+    }
     return out;
   }
   Result<std::vector<store::Desktop>> desktops_of(const std::string& tenant,
@@ -207,7 +304,14 @@ class FakeBackends final : public Backends {
     return MachinePlaces{std::move(tree), machine_root + "/saved", machine_root + "/lock",
                          privileged, refusal};
   }
+  Result<std::unique_ptr<LocalImages>> images(const config::Config&) override {
+    return std::make_unique<FakeLocalImages>(disk);
+  }
+  Result<std::unique_ptr<ImageTransfer>> transfer(const config::Config&) override {
+    return std::make_unique<FakeImageTransfer>(disk);
+  }
   FakeFarm farm;
+  FakeDisk disk;
   std::string machine_root = PANAL_SOURCE_DIR "/tests/fixtures/hybrid-6.18";
   bool privileged = false;
   std::string refusal;  ///< as in a lab

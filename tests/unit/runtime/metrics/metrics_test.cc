@@ -154,7 +154,8 @@ TEST(Metrics, EveryDecisionTakenAndRefusedIsThereBeforeItEverHappened) {
   for (const char* name :
        {"panal_starts_let_through_total", "panal_shaver_steps_total", "panal_freezer_freezes_total",
         "panal_freezer_thaws_total", "panal_wake_wakes_total", "panal_ksm_enlistments_total",
-        "panal_ksm_setting_changes_total", "panal_ksm_domain_changes_total"})
+        "panal_ksm_setting_changes_total", "panal_ksm_domain_changes_total",
+        "panal_node_expired_total"})
     EXPECT_EQ(read.value(name), 0) << name;
   for (const std::string_view resource : optimiser::kStartWaits)
     EXPECT_EQ(read.value("panal_starts_refused_total", {{"resource", std::string(resource)}}), 0);

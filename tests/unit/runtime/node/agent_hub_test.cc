@@ -103,6 +103,33 @@ TEST_F(AgentHubTest, NoAttachNumberOfAnAgentMakesOursLeaveTheControlProtocol) {
   }
 }
 
+TEST_F(AgentHubTest, KnowsWhetherSomebodyLooksAndShowsThemSentences) {
+  EXPECT_TRUE(on_loop([this] { return hub_.in_use(7); })) << "nobody can say";
+  EXPECT_FALSE(on_loop([this] { return hub_.notice(7, "x").has_value(); }));
+  auto agent = ready_agent();
+  EXPECT_FALSE(on_loop([this] { return hub_.in_use(7); }));
+  const auto say = [&](const char* word, SessionState state) {
+    ASSERT_TRUE(agent->send(Frame("session").add("state", word).add("attach", "1")));
+    while (on_loop([this] { return hub_.state(7)->session; }) != state) std::this_thread::yield();
+  };
+  for (const auto& [word, state] : {std::pair{"listening", SessionState::kListening},
+                                    std::pair{"connected", SessionState::kConnected},
+                                    std::pair{"suspending", SessionState::kSuspending}}) {
+    say(word, state);
+    EXPECT_TRUE(on_loop([this] { return hub_.in_use(7); })) << word;
+  }
+  say("suspended", SessionState::kSuspended);
+  EXPECT_FALSE(on_loop([this] { return hub_.in_use(7); }));
+  ASSERT_TRUE(on_loop([this] { return hub_.notice(7, "Save your work = now.").has_value(); }));
+  const auto frame = agent->receive();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->verb, "notice");
+  EXPECT_EQ(frame->get("text"), "Save your work = now.");
+  agent.reset();
+  while (on_loop([this] { return hub_.state(7)->connected; })) std::this_thread::yield();
+  EXPECT_TRUE(on_loop([this] { return hub_.in_use(7); })) << "its agent may only be restarting";
+}
+
 TEST_F(AgentHubTest, ClosesOnMalformedFrames) {
   for (const std::string& bytes :
        {std::string("Hello"), std::string("hello =x"), std::string("\0\0", 2), std::string("\xff"),

@@ -13,7 +13,8 @@ namespace panal::node {
 struct FakeRows {
   std::mutex mutex;
   std::map<DesktopId, store::Desktop> desktops;
-  bool away = false;  ///< every call fails with ENOTCONN
+  std::string next_version;  ///< what starts take from now on
+  bool away = false;         ///< every call fails with ENOTCONN
 
   template <typename Work>
   auto with(Work work) {
@@ -48,6 +49,8 @@ class FakeStore final : public store::Store {
     store::Desktop& row = rows_->desktops[id];
     row.claimed_generation = row.generation;
     row.observed = store::Observed::kComposing;
+    row.running_version = row.next_version = rows_->next_version;
+    row.soft_left_ms = row.hard_left_ms = std::nullopt;
     return std::optional(row);
   }
   Result<void> observe(DesktopId id, store::Observed observed, const std::string& why) override {
@@ -85,7 +88,22 @@ class FakeStore final : public store::Store {
   Result<void> add_version(const store::Version&, const std::string&) override { return unused(); }
   Result<std::vector<store::Image>> images() override { return unused(); }
   Result<std::vector<store::Version>> versions() override { return unused(); }
-  Result<void> remove_version(const std::string&, const std::string&) override { return unused(); }
+  Result<void> remove_version(const std::string&, const std::string&, const std::string&) override {
+    return unused();
+  }
+  Result<std::vector<store::Removal>> removals() override { return unused(); }
+  Result<void> finish_removal(const store::Removal&, const std::string&) override {
+    return unused();
+  }
+  Result<std::vector<store::Tag>> tags() override { return unused(); }
+  Result<void> move_tag(const store::TagChange&) override { return unused(); }
+  Result<std::vector<store::TagMove>> tag_moves(const std::string&, const std::string&) override {
+    return unused();
+  }
+  Result<void> set_source(DesktopId, const std::string&, const std::string&,
+                          const std::string&) override {
+    return unused();
+  }
   Result<store::Desktop> add_desktop(const store::Desktop&) override { return unused(); }
   Result<void> remove_desktop(DesktopId) override { return unused(); }
   Result<std::vector<store::Desktop>> desktops() override { return unused(); }

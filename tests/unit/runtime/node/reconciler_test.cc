@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <future>
@@ -125,7 +126,10 @@ class ReconcilerTest : public ::testing::Test {
                             const auto found = killed_.find(id);
                             if (found == killed_.end()) return std::nullopt;
                             return found->second;
-                          }},
+                          },
+                          [this](DesktopId id) { return in_use_.count(id) > 0; },
+                          [this](DesktopId id, const std::string& words) { told_[id] = words; },
+                          [this] { return now_; }},
         Reconciler::Events{[this](DesktopId) { ++started_; }, [this](DesktopId) { ++ended_; }});
   }
   void TearDown() override {
@@ -147,6 +151,20 @@ class ReconcilerTest : public ::testing::Test {
   store::Desktop row(DesktopId id) {
     return rows_->with([&](FakeRows& rows) { return rows.desktops[id]; });
   }
+  bool is_busy() const {
+    for (DesktopId id = 1; id <= 20; ++id)
+      if (reconciler_->busy(id)) return true;
+    return false;
+  }
+  std::size_t on_version(const std::string& version) {
+    return rows_->with([&](FakeRows& rows) {
+      return static_cast<std::size_t>(
+          std::count_if(rows.desktops.begin(), rows.desktops.end(), [&](const auto& item) {
+            return item.second.running_version == version &&
+                   item.second.observed == Observed::kRunning;
+          }));
+    });
+  }
   /// Runs the loop until it holds; false when it does not within the (generous) limit.
   bool until(const std::function<bool()>& holds) {
     return loop_.run_until(holds, std::chrono::seconds(20));
@@ -159,6 +177,9 @@ class ReconcilerTest : public ::testing::Test {
   std::optional<Reconciler> reconciler_;
   std::function<std::optional<optimiser::StartWait>(const store::Desktop&, std::uint32_t)> gate_;
   std::map<DesktopId, std::string> killed_;
+  std::set<DesktopId> in_use_;
+  std::map<DesktopId, std::string> told_;
+  Expiry::Clock::time_point now_{std::chrono::hours(1000)};
   int started_ = 0, ended_ = 0, starts_ended_ = 0;
 };
 
@@ -303,6 +324,71 @@ TEST_F(ReconcilerTest, StartsACrashedDesktopAgainAndGivesUpInTheEnd) {
   EXPECT_THAT(row(1).reason, ::testing::HasSubstr("not started again"));
   EXPECT_EQ(operations_.starts, 3);
   EXPECT_EQ(reconciler_->exits(), (optimiser::Counts{{"start_again", 2}, {"give_up", 1}}));
+}
+
+/// Their tag is at version 2 from now on, with these deadlines.
+void replace_version(FakeRows& rows, std::optional<std::int64_t> soft_ms,
+                     std::optional<std::int64_t> hard_ms) {
+  rows.next_version = "2";
+  for (auto& [id, row] : rows.desktops) {
+    if (row.running_version != "1") continue;
+    row.next_version = "2";
+    row.soft_left_ms = soft_ms;
+    row.hard_left_ms = hard_ms;
+  }
+}
+
+TEST_F(ReconcilerTest, BringsDesktopsToTheNewVersionAsTheirUsersLeave) {
+  rows_->with([](FakeRows& rows) { return rows.next_version = "1"; });
+  for (DesktopId id = 1; id <= 8; ++id) want(id, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running_ids().size() == 8 && !is_busy(); }));
+  in_use_ = {1, 2};
+  rows_->with([](FakeRows& rows) {
+    replace_version(rows, 0, 3'600'000);
+    return 0;
+  });
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return told_.size() == 2; }));
+  EXPECT_THAT(told_[1], ::testing::HasSubstr("new version"));
+  EXPECT_EQ(reconciler_->expired(), 0U) << "a lost link comes back";
+  now_ += Expiry::kAway;
+  reconciler_->scan();
+  // More than may be started again at once: the others follow without another scan.
+  ASSERT_TRUE(until([&] { return on_version("2") == 6 && !is_busy(); }));
+  EXPECT_EQ(on_version("1"), 2U) << "somebody works";
+  EXPECT_EQ(row(3).desired, Desired::kRunning);
+  rows_->with([](FakeRows& rows) {
+    replace_version(rows, -3'600'000, 0);
+    return 0;
+  });
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return on_version("2") == 8 && !is_busy(); })) << "past hard";
+  EXPECT_EQ(reconciler_->expired(), 8U);
+  EXPECT_EQ(operations_.starts, 16);
+}
+
+TEST_F(ReconcilerTest, ANewVersionThatDoesNotStartEndsAFewDesktopsOnly) {
+  rows_->with([](FakeRows& rows) { return rows.next_version = "1"; });
+  for (DesktopId id = 1; id <= 20; ++id) want(id, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running_ids().size() == 20 && !is_busy(); }));
+  operations_.fail_starts = true;
+  rows_->with([](FakeRows& rows) {
+    replace_version(rows, std::nullopt, 0);
+    return 0;
+  });
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] {
+    return row(1).observed == Observed::kFailed && reconciler_->expired() >= 4 && !is_busy();
+  }));
+  reconciler_->scan();
+  bool seen = false;
+  clerk_->submit([&](store::Store&) { loop_.post([&] { seen = true; }); });
+  ASSERT_TRUE(until([&] { return seen && !is_busy(); }));
+  // Those that were under way when the third failed, and no more.
+  EXPECT_LE(reconciler_->expired(), Expiry::kAtOnce + Expiry::kMostFailures);
+  EXPECT_GE(reconciler_->running_ids().size(), 20U - Expiry::kAtOnce - Expiry::kMostFailures);
 }
 
 TEST_F(ReconcilerTest, KeepsRunningWhatRunsWhileTheDatabaseIsAway) {

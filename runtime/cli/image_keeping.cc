@@ -1,0 +1,372 @@
+// What becomes of versions on disk: rm, agree, gc, verify, repair.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/base/log.h"
+#include "runtime/cli/image_places.h"
+#include "runtime/cli/image_refs.h"
+#include "runtime/cli/image_transfer.h"
+#include "runtime/cli/image_verbs.h"
+#include "runtime/cli/images.h"
+#include "runtime/cli/local_images.h"
+#include "runtime/cli/long_work.h"
+#include "runtime/cli/operator_name.h"
+#include "runtime/cli/table.h"
+#include "runtime/config/schema.h"
+#include "storage/transfer/remote_source.h"
+
+namespace panal::cli {
+namespace {
+
+struct KeepingOptions {
+  std::string word, rate;
+  PlaceWords place;
+  bool enlist = false, dry_run = false, json = false;
+};
+
+std::string named(const std::string& image, const std::string& version) {
+  return image + ":" + version;
+}
+
+ExitCode image_rm(Shell& shell, const KeepingOptions& options) {
+  PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+  PANAL_CLI_ASSIGN(shell, const auto catalog, ImageCatalog::read(*store));
+  PANAL_CLI_ASSIGN(shell, const auto word, split_image_word(options.word));
+  PANAL_CLI_TRY(shell, catalog.image(word.image));
+  std::vector<store::Version> versions;
+  if (word.name.empty()) {
+    for (const store::Version& one : catalog.versions)
+      if (one.image == word.image) versions.push_back(one);
+    // What new starts take can only go as the last one.
+    const std::string last = catalog.at(word.image, store::kDefaultTag);
+    std::stable_partition(versions.begin(), versions.end(),
+                          [&](const store::Version& one) { return one.version != last; });
+  } else {
+    PANAL_CLI_ASSIGN(shell, const auto one, catalog.resolve(options.word, store::kDefaultTag));
+    // A tag may have moved since somebody looked: what is deleted is named by its own name.
+    if (one.version != word.name)
+      return shell.refuse(ExitCode::kUsage,
+                          fmt::format("{} is a tag, now at {}: name the version itself, or take "
+                                      "the tag away with panal image untag",
+                                      options.word, one.version));
+    versions.push_back(one);
+  }
+  if (options.dry_run) {
+    for (const store::Version& one : versions)
+      shell.out << fmt::format("would remove {} ({})\n", named(one.image, one.version),
+                               human_bytes(one.size_bytes));
+    return ExitCode::kOk;
+  }
+  PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
+  for (const store::Version& one : versions) {
+    // First the row: the store knows who uses it, and nobody can start it from then on. Killed
+    // after it, the copies go when somebody looks (panal image agree, gc, panal up).
+    PANAL_CLI_TRY(shell, store->remove_version(one.image, one.version, operator_name()));
+    const auto removed = local->remove(one.image, one.version);
+    if (!removed && !removed.error().is_gone()) {
+      (void)shell.told(removed.error());
+      return shell.refuse(ExitCode::kFailed,
+                          fmt::format("{} is removed for everybody, but its copy on this node is "
+                                      "not; panal image agree tries that again",
+                                      named(one.image, one.version)));
+    }
+    store::Removal removal;
+    removal.image = one.image;
+    removal.version = one.version;
+    removal.commit = one.commit;
+    PANAL_CLI_TRY(shell, store->finish_removal(removal, shell.config.node_name));
+    shell.out << fmt::format("{} removed\n", named(one.image, one.version));
+  }
+  shell.out << "panal image gc gives the space back\n";
+  return ExitCode::kOk;
+}
+
+/// What this node has, against what the store says there is.
+struct Comparison {
+  std::vector<store::Version> lacking;                   ///< registered, not here
+  std::vector<storage::VersionManifest> unknown;         ///< here, neither registered nor removed
+  std::vector<storage::VersionManifest> without_commit;  ///< here, and not a commit yet
+  std::vector<std::string> contradicting;                ///< here with another commit
+};
+
+Comparison compare(const ImageCatalog& catalog, const std::vector<store::Removal>& removals,
+                   const std::vector<storage::VersionManifest>& copies) {
+  Comparison out;
+  for (const store::Version& version : catalog.versions) {
+    const bool here = std::any_of(copies.begin(), copies.end(), [&](const auto& copy) {
+      return copy.image == version.image && copy.version == version.version;
+    });
+    if (!here) out.lacking.push_back(version);
+  }
+  for (const auto& copy : copies) {
+    const bool removed = std::any_of(removals.begin(), removals.end(), [&](const auto& removal) {
+      return removal.image == copy.image && removal.version == copy.version &&
+             (removal.commit == copy.commit || copy.commit.empty());
+    });
+    const store::Version* version = catalog.find(copy.image, copy.version);
+    if (version == nullptr && !removed) out.unknown.push_back(copy);
+    if (version == nullptr) continue;
+    if (copy.commit.empty())
+      out.without_commit.push_back(copy);
+    else if (!version->commit.empty() && version->commit != copy.commit)
+      out.contradicting.push_back(named(copy.image, copy.version));
+  }
+  return out;
+}
+
+/// Makes copies known that nobody has registered, and commits of those that are none yet.
+ExitCode enlist(Shell& shell, store::Store& store, LocalImages& local, const Comparison& found) {
+  PANAL_CLI_ASSIGN(shell, const auto desktops, store.desktops());
+  std::vector<storage::VersionManifest> all = found.unknown;
+  all.insert(all.end(), found.without_commit.begin(), found.without_commit.end());
+  LongWork under_way(shell);
+  for (storage::VersionManifest& copy : all) {
+    const std::string name = named(copy.image, copy.version);
+    const auto user = std::find_if(desktops.begin(), desktops.end(), [&](const auto& desktop) {
+      return desktop.image == copy.image && desktop.running_version == copy.version;
+    });
+    if (copy.commit.empty() && user != desktops.end()) {
+      under_way.bar().say(
+          fmt::format("{} is left as it is: desktop {} runs from it", name, printable(user->name)));
+      continue;
+    }
+    if (copy.commit.empty()) {
+      auto adopted = local.adopt(copy.image, copy.version, under_way.work());
+      under_way.bar().clear();
+      PANAL_CLI_TRY(shell, adopted);
+      copy = std::move(*adopted);
+    }
+    if (const auto code = register_version(shell, copy, {}); code != ExitCode::kOk) return code;
+  }
+  return ExitCode::kOk;
+}
+
+ExitCode image_agree(Shell& shell, const KeepingOptions& options) {
+  PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+  std::size_t removed = 0;
+  PANAL_CLI_TRY(shell, agree_with_removals(shell, *store, options.dry_run, &removed));
+  PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
+  PANAL_CLI_ASSIGN(shell, const auto catalog, ImageCatalog::read(*store));
+  PANAL_CLI_ASSIGN(shell, const auto removals, store->removals());
+  PANAL_CLI_ASSIGN(shell, const auto copies, local->list());
+  const Comparison found = compare(catalog, removals, copies);
+  ExitCode code = ExitCode::kOk;
+  if (options.enlist && !options.dry_run) code = enlist(shell, *store, *local, found);
+  for (const auto& one : found.lacking)
+    shell.out << fmt::format("{} is not on this node; panal image pull {} fetches it\n",
+                             named(one.image, one.version), named(one.image, one.version));
+  if (!options.enlist || options.dry_run) {
+    for (const auto& one : found.unknown)
+      shell.out << fmt::format(
+          "{} is on this node, but nobody knows of it; --register changes "
+          "that\n",
+          named(one.image, one.version));
+    for (const auto& one : found.without_commit)
+      shell.out << fmt::format("{} is no commit yet; --register makes it one\n",
+                               named(one.image, one.version));
+  }
+  if (!found.contradicting.empty())
+    return shell.refuse(ExitCode::kFailed,
+                        fmt::format("{} is another commit on this node than on the others: two "
+                                    "nodes have made a version of the same name; remove it here "
+                                    "(its directory in {}) and pull it",
+                                    found.contradicting.front(), shell.config.images_dir));
+  if (code == ExitCode::kOk && removed == 0 && found.lacking.empty() && found.unknown.empty() &&
+      found.without_commit.empty())
+    shell.out << "this node has what it should\n";
+  return code;
+}
+
+ExitCode image_gc(Shell& shell, const KeepingOptions& options) {
+  PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
+  // Without the database nothing is known of removals; the garbage goes all the same.
+  if (const auto store = shell.backends.store(shell.config)) {
+    PANAL_CLI_TRY(shell, agree_with_removals(shell, **store, options.dry_run, nullptr));
+  } else {
+    shell.out << "no database: what was removed elsewhere stays for now\n";
+  }
+  if (options.dry_run) {
+    PANAL_CLI_ASSIGN(shell, const auto sizes, local->sizes());
+    std::uint64_t needed = 0;
+    for (const auto& one : sizes.versions) needed += one.own_bytes;
+    shell.out << fmt::format(
+        "would look through {} objects ({}); {} of them belong to one version "
+        "alone\n",
+        sizes.objects, human_bytes(sizes.bytes), human_bytes(needed));
+    return ExitCode::kOk;
+  }
+  LongWork under_way(shell);
+  const auto report = local->gc(under_way.work());
+  under_way.bar().clear();
+  PANAL_CLI_TRY(shell, report);
+  shell.out << fmt::format("{} freed: {} objects, {} leftovers\n", human_bytes(report->freed_bytes),
+                           report->objects, report->leftovers);
+  return ExitCode::kOk;
+}
+
+std::string_view kind_word(storage::Damage::Kind kind) {
+  switch (kind) {
+    case storage::Damage::Kind::kObjectMissing: return "missing";
+    case storage::Damage::Kind::kObjectCorrupt: return "corrupt";
+    case storage::Damage::Kind::kCheckoutDiffers: return "tree differs";
+  }
+  return "corrupt";
+}
+
+nlohmann::json damages_json(const std::vector<storage::Damage>& damages) {
+  auto list = nlohmann::json::array();
+  for (const storage::Damage& one : damages)
+    list.push_back({{"kind", kind_word(one.kind)},
+                    {"object", one.object.checksum},
+                    {"what", one.what},
+                    {"places", one.places},
+                    {"more_places", one.more_places}});
+  return list;
+}
+
+void print_damages(std::ostream& out, const std::vector<storage::Damage>& damages) {
+  for (const storage::Damage& one : damages) {
+    out << fmt::format("{}: {}\n", kind_word(one.kind), printable(one.what, 4096));
+    for (const std::string& place : one.places)
+      out << fmt::format("  {}\n", printable(place, 4096));
+    if (one.more_places > 0) out << fmt::format("  and {} more\n", one.more_places);
+  }
+}
+
+Result<storage::VerifyReport> look_for_damage(Shell& shell, LocalImages& local,
+                                              const std::string& rate) {
+  std::uint64_t most_bytes_per_s = 0;
+  if (!rate.empty()) {
+    PANAL_ASSIGN(most_bytes_per_s, config::parse_size(rate));
+  }
+  LongWork under_way(shell);
+  auto report = local.verify(most_bytes_per_s, under_way.work());
+  under_way.bar().clear();
+  return report;
+}
+
+ExitCode image_verify(Shell& shell, const KeepingOptions& options) {
+  PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
+  PANAL_CLI_ASSIGN(shell, const auto report, look_for_damage(shell, *local, options.rate));
+  const auto count = report.damages.size();
+  if (options.json) {
+    shell.print({{"objects", report.objects},
+                 {"bytes", report.bytes},
+                 {"damages", damages_json(report.damages)}});
+  } else {
+    print_damages(shell.out, report.damages);
+    shell.out << fmt::format("{} objects, {} read: {}\n", report.objects, human_bytes(report.bytes),
+                             count == 0 ? "all as they should be" : "not all as they should be");
+  }
+  if (count == 0) return ExitCode::kOk;
+  return shell.refuse(ExitCode::kFailed,
+                      fmt::format("{} {} damaged; panal image repair --from ARCHIVE mends it",
+                                  count, count == 1 ? "object is" : "objects are"));
+}
+
+ExitCode image_repair(Shell& shell, const KeepingOptions& options) {
+  ArchivePlace place;
+  if (!options.place.where.empty()) {
+    PANAL_CLI_ASSIGN(shell, place, archive_place(shell.config, options.place));
+  }
+  PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
+  PANAL_CLI_ASSIGN(shell, const auto report, look_for_damage(shell, *local, options.rate));
+  if (report.damages.empty()) {
+    shell.out << "nothing is damaged\n";
+    return ExitCode::kOk;
+  }
+  if (options.dry_run) {
+    print_damages(shell.out, report.damages);
+    shell.out << fmt::format("would mend {} of these, as far as {} has them\n",
+                             report.damages.size(),
+                             place.where.empty() ? "this node" : storage::shown_url(place.where));
+    return ExitCode::kOk;
+  }
+  PANAL_CLI_ASSIGN(shell, const auto transfer, shell.backends.transfer(shell.config));
+  LongWork under_way(shell);
+  const auto left = transfer->repair(report.damages, place, under_way.work());
+  under_way.bar().clear();
+  PANAL_CLI_TRY(shell, left);
+  print_damages(shell.out, *left);
+  shell.out << fmt::format("{} of {} mended\n", report.damages.size() - left->size(),
+                           report.damages.size());
+  if (left->empty()) return ExitCode::kOk;
+  return shell.refuse(ExitCode::kFailed,
+                      fmt::format("{} could not be mended; another archive may have what is "
+                                  "missing, or build the version anew",
+                                  left->size()));
+}
+
+}  // namespace
+
+Result<void> agree_with_removals(Shell& shell, store::Store& store, bool dry_run,
+                                 std::size_t* removed) {
+  PANAL_ASSIGN(const auto removals, store.removals());
+  if (removals.empty()) return {};
+  PANAL_ASSIGN(const auto versions, store.versions());
+  PANAL_ASSIGN(const auto local, shell.backends.images(shell.config));
+  PANAL_ASSIGN(const auto copies, local->list());
+  const std::string& node = shell.config.node_name;
+  for (const store::Removal& removal : removals) {
+    const std::string name = named(removal.image, removal.version);
+    const auto copy = std::find_if(copies.begin(), copies.end(), [&](const auto& one) {
+      return one.image == removal.image && one.version == removal.version &&
+             (one.commit == removal.commit || one.commit.empty());
+    });
+    // A version of that name was made again since.
+    const bool wanted = std::any_of(versions.begin(), versions.end(), [&](const auto& one) {
+      return one.image == removal.image && one.version == removal.version;
+    });
+    const bool here = copy != copies.end() && !wanted;
+    if (here && dry_run) {
+      shell.out << fmt::format("would delete {}, which {} removed at {}\n", name,
+                               printable(removal.actor), removal.at);
+      continue;
+    }
+    if (here) {
+      const auto gone = local->remove(removal.image, removal.version);
+      if (!gone && !gone.error().is_gone()) return prefixed("delete " + name, gone.error());
+      shell.out << fmt::format("{} deleted, which {} removed at {}\n", name,
+                               printable(removal.actor), removal.at);
+      if (removed != nullptr) ++*removed;
+    }
+    const bool noted =
+        std::find(removal.done_on.begin(), removal.done_on.end(), node) != removal.done_on.end();
+    if (!dry_run && !noted) PANAL_TRY(store.finish_removal(removal, node));
+  }
+  return {};
+}
+
+void add_image_keeping_commands(CLI::App& family, Action& action) {
+  ImageVerbs<KeepingOptions> verbs(family, action);
+  KeepingOptions& options = *verbs.options;
+  const auto rate = [&](CLI::App& command) {
+    command.add_option("--rate", options.rate, "read at most so much a second, such as 50MiB");
+  };
+
+  auto& rm = verbs.add("rm", "Remove an image or one version that nobody uses.", image_rm);
+  rm.add_option("IMAGE[:VERSION]", options.word, "what to remove")->required();
+  verbs.dry_run(rm);
+
+  auto& agree =
+      verbs.add("agree", "Make this node's versions agree with the database.", image_agree);
+  agree.add_flag("--register", options.enlist,
+                 "make versions known that only this node has, and commits of old ones");
+  verbs.dry_run(agree);
+
+  auto& gc = verbs.add("gc", "Free the space that no version needs.", image_gc);
+  verbs.dry_run(gc);
+
+  auto& verify = verbs.add("verify", "Read every version and say what is damaged.", image_verify);
+  rate(verify);
+  verbs.json(verify);
+
+  auto& repair = verbs.add("repair", "Mend what verify finds.", image_repair);
+  add_place_options(repair, options.place, "--from");
+  rate(repair);
+  verbs.dry_run(repair);
+}
+
+}  // namespace panal::cli

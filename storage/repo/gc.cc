@@ -1,0 +1,247 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <functional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "engine/base/tree.h"
+#include "storage/repo/inner.h"
+
+namespace panal::storage {
+namespace {
+
+constexpr std::uint64_t kBlock = 512;
+
+/// Objects are known here by their path below objects/.
+using Keys = std::unordered_set<std::string>;
+
+/// A directory's or a commit's bytes, and proof that they are what their name says: nothing is
+/// deleted because a bit of a list has flipped. Read by ourselves: there are tens of thousands.
+Result<std::string> checked_bytes(const Dir& objects, const ObjectName& object) {
+  PANAL_ASSIGN(std::string bytes, objects.read(loose_path(object, false), kMostMetadataBytes));
+  if (sha256_hex(bytes) != object.checksum) return fail(EUCLEAN, describe(object) + " is damaged");
+  return bytes;
+}
+
+Result<DirTree> checked_dirtree(const Dir& objects, const std::string& checksum) {
+  const ObjectName object{checksum, ObjectType::kDirTree};
+  PANAL_ASSIGN(const std::string bytes, checked_bytes(objects, object));
+  return parse_dirtree(bytes, describe(object));
+}
+
+Result<CommitObject> checked_commit(const Dir& objects, const std::string& checksum) {
+  const ObjectName object{checksum, ObjectType::kCommit};
+  if (!is_checksum(checksum)) return fail(EUCLEAN, "\"" + checksum + "\" is no checksum");
+  PANAL_ASSIGN(const std::string bytes, checked_bytes(objects, object));
+  return parse_commit(bytes, describe(object));
+}
+
+/// All that versions need. What directories are made of is read and checked on the way.
+class Marking {
+ public:
+  Marking(const Dir& objects, bool archive) : objects_(objects), archive_(archive) {}
+
+  Result<void> mark_commit(const std::string& checksum) {
+    if (!insert({checksum, ObjectType::kCommit})) return {};
+    PANAL_ASSIGN(const CommitObject commit, checked_commit(objects_, checksum));
+    PANAL_TRY(mark_meta(commit.meta));
+    return mark_tree(commit.tree, 0);
+  }
+  [[nodiscard]] bool is_marked(const std::string& key) const { return keys_.contains(key); }
+
+ private:
+  bool insert(const ObjectName& object) {
+    return keys_.insert(loose_path(object, archive_)).second;
+  }
+
+  Result<void> mark_meta(const std::string& checksum) {
+    const ObjectName object{checksum, ObjectType::kDirMeta};
+    if (!insert(object)) return {};
+    PANAL_TRY(checked_bytes(objects_, object));
+    return {};
+  }
+
+  Result<void> mark_tree(const std::string& checksum, int depth) {
+    if (!insert({checksum, ObjectType::kDirTree})) return {};
+    if (depth > kDeepest) return fail(EOVERFLOW, "directory " + checksum + " is too deep");
+    PANAL_ASSIGN(const DirTree tree, checked_dirtree(objects_, checksum));
+    for (const auto& file : tree.files) (void)insert({file.checksum, ObjectType::kFile});
+    for (const auto& directory : tree.directories) {
+      PANAL_TRY(mark_meta(directory.meta));
+      PANAL_TRY(mark_tree(directory.tree, depth + 1));
+    }
+    return {};
+  }
+
+  const Dir& objects_;
+  bool archive_;
+  Keys keys_;
+};
+
+/// Commits first: should we be killed, no commit is left of which parts are gone.
+int deletion_order(const std::string& key) {
+  if (key.ends_with(".commit") || key.ends_with(".commitmeta")) return 0;
+  if (key.ends_with(".dirtree")) return 1;
+  if (key.ends_with(".dirmeta")) return 2;
+  if (key.ends_with(".file") || key.ends_with(".filez")) return 3;
+  return -1;  // none that we know: not ours to delete
+}
+
+/// Detached metadata goes with its commit.
+std::string owner_of(const std::string& key) {
+  constexpr std::string_view kDetached = ".commitmeta";
+  if (!key.ends_with(kDetached)) return key;
+  return key.substr(0, key.size() - kDetached.size()) + ".commit";
+}
+
+Result<void> delete_object(const Dir& objects, const std::string& key, GcReport& report) {
+  struct stat info{};
+  if (::fstatat(objects.fd(), key.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return {};
+    return fail_errno("stat", objects.path() + "/" + key);
+  }
+  if (::unlinkat(objects.fd(), key.c_str(), 0) != 0)
+    return fail_errno("delete", objects.path() + "/" + key);
+  ++report.objects;
+  // A file that a checkout still has frees nothing.
+  if (info.st_nlink <= 1) report.freed_bytes += static_cast<std::uint64_t>(info.st_blocks) * kBlock;
+  return {};
+}
+
+/// Which version an object belongs to, while sizes are summed up.
+class Ownership {
+ public:
+  static constexpr std::size_t kShared = SIZE_MAX;
+
+  Ownership(const Dir& objects, bool archive,
+            const std::unordered_map<std::string, std::uint64_t>& sizes, std::size_t versions)
+      : objects_(objects), archive_(archive), sizes_(sizes), own_bytes_(versions) {}
+
+  Result<void> add_commit(const std::string& checksum, std::size_t version) {
+    if (!claim({checksum, ObjectType::kCommit}, version)) return {};
+    PANAL_ASSIGN(const CommitObject commit, checked_commit(objects_, checksum));
+    (void)claim({commit.meta, ObjectType::kDirMeta}, version);
+    return add_tree(commit.tree, version, 0);
+  }
+  [[nodiscard]] std::uint64_t own_bytes(std::size_t version) const { return own_bytes_[version]; }
+
+ private:
+  /// False: what is below needs no second look.
+  bool claim(const ObjectName& object, std::size_t version) {
+    const std::string key = loose_path(object, archive_);
+    const auto size = sizes_.find(key);
+    const std::uint64_t bytes = size == sizes_.end() ? 0 : size->second;
+    const auto [owner, is_new] = owners_.emplace(key, version);
+    if (is_new) {
+      own_bytes_[version] += bytes;
+      return true;
+    }
+    if (owner->second == version || owner->second == kShared) return false;
+    own_bytes_[owner->second] -= bytes;
+    owner->second = kShared;
+    return true;
+  }
+
+  Result<void> add_tree(const std::string& checksum, std::size_t version, int depth) {
+    if (!claim({checksum, ObjectType::kDirTree}, version)) return {};
+    if (depth > kDeepest) return fail(EOVERFLOW, "directory " + checksum + " is too deep");
+    PANAL_ASSIGN(const DirTree tree, checked_dirtree(objects_, checksum));
+    for (const auto& file : tree.files) (void)claim({file.checksum, ObjectType::kFile}, version);
+    for (const auto& directory : tree.directories) {
+      (void)claim({directory.meta, ObjectType::kDirMeta}, version);
+      PANAL_TRY(add_tree(directory.tree, version, depth + 1));
+    }
+    return {};
+  }
+
+  const Dir& objects_;
+  bool archive_;
+  const std::unordered_map<std::string, std::uint64_t>& sizes_;
+  std::vector<std::uint64_t> own_bytes_;
+  std::unordered_map<std::string, std::size_t> owners_;
+};
+
+}  // namespace
+
+Result<void> check_directories(const Repository::Inner& inner, const std::string& checksum) {
+  PANAL_ASSIGN(const Dir objects, Dir::open(inner.path + "/objects"));
+  return Marking(objects, inner.is_archive()).mark_commit(checksum);
+}
+
+Result<void> for_each_object(const Dir& objects,
+                             const std::function<Result<void>(const std::string&)>& visit) {
+  PANAL_ASSIGN(const auto prefixes, objects.list());
+  for (const auto& prefix : prefixes) {
+    if (prefix.size() != 2) continue;
+    PANAL_ASSIGN(const auto names, objects.list(prefix));
+    for (const auto& name : names)
+      if (name.size() > 62) PANAL_TRY(visit(prefix + "/" + name));
+  }
+  return {};
+}
+
+Result<GcReport> Repository::gc(const Work& work) {
+  GcReport report;
+  PANAL_ASSIGN(const auto lock, FileLock::take(inner_->fd(), kObjectsLock,
+                                               FileLock::Kind::kExclusive, kLockWait, work));
+  PANAL_ASSIGN(const Dir objects, Dir::open(path() + "/objects"));
+  Marking marking(objects, inner_->is_archive());
+  PANAL_ASSIGN(const auto refs, list_refs(*inner_));
+  for (const auto& [ref, checksum] : refs) {
+    if (work.is_cancelled()) return fail(ECANCELED, "cancelled; nothing was deleted");
+    if (const auto marked = marking.mark_commit(checksum); !marked)
+      return prefixed("version " + ref + " is damaged, so nothing was deleted (panal image repair)",
+                      marked.error());
+  }
+  std::array<std::vector<std::string>, 4> garbage;
+  PANAL_TRY(for_each_object(objects, [&](const std::string& key) -> Result<void> {
+    const int order = deletion_order(key);
+    if (order >= 0 && !marking.is_marked(owner_of(key)))
+      garbage[static_cast<std::size_t>(order)].push_back(key);
+    return {};
+  }));
+  for (const auto& keys : garbage) {
+    for (const auto& key : keys) {
+      if (work.is_cancelled()) return fail(ECANCELED, "cancelled");
+      PANAL_TRY(delete_object(objects, key, report));
+    }
+  }
+  PANAL_ASSIGN(report.leftovers, delete_leftovers(*inner_));
+  return report;
+}
+
+Result<RepositorySizes> Repository::sizes() const {
+  RepositorySizes result;
+  PANAL_ASSIGN(const Dir objects, Dir::open(path() + "/objects"));
+  std::unordered_map<std::string, std::uint64_t> sizes;
+  PANAL_TRY(for_each_object(objects, [&](const std::string& key) -> Result<void> {
+    struct stat info{};
+    if (::fstatat(objects.fd(), key.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) return {};  // gc() runs
+      return fail_errno("stat", objects.path() + "/" + key);
+    }
+    const auto bytes = static_cast<std::uint64_t>(info.st_blocks) * kBlock;
+    sizes.emplace(key, bytes);
+    result.bytes += bytes;
+    ++result.objects;
+    return {};
+  }));
+  struct statvfs disk{};
+  if (::fstatvfs(objects.fd(), &disk) != 0) return fail_errno("statfs", path());
+  result.free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+
+  PANAL_ASSIGN(const auto versions, log());
+  Ownership ownership(objects, inner_->is_archive(), sizes, versions.size());
+  for (std::size_t i = 0; i < versions.size(); ++i)
+    PANAL_TRY(ownership.add_commit(versions[i].commit, i));
+  for (std::size_t i = 0; i < versions.size(); ++i)
+    result.versions.push_back(
+        {versions[i].image, versions[i].version, versions[i].size_bytes, ownership.own_bytes(i)});
+  return result;
+}
+
+}  // namespace panal::storage
