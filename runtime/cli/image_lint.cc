@@ -303,9 +303,10 @@ class Lint {
     if (options_.json)
       shell_.print(told);
     else
-      shell_.out << fmt::format("image {} version {} ({}) was made of {} with {} repairs\n",
-                                made.image, made.version, human_bytes(made.size_bytes),
-                                manifest_.version, steps.size());
+      shell_.out << fmt::format(
+          "{} repairs were made to a copy of {}\n"
+          "image {} version {} ({}) is the default for new starts\n",
+          steps.size(), manifest_.version, made.image, made.version, human_bytes(made.size_bytes));
     return ExitCode::kOk;
   }
 
