@@ -77,7 +77,7 @@ Result<void> let_read(const std::string& dir) {
   return walk_tree(objects, [&objects](const TreeEntry& entry) -> Result<void> {
     const bool directory = S_ISDIR(entry.info.st_mode);
     if (!directory && !S_ISREG(entry.info.st_mode)) return {};
-    const mode_t wanted = directory ? 0755 : 0644;
+    const mode_t wanted = directory ? 0755U : 0644U;
     if ((entry.info.st_mode & wanted) == wanted) return {};
     if (::fchmodat(entry.directory, entry.name.c_str(), wanted, 0) != 0)
       return fail_errno("chmod", objects + "/" + entry.path);
