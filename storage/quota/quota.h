@@ -51,8 +51,9 @@ class Quota {
   /// quota; EINVAL for a limit that cannot be (each says why); ENOSPC, EDQUOT.
   [[nodiscard]] virtual Result<void> provide(const std::string& path, const SpaceLimit& limit) = 0;
 
-  /// The content as a detached mount, for set_attributes() and attach(), or to look into: it is a
-  /// directory's descriptor as well. Errors: ENOENT; EBUSY where it can be mounted once only.
+  /// The content as a detached mount, for set_attributes() and attach(), or to look into: the
+  /// descriptor is its root directory's, O_PATH. Errors: ENOENT; EBUSY where it can be mounted once
+  /// only.
   [[nodiscard]] virtual Result<UniqueFd> open(const std::string& path) = 0;
   /// True: the directory itself is empty, the content is seen through open() only.
   [[nodiscard]] virtual bool is_apart() const = 0;
