@@ -77,8 +77,10 @@ class HomeStore {
 
   // For the operator. `owner` has the home meanwhile: its lock is taken and dropped.
 
+  /// `measure`: walk through a home whose use nothing counts (kNone), which can take minutes.
   /// Errors: ENOENT.
-  [[nodiscard]] Result<HomeInfo> info(const std::string& tenant, const std::string& home) const;
+  [[nodiscard]] Result<HomeInfo> info(const std::string& tenant, const std::string& home,
+                                      bool measure) const;
   /// Another limit. Errors: EBUSY, EOPNOTSUPP for a home without a quota, EINVAL.
   [[nodiscard]] Result<void> set_limit(const std::string& tenant, const std::string& home,
                                        const SpaceLimit& limit, const HomeOwner& owner);
@@ -104,6 +106,14 @@ class HomeStore {
  private:
   struct Place;  ///< of one home
   [[nodiscard]] Result<Place> place(const std::string& tenant, const std::string& home) const;
+  [[nodiscard]] Result<void> make_home(const Place& at, std::uint32_t uid, std::uint32_t gid) const;
+  /// A home is made under another name and takes its place when it is whole.
+  [[nodiscard]] Result<void> build(const Place& at, QuotaKind kind, const SpaceLimit& limit,
+                                   const std::function<Result<void>(int tree)>& fill) const;
+  [[nodiscard]] Result<void> recover_tenant(const std::string& tenant,
+                                            const std::set<std::string>& live);
+  [[nodiscard]] static Result<std::vector<std::string>> snapshots_of(const Place& at);
+  [[nodiscard]] static Result<void> clone_file(const std::string& from, const std::string& to);
 
   std::string homes_dir_;
   HomeRules rules_;

@@ -23,6 +23,7 @@ namespace {
 constexpr int kDeviceTries = 32;  // others take the device that we were told is free
 constexpr std::uint64_t kBlock = 4096;
 constexpr std::uint64_t kLeastInodes = 16;
+constexpr std::uint64_t kOwnInodes = 11;  ///< ext4's own
 /// Linux's ext4: grows a mounted file system to so many blocks.
 constexpr unsigned long kExt4Resize = _IOW('f', 16, __u64);
 
@@ -96,7 +97,7 @@ Result<void> make(const std::string& file, const SpaceLimit& limit, const std::s
       "0",      "-E",   "lazy_itable_init=1,lazy_journal_init=1,nodiscard"};
   if (limit.inodes != 0) {
     words.emplace_back("-N");
-    words.push_back(std::to_string(std::max(limit.inodes + 11, kLeastInodes)));  // 11 are ext4's
+    words.push_back(std::to_string(std::max(limit.inodes + kOwnInodes, kLeastInodes)));
   }
   if (!features.empty()) {
     words.emplace_back("-O");
@@ -161,6 +162,8 @@ Result<SpaceUse> use(int mount_fd) {
 namespace panal::storage {
 namespace {
 
+constexpr std::uint64_t kOwnInodes = 11;  ///< ext4's own
+
 class LoopQuota final : public Quota {
  public:
   QuotaKind kind() const override { return QuotaKind::kLoop; }
@@ -187,17 +190,21 @@ class LoopQuota final : public Quota {
   }
   Result<SpaceUse> use(const std::string& path) override {
     const std::string file = loop_file_of(path);
-    if (auto root = loop_file::open(file))
-      return loop_file::use(root->get());
-    else if (root.error().code != EBUSY)
-      return tl::make_unexpected(root.error());
-    // Mounted by a desktop: the file tells what it takes here, not what is in it.
     struct stat info{};
     if (::lstat(file.c_str(), &info) != 0) return fail_errno("look at", file);
-    constexpr std::uint64_t kFileBlock = 512;  // st_blocks' unit
     SpaceUse use;
-    use.bytes = static_cast<std::uint64_t>(info.st_blocks) * kFileBlock;
-    use.limit.bytes = static_cast<std::uint64_t>(info.st_size);
+    const auto root = loop_file::open(file);
+    if (root) {
+      PANAL_ASSIGN(use, loop_file::use(root->get()));
+      if (use.limit.inodes > kOwnInodes) use.limit.inodes -= kOwnInodes;
+    } else if (root.error().code == EBUSY) {
+      // Mounted by a desktop: the file tells what it takes here, not what is in it.
+      constexpr std::uint64_t kFileBlock = 512;  // st_blocks' unit
+      use.bytes = static_cast<std::uint64_t>(info.st_blocks) * kFileBlock;
+    } else {
+      return tl::make_unexpected(root.error());
+    }
+    use.limit.bytes = static_cast<std::uint64_t>(info.st_size);  // what it was made with
     return use;
   }
   Result<void> replace(const std::string& fresh, const std::string& path) override {
@@ -205,9 +212,10 @@ class LoopQuota final : public Quota {
     const auto there = is_directory(path);
     if (there && !has_loop_file(path))
       return fail(EOPNOTSUPP, path + " has no file of its own; restore under another name");
-    PANAL_TRY(ensure_directory(path, file));
+    // The file first: what there is without it would be taken for a home that is none of ours.
     if (::rename(loop_file_of(fresh).c_str(), file.c_str()) != 0)
       return fail_errno("rename", loop_file_of(fresh));
+    PANAL_TRY(ensure_directory(path, file));
     return remove(fresh);
   }
   Result<void> remove(const std::string& path) override {

@@ -35,8 +35,7 @@ Result<void> make_reserve(const std::string& file, std::uint64_t bytes) {
 ReserveStep decide_reserve(std::uint64_t free_bytes, std::uint64_t reserve_bytes, bool present) {
   const std::uint64_t edge = reserve_bytes / 8;
   if (present) return free_bytes < edge ? ReserveStep::kFree : ReserveStep::kKeep;
-  return free_bytes / 2 > reserve_bytes / 2 + reserve_bytes / 2 + edge / 2 ? ReserveStep::kMake
-                                                                           : ReserveStep::kKeep;
+  return free_bytes / 2 >= reserve_bytes + edge / 2 ? ReserveStep::kMake : ReserveStep::kKeep;
 }
 
 Result<Reserve::State> Reserve::look() {
