@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/store/database.h"
+#include "runtime/store/home_book.h"
 #include "runtime/store/store.h"
 
 namespace panal::store {
@@ -56,6 +57,8 @@ class PgStore final : public Store {
   Result<void> observe_session(DesktopId id, const std::string& state,
                                std::uint64_t idle_ms) override;
 
+  HomeBook& homes() override { return homes_; }
+
   Result<std::int64_t> begin_session(DesktopId desktop, const std::string& client_address,
                                      const std::string& client_kind) override;
   Result<void> end_session(std::int64_t session, std::uint64_t bytes_up, std::uint64_t bytes_down,
@@ -73,6 +76,7 @@ class PgStore final : public Store {
   [[nodiscard]] Result<void> change(std::string_view what, const std::string& object,
                                     const char* sql, const std::vector<Parameter>& parameters);
   Database database_;
+  PgHomeBook homes_{database_};
 };
 
 /// The columns of desktop_records in the order that desktop_of_row() reads.

@@ -1,5 +1,6 @@
 #include "storage/home/home_call.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>

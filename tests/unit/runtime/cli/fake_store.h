@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "runtime/cli/cli.h"
+#include "tests/support/fake_home_book.h"
 
 namespace panal::cli {
 
@@ -22,6 +23,7 @@ struct FakeFarm {
   bool node_answers = true, database_answers = true;
   nlohmann::json node_answer = {{"ok", true}};
   std::vector<nlohmann::json> requests;
+  store::FakeHomeBook homes;
 
   /// One step of panald's reconcile loop.
   void step() {
@@ -152,6 +154,7 @@ class FakeStore final : public store::Store {
     return std::vector<std::string>{};
   }
   void interrupt() override {}
+  store::HomeBook& homes() override { return farm_.homes; }
 
   // A node's and a broker's part: the commands never call it.
   Result<void> register_node(const std::string&, const std::string&, std::int64_t) override {

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "runtime/store/store.h"
+#include "tests/support/fake_home_book.h"
 
 namespace panal::node {
 
@@ -14,6 +15,7 @@ struct FakeRows {
   std::mutex mutex;
   std::map<DesktopId, store::Desktop> desktops;
   bool away = false;  ///< every call fails with ENOTCONN
+  store::FakeHomeBook homes;
 
   template <typename Work>
   auto with(Work work) {
@@ -116,6 +118,7 @@ class FakeStore final : public store::Store {
     return unused();
   }
   void interrupt() override {}
+  store::HomeBook& homes() override { return rows_->homes; }
 
  private:
   static Failure unused() { return fail(ENOSYS, "not faked"); }
