@@ -26,7 +26,7 @@ std::vector<Directory> directories(const config::Config& c) {
   return {{c.state_dir, 0711},
           {c.state_dir + "/log", 0750},
           {c.state_dir + "/cache", 0755},
-          {c.state_dir + "/desktops", 0711},
+          {c.desktops_root(), 0711},
           {c.images_dir, 0700},
           {c.homes_dir, 0711},
           {c.run_dir, 0755},

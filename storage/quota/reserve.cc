@@ -58,7 +58,11 @@ Result<Reserve::State> Reserve::look() {
     needed_ = step == ReserveStep::kFree;
     state.present = false;
   } else if (step == ReserveStep::kMake) {
-    PANAL_TRY(make_reserve(file_, wanted));
+    const auto made = make_reserve(file_, wanted);
+    if (!made && made.error().code == EOPNOTSUPP)
+      bytes_ = 0;  // this file system keeps no room; it is not asked again
+    else
+      PANAL_TRY(made);
     state.present = ::lstat(file_.c_str(), &info) == 0;
     if (state.present) needed_ = false;
   }
