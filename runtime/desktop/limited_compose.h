@@ -3,17 +3,11 @@
 #include <string_view>
 
 #include "engine/base/result.h"
+#include "runtime/space/space_plan.h"
 #include "storage/compose/backend.h"
 #include "storage/quota/quota.h"
 
 namespace panal::desktop {
-
-/// Which quota holds writable layers, and to what.
-struct LayerRules {
-  storage::QuotaKind persistent = storage::QuotaKind::kNone;
-  storage::QuotaKind volatiles = storage::QuotaKind::kNone;
-  storage::SpaceLimit limit;
-};
 
 /// A backend whose writable layers are held to a limit: makes and mounts what holds them before the
 /// inner backend composes, and takes it out of sight afterwards. A persistent layer keeps the kind
@@ -21,7 +15,8 @@ struct LayerRules {
 class LimitedCompose final : public storage::ComposeBackend {
  public:
   /// `inner` must outlive it.
-  LimitedCompose(storage::ComposeBackend& inner, LayerRules rules) : inner_(inner), rules_(rules) {}
+  LimitedCompose(storage::ComposeBackend& inner, space::LayerRules rules)
+      : inner_(inner), rules_(rules) {}
 
   [[nodiscard]] std::string_view name() const override { return inner_.name(); }
   /// Errors: the inner backend's, and Quota::provide()'s.
@@ -35,7 +30,7 @@ class LimitedCompose final : public storage::ComposeBackend {
   [[nodiscard]] Result<storage::QuotaKind> kind_for(const storage::RootSpec& spec) const;
 
   storage::ComposeBackend& inner_;
-  LayerRules rules_;
+  space::LayerRules rules_;
 };
 
 }  // namespace panal::desktop

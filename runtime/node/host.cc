@@ -7,7 +7,7 @@
 
 #include "engine/kernel/namespaces.h"
 #include "runtime/desktop/lxc/config.h"
-#include "runtime/desktop/space_plan.h"
+#include "runtime/space/space_plan.h"
 #include "storage/home/guarded_home_store.h"
 
 namespace panal::node {
@@ -26,10 +26,10 @@ Host::Host(const config::Config& config, LoggerPtr log)
 
 Result<void> Host::open_storage(const config::Config& config, const Programs& programs) {
   PANAL_ASSIGN(const auto table, storage::read_mount_table());
-  const bool remote = desktop::homes_are_remote(config, table);
+  const bool remote = space::homes_are_remote(config, table);
   std::vector<storage::QuotaFinding> findings;
-  if (desktop::homes_want_probe(config, remote)) findings = storage::probe_quotas(config.homes_dir);
-  const auto homes = desktop::plan_homes(config, table, findings);
+  if (space::homes_want_probe(config, remote)) findings = storage::probe_quotas(config.homes_dir);
+  const auto homes = space::plan_homes(config, table, findings);
   log_->info("homes", {{"place", homes.place},
                        {"remote", homes.remote ? "yes" : "no"},
                        {"quota", std::string(to_string(homes.rules.quota))},
@@ -45,8 +45,8 @@ Result<void> Host::open_storage(const config::Config& config, const Programs& pr
     homes_ = std::make_unique<storage::HomeStore>(config.homes_dir, homes.rules);
   }
   findings.clear();
-  if (desktop::layers_want_probe(config)) findings = storage::probe_quotas(config.desktops_root());
-  const auto layers = desktop::plan_layers(config, findings);
+  if (space::layers_want_probe(config)) findings = storage::probe_quotas(config.desktops_root());
+  const auto layers = space::plan_layers(config, findings);
   log_->info("layers", {{"persistent", std::string(to_string(layers.rules.persistent))},
                         {"volatile", std::string(to_string(layers.rules.volatiles))},
                         {"why", layers.why}});

@@ -50,7 +50,10 @@ HomeOwner own_work(const std::string& what, const std::string& node) {
   return {what + "-" + std::to_string(::getpid()), node};
 }
 
-/// "backup-4711": a command of the operator's, and whether it still runs.
+/// "backup-4711": what is done by an operator's command. Desktops are "d7".
+bool is_command(const std::string& holder) { return holder.find('-') != std::string::npos; }
+
+/// Whether that command still runs.
 bool is_running_command(const std::string& holder) {
   const std::size_t dash = holder.rfind('-');
   if (dash == std::string::npos) return false;
@@ -110,6 +113,11 @@ struct HomeStore::Place {
   }
   /// Takes the lock for a while.
   [[nodiscard]] Result<Cleanup> hold(const HomeOwner& owner) const {
+    // A command that was killed has left its lock; a desktop's is panald's to judge.
+    const auto now = lock.owner();
+    if (now && now->node == owner.node && is_command(now->holder) &&
+        !is_running_command(now->holder))
+      PANAL_TRY(lock.drop(*now));
     PANAL_TRY(lock.take(owner));
     return Cleanup([kept = lock, owner] { (void)kept.drop(owner); });
   }

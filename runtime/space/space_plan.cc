@@ -1,6 +1,6 @@
-#include "runtime/desktop/space_plan.h"
+#include "runtime/space/space_plan.h"
 
-namespace panal::desktop {
+namespace panal::space {
 namespace {
 
 using storage::QuotaKind;
@@ -88,4 +88,4 @@ storage::PoolSpec pool_spec(const config::Config& config) {
   return {config.pool_file(), config.desktops_root(), {config.uppers_pool_bytes, 0}};
 }
 
-}  // namespace panal::desktop
+}  // namespace panal::space

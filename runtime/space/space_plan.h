@@ -5,14 +5,20 @@
 
 #include "engine/base/result.h"
 #include "runtime/config/config.h"
-#include "runtime/desktop/limited_compose.h"
 #include "storage/home/home_store.h"
 #include "storage/quota/mount_table.h"
 #include "storage/quota/pool.h"
 #include "storage/quota/probe.h"
 
 /// What a node's configuration means for homes and layers, with the reasons.
-namespace panal::desktop {
+namespace panal::space {
+
+/// Which quota holds writable layers, and to what.
+struct LayerRules {
+  storage::QuotaKind persistent = storage::QuotaKind::kNone;
+  storage::QuotaKind volatiles = storage::QuotaKind::kNone;
+  storage::SpaceLimit limit;
+};
 
 struct HomePlan {
   bool remote = false;  ///< work on them is done by panal-home, with a time limit
@@ -44,4 +50,4 @@ struct LayerPlan {
 
 [[nodiscard]] storage::PoolSpec pool_spec(const config::Config& config);
 
-}  // namespace panal::desktop
+}  // namespace panal::space
