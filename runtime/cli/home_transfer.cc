@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -50,8 +51,8 @@ class Moving {
   std::uint64_t told_ = 0;
 };
 
-void say_report(const Shell& shell, std::ostream& out, const HomeOptions& options,
-                const std::string& verb, const backup::Report& report) {
+void say_report(std::ostream& out, const HomeOptions& options, const std::string& verb,
+                const backup::Report& report) {
   if (options.json) {
     out << nlohmann::json({{"tenant", options.tenant},
                            {"home", options.home},
@@ -69,7 +70,6 @@ void say_report(const Shell& shell, std::ostream& out, const HomeOptions& option
                      report.left_out == 0
                          ? std::string()
                          : fmt::format(" ({} sockets and the like left out)", report.left_out));
-  (void)shell;
 }
 
 /// Writes the stream into a file that appears whole, or to stdout.
@@ -141,7 +141,7 @@ ExitCode home_backup(Shell& shell, const HomeOptions& options) {
   moving.done();
   if (!report) return told_of_home(shell, report.error());
   (void)store->audit("panal", "home.backup", options.tenant + "/" + options.home, report->sum);
-  say_report(shell, to_stdout ? shell.err : shell.out, options, "written to " + where, *report);
+  say_report(to_stdout ? shell.err : shell.out, options, "written to " + where, *report);
   return ExitCode::kOk;
 }
 
@@ -185,7 +185,7 @@ ExitCode home_restore(Shell& shell, const HomeOptions& options) {
   moving.done();
   if (!put) return told_of_home(shell, put.error());
   (void)store->audit("panal", "home.restore", options.tenant + "/" + options.home, report.sum);
-  say_report(shell, shell.out, options, "restored", report);
+  say_report(shell.out, options, "restored", report);
   return ExitCode::kOk;
 }
 
