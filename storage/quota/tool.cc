@@ -21,7 +21,7 @@ Result<std::string> find_tool(const std::string& name) {
     std::string path = directory + name;
     if (::access(path.c_str(), X_OK) == 0) return path;
   }
-  return fail(ENOENT, "the program " + name + " is not installed (package e2fsprogs)");
+  return fail(ENOENT, "the program " + name + " is not installed");
 }
 
 /// All it says; the end of it is kept.
