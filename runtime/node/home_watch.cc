@@ -49,9 +49,9 @@ void HomeWatch::look(Time now) {
   {
     const std::lock_guard lock(mutex_);
     if (homes_.empty()) return;
-    for (const bool troubled : {false, true})
+    for (const bool late : {false, true})
       for (const auto& [id, home] : homes_)
-        if (home.troubled == troubled) {
+        if (home.late == late) {
           order.push_back(id);
           paths.push_back(home.mount_point);
         }
@@ -92,7 +92,7 @@ void HomeWatch::take_look(DesktopId id, const Result<void>& seen, Time now) {
     const std::lock_guard lock(mutex_);
     const auto home = homes_.find(id);
     if (home == homes_.end()) return;  // it ended meanwhile
-    home->second.troubled = !seen;
+    home->second.late = !seen && seen.error().code == ETIMEDOUT;
     reason = lost_.look(kernel_name(id), seen, now);
   }
   if (!reason) return;

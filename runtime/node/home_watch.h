@@ -51,7 +51,7 @@ class HomeWatch {
  private:
   struct Home {
     std::string mount_point;
-    bool troubled = false;
+    bool late = false;  ///< did not answer when it was last looked at
   };
   void work(std::chrono::milliseconds pause);
   void judge(const std::vector<DesktopId>& order, const storage::home_call::Answer& answer,
