@@ -41,6 +41,22 @@ std::string check_subnet(int family, const std::string& text, int most_prefix) {
   return {};
 }
 
+/// Words of which one must be meant.
+std::string check_choice(Kind kind, const std::string& text) {
+  const auto one_of = [&text](std::initializer_list<std::string_view> words) -> std::string {
+    std::string known;
+    for (const std::string_view word : words) {
+      if (word == text) return {};
+      known += (known.empty() ? "\"" : ", \"") + std::string(word) + "\"";
+    }
+    return "is none of " + known;
+  };
+  if (kind == Kind::kQuota) return one_of({"auto", "project", "qgroup", "loop", "none"});
+  if (kind == Kind::kPlace) return one_of({"disk", "memory"});
+  if (kind == Kind::kAnswer) return one_of({"auto", "yes", "no"});
+  return {};
+}
+
 /// Takes values out of the parsed table; the first thing wrong stays in `error`.
 class Reader {
  public:
@@ -68,6 +84,7 @@ class Reader {
     if (kind == Kind::kPath && !value->empty() && value->front() != '/') {
       problem = "must be an absolute path";
     }
+    problem = problem.empty() ? check_choice(kind, *value) : problem;
     if (kind == Kind::kSubnet4) problem = check_subnet(AF_INET, *value, 30);
     if (kind == Kind::kSubnet6) problem = check_subnet(AF_INET6, *value, 96);
     if (!problem.empty()) {
@@ -216,6 +233,29 @@ void check_metrics(Reader& reader, const Config& c) {
   }
 }
 
+void check_space(Reader& reader, const Config& c) {
+  constexpr std::uint64_t kMib = std::uint64_t{1} << 20U;
+  const auto limit = [&reader](const char* section, std::uint64_t bytes, std::uint64_t inodes) {
+    if (bytes != 0 && bytes < 16 * kMib)
+      reader.wrong_at(section, "limit", "limit must be 0 (none) or at least 16 MiB");
+    if (inodes != 0 && inodes < 64)
+      reader.wrong_at(section, "inodes", "inodes must be 0 (no limit) or at least 64");
+  };
+  limit("uppers", c.uppers_limit_bytes, c.uppers_limit_inodes);
+  limit("homes", c.homes_limit_bytes, c.homes_limit_inodes);
+  if (c.uppers_pool_bytes != 0 && c.uppers_pool_bytes < 256 * kMib)
+    reader.wrong_at("uppers", "pool", "pool must be 0 (none) or at least 256 MiB");
+  if (c.uppers_volatile == "memory" && c.uppers_limit_bytes == 0)
+    reader.wrong_at("uppers", "volatile",
+                    "volatile = \"memory\" needs a limit in [uppers]: a layer in memory takes the "
+                    "desktop's memory");
+  // It is renewed every half minute; a lease must outlive a slow database.
+  if (c.homes_lease_seconds != 0 && c.homes_lease_seconds < 120)
+    reader.wrong_at("homes", "lease_seconds", "lease_seconds must be 0 (never) or at least 120");
+  if (c.disk_reserve_bytes != 0 && c.disk_reserve_bytes < kMib)
+    reader.wrong_at("disk", "reserve", "reserve must be 0 (none) or at least 1 MiB");
+}
+
 /// What no single value shows.
 void check_whole(Reader& reader, const Config& c) {
   if (!plain_name(c.node_name, "_-.")) {
@@ -255,6 +295,7 @@ void check_whole(Reader& reader, const Config& c) {
     reader.wrong_at("broker", "address", "address must be a numeric IPv4 or IPv6 address");
   }
   check_metrics(reader, c);
+  check_space(reader, c);
   if (c.tuning_profile.empty()) {
     reader.wrong_at("tuning", "profile",
                     "profile must name one (panal tune ls lists them) or be a file");
@@ -289,6 +330,7 @@ Result<Config> parse(const std::string& text, const std::string& file) {
   if (config.node_name.empty()) config.node_name = host_name();
   if (config.images_dir.empty()) config.images_dir = config.state_dir + "/images";
   if (config.homes_dir.empty()) config.homes_dir = config.state_dir + "/homes";
+  if (config.desktops_dir.empty()) config.desktops_dir = config.state_dir + "/desktops";
   if (config.recipes_dir.empty()) config.recipes_dir = default_recipes_dir();
   if (config.profiles_dir.empty()) config.profiles_dir = default_profiles_dir();
   if (reader.error.empty()) check_whole(reader, config);

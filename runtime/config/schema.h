@@ -7,7 +7,7 @@
 namespace panal::config {
 
 /// What a value may be.
-enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kOutside };
+enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kOutside, kQuota, kPlace, kAnswer };
 
 /// Every key of the file, once: parse(), print() and the check for unknown keys are visitors of it,
 /// so that they cannot disagree.
@@ -23,6 +23,7 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.text("run", c.run_dir, Kind::kPath);
   v.text("images", c.images_dir, Kind::kPath);
   v.text("homes", c.homes_dir, Kind::kPath);
+  v.text("desktops", c.desktops_dir, Kind::kPath);
   v.text("recipes", c.recipes_dir, Kind::kPath);
   v.text("profiles", c.profiles_dir, Kind::kPath);
   v.section("images");
@@ -46,6 +47,22 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.number("stop_grace_seconds", c.stop_grace_seconds, 0, 600);
   v.number("start_timeout_seconds", c.start_timeout_seconds, 5, 3600);
   v.number("parallel_starts", c.parallel_starts, 1, 64);
+  v.section("uppers");
+  v.text("volatile", c.uppers_volatile, Kind::kPlace);
+  v.text("quota", c.uppers_quota, Kind::kQuota);
+  v.bytes("limit", c.uppers_limit_bytes);
+  v.number("inodes", c.uppers_limit_inodes, 0, 4'000'000'000);
+  v.bytes("pool", c.uppers_pool_bytes);
+  v.section("homes");
+  v.text("quota", c.homes_quota, Kind::kQuota);
+  v.bytes("limit", c.homes_limit_bytes);
+  v.number("inodes", c.homes_limit_inodes, 0, 4'000'000'000);
+  v.text("remote", c.homes_remote, Kind::kAnswer);
+  v.number("answer_seconds", c.homes_answer_seconds, 1, 120);
+  v.number("lost_after_seconds", c.homes_lost_seconds, 10, 86'400);
+  v.number("lease_seconds", c.homes_lease_seconds, 0, 86'400);
+  v.section("disk");
+  v.bytes("reserve", c.disk_reserve_bytes);
   v.section("tuning");
   v.text("profile", c.tuning_profile, Kind::kText);
   v.flag("apply_at_start", c.tuning_apply_at_start);

@@ -54,8 +54,10 @@ struct DesktopSpec {
   std::string version_root;  ///< the image version's tree
   std::vector<std::string> session;
   bool browser_sandbox = false;
-  bool persistent = false;  ///< keep the upper
-  std::string home;         ///< name of the home in the home store
+  bool persistent = false;        ///< keep the upper
+  std::string home;               ///< name of the home in the home store
+  bool home_leased = false;       ///< the database has given the home to this desktop
+  std::string home_evicted = {};  ///< who had it and let the lease expire; empty: nobody
   UserRecord user;
   IdRange ids;
   Limits limits;

@@ -25,8 +25,9 @@ storage::RootSpec root_spec(const DesktopSpec& spec, const Places& places) {
 }
 
 storage::HomeSpec home_spec(const DesktopSpec& spec, const Places& places) {
-  return storage::HomeSpec{spec.user.tenant, spec.home, kernel_name(spec.id), spec.user.uid,
-                           spec.user.gid,    spec.ids,  places.home};
+  return storage::HomeSpec{spec.user.tenant, spec.home,        kernel_name(spec.id),
+                           spec.user.uid,    spec.user.gid,    spec.ids,
+                           places.home,      spec.home_leased, spec.home_evicted};
 }
 
 /// The network namespace of a process that is held by descriptor: the second look makes sure that

@@ -7,12 +7,14 @@
 
 #include "engine/kernel/namespaces.h"
 #include "runtime/desktop/lxc/config.h"
+#include "runtime/space/space_plan.h"
+#include "storage/home/guarded_home_store.h"
 
 namespace panal::node {
 
 Result<Programs> Programs::beside(const std::string& directory) {
   Programs programs{directory + "/panal-spawner", directory + "/panal-agent",
-                    directory + "/panal-prewarm", directory + "/panal-warm"};
+                    directory + "/panal-prewarm", directory + "/panal-warm", directory + "/panal-home"};
   for (const std::string& program :
        {programs.spawner, programs.agent, programs.prewarm, programs.warm})
     if (::access(program.c_str(), X_OK) != 0)
@@ -21,11 +23,42 @@ Result<Programs> Programs::beside(const std::string& directory) {
 }
 
 Host::Host(const config::Config& config, LoggerPtr log)
-    : log_(std::move(log)), images_(config.images_dir), homes_(config.homes_dir) {}
+    : log_(std::move(log)), images_(config.images_dir) {}
+
+Result<void> Host::open_storage(const config::Config& config, const Programs& programs) {
+  PANAL_ASSIGN(const auto table, storage::read_mount_table());
+  const bool remote = space::homes_are_remote(config, table);
+  std::vector<storage::QuotaFinding> findings;
+  if (space::homes_want_probe(config, remote)) findings = storage::probe_quotas(config.homes_dir);
+  const auto homes = space::plan_homes(config, table, findings);
+  log_->info("homes", {{"place", homes.place},
+                       {"remote", homes.remote ? "yes" : "no"},
+                       {"quota", std::string(to_string(homes.rules.quota))},
+                       {"why", homes.why}});
+  if (homes.remote) {
+    if (::access(programs.home.c_str(), X_OK) != 0)
+      return fail_errno("homes on another machine need the program", programs.home);
+    home_children_ = std::make_unique<storage::HomeChildren>(
+        programs.home, std::chrono::seconds(config.homes_answer_seconds));
+    homes_ =
+        std::make_unique<storage::GuardedHomeStore>(config.homes_dir, homes.rules, *home_children_);
+  } else {
+    homes_ = std::make_unique<storage::HomeStore>(config.homes_dir, homes.rules);
+  }
+  findings.clear();
+  if (space::layers_want_probe(config)) findings = storage::probe_quotas(config.desktops_root());
+  const auto layers = space::plan_layers(config, findings);
+  log_->info("layers", {{"persistent", std::string(to_string(layers.rules.persistent))},
+                        {"volatile", std::string(to_string(layers.rules.volatiles))},
+                        {"why", layers.why}});
+  limited_.emplace(compose_, layers.rules);
+  return {};
+}
 
 Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Programs& programs,
                                          LoggerPtr log) {
   std::unique_ptr<Host> host(new Host(config, log));
+  PANAL_TRY(host->open_storage(config, programs));
   PANAL_ASSIGN(host->tree_, Tree::open_system());
   PANAL_ASSIGN(host->slots_, desktop::IdSlots::load(config.ids));
   PANAL_ASSIGN(host->cgroups_, kernel::CgroupRoot::open(host->tree_));
@@ -60,7 +93,7 @@ std::vector<pid_t> Host::processes_of(DesktopId id) const {
 }
 
 desktop::Parts Host::parts(desktop::AgentGate& agents) {
-  return {compose_, homes_, *network_, *containers_, *groups_, shared_, agents, log_};
+  return {*limited_, *homes_, *network_, *containers_, *groups_, shared_, agents, log_};
 }
 
 }  // namespace panal::node

@@ -51,6 +51,9 @@ class HostOperations final : public Operations {
   [[nodiscard]] Result<desktop::DesktopSpec> spec_of(store::Store& store,
                                                      const store::Desktop& row) const;
   [[nodiscard]] Result<Started> adopt(store::Store& store, const store::Desktop& row);
+  /// Of the farm's homes, the one this desktop opens. Errors: EBUSY naming who has it.
+  [[nodiscard]] Result<void> take_home(store::Store& store, desktop::DesktopSpec& spec) const;
+  void give_home_back(store::Store& store, DesktopId id) const;
 
   Parts parts_;
   const config::Config& config_;

@@ -7,15 +7,19 @@
 #include <future>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
+#include "runtime/desktop/places.h"
 #include "runtime/node/agent_hub.h"
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/control_server.h"
 #include "runtime/node/cost_meter.h"
 #include "runtime/node/guest_settings.h"
+#include "runtime/node/home_watch.h"
 #include "runtime/node/host_operations.h"
 #include "runtime/node/image_warmer.h"
+#include "runtime/node/lease_watch.h"
 #include "runtime/node/metrics.h"
 #include "runtime/node/node_optimiser.h"
 #include "runtime/node/notify_thread.h"
@@ -28,6 +32,7 @@
 #include "runtime/node/statistics.h"
 #include "runtime/node/version.h"
 #include "runtime/node/worker_pool.h"
+#include "storage/quota/reserve.h"
 
 namespace panal::node {
 
@@ -37,6 +42,8 @@ namespace {
 
 constexpr seconds kScanEvery{30};
 constexpr seconds kLimitEvery{1};
+constexpr seconds kDiskEvery{5};
+constexpr seconds kHomesEvery{15};
 
 }  // namespace
 
@@ -44,6 +51,7 @@ struct Node::Impl {
   Impl(const config::Config& settings, Programs beside, LoggerPtr logger)
       : config(settings), programs(std::move(beside)), log(std::move(logger)), hub(loop, log) {}
   ~Impl() {
+    if (homes) homes->stop();
     // Who may still call into the others first. The workers need the loop (the hub answers them
     // there), so it runs until they are done.
     notify.reset();
@@ -80,6 +88,12 @@ struct Node::Impl {
   void begin(std::vector<Started> adopted);
   void tick_scan();
   void tick_limit();
+  void tick_disk();
+  void renew_homes();
+  void on_renewed(const std::map<DesktopId, pid_t>& had,
+                  std::chrono::steady_clock::time_point begun,
+                  const Result<std::set<DesktopId>>& kept);
+  void give_up_those_lost();
   void on_started(DesktopId id);
   void on_ended(DesktopId id);
   void on_session(DesktopId id, const AgentState& state);
@@ -112,7 +126,12 @@ struct Node::Impl {
   std::optional<SessionWriter> sessions;
   std::optional<Requests> requests;
   std::unique_ptr<ControlServer> control;
-  std::optional<loop::Timer> scan_timer, limit_timer;
+  std::optional<loop::Timer> scan_timer, limit_timer, disk_timer;
+  std::unique_ptr<HomeWatch> homes;  ///< only where they may hang
+  std::optional<LeaseWatch> leases;
+  std::map<DesktopId, std::string> lost;  ///< whose home is lost, and why; until they are ended
+  std::optional<storage::Reserve> reserve;
+  std::string disk_full;  ///< a sentence; empty: it is not
   std::optional<loop::Signals> signals;
   std::promise<void> stopped;
   bool stopping = false;
@@ -163,7 +182,10 @@ Result<void> Node::Impl::open(seconds database_limit) {
 void Node::Impl::wire() {
   reconciler.emplace(
       Reconciler::Parts{loop, *operations, *workers, *clerk, config.node_name, log,
-                        [this](const store::Desktop& row, std::uint32_t in_flight) {
+                        [this](const store::Desktop& row,
+                               std::uint32_t in_flight) -> std::optional<optimiser::StartWait> {
+                          if (!disk_full.empty())
+                            return optimiser::StartWait{disk_full, true, "disk"};
                           optimiser->expect(reconciler->rows());
                           return optimiser->may_start(row, in_flight);
                         },
@@ -239,11 +261,30 @@ Result<void> Node::Impl::remove_warm_group() const {
 }
 
 void Node::Impl::begin(std::vector<Started> adopted) {
+  leases.emplace(seconds(config.homes_lease_seconds), std::chrono::steady_clock::now());
+  reserve.emplace(config.reserve_file(), config.disk_reserve_bytes);
+  if (storage::HomeChildren* children = host->home_children()) {
+    const auto probe = [children, dir = config.homes_dir](const std::vector<std::string>& paths) {
+      storage::home_call::Call call;
+      call.verb = storage::home_call::Verb::kProbe;
+      call.homes_dir = dir;
+      call.words = paths;
+      return children->ask(call);
+    };
+    const auto tell = [this](DesktopId id, const std::string& why) {
+      loop.post([this, id, why] { lost[id] = why; });
+    };
+    homes = std::make_unique<HomeWatch>(
+        HomeWatch::Parts{config.homes_dir, seconds(config.homes_lost_seconds), probe, tell, log});
+    homes->start(kHomesEvery);
+  }
   for (Started& one : adopted) reconciler->hold(std::move(one));
   scan_timer.emplace(loop);
   limit_timer.emplace(loop);
+  disk_timer.emplace(loop);
   tick_scan();
   tick_limit();
+  tick_disk();
   signals.emplace(loop, std::vector<int>{SIGTERM, SIGINT}, [this](int) {
     if (!std::exchange(stopping, true)) stopped.set_value();
   });
@@ -272,6 +313,7 @@ void Node::Impl::tick_scan() {
     if (auto told = store.register_node(config.node_name, kVersion, ::getpid()); !told)
       log->warning("heartbeat", {{"why", told.error().message()}});
   });
+  renew_homes();
   reconciler->scan();
   read_defaults();
   optimiser->expect(reconciler->rows());
@@ -285,7 +327,63 @@ void Node::Impl::tick_limit() {
   if (const auto limit = host->limit().update(); !limit && limit.error().code != EBUSY)
     log->warning("parent_limit", {{"why", limit.error().message()}});
   if (reconciler->waiting() + reconciler->starting() >= WarmVersion::kStorm) tell_warmer();
+  give_up_those_lost();
   limit_timer->start(kLimitEvery, [this] { tick_limit(); });
+}
+
+void Node::Impl::tick_disk() {
+  const auto state = reserve->look();
+  if (!state) {
+    log->warning("disk_reserve", {{"why", state.error().message()}});
+  } else if (state->full != !disk_full.empty()) {
+    disk_full = !state->full ? std::string()
+                             : "the disk of " + config.state_dir + " is full (" +
+                                   std::to_string(state->free_bytes >> 20U) +
+                                   " MiB left, the reserve is used up): free some room there";
+    if (state->full)
+      log->error("disk_full", {{"why", disk_full}});
+    else
+      log->info("disk_has_room", {{"mib", std::to_string(state->free_bytes >> 20U)}});
+  }
+  disk_timer->start(kDiskEvery, [this] { tick_disk(); });
+}
+
+void Node::Impl::renew_homes() {
+  const auto now = std::chrono::steady_clock::now();
+  // With their inits: one that is started anew meanwhile has another lease.
+  std::map<DesktopId, pid_t> had;
+  for (const DesktopId id : reconciler->running_ids())
+    if (reconciler->running(id)->home_leased) had[id] = reconciler->init_pid(id);
+  if (leases->must_let_go(now))
+    for (const auto& [id, init] : had)
+      lost.try_emplace(id,
+                       "the database has not answered for too long: another node may have been "
+                       "given the home");
+  clerk->submit([this, had, now](store::Store& store) {
+    const auto kept = std::make_shared<Result<std::set<DesktopId>>>(
+        store.homes().renew(config.node_name, seconds(config.homes_lease_seconds)));
+    loop.post([this, had, now, kept] { on_renewed(had, now, *kept); });
+  });
+}
+
+void Node::Impl::on_renewed(const std::map<DesktopId, pid_t>& had,
+                            std::chrono::steady_clock::time_point begun,
+                            const Result<std::set<DesktopId>>& kept) {
+  if (!kept) return log->warning("renew_homes", {{"why", kept.error().message()}});
+  leases->renewed(begun);
+  for (const auto& [id, init] : had)
+    if (!kept->contains(id) && reconciler->init_pid(id) == init)
+      lost.try_emplace(id,
+                       "the home was given to somebody else: it was unlocked, or its lease ran "
+                       "out while this node could not renew it");
+}
+
+void Node::Impl::give_up_those_lost() {
+  for (auto one = lost.begin(); one != lost.end();) {
+    const bool done =
+        reconciler->running(one->first) == nullptr || reconciler->give_up(one->first, one->second);
+    one = done ? lost.erase(one) : std::next(one);
+  }
 }
 
 /// What new starts take may have changed.
@@ -316,6 +414,7 @@ void Node::Impl::on_settled(DesktopId id) {
 }
 
 void Node::Impl::on_started(DesktopId id) {
+  if (homes) homes->add(id, desktop::places_of(config, id).home);
   const desktop::DesktopSpec* spec = reconciler->running(id);
   optimiser->started(*spec, reconciler->init_pid(id));
   if (warmer) warmer->started(spec->version_root);
@@ -328,6 +427,7 @@ void Node::Impl::on_ended(DesktopId id) {
   attaches->forget(id);
   sessions->forget(id);
   optimiser->ended(id);
+  if (homes) homes->remove(id);
 }
 
 void Node::Impl::on_session(DesktopId id, const AgentState& state) {

@@ -60,6 +60,11 @@ class Reconciler {
   /// Reads one row and acts on it; for a notification's payload (empty: all).
   void wake(const std::string& payload);
 
+  /// Ends a desktop that cannot go on, and writes it as failed with this reason; it is not started
+  /// again by itself. One that does not run, or that an operation is under way for, is left alone:
+  /// say it again. Returns whether it was ended.
+  bool give_up(DesktopId id, const std::string& reason);
+
   /// What it was started with; null when it does not run.
   [[nodiscard]] const desktop::DesktopSpec* running(DesktopId id) const;
   [[nodiscard]] std::vector<DesktopId> running_ids() const;

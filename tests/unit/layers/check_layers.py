@@ -22,6 +22,7 @@ MAY_INCLUDE = [
     # An import is unpacked where builds are made, and finalised as they are.
     ("storage/import", [*BASE, "storage/repo", "storage/image", "storage/recipe", "storage/unpack"]),
     ("storage/transfer", [*BASE, "storage/repo", "storage/transfer"]),  # its helper program is below it
+    ("storage/home", [*BASE, "storage/image", "storage/quota"]),
     ("storage", [*BASE, "storage/repo", "storage/image"]),
     ("netconfine", [*BASE, "netconfine"]),
     ("runtime", ["engine", "storage", "netconfine", "runtime"]),

@@ -31,6 +31,8 @@ TEST(Config, EmptyFileIsAllDefaults) {
   EXPECT_EQ(config->state_dir, "/var/lib/panal");
   EXPECT_EQ(config->images_dir, "/var/lib/panal/images");
   EXPECT_EQ(config->homes_dir, "/var/lib/panal/homes");
+  EXPECT_EQ(config->desktops_dir, "/var/lib/panal/desktops");
+  EXPECT_EQ(config->desktop_state_dir(7), "/var/lib/panal/desktops/d7");
   EXPECT_EQ(config->recipes_dir, default_recipes_dir());
   EXPECT_EQ(config->port, 8443);
   EXPECT_FALSE(config->node_name.empty());
@@ -214,6 +216,19 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"[network]\nsubnet4 = \"10.77.1.0/16\"\n", "bits behind its prefix"},
         Malformed{"[network]\nsubnet6 = \"fd77::1/64\"\n", "bits behind its prefix"},
         Malformed{"[network]\nsubnet6 = \"10.0.0.0/8\"\n", "is no IPv6 address"},
+        Malformed{"[uppers]\nquota = \"qgroups\"\n",
+                  "p.toml:2: quota = \"qgroups\" is none of \"auto\", \"project\""},
+        Malformed{"[uppers]\nvolatile = \"ram\"\n", "is none of \"disk\", \"memory\""},
+        Malformed{"[uppers]\nvolatile = \"memory\"\n", "needs a limit in [uppers]"},
+        Malformed{"[uppers]\nlimit = \"1 MiB\"\n", "limit must be 0 (none) or at least 16 MiB"},
+        Malformed{"[uppers]\ninodes = 5\n", "at least 64"},
+        Malformed{"[uppers]\npool = \"1 MiB\"\n", "at least 256 MiB"},
+        Malformed{"[homes]\nremote = true\n", "remote in [homes] must be text in quotes"},
+        Malformed{"[homes]\nremote = \"maybe\"\n", "is none of \"auto\", \"yes\", \"no\""},
+        Malformed{"[homes]\nlimit = \"15 MiB\"\n", "p.toml:2: limit must be 0"},
+        Malformed{"[homes]\nlease_seconds = 60\n", "0 (never) or at least 120"},
+        Malformed{"[homes]\nanswer_seconds = 0\n", "1 to 120 are allowed"},
+        Malformed{"[disk]\nreserve = 1000\n", "at least 1 MiB"},
         Malformed{"[network]\noutside = \"nat\"\n", "outside can only be \"none\""}));
 
 TEST(Config, MetricsAreServedToThisMachineUnlessItSaysPublic) {
@@ -227,6 +242,18 @@ TEST(Config, MetricsAreServedToThisMachineUnlessItSaysPublic) {
   EXPECT_EQ(*parse_endpoint("127.8.0.1:1"), (Endpoint{"127.8.0.1", 1, true}));
   EXPECT_EQ(*parse_endpoint("[::1]:65535"), (Endpoint{"::1", 65535, true}));
   EXPECT_EQ(*parse_endpoint("[fe80::1]:2"), (Endpoint{"fe80::1", 2, false}));
+}
+
+TEST(Config, LayersMayBeElsewhereThanTheState) {
+  const auto config = parse(
+      "[paths]\nstate = \"/s\"\ndesktops = \"/fast\"\n[homes]\nlimit = \"5 GiB\"\n"
+      "remote = \"yes\"\n",
+      "p.toml");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->desktop_state_dir(7), "/fast/d7");
+  EXPECT_EQ(config->pool_file(), "/fast.img");
+  EXPECT_EQ(config->reserve_file(), "/s/.reserve");
+  EXPECT_EQ(config->homes_limit_bytes, std::uint64_t{5} << 30U);
 }
 
 TEST(Config, FirstProblemInTheFileIsTold) {

@@ -1,0 +1,406 @@
+// `panal home`: the homes of this node.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <ctime>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "engine/base/log.h"
+#include "runtime/cli/cli.h"
+#include "runtime/cli/homes.h"
+#include "runtime/cli/names.h"
+#include "runtime/cli/table.h"
+#include "runtime/cli/users.h"
+#include "runtime/config/schema.h"
+#include "storage/quota/probe.h"
+
+namespace panal::cli {
+namespace {
+
+using Leases = std::map<std::pair<std::string, std::string>, store::HomeLease>;
+
+/// By tenant and home. None where the database does not answer: locks are shown all the same.
+Leases leases_of(Shell& shell) {
+  Leases found;
+  const auto store = shell.backends.store(shell.config);
+  if (!store) return found;
+  const auto leases = (*store)->homes().leases();
+  if (!leases) return found;
+  for (const store::HomeLease& lease : *leases) found[{lease.tenant, lease.home}] = lease;
+  return found;
+}
+
+const store::HomeLease* lease_of(const Leases& leases, const storage::HomeInfo& info) {
+  const auto found = leases.find({info.tenant, info.home});
+  return found == leases.end() ? nullptr : &found->second;
+}
+
+std::string user_of(const Leases& leases, const storage::HomeInfo& info) {
+  if (const auto* lease = lease_of(leases, info))
+    return lease->holder + "@" + lease->node + (lease->expired ? " (expired)" : "");
+  return info.owner ? info.owner->text() + " (lock only)" : std::string();
+}
+
+std::string limit_text(std::uint64_t value, bool bytes) {
+  if (value == 0) return "-";
+  return bytes ? human_bytes(value) : std::to_string(value);
+}
+
+nlohmann::json home_json(const storage::HomeInfo& info, const Leases& leases) {
+  nlohmann::json out = {{"tenant", info.tenant},
+                        {"home", info.home},
+                        {"quota", std::string(storage::to_string(info.quota))},
+                        {"snapshots", info.snapshots}};
+  out["lock"] = info.owner ? nlohmann::json(info.owner->text()) : nlohmann::json();
+  if (const auto* lease = lease_of(leases, info))
+    out["lease"] = {{"node", lease->node},       {"holder", lease->holder},
+                    {"taken", lease->taken},     {"renewed", lease->renewed},
+                    {"expires", lease->expires}, {"expired", lease->expired}};
+  else
+    out["lease"] = nullptr;
+  if (!info.use) {
+    out["unseen"] = info.why_unseen;
+    return out;
+  }
+  out["bytes"] = info.use->bytes;
+  out["inodes"] = info.use->inodes ? nlohmann::json(*info.use->inodes) : nlohmann::json();
+  out["limit_bytes"] = info.use->limit.bytes;
+  out["limit_inodes"] = info.use->limit.inodes;
+  return out;
+}
+
+Result<std::vector<storage::HomeInfo>> all_homes(const storage::HomeStore& homes,
+                                                 const HomeOptions& options) {
+  std::vector<storage::HomeInfo> found;
+  PANAL_ASSIGN(const auto tenants, homes.tenants());
+  for (const std::string& tenant : tenants) {
+    if (!options.tenant.empty() && tenant != options.tenant) continue;
+    PANAL_ASSIGN(const auto names, homes.homes_of(tenant));
+    for (const std::string& name : names) {
+      auto info = homes.info(tenant, name, options.measure);
+      if (!info && info.error().is_gone()) continue;  // removed meanwhile
+      if (!info && info.error().code == ENOTDIR) continue;
+      if (!info) return tl::make_unexpected(info.error());
+      found.push_back(std::move(*info));
+    }
+  }
+  return found;
+}
+
+ExitCode home_ls(Shell& shell, const HomeOptions& options) {
+  const storage::HomeStore homes(shell.config.homes_dir);
+  const auto found = all_homes(homes, options);
+  if (!found) return told_of_home(shell, found.error());
+  const Leases leases = leases_of(shell);
+  if (options.json) {
+    auto list = nlohmann::json::array();
+    for (const auto& info : *found) list.push_back(home_json(info, leases));
+    shell.print(list);
+    return ExitCode::kOk;
+  }
+  Table table({"TENANT", "HOME", "QUOTA", ">USED", ">LIMIT", ">FILES", ">AT MOST", ">SNAPSHOTS",
+               "IN USE BY"});
+  for (const auto& info : *found) {
+    const auto& use = info.use;
+    table.add_row({info.tenant, info.home, std::string(storage::to_string(info.quota)),
+                   use ? human_bytes(use->bytes) : "-",
+                   use ? limit_text(use->limit.bytes, true) : "-",
+                   use && use->inodes ? std::to_string(*use->inodes) : "-",
+                   use ? limit_text(use->limit.inodes, false) : "-",
+                   std::to_string(info.snapshots.size()), user_of(leases, info)});
+  }
+  table.print(shell.out);
+  return ExitCode::kOk;
+}
+
+ExitCode home_show(Shell& shell, const HomeOptions& options) {
+  const storage::HomeStore homes(shell.config.homes_dir);
+  const auto info = homes.info(options.tenant, options.home, options.measure);
+  if (!info && info.error().code == ENOENT)
+    return shell.refuse(ExitCode::kNotFound,
+                        fmt::format("there is no home {} of tenant {} on this node; panal home ls "
+                                    "shows all",
+                                    printable(options.home, 80), printable(options.tenant, 80)));
+  if (!info) return told_of_home(shell, info.error());
+  auto facts = home_json(*info, leases_of(shell));
+  facts["path"] = fmt::format("{}/{}/{}", shell.config.homes_dir, options.tenant, options.home);
+  if (options.json) {
+    shell.print(facts);
+    return ExitCode::kOk;
+  }
+  for (const auto& [key, value] : facts.items())
+    shell.out << fmt::format(
+        "{:16}{}\n", key,
+        printable(value.is_string() ? value.get<std::string>() : value.dump(), 2000));
+  return ExitCode::kOk;
+}
+
+/// What limits would be held by here, and why.
+ExitCode explain_quotas(Shell& shell, const HomeOptions& options) {
+  if (::geteuid() != 0)
+    return shell.refuse(ExitCode::kNotAllowed,
+                        "quotas are tried out, which needs root: run it with sudo");
+  const auto plan = home_plan(shell.config, true);
+  if (!plan) return shell.told(plan.error());
+  const auto layers =
+      space::plan_layers(shell.config, space::layers_want_probe(shell.config)
+                                           ? storage::probe_quotas(shell.config.desktops_root())
+                                           : std::vector<storage::QuotaFinding>());
+  std::vector<storage::QuotaFinding> findings;
+  if (!plan->remote) findings = storage::probe_quotas(shell.config.homes_dir);
+  if (options.json) {
+    auto tried = nlohmann::json::array();
+    for (const auto& one : findings)
+      tried.push_back({{"quota", std::string(storage::to_string(one.kind))},
+                       {"works", one.works},
+                       {"why", one.why}});
+    shell.print({{"homes",
+                  {{"directory", shell.config.homes_dir},
+                   {"file_system", plan->place},
+                   {"remote", plan->remote},
+                   {"quota", std::string(storage::to_string(plan->rules.quota))},
+                   {"why", plan->why},
+                   {"tried", tried}}},
+                 {"layers",
+                  {{"directory", shell.config.desktops_root()},
+                   {"persistent", std::string(storage::to_string(layers.rules.persistent))},
+                   {"volatile", std::string(storage::to_string(layers.rules.volatiles))},
+                   {"why", layers.why}}}});
+    return ExitCode::kOk;
+  }
+  shell.out << fmt::format("homes   {} on {}{}\n", shell.config.homes_dir, plan->place,
+                           plan->remote ? ", which may hang" : "");
+  shell.out << fmt::format("        new ones: {} ({})\n", storage::to_string(plan->rules.quota),
+                           plan->why);
+  for (const auto& one : findings)
+    shell.out << fmt::format("        {:8} {}: {}\n", storage::to_string(one.kind),
+                             one.works ? "works" : "does not", printable(one.why, 400));
+  shell.out << fmt::format("layers  {}: persistent {}, volatile {} ({})\n",
+                           shell.config.desktops_root(),
+                           storage::to_string(layers.rules.persistent),
+                           storage::to_string(layers.rules.volatiles), layers.why);
+  return ExitCode::kOk;
+}
+
+ExitCode home_quota(Shell& shell, const HomeOptions& options) {
+  const bool change = !options.limit.empty() || options.inodes_given;
+  if (options.home.empty()) {
+    if (change) return shell.refuse(ExitCode::kUsage, "say whose limit: panal home quota HOME");
+    return explain_quotas(shell, options);
+  }
+  if (!change) return home_show(shell, options);
+  storage::HomeStore homes(shell.config.homes_dir, {shell.config.node_name, {}, {}});
+  const auto info = homes.info(options.tenant, options.home, false);
+  if (!info) return told_of_home(shell, info.error());
+  storage::SpaceLimit limit = info->use ? info->use->limit : storage::SpaceLimit{};
+  if (!options.limit.empty()) {
+    PANAL_CLI_ASSIGN(shell, limit.bytes, config::parse_size(options.limit));
+  }
+  if (options.inodes_given) limit.inodes = options.inodes;
+  const std::string words = fmt::format(
+      "{} and {} files", limit.bytes == 0 ? "any number of bytes" : human_bytes(limit.bytes),
+      limit.inodes == 0 ? "any number of" : std::to_string(limit.inodes));
+  if (options.dry_run) {
+    shell.out << fmt::format("would let home {} take {}\n", options.home, words);
+    return ExitCode::kOk;
+  }
+  PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+  // One that is only counted may be in use; one in a file may not, and its lock says so.
+  storage::HomeOwner owner{"quota-" + std::to_string(::getpid()), shell.config.node_name};
+  std::optional<HomeHold> hold;
+  if (info->quota == storage::QuotaKind::kLoop) {
+    auto taken = HomeHold::take(*store, shell.config, options, "quota");
+    if (!taken) return told_of_home(shell, taken.error());
+    hold.emplace(std::move(*taken));
+    owner = hold->owner();
+  }
+  const auto set = homes.set_limit(options.tenant, options.home, limit, owner);
+  if (!set) return told_of_home(shell, set.error());
+  (void)store->audit("panal", "home.quota", options.tenant + "/" + options.home, words);
+  shell.out << fmt::format("home {} may take {}\n", options.home, words);
+  return ExitCode::kOk;
+}
+
+std::string name_by_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  const std::size_t length = std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &parts);
+  return {text, length};
+}
+
+ExitCode home_snapshot(Shell& shell, const HomeOptions& options) {
+  storage::HomeStore homes(shell.config.homes_dir, {shell.config.node_name, {}, {}});
+  const auto info = homes.info(options.tenant, options.home, false);
+  if (!info) return told_of_home(shell, info.error());
+  if (options.list) {
+    if (options.json)
+      shell.print(info->snapshots);
+    else
+      for (const auto& name : info->snapshots) shell.out << printable(name, 80) << "\n";
+    return ExitCode::kOk;
+  }
+  const std::string name = options.snapshot.empty() ? name_by_time() : options.snapshot;
+  if (options.remove && options.snapshot.empty())
+    return shell.refuse(ExitCode::kUsage, "say which snapshot to remove");
+  if (options.dry_run) {
+    shell.out << fmt::format("would {} snapshot {} of home {}\n",
+                             options.remove ? "remove" : "make", name, options.home);
+    return ExitCode::kOk;
+  }
+  PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+  if (options.remove) {
+    const auto removed = homes.remove_snapshot(options.tenant, options.home, name);
+    if (!removed) return told_of_home(shell, removed.error());
+    shell.out << fmt::format("snapshot {} of home {} removed\n", name, options.home);
+    return ExitCode::kOk;
+  }
+  std::optional<HomeHold> hold;
+  if (info->quota == storage::QuotaKind::kLoop) {
+    auto taken = HomeHold::take(*store, shell.config, options, "snapshot");
+    if (!taken) return told_of_home(shell, taken.error());
+    hold.emplace(std::move(*taken));
+  }
+  const auto made = homes.snapshot(options.tenant, options.home, name,
+                                   hold ? hold->owner() : storage::HomeOwner{});
+  if (!made) return told_of_home(shell, made.error());
+  (void)store->audit("panal", "home.snapshot", options.tenant + "/" + options.home, name);
+  shell.out << fmt::format("snapshot {} of home {} made\n", name, options.home);
+  return ExitCode::kOk;
+}
+
+ExitCode home_rm(Shell& shell, const HomeOptions& options) {
+  storage::HomeStore homes(shell.config.homes_dir, {shell.config.node_name, {}, {}});
+  const auto info = homes.info(options.tenant, options.home, false);
+  if (!info) return told_of_home(shell, info.error());
+  if (options.dry_run) {
+    shell.out << fmt::format("would delete home {} of tenant {} and its {} snapshots\n",
+                             options.home, options.tenant, info->snapshots.size());
+    return ExitCode::kOk;
+  }
+  PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+  const auto hold = HomeHold::take(*store, shell.config, options, "deletion");
+  if (!hold) return told_of_home(shell, hold.error());
+  const auto removed = homes.remove(options.tenant, options.home);
+  if (!removed) return told_of_home(shell, removed.error());
+  (void)store->audit("panal", "home.rm", options.tenant + "/" + options.home, "");
+  shell.out << fmt::format("home {} of tenant {} deleted\n", options.home, options.tenant);
+  return ExitCode::kOk;
+}
+
+ExitCode home_unlock(Shell& shell, const HomeOptions& options) {
+  PANAL_CLI_TRY(shell, storage::check_home_names(options.tenant, options.home));
+  PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+  if (options.dry_run) {
+    const Leases leases = leases_of(shell);
+    const auto found = leases.find({options.tenant, options.home});
+    if (found == leases.end())
+      return shell.refuse(ExitCode::kNotFound,
+                          fmt::format("nobody has home {}", printable(options.home, 80)));
+    shell.out << fmt::format("would take home {} from {} on node {}\n", options.home,
+                             found->second.holder, found->second.node);
+    return ExitCode::kOk;
+  }
+  PANAL_CLI_ASSIGN(shell, const auto lease,
+                   store->homes().unlock(options.tenant, options.home, "panal"));
+  shell.out << fmt::format(
+      "home {} is free; {} on node {} had it since {}, and is ended there if it "
+      "still runs\n",
+      options.home, lease.holder, lease.node, lease.taken);
+  return ExitCode::kOk;
+}
+
+/// One verb: its options, and what it does.
+using Handler = ExitCode (*)(Shell&, const HomeOptions&);
+
+class HomeFamily {
+ public:
+  HomeFamily(CLI::App& parent, Action& action) : parent_(parent), action_(action) {}
+
+  /// `one`: it is about one home, of the default tenant unless told.
+  CLI::App& verb(const std::string& name, const std::string& help, bool one, Handler handler) {
+    auto* command = parent_.add_subcommand(name, help);
+    if (one) command->add_option("HOME", options->home, "its name")->required();
+    command->add_option("--tenant", options->tenant, "whose home it is");
+    command->callback([&action = action_, kept = options, handler, name] {
+      action = [kept, handler, name](Shell& shell) {
+        HomeOptions chosen = *kept;
+        if (chosen.tenant.empty() && name != "ls") chosen.tenant = kDefaultTenant;
+        return handler(shell, chosen);
+      };
+    });
+    return *command;
+  }
+  void json(CLI::App& command) const { command.add_flag("--json", options->json, "as JSON"); }
+  void dry_run(CLI::App& command) const {
+    command.add_flag("--dry-run", options->dry_run, "say what would be done, change nothing");
+  }
+  void measure(CLI::App& command) const {
+    command.add_flag("--measure", options->measure,
+                     "walk through homes whose use nothing counts; may take minutes");
+  }
+
+ private:
+  CLI::App& parent_;
+  Action& action_;
+
+ public:
+  std::shared_ptr<HomeOptions> options = std::make_shared<HomeOptions>();
+};
+
+}  // namespace
+
+void add_home_commands(CLI::App& app, Action& action) {
+  HomeFamily family(*app.add_subcommand("home", "Users' homes on this node."), action);
+  HomeOptions& options = *family.options;
+
+  auto& ls = family.verb("ls", "List homes.", false, home_ls);
+  family.json(ls);
+  family.measure(ls);
+  auto& show = family.verb("show", "All that is known of a home.", true, home_show);
+  family.json(show);
+  family.measure(show);
+
+  auto& quota = family.verb("quota", "What homes may take; without HOME, what limits them here.",
+                            false, home_quota);
+  quota.add_option("HOME", options.home, "its name");
+  quota.add_option("--limit", options.limit, "bytes, such as \"5 GiB\"; 0: as much as there is");
+  quota.add_option("--inodes", options.inodes, "files and directories; 0: any number")
+      ->each([&options](const std::string&) { options.inodes_given = true; });
+  family.json(quota);
+  family.measure(quota);
+  family.dry_run(quota);
+
+  auto& snapshot = family.verb("snapshot", "Keep a home as it is now (btrfs, or homes in files).",
+                               true, home_snapshot);
+  snapshot.add_option("NAME", options.snapshot, "of the snapshot (default: the time)");
+  auto* list = snapshot.add_flag("--ls", options.list, "list them instead");
+  snapshot.add_flag("--rm", options.remove, "remove it instead")->excludes(list);
+  family.json(snapshot);
+  family.dry_run(snapshot);
+
+  auto& backup = family.verb("backup", "Write a home as one stream (tar.zst with a checksum).",
+                             true, home_backup);
+  backup.add_option("-o,--output", options.file, "file, or - for stdout")->required();
+  backup.add_option("--snapshot", options.snapshot, "of this snapshot");
+  family.json(backup);
+  family.dry_run(backup);
+
+  auto& restore =
+      family.verb("restore", "Make a home of a backup, whole or not at all.", true, home_restore);
+  restore.add_option("FILE", options.file, "of `panal home backup`, or - for stdin")->required();
+  restore.add_flag("--replace", options.replace, "in the place of the home that is there");
+  family.json(restore);
+  family.dry_run(restore);
+
+  family.dry_run(family.verb("rm", "Delete a home for good.", true, home_rm));
+  family.dry_run(family.verb("unlock",
+                             "Take a home from a node that is gone for good; the next may open it.",
+                             true, home_unlock));
+}
+
+}  // namespace panal::cli
