@@ -1,6 +1,8 @@
 #include "storage/warm/residency.h"
 
+#include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,6 +24,14 @@ struct CachestatRange {
 struct Cachestat {
   std::uint64_t cached = 0, dirty = 0, writeback = 0, evicted = 0, recently_evicted = 0;  ///< pages
 };
+
+/// overlayfs keeps no pages: its files map those of the layer below, which cachestat(2) does not
+/// look at and mincore(2) does.
+bool is_on_overlay(int fd) {
+  struct statfs info{};
+  return ::fstatfs(fd, &info) == 0 &&
+         info.f_type == static_cast<decltype(info.f_type)>(OVERLAYFS_SUPER_MAGIC);
+}
 
 class Mapping {
  public:
@@ -70,7 +80,9 @@ Result<PageRanges> resident_pages(int fd, std::uint64_t size_bytes) {
 Result<bool> any_page_resident(int fd, std::uint64_t size_bytes) {
   CachestatRange whole;
   Cachestat seen;
-  if (::syscall(kSysCachestat, fd, &whole, &seen, 0U) == 0) return seen.cached > 0;
+  if (::syscall(kSysCachestat, fd, &whole, &seen, 0U) == 0 &&
+      (seen.cached > 0 || !is_on_overlay(fd)))
+    return seen.cached > 0;
   // A file system may lack it, a sandbox may forbid it: the older way tells the same.
   PANAL_ASSIGN(const PageRanges found, resident_pages(fd, size_bytes));
   return !found.empty();
