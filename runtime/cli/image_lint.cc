@@ -181,9 +181,12 @@ Result<std::string> layer_of(const config::Config& config, const store::Desktop&
                                         desktop.persistent ? "persistent" : "volatile");
   if (::access(layer.c_str(), F_OK) == 0) return layer;
   if (errno != ENOENT) return fail_errno("look at", layer);
-  return fail(ENOENT, fmt::format("desktop {} has not written anything: {}", desktop.name,
-                                  desktop.persistent ? "it has never run here"
-                                                     : "its root is kept only while it runs"));
+  return fail(ENOENT,
+              fmt::format("desktop {} has not written anything that is to be seen: {}; only what "
+                          "overlay keeps on a disk is",
+                          desktop.name,
+                          desktop.persistent ? "it has never run here"
+                                             : "its root is kept only while it runs"));
 }
 
 /// One run of the command.

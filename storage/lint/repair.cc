@@ -139,7 +139,8 @@ Result<VersionManifest> repair_version(ImageStore& store, const VersionManifest&
   Cleanup undo([&store, staging] { (void)store.discard_staging(staging); });
   const std::string root = staging + "/root";
   if (::mkdir(root.c_str(), 0755) != 0) return fail_errno("make directory", root);
-  PANAL_TRY(copy_tree(store.root_of(version.image, version.version), root, cancelled, progress));
+  PANAL_TRY(
+      copy_image_tree(store.root_of(version.image, version.version), root, cancelled, progress));
   if (progress) progress(0.6, "repairing the copy");
   PANAL_TRY(repair_tree(root, steps));
   PANAL_ASSIGN(manifest.size_bytes, size_of_tree(root));

@@ -14,9 +14,9 @@ namespace panal::storage {
 /// Copies the tree `from` into the empty directory `to`: owners, modes, times, links between its
 /// files, file capabilities. On one file system that can, contents are shared until written to.
 /// Errors: EPERM for a device, FIFO or socket; ENOSPC, EIO; ECANCELED.
-[[nodiscard]] Result<void> copy_tree(const std::string& from, const std::string& to,
-                                     const std::atomic<bool>* cancelled,
-                                     const LintProgress& progress);
+[[nodiscard]] Result<void> copy_image_tree(const std::string& from, const std::string& to,
+                                           const std::atomic<bool>* cancelled,
+                                           const LintProgress& progress);
 
 /// Carries the steps out on a tree that is nobody else's. A step whose file is not as it was looked
 /// at (gone, or other bytes) is left out. Returns how many were carried out.

@@ -89,7 +89,7 @@ TEST_F(LintTest, ACopyKeepsOwnersAndSetUidBits) {
   ASSERT_EQ(::chmod(program.c_str(), 04750), 0);
   ASSERT_EQ(::chown((version_ + "/usr/lib").c_str(), 7, 8), 0);
   const std::string copy = make_dir("copy");
-  const auto copied = copy_tree(version_, copy, nullptr, {});
+  const auto copied = copy_image_tree(version_, copy, nullptr, {});
   ASSERT_TRUE(copied) << copied.error().message();
   const auto made = stat_of(copy + "/usr/lib/su");
   EXPECT_EQ(made.st_mode & 07777U, 04750U);

@@ -161,7 +161,7 @@ TEST_F(LintTreesTest, ACopyIsTheSameTree) {
     ASSERT_EQ(::utimensat(AT_FDCWD, (root() + path).c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
   const std::string copy = dir_ + "/copy";
   fs::create_directories(copy);
-  const auto copied = copy_tree(root(), copy, nullptr, {});
+  const auto copied = copy_image_tree(root(), copy, nullptr, {});
   ASSERT_TRUE(copied) << copied.error().message();
   EXPECT_EQ(get(copy + "/usr/bin/a"), "program");
   EXPECT_EQ(get(copy + "/big"), get(root() + "/big"));
@@ -175,10 +175,10 @@ TEST_F(LintTreesTest, ACopyIsTheSameTree) {
   }
   ASSERT_EQ(::mkfifo((root() + "/fifo").c_str(), 0600), 0);
   fs::create_directories(dir_ + "/second");
-  EXPECT_EQ(copy_tree(root(), dir_ + "/second", nullptr, {}).error().code, EPERM);
+  EXPECT_EQ(copy_image_tree(root(), dir_ + "/second", nullptr, {}).error().code, EPERM);
   const std::atomic<bool> cancelled{true};
   fs::create_directories(dir_ + "/third");
-  EXPECT_EQ(copy_tree(root(), dir_ + "/third", &cancelled, {}).error().code, ECANCELED);
+  EXPECT_EQ(copy_image_tree(root(), dir_ + "/third", &cancelled, {}).error().code, ECANCELED);
 }
 
 TEST_F(LintTreesTest, RepairsAreCarriedOutOnlyOnWhatIsAsItWas) {

@@ -152,8 +152,8 @@ TEST(LintImage, CompiledPythonThatIsNotTakenIsCompiledByEachProgram) {
   maker.file(cache + "gone.cpython-311.pyc", 700).pyc = by_time(7, 100);
   maker.file("/usr/lib/python3/never.py", 50);
   const LintTree tree = maker.done();
-  EXPECT_THAT(costs(tree), UnorderedElementsAre(Pair("stale-bytecode", 900U),
-                                                Pair("no-bytecode", 50U)));
+  EXPECT_THAT(costs(tree),
+              UnorderedElementsAre(Pair("stale-bytecode", 900U), Pair("no-bytecode", 50U)));
   // Only where the time alone is another is it the source's.
   EXPECT_THAT(lint_repairs(tree),
               ElementsAre(LintStep{LintRepair::kTrustPyc, cache + "old.cpython-311.pyc", {}}));

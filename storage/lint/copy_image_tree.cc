@@ -144,8 +144,8 @@ class TreeCopy {
 
 }  // namespace
 
-Result<void> copy_tree(const std::string& from, const std::string& to,
-                       const std::atomic<bool>* cancelled, const LintProgress& progress) {
+Result<void> copy_image_tree(const std::string& from, const std::string& to,
+                             const std::atomic<bool>* cancelled, const LintProgress& progress) {
   struct stat info{};
   if (::stat(from.c_str(), &info) != 0) return fail_errno("stat", from);
   UniqueFd top(::open(to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
