@@ -48,7 +48,7 @@ Result<HomeOwner> HomeLock::owner() const {
   PANAL_ASSIGN(const std::string text,
                dir.read("." + home_ + std::string(kLockEnd), kLongestOwner));
   auto owner = parse_home_owner(text);
-  if (!owner) return prefixed(file(), owner.error());
+  if (!owner) return prefixed(file(), owner.error());  // nothing of ours writes such a one
   return owner;
 }
 

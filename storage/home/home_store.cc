@@ -252,7 +252,9 @@ Result<void> HomeStore::recover_tenant(const std::string& tenant,
     if (home.empty()) continue;
     const HomeLock lock(path, home);
     const auto owner = lock.owner();
-    if (!owner && owner.error().code == ENOENT) continue;
+    // One that names nobody keeps its home closed, and says so to who wants it.
+    const bool unknown = !owner && (owner.error().code == ENOENT || owner.error().code == EPROTO);
+    if (unknown) continue;
     if (!owner) return tl::make_unexpected(owner.error());
     // Another node's are its own to judge.
     const bool ours = owner->node == rules_.node || owner->node.empty();
