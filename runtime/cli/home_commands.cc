@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <ctime>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "engine/base/log.h"
 #include "runtime/cli/cli.h"

@@ -187,7 +187,7 @@ Result<std::vector<Started>> HostOperations::take_over(store::Store& store) {
   // What cannot be removed now is tried again when the name is next used.
   if (auto cleared = parts_.lifecycle.recover(live); !cleared)
     parts_.log->warning("recover", {{"why", cleared.error().message()}});
-  PANAL_TRY(store.homes().recover(config_.node_name, {live.begin(), live.end()}));
+  PANAL_TRY(store.homes().recover(config_.node_name, live));
   for (const store::Desktop& row : rows) {
     const bool at_rest = row.observed == Observed::kStopped || row.observed == Observed::kFailed;
     if (!at_rest && live.count(row.id) == 0)

@@ -49,6 +49,7 @@ HomePlan plan_homes(const config::Config& config, const std::vector<storage::Mou
   plan.rules.limit = {config.homes_limit_bytes, config.homes_limit_inodes};
   const auto wanted = wanted_kind(config.homes_quota);
   if (plan.remote && wanted == QuotaKind::kNone) {
+    plan.rules.limit = {};  // nobody would hold to it
     plan.why = "plain directories on the server, as configured";
     return plan;
   }
@@ -60,6 +61,7 @@ HomePlan plan_homes(const config::Config& config, const std::vector<storage::Mou
   }
   const auto choice = choose_or_keep(findings, wanted, plan.rules.limit, false);
   plan.rules.quota = choice.kind;
+  if (choice.kind == QuotaKind::kNone) plan.rules.limit = {};
   plan.why = choice.why;
   return plan;
 }

@@ -41,17 +41,19 @@ Result<HomeOwner> parse_home_owner(std::string_view text) {
 
 std::string HomeLock::file() const { return tenant_dir_ + "/." + home_ + std::string(kLockEnd); }
 
+std::string HomeLock::half_prefix(const std::string& node) { return "..lock." + node + "."; }
+
 Result<HomeOwner> HomeLock::owner() const {
   PANAL_ASSIGN(const Dir dir, Dir::open(tenant_dir_));
   PANAL_ASSIGN(const std::string text,
                dir.read("." + home_ + std::string(kLockEnd), kLongestOwner));
   auto owner = parse_home_owner(text);
-  if (!owner) return prefixed(file(), owner.error());
+  if (!owner) return prefixed(file(), owner.error());  // nothing of ours writes such a one
   return owner;
 }
 
 Result<void> HomeLock::take(const HomeOwner& owner, bool leased, const std::string& evicted) const {
-  std::string aside = tenant_dir_ + "/.lock." + owner.node + ".XXXXXX";
+  std::string aside = tenant_dir_ + "/" + half_prefix(owner.node) + "XXXXXX";
   const UniqueFd fd(::mkostemp(aside.data(), O_CLOEXEC));
   if (!fd) return fail_errno("create", aside);
   const Cleanup remove([&aside] { (void)::unlink(aside.c_str()); });

@@ -35,6 +35,8 @@ class HomeLock {
   /// Errors: ENOENT: nobody.
   [[nodiscard]] Result<HomeOwner> owner() const;
   [[nodiscard]] std::string file() const;
+  /// What the names of half-made locks of a node begin with.
+  [[nodiscard]] static std::string half_prefix(const std::string& node);
 
  private:
   std::string tenant_dir_, home_;

@@ -21,9 +21,10 @@
 namespace panal::storage {
 namespace {
 
-constexpr std::string_view kHalf = ".new.";       ///< a home that is being made
-constexpr std::string_view kHalfFile = "..new.";  ///< and its file, where it has one
-constexpr std::string_view kSnapshots = ".snap.";
+// Hidden names of a home H begin with .H, and no H begins with a dot: what begins with two is ours.
+constexpr std::string_view kHalf = "..new.";       ///< a home that is being made
+constexpr std::string_view kHalfFile = "...new.";  ///< and its file, where it has one
+constexpr std::string_view kSnapshots = "..snap.";
 
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name.front() != '.' && name.size() <= 128 &&
@@ -237,9 +238,9 @@ Result<void> HomeStore::recover_tenant(const std::string& tenant,
   PANAL_ASSIGN(const Dir dir, Dir::open(path));
   PANAL_ASSIGN(const auto names, dir.list());
   std::set<std::string> halves;
-  const std::string half_lock = rules_.node.empty() ? ".lock." : ".lock." + rules_.node + ".";
+  const std::string half_lock = HomeLock::half_prefix(rules_.node);
   for (const auto& name : names) {
-    if (name.starts_with(half_lock) && locked_home(name).empty()) {
+    if (name.starts_with(half_lock)) {
       (void)::unlinkat(dir.fd(), name.c_str(), 0);  // half of a HomeLock::take()
       continue;
     }
@@ -251,7 +252,9 @@ Result<void> HomeStore::recover_tenant(const std::string& tenant,
     if (home.empty()) continue;
     const HomeLock lock(path, home);
     const auto owner = lock.owner();
-    if (!owner && owner.error().code == ENOENT) continue;
+    // One that names nobody keeps its home closed, and says so to who wants it.
+    const bool unknown = !owner && (owner.error().code == ENOENT || owner.error().code == EPROTO);
+    if (unknown) continue;
     if (!owner) return tl::make_unexpected(owner.error());
     // Another node's are its own to judge.
     const bool ours = owner->node == rules_.node || owner->node.empty();

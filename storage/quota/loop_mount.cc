@@ -90,11 +90,20 @@ Result<void> make(const std::string& file, const SpaceLimit& limit, const std::s
     const std::uint64_t size = limit.bytes / kBlock * kBlock;
     if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return fail_errno("size", aside);
   }
-  // -m 0: nothing is kept for root. lazy_itable_init: a new file is a hole and reads as zeros.
-  std::vector<std::string> words = {
-      "mke2fs", "-q",   "-F",
-      "-t",     "ext4", "-m",
-      "0",      "-E",   "lazy_itable_init=1,lazy_journal_init=1,nodiscard"};
+  // -m 0: nothing is kept for root. -b: small ones would get another block size, which grow() does
+  // not reckon with. lazy_itable_init: a new file is a hole and reads as zeros.
+  std::vector<std::string> words = {"mke2fs",
+                                    "-q",
+                                    "-F",
+                                    "-t",
+                                    "ext4",
+                                    "-m",
+                                    "0",
+                                    "-I",
+                                    "256",
+                                    "-E",
+                                    "lazy_itable_init=1,lazy_journal_init=1,nodiscard"};
+  words.insert(words.end(), {"-b", std::to_string(kBlock)});
   if (limit.inodes != 0) {
     words.emplace_back("-N");
     words.push_back(std::to_string(std::max(limit.inodes + kOwnInodes, kLeastInodes)));

@@ -3,15 +3,18 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,21 +26,26 @@ namespace panal::testing_support {
 /// then says ENOTCONN). Speaks the kernel's protocol itself.
 class TinyFuse {
  public:
-  explicit TinyFuse(std::string path) : path_(std::move(path)) {
+  /// `mount_namespace`: a file that stands for the one to mount it in; empty: the caller's.
+  explicit TinyFuse(std::string path, std::string mount_namespace = {})
+      : path_(std::move(path)), mount_namespace_(std::move(mount_namespace)) {
     device_ = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
     wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     const std::string options =
         "fd=" + std::to_string(device_) + ",rootmode=40000,user_id=0,group_id=0,allow_other";
-    mounted_ = device_ >= 0 &&
-               ::mount("tiny", path_.c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str()) == 0;
-    error_ = errno;
+    error_ = device_ < 0 ? errno : there([&] {
+      const int made =
+          ::mount("tiny", path_.c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str());
+      return made == 0 ? 0 : errno;
+    });
+    mounted_ = error_ == 0;
     if (mounted_) thread_ = std::thread([this] { serve(); });
   }
   TinyFuse(const TinyFuse&) = delete;
   TinyFuse& operator=(const TinyFuse&) = delete;
   ~TinyFuse() {
     go_away();
-    if (mounted_) (void)::umount2(path_.c_str(), MNT_DETACH);
+    if (mounted_) (void)there([this] { return ::umount2(path_.c_str(), MNT_DETACH); });
     if (wake_ >= 0) ::close(wake_);
   }
 
@@ -55,6 +63,22 @@ class TinyFuse {
   }
 
  private:
+  /// What `work` returned (0: well) in the namespace.
+  int there(const std::function<int()>& work) const {
+    if (mount_namespace_.empty()) return work();
+    const pid_t child = ::fork();
+    if (child < 0) return errno;
+    if (child == 0) {
+      const int names = ::open(mount_namespace_.c_str(), O_RDONLY | O_CLOEXEC);
+      if (names < 0 || ::setns(names, CLONE_NEWNS) != 0) ::_exit(errno);
+      ::_exit(work());
+    }
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+  }
+
   void serve() {
     std::vector<char> buffer(std::size_t{1} << 18U);
     while (!stop_) {
@@ -120,7 +144,7 @@ class TinyFuse {
     }
   }
 
-  std::string path_;
+  std::string path_, mount_namespace_;
   int device_ = -1;
   int wake_ = -1;
   bool mounted_ = false;

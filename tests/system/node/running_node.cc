@@ -54,7 +54,7 @@ std::string RunningNode::why_not() {
   return "";
 }
 
-RunningNode::RunningNode() {
+RunningNode::RunningNode(const std::string& more) {
   std::string pattern = (fs::temp_directory_path() / "node-XXXXXX").string();
   directory_ = ::mkdtemp(pattern.data());
   ::chmod(directory_.c_str(), 0755);
@@ -65,7 +65,8 @@ RunningNode::RunningNode() {
                               << std::getenv("PANAL_LAB_CGROUP")
                               << "/panal\"\n[ids]\nfirst = 1000000\ncount = 6553600\n"
                               << "[broker]\nuser = \"nobody\"\n[database]\nuser = \"postgres\"\n"
-                              << "[desktop]\nstop_grace_seconds = 3\n";
+                              << "[desktop]\nstop_grace_seconds = 3\n"
+                              << more;
   auto config = config::load(config_file_);
   EXPECT_TRUE(config) << config.error().message();
   config_ = *config;

@@ -21,7 +21,8 @@ class RunningNode {
   /// Empty: all that it needs is there; else why the test must be skipped.
   [[nodiscard]] static std::string why_not();
 
-  RunningNode();
+  /// `more`: sections at the end of its configuration.
+  explicit RunningNode(const std::string& more = {});
   ~RunningNode();
   RunningNode(const RunningNode&) = delete;
   RunningNode& operator=(const RunningNode&) = delete;

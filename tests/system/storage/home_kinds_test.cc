@@ -243,6 +243,26 @@ TEST_F(HomeKindsTest, LocksOfOtherNodesAreTheirs) {
   ASSERT_TRUE(here->detach(mine));
 }
 
+TEST_F(HomeKindsTest, NoHomesNameIsTakenForOneOfOurs) {
+  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
+  int number = 1;
+  for (const char* name : {"new.alice", "lock.n1.abcdef", "snap.x", "x.img", "alice"}) {
+    const HomeSpec home = spec(number++, name);
+    const auto attached = homes->attach(home);
+    ASSERT_TRUE(attached) << name << ": " << attached.error().message();
+    ASSERT_TRUE(homes->recover({home.desktop})) << name;
+    EXPECT_EQ(homes->info("acme", name, false)->owner->holder, home.desktop) << name;
+    ASSERT_TRUE(homes->detach(home)) << name;
+    ASSERT_TRUE(homes->recover({})) << name;
+  }
+  EXPECT_EQ(homes->homes_of("acme")->size(), 5U);
+  for (const auto& name : *homes->homes_of("acme")) {
+    EXPECT_EQ(homes->info("acme", name, false)->quota, QuotaKind::kLoop) << name;
+    ASSERT_TRUE(homes->remove("acme", name)) << name;
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/homes/acme"));
+}
+
 TEST_F(HomeKindsTest, WhatACrashOfThisNodeLeftDoesNotCountOnceTheDatabaseHasSpoken) {
   const auto homes = store(QuotaKind::kNone, {});
   ASSERT_TRUE(homes->attach(spec(1)));

@@ -38,8 +38,8 @@ TEST(HomeOwnerText, RefusesWhatNobodyWrites) {
 TEST(HomeLockNames, AreToldFromOtherHiddenNames) {
   EXPECT_EQ(locked_home(".alice.lock"), "alice");
   EXPECT_EQ(locked_home(".lock.alice.lock"), "lock.alice");
-  for (const char* name :
-       {"", ".lock", "alice.lock", ".lock.n1.a1b2c3", ".alice.img", ".new.alice"})
+  for (const char* name : {"", ".lock", "alice.lock", ".lock.n1.a1b2c3", ".alice.img",
+                           "..new.alice", "..lock.n1.a1b2c3"})
     EXPECT_EQ(locked_home(name), "") << name;
 }
 
