@@ -20,13 +20,21 @@ Result<Programs> Programs::beside(const std::string& directory) {
 }
 
 Host::Host(const config::Config& config, LoggerPtr log)
-    : log_(std::move(log)), images_(config.images_dir), homes_(config.homes_dir) {}
+    : log_(std::move(log)),
+      images_(config.images_dir),
+      compose_(compose::composer_options(config)),
+      homes_(config.homes_dir) {}
 
 Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Programs& programs,
                                          LoggerPtr log) {
   std::unique_ptr<Host> host(new Host(config, log));
   PANAL_ASSIGN(host->tree_, Tree::open_system());
   PANAL_ASSIGN(host->slots_, desktop::IdSlots::load(config.ids));
+  PANAL_ASSIGN(host->roots_, compose::RootChoice::open(config, host->tree_));
+  if (const auto choice = host->roots_->for_image("", false))
+    log->info("roots", {{"why", choice->reasons.front()}});
+  else
+    log->warning("roots", {{"why", choice.error().context}});
   PANAL_ASSIGN(host->cgroups_, kernel::CgroupRoot::open(host->tree_));
   PANAL_ASSIGN(host->parent_, kernel::Cgroup::create(*host->cgroups_, config.cgroup_parent));
   PANAL_ASSIGN(auto limited, kernel::Cgroup::create(*host->cgroups_, config.cgroup_parent));

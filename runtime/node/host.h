@@ -12,13 +12,14 @@
 #include "engine/kernel/cgroup.h"
 #include "engine/kernel/parent_limit.h"
 #include "netconfine/network.h"
+#include "runtime/compose/root_choice.h"
 #include "runtime/config/config.h"
 #include "runtime/desktop/groups.h"
 #include "runtime/desktop/id_slots.h"
 #include "runtime/desktop/lifecycle.h"
 #include "runtime/desktop/lxc/backend.h"
 #include "runtime/desktop/shared_dirs.h"
-#include "storage/compose/overlay.h"
+#include "storage/compose/composer.h"
 #include "storage/home/home_store.h"
 #include "storage/image/image_store.h"
 
@@ -51,6 +52,7 @@ class Host {
   [[nodiscard]] kernel::ParentLimit& limit() { return *limit_; }
   [[nodiscard]] const desktop::IdSlots& slots() const { return *slots_; }
   [[nodiscard]] const storage::ImageStore& images() const { return images_; }
+  [[nodiscard]] const compose::RootChoice& roots() const { return *roots_; }
 
  private:
   Host(const config::Config& config, LoggerPtr log);
@@ -62,7 +64,8 @@ class Host {
   std::optional<kernel::ParentLimit> limit_;
   std::optional<desktop::IdSlots> slots_;
   storage::ImageStore images_;
-  storage::OverlayBackend compose_;
+  std::optional<compose::RootChoice> roots_;
+  storage::Composer compose_;
   storage::HomeStore homes_;
   desktop::TmpfsSharedDirs shared_;
   std::unique_ptr<desktop::KernelGroups> groups_;

@@ -15,7 +15,7 @@
 #include "runtime/desktop/lxc/backend.h"
 #include "runtime/desktop/lxc/spawner_pool.h"
 #include "runtime/desktop/shared_dirs.h"
-#include "storage/compose/overlay.h"
+#include "storage/compose/overlay/overlay.h"
 #include "storage/home/home_store.h"
 
 namespace panal::desktop::testing {

@@ -17,6 +17,7 @@ MAY_INCLUDE = [
     ("engine/model", ["engine/base"]),
     ("engine/profile", [*BASE, "engine/kernel"]),  # what it writes are the kernel's settings
     ("engine", BASE),  # kernel, policy: each for itself
+    ("storage/compose", [*BASE, "storage/image", "storage/compose"]),  # a backend is a folder below
     ("storage", [*BASE, "storage/image"]),
     ("netconfine", [*BASE, "netconfine"]),
     ("runtime", ["engine", "storage", "netconfine", "runtime"]),
