@@ -36,7 +36,7 @@ nlohmann::json choice_json(const std::string& image, bool persistent,
     one["reasons"] = choice->reasons;
   } else {
     one["backend"] = nullptr;
-    one["reasons"] = {choice.error().context};
+    one["reasons"] = nlohmann::json::array({choice.error().context});
   }
   return one;
 }
@@ -59,18 +59,18 @@ nlohmann::json answer(const compose::RootChoice& roots, const std::set<std::stri
   return out;
 }
 
-void print_answer(Shell& shell, const nlohmann::json& answer) {
+void print_answer(Shell& shell, const nlohmann::json& found) {
   shell.out << fmt::format("Linux {}, desktops' layers on {}\n\n",
-                           answer["kernel"].get<std::string>(),
-                           answer["layers_on"].get<std::string>());
+                           found["kernel"].get<std::string>(),
+                           found["layers_on"].get<std::string>());
   Table backends({"BACKEND", "HERE", "WHY NOT"});
-  for (const auto& one : answer["backends"])
+  for (const auto& one : found["backends"])
     backends.add_row({one["name"].get<std::string>(), one["usable"].get<bool>() ? "yes" : "no",
                       one["why_not"].get<std::string>()});
   backends.print(shell.out);
   shell.out << '\n';
   Table images({"IMAGE", "DESKTOPS", "BACKEND", "WHY"});
-  for (const auto& one : answer["images"]) {
+  for (const auto& one : found["images"]) {
     std::string image = one["image"].get<std::string>();
     std::string kind = one["persistent"].get<bool>() ? "persistent" : "volatile";
     std::string backend = one["backend"].is_null() ? "none" : one["backend"].get<std::string>();

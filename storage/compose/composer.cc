@@ -16,12 +16,14 @@ Composer::Composer(ComposerOptions options) {
   backends_.push_back(std::make_unique<TmpfsBackend>(options.tmpfs));
   backends_.push_back(std::make_unique<BindBackend>());
   backends_.push_back(std::make_unique<CopyBackend>());
-  backends_.push_back(std::make_unique<UnionFuseBackend>(UnionProgram::kFuseOverlayfs));
-  backends_.push_back(std::make_unique<UnionFuseBackend>(UnionProgram::kUnionfsFuse));
   if (!options.btrfs.pool.empty())
     backends_.push_back(std::make_unique<BtrfsBackend>(std::move(options.btrfs)));
   if (!options.lvm.pool.empty())
     backends_.push_back(std::make_unique<LvmBackend>(std::move(options.lvm)));
+  // Last here is first when nobody knows whose a root is: others unmount whatever is there, which
+  // must not be taken from a daemon before its own backend has ended it.
+  backends_.push_back(std::make_unique<UnionFuseBackend>(UnionProgram::kFuseOverlayfs));
+  backends_.push_back(std::make_unique<UnionFuseBackend>(UnionProgram::kUnionfsFuse));
 }
 
 Result<ComposeBackend*> Composer::find(std::string_view name) const {
@@ -43,8 +45,6 @@ Result<void> Composer::destroy(const RootSpec& spec) {
     PANAL_ASSIGN(ComposeBackend* const backend, find(spec.backend));
     return backend->destroy(spec);
   }
-  // Overlay's last: it unmounts whatever is there, which must not be taken from a daemon before its
-  // own backend has ended it.
   std::optional<Error> first;
   for (auto one = backends_.rbegin(); one != backends_.rend(); ++one) {
     RootSpec unknown = spec;

@@ -83,8 +83,8 @@ Result<RootUsage> TmpfsBackend::usage(const RootSpec& spec) {
   if (::statvfs(spec.mount_point.c_str(), &info) != 0)
     return fail_errno("statvfs", spec.mount_point);
   usage.bytes = static_cast<std::uint64_t>(info.f_blocks - info.f_bfree) * info.f_frsize;
-  // The tmpfs's own root, upper, work and what overlayfs keeps in it are not the desktop's.
-  constexpr std::uint64_t kOwn = 4;
+  // The tmpfs's root, upper, work, and what overlayfs keeps in it (work, incompat, volatile).
+  constexpr std::uint64_t kOwn = 6;
   const std::uint64_t used = info.f_files - info.f_ffree;
   usage.inodes = used > kOwn ? used - kOwn : 0;
   return usage;
