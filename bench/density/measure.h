@@ -58,6 +58,7 @@ struct MeasureOptions {
 [[nodiscard]] Result<Measured> measure_hogs();
 /// Of shave.*: one run measures both.
 [[nodiscard]] Result<Measured> measure_shave(const std::string& figure);
+[[nodiscard]] Result<Measured> measure_overlay_provision();
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench
