@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "engine/base/kernel_paths.h"
 #include "engine/base/unique_fd.h"
@@ -81,6 +82,10 @@ Result<std::string> run_program(const std::vector<std::string>& argv, millisecon
 
   std::vector<std::string> words = argv;
   std::vector<std::string> variables = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"};
+  // Whoever is in an IPC namespace of their own must tell LVM not to wait for udev: what they would
+  // meet at is not seen from there.
+  if (const char* set = std::getenv("DM_DISABLE_UDEV"); set != nullptr)
+    variables.push_back(std::string("DM_DISABLE_UDEV=") + set);
   std::vector<char*> arguments;
   std::vector<char*> environment;
   for (auto& word : words) arguments.push_back(word.data());
