@@ -304,8 +304,9 @@ int main(int argc, char** argv) {
   backends_command->add_option("--arms", backends.arms, "of them (default all)")
       ->delimiter(',')
       ->check(CLI::IsMember(backend_arms()));
-  backends_command->add_option("--image", backends.image,
-                               "icewm or xfce, as scripts/test-image made it (default: a made tree)");
+  backends_command->add_option(
+      "--image", backends.image,
+      "icewm or xfce, as scripts/test-image made it (default: a made tree)");
   backends_command->add_option("--count", backends.count, "roots (default 400)")
       ->check(CLI::Range(2, 2000));
   backends_command->add_option("--cycles", backends.cycles, "times each is measured (default 101)")
@@ -383,8 +384,8 @@ int main(int argc, char** argv) {
   }
   if (backends_command->parsed()) {
     enter_lab(argv, {memory, false});
-    auto provenance = provenance_now(source(), {"storage/compose", "bench/backends"},
-                                     words_of(argc, argv));
+    auto provenance =
+        provenance_now(source(), {"storage/compose", "bench/backends"}, words_of(argc, argv));
     auto result = run_backends(backends);
     if (!result) return not_measured(result.error());
     if (provenance) (*result)["measured"] = to_json(*provenance);

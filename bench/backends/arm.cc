@@ -73,7 +73,8 @@ Result<void> set_up(Arm& arm, const ArmSite& site) {
     PANAL_ASSIGN(auto options, open_own_pool(arm, site.directory));
     arm.backend = std::make_unique<storage::BtrfsBackend>(std::move(options));
   } else if (name == "fuse-overlayfs") {
-    arm.backend = std::make_unique<storage::UnionFuseBackend>(storage::UnionProgram::kFuseOverlayfs);
+    arm.backend =
+        std::make_unique<storage::UnionFuseBackend>(storage::UnionProgram::kFuseOverlayfs);
   } else if (name == "unionfs-fuse") {
     arm.backend = std::make_unique<storage::UnionFuseBackend>(storage::UnionProgram::kUnionfsFuse);
   } else if (name == "lvm") {

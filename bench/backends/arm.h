@@ -31,7 +31,8 @@ struct ArmSite {
   std::string lvm_pool;  ///< "group/pool"; empty: none
 };
 
-/// Errors: EINVAL for an unknown name; what setting up the pool, or copying the version into it, says.
+/// Errors: EINVAL for an unknown name; what setting up the pool, or copying the version into it,
+/// says.
 [[nodiscard]] Result<Arm> open_arm(const std::string& name, const ArmSite& site);
 
 /// Desktop `number` of an arm; its directories are made.

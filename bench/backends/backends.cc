@@ -194,8 +194,8 @@ Result<json> measure_arm(Arm& arm, const BenchVersion& version, const std::strin
 
 const std::vector<std::string>& backend_arms() {
   static const std::vector<std::string> all = {
-      "overlay", "overlay-layers", "tmpfs",        "bind", "copy", "copy-reflink",
-      "btrfs",   "fuse-overlayfs", "unionfs-fuse", "lvm"};
+      "overlay",      "overlay-layers", "tmpfs",          "bind",         "copy",
+      "copy-reflink", "btrfs",          "fuse-overlayfs", "unionfs-fuse", "lvm"};
   return all;
 }
 
@@ -212,10 +212,10 @@ Result<json> run_backends(const BackendsOptions& options) {
   PANAL_ASSIGN(const BenchVersion version, bench_version(options.image, directory));
   PANAL_ASSIGN(const auto facts,
                storage::probe_compose(tree, {directory, "", false, options.lvm_pool}));
-  json result = {{"version",
-                  {{"name", version.name}, {"bytes", version.bytes}, {"files", version.files}}},
-                 {"count", options.count},
-                 {"arms", json::object()}};
+  json result = {
+      {"version", {{"name", version.name}, {"bytes", version.bytes}, {"files", version.files}}},
+      {"count", options.count},
+      {"arms", json::object()}};
   for (const std::string& name : options.arms.empty() ? backend_arms() : options.arms) {
     const std::string place = directory + "/" + name;
     auto arm = open_arm(name, {place, version, facts, options.lvm_pool});
@@ -231,8 +231,7 @@ Result<json> run_backends(const BackendsOptions& options) {
     arm->undo.run();
     if (!measured) return prefixed("backends: " + name, measured.error());
     result["arms"][name] = std::move(*measured);
-    if (const auto gone = remove_tree(place); !gone)
-      say("{}: {}", name, gone.error().message());
+    if (const auto gone = remove_tree(place); !gone) say("{}: {}", name, gone.error().message());
   }
   return result;
 }

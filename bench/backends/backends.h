@@ -14,7 +14,8 @@ struct BackendsOptions {
   std::vector<std::string> arms = {};
   std::string image = {};   ///< of the cache of tests; empty: a tree that is made (128 MiB)
   std::size_t count = 400;  ///< roots at the same time
-  std::size_t cycles = 101; ///< one root unmade and made again, so many times, with one and with all
+  std::size_t cycles =
+      101;  ///< one root unmade and made again, so many times, with one and with all
   /// An arm stops adding roots after so long, or when the disk has less than 8 GiB left: copies do.
   unsigned fill_seconds = 120;
   std::string lvm_pool = {};  ///< "group/pool" for arm lvm; empty: it is skipped

@@ -59,8 +59,7 @@ Result<BenchVersion> made_tree(const std::string& directory) {
   for (int i = 0; i < 100; ++i)
     written = written && write(fmt::format("usr/lib/lib{}.so", i), std::size_t{1} << 20U);
   for (int i = 0; i < 400; ++i)
-    written = written &&
-              write(fmt::format("{}/{}", i % 2 == 0 ? "etc" : "var/lib/dpkg", i), 2000);
+    written = written && write(fmt::format("{}/{}", i % 2 == 0 ? "etc" : "var/lib/dpkg", i), 2000);
   if (!written) return fail(EIO, "write " + out.root);
   return out;
 }

@@ -14,8 +14,8 @@ struct BenchVersion {
   std::string name;  ///< "icewm 2026.11.26-1", "made: 3,000 files"
   std::uint64_t bytes = 0;
   std::uint64_t files = 0;
-  /// Regular files by their paths below root: the biggest of usr/ up to 64 MiB, to be read; and some
-  /// 2,000 of all, to be looked at and opened.
+  /// Regular files by their paths below root: the biggest of usr/ up to 64 MiB, to be read; and
+  /// some 2,000 of all, to be looked at and opened.
   std::vector<std::string> to_read;
   std::vector<std::string> to_open;
 };

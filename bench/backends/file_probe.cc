@@ -40,8 +40,7 @@ Result<Reading> read_files(const std::string& root, const std::vector<std::strin
   return out;
 }
 
-Result<std::uint64_t> cached_bytes(const std::string& root,
-                                   const std::vector<std::string>& files) {
+Result<std::uint64_t> cached_bytes(const std::string& root, const std::vector<std::string>& files) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   std::uint64_t sum = 0;
   for (const std::string& file : files) {

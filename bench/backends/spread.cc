@@ -27,8 +27,11 @@ Spread spread_of(std::vector<double> values) {
 }
 
 nlohmann::json to_json(const Spread& spread) {
-  return {{"count", spread.count}, {"p50", spread.p50},     {"p99", spread.p99},
-          {"least", spread.least}, {"most", spread.most}};
+  return {{"count", spread.count},
+          {"p50", spread.p50},
+          {"p99", spread.p99},
+          {"least", spread.least},
+          {"most", spread.most}};
 }
 
 }  // namespace panal::bench

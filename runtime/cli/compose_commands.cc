@@ -50,8 +50,7 @@ nlohmann::json answer(const compose::RootChoice& roots, const std::set<std::stri
   for (const std::string& name : storage::backend_names()) {
     const auto words = storage::why_not(name, facts);
     const std::string against = words ? *words : words.error().context;
-    out["backends"].push_back(
-        {{"name", name}, {"usable", against.empty()}, {"why_not", against}});
+    out["backends"].push_back({{"name", name}, {"usable", against.empty()}, {"why_not", against}});
   }
   for (const std::string& image : images)
     for (const bool persistent : {false, true})

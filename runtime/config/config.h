@@ -57,7 +57,7 @@ struct Config {
   std::uint64_t tmpfs_inodes = 65'536;
   bool volatile_metacopy = true;  ///< overlay, volatile uppers: metadata apart from data
   bool volatile_synced = false;   ///< overlay, volatile uppers: sync when programs ask
-  std::string btrfs_dir;          ///< where snapshots are; empty: state_dir/btrfs with a file, else none
+  std::string btrfs_dir;  ///< where snapshots are; empty: state_dir/btrfs with a file, else none
   std::uint64_t btrfs_loop_bytes = 0;  ///< > 0: btrfs in a file below state_dir
   std::string lvm_pool;                ///< "group/pool"
 

@@ -272,9 +272,9 @@ void check_compose(Reader& reader, const Config& c) {
       reader.wrong_at("compose", "layers",
                       fmt::format("layers: {} is no image's name", printable(image, 80)));
     if (layers.size() > 8)
-      reader.wrong_at("compose", "layers",
-                      fmt::format("layers: {} has {}; 8 are possible", printable(image, 80),
-                                  layers.size()));
+      reader.wrong_at(
+          "compose", "layers",
+          fmt::format("layers: {} has {}; 8 are possible", printable(image, 80), layers.size()));
     for (const std::string& layer : layers)
       if (!is_layer(layer))
         reader.wrong_at("compose", "layers",

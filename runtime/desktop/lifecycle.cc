@@ -258,8 +258,8 @@ Result<void> Lifecycle::discard_leftovers(DesktopId id) {
 
 Result<void> Lifecycle::recover_roots(const std::set<std::string>& live) {
   PANAL_ASSIGN(const storage::Recovered done,
-               parts_.compose.recover({config_.state_dir + "/desktops",
-                                       config_.run_dir + "/desktops", live}));
+               parts_.compose.recover(
+                   {config_.state_dir + "/desktops", config_.run_dir + "/desktops", live}));
   if (done.unmounted > 0 || done.removed > 0)
     parts_.log->info("roots_recovered", {{"unmounted", std::to_string(done.unmounted)},
                                          {"removed", std::to_string(done.removed)}});

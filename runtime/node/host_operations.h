@@ -28,7 +28,7 @@ class HostOperations final : public Operations {
     /// What a desktop that is about to start offers of its memory; none: nothing.
     std::function<desktop::MemorySharing(const store::Desktop&)> sharing = nullptr;
     std::function<void(DesktopId)> not_started = nullptr;
-    desktop::GuestSettings guest = {};  ///< of desktops that start
+    desktop::GuestSettings guest = {};           ///< of desktops that start
     const compose::RootChoice* roots = nullptr;  ///< null: overlay for all
   };
   HostOperations(Parts parts, const config::Config& config)

@@ -51,8 +51,7 @@ std::string no_btrfs(const ComposeFacts& facts) {
 
 std::string no_lvm(const ComposeFacts& facts) {
   if (!facts.device_mapper) return "Linux " + facts.kernel + " has no device-mapper";
-  if (!facts.lvm)
-    return "LVM is not installed: apt-get install lvm2 thin-provisioning-tools";
+  if (!facts.lvm) return "LVM is not installed: apt-get install lvm2 thin-provisioning-tools";
   if (!facts.lvm_pool)
     return "no thin pool is configured: set lvm_pool = \"group/pool\" in [compose]";
   return "";
@@ -75,7 +74,8 @@ const std::vector<Entry>& entries() {
       {"bind",
        "without overlayfs, bind mounts share the version's pages; nothing can be installed inside",
        true, true, false, no_idmap},
-      {"btrfs", "snapshots share blocks on disk, and pages of nothing", true, true, false, no_btrfs},
+      {"btrfs", "snapshots share blocks on disk, and pages of nothing", true, true, false,
+       no_btrfs},
       {"copy", "a copy for each desktop works everywhere and shares nothing", true, true, false,
        no_idmap},
       {"tmpfs", "nothing a desktop writes touches a disk; it takes memory instead", false, false,
@@ -106,23 +106,31 @@ std::string of_old(std::string_view name, const ComposeFacts& facts) {
   if (name == "aufs")
     return known(facts, "aufs")
                ? "this kernel has aufs, but it takes no idmapped branches, so that desktops of "
-                 "different id ranges could not share an image: " + overlay
-               : "Linux " + facts.kernel + " has no aufs: it was never merged, and Debian and "
-                 "Ubuntu have dropped their patch: " + overlay;
+                 "different id ranges could not share an image: " +
+                     overlay
+               : "Linux " + facts.kernel +
+                     " has no aufs: it was never merged, and Debian and "
+                     "Ubuntu have dropped their patch: " +
+                     overlay;
   if (name == "unionfs")
     return known(facts, "unionfs")
                ? "this kernel has UnionFS, but it takes no idmapped branches and its last release "
-                 "is of 2014: " + overlay
-               : "Linux " + facts.kernel + " has no UnionFS v2: it was never merged, and its last "
-                 "release is of 2014: " + overlay;
+                 "is of 2014: " +
+                     overlay
+               : "Linux " + facts.kernel +
+                     " has no UnionFS v2: it was never merged, and its last "
+                     "release is of 2014: " +
+                     overlay;
   if (name == "union-mount")
     return "no released kernel has union mounts: the patches of 2009 to 2012 were given up for "
-           "overlayfs, and their mount flag means nosymfollow since 5.10: " + overlay;
+           "overlayfs, and their mount flag means nosymfollow since 5.10: " +
+           overlay;
   return "";
 }
 
 std::string unfit(const Entry& entry, const Wish& wish, const ComposeFacts& facts) {
-  if (wish.persistent && !entry.persistent) return "it keeps nothing, and the desktop is persistent";
+  if (wish.persistent && !entry.persistent)
+    return "it keeps nothing, and the desktop is persistent";
   if (wish.layers && !entry.layers) return "it takes no layers, and the image has some";
   return entry.why_not(facts);
 }

@@ -31,8 +31,8 @@ struct Choice {
 [[nodiscard]] const std::vector<std::string>& backend_names();
 
 /// Why a backend cannot be had on such a node, a sentence with what to do; "": it can. Names that
-/// were once one's way to do this and are none here (aufs, unionfs, union-mount) have their sentence
-/// too. Errors: EINVAL for other names.
+/// were once one's way to do this and are none here (aufs, unionfs, union-mount) have their
+/// sentence too. Errors: EINVAL for other names.
 [[nodiscard]] Result<std::string> why_not(std::string_view backend, const ComposeFacts& facts);
 
 /// Pure: from the facts and the wish to a backend and why. A persistent root stays with the backend

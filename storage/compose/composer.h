@@ -20,8 +20,8 @@ struct ComposerOptions {
   LvmOptions lvm = {};      ///< an empty pool: no LVM
 };
 
-/// All backends of a node behind one: each root is made by the one its spec names. Which that is, is
-/// decided before (choice.h) and kept with the desktop until it is destroyed.
+/// All backends of a node behind one: each root is made by the one its spec names. Which that is,
+/// is decided before (choice.h) and kept with the desktop until it is destroyed.
 class Composer final : public ComposeBackend {
  public:
   explicit Composer(ComposerOptions options = {});
@@ -31,8 +31,8 @@ class Composer final : public ComposeBackend {
   [[nodiscard]] BackendTraits traits() const override;
   /// Also EINVAL for a backend that is not here.
   [[nodiscard]] Result<void> provision(const RootSpec& spec) override;
-  /// A spec without a name (of a desktop nobody knows anything of): whatever backend's it is, what is
-  /// mounted goes, and nothing persistent.
+  /// A spec without a name (of a desktop nobody knows anything of): whatever backend's it is, what
+  /// is mounted goes, and nothing persistent.
   [[nodiscard]] Result<void> destroy(const RootSpec& spec) override;
   [[nodiscard]] Result<RootUsage> usage(const RootSpec& spec) override;
   /// Of all backends, each tried whatever the others say; what one could not do at all is among the

@@ -28,9 +28,15 @@ constexpr std::uint32_t kTrialIds = 65'536;
 
 std::string type_of(const std::string& path) {
   constexpr std::pair<unsigned long, const char*> kTypes[] = {
-      {EXT4_SUPER_MAGIC, "ext4"},   {0x58465342, "xfs"},         {BTRFS_SUPER_MAGIC, "btrfs"},
-      {TMPFS_MAGIC, "tmpfs"},       {OVERLAYFS_SUPER_MAGIC, "overlay"}, {NFS_SUPER_MAGIC, "nfs"},
-      {0x65735546, "fuse"},         {0xf2f52010, "f2fs"},        {0x2fc12fc1, "zfs"},
+      {EXT4_SUPER_MAGIC, "ext4"},
+      {0x58465342, "xfs"},
+      {BTRFS_SUPER_MAGIC, "btrfs"},
+      {TMPFS_MAGIC, "tmpfs"},
+      {OVERLAYFS_SUPER_MAGIC, "overlay"},
+      {NFS_SUPER_MAGIC, "nfs"},
+      {0x65735546, "fuse"},
+      {0xf2f52010, "f2fs"},
+      {0x2fc12fc1, "zfs"},
   };
   struct statfs info{};
   if (::statfs(path.c_str(), &info) != 0) return "";
@@ -47,8 +53,7 @@ bool can_idmap(const std::string& path) {
 
 /// Loads the module where there is one. fsopen(2) alone mounts nothing.
 bool knows(const char* type) {
-  const UniqueFd context(
-      static_cast<int>(::syscall(SYS_fsopen, type, 1U /* FSOPEN_CLOEXEC */)));
+  const UniqueFd context(static_cast<int>(::syscall(SYS_fsopen, type, 1U /* FSOPEN_CLOEXEC */)));
   return context.valid();
 }
 

@@ -14,9 +14,9 @@ namespace panal::storage {
 struct ComposeFacts {
   std::set<std::string> filesystems;  ///< that the kernel knows now (proc/filesystems)
   std::string kernel;                 ///< its release, "6.18.4-amd64"
-  std::string upper_fs;               ///< type of the file system that desktops' layers are on, "ext4"
-  bool idmapped_upper = false;        ///< an idmapped mount of it can be made
-  bool reflink = false;               ///< its files can share blocks
+  std::string upper_fs;         ///< type of the file system that desktops' layers are on, "ext4"
+  bool idmapped_upper = false;  ///< an idmapped mount of it can be made
+  bool reflink = false;         ///< its files can share blocks
   bool fuse_device = false;
   bool fuse_overlayfs = false;  ///< the programs are installed
   bool unionfs_fuse = false;

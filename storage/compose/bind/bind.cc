@@ -42,8 +42,7 @@ Result<UniqueFd> open_inside(int root, const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  UniqueFd fd(
-      static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
   if (fd) return fd;
   const int code = errno;
   return fail(code == ENOENT || code == ENOTDIR || code == ELOOP ? EINVAL : code,
@@ -68,8 +67,8 @@ Result<void> attach_shared(const RootSpec& spec, int user_namespace) {
     struct stat info{};
     if (::lstat(source.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) continue;
     PANAL_ASSIGN(const UniqueFd tree, mount::clone_tree(source));
-    PANAL_TRY(mount::set_attributes(tree.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV,
-                                    user_namespace));
+    PANAL_TRY(
+        mount::set_attributes(tree.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, user_namespace));
     PANAL_ASSIGN(const UniqueFd target, open_inside(root.get(), path));
     PANAL_TRY(attach_on(tree.get(), target, path));
   }
@@ -79,10 +78,9 @@ Result<void> attach_shared(const RootSpec& spec, int user_namespace) {
 }  // namespace
 
 const std::vector<std::string>& bind_shared_dirs() {
-  static const std::vector<std::string> dirs = {"usr",   "opt",    "bin",  "sbin",
-                                                "lib",   "lib32",  "lib64", "libx32",
-                                                "boot",  "var/lib/dpkg", "var/lib/apt",
-                                                "var/cache"};
+  static const std::vector<std::string> dirs = {"usr",  "opt",          "bin",         "sbin",
+                                                "lib",  "lib32",        "lib64",       "libx32",
+                                                "boot", "var/lib/dpkg", "var/lib/apt", "var/cache"};
   return dirs;
 }
 

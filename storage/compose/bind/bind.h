@@ -10,15 +10,15 @@
 namespace panal::storage {
 
 /// The directories of a version that all desktops share, read-only: programs, and what package
-/// managers and caches keep, which is of no use where nothing can be installed. Those that a version
-/// does not have, or has as links (bin -> usr/bin), are left out.
+/// managers and caches keep, which is of no use where nothing can be installed. Those that a
+/// version does not have, or has as links (bin -> usr/bin), are left out.
 [[nodiscard]] const std::vector<std::string>& bind_shared_dirs();
 
 /// Roots made of bind mounts: a small directory of the desktop's own, with a copy of all that may
 /// change (/etc, /var, /root ...), and over it the version's /usr and its like, shared and
-/// read-only. Works on every kernel with idmapped mounts (5.12) and costs programs nothing: there is
-/// no layer. Page cache and maps are shared as with overlayfs. But nothing can be installed, images
-/// must do with that, and the copy is made at each provision().
+/// read-only. Works on every kernel with idmapped mounts (5.12) and costs programs nothing: there
+/// is no layer. Page cache and maps are shared as with overlayfs. But nothing can be installed,
+/// images must do with that, and the copy is made at each provision().
 ///
 /// Below upper_dir: bind-volatile or bind-persistent, the root's own part; it appears whole, by a
 /// rename. A persistent one over another version has that version's /usr and its old /etc and /var.

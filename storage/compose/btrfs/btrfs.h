@@ -11,15 +11,15 @@
 
 namespace panal::storage {
 
-/// Roots that are writable btrfs snapshots of a template, the version's tree as a subvolume: made at
-/// the version's first desktop (blocks are shared where images lie on the same file system). Blocks
-/// on disk are shared, page cache is not: it belongs to inodes, and a snapshot has its own. A
-/// persistent snapshot stays with the version it was made of.
+/// Roots that are writable btrfs snapshots of a template, the version's tree as a subvolume: made
+/// at the version's first desktop (blocks are shared where images lie on the same file system).
+/// Blocks on disk are shared, page cache is not: it belongs to inodes, and a snapshot has its own.
+/// A persistent snapshot stays with the version it was made of.
 ///
 /// In the pool: templates/<key>/{root,version}, volatile/<desktop> and persistent/<desktop>
 /// (snapshots), aside/ (templates being made). A template appears whole, by a rename; recover()
-/// deletes those of versions that are gone. Below upper_dir only a directory, btrfs-persistent, that
-/// says where a persistent root is.
+/// deletes those of versions that are gone. Below upper_dir only a directory, btrfs-persistent,
+/// that says where a persistent root is.
 class BtrfsBackend final : public ComposeBackend {
  public:
   explicit BtrfsBackend(BtrfsOptions options) : options_(std::move(options)) {}

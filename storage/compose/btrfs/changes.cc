@@ -39,8 +39,7 @@ Result<void> add_item(std::string_view item, std::uint32_t type, std::uint64_t s
   constexpr std::size_t kHead = offsetof(btrfs_file_extent_item, disk_bytenr);
   if (item.size() < kHead) return fail(EPROTO, "btrfs: a short extent item");
   if (number_at(item, offsetof(btrfs_file_extent_item, generation)) <= since) return {};
-  const auto kind =
-      static_cast<unsigned char>(item[offsetof(btrfs_file_extent_item, type)]);
+  const auto kind = static_cast<unsigned char>(item[offsetof(btrfs_file_extent_item, type)]);
   if (kind == BTRFS_FILE_EXTENT_INLINE) {
     sum.bytes += number_at(item, offsetof(btrfs_file_extent_item, ram_bytes));
     return {};

@@ -45,8 +45,8 @@ Result<void> mount_loop_file(const BtrfsOptions& options) {
   if (mounted) return {};
   PANAL_TRY(make_loop_file(options.loop_file, options.loop_bytes));
   PANAL_ASSIGN(const LoopDevice device, attach_loop(options.loop_file));
-  auto made = mount::create("btrfs", {{"source", device.path}},
-                            MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME);
+  auto made =
+      mount::create("btrfs", {{"source", device.path}}, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME);
   if (!made && made.error().code == ENODEV)
     return fail(EOPNOTSUPP, "compose: this kernel has no btrfs; choose another backend");
   if (!made) return prefixed("mount " + options.loop_file, made.error());

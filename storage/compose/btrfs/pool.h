@@ -11,8 +11,8 @@ namespace panal::storage {
 struct BtrfsOptions {
   /// A directory on btrfs, made if its parent is there.
   std::string pool;
-  /// > 0: the disk is not btrfs, so a file system in this file is mounted at `pool`. The file is made
-  /// sparse and of this size when it is not there; an existing one is taken as it is.
+  /// > 0: the disk is not btrfs, so a file system in this file is mounted at `pool`. The file is
+  /// made sparse and of this size when it is not there; an existing one is taken as it is.
   std::string loop_file;
   std::uint64_t loop_bytes = 0;
 };

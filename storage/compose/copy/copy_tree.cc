@@ -57,8 +57,7 @@ Result<void> copy_range(int from, int to, off_t at, off_t end, const std::string
   std::vector<char> buffer;
   while (in < end) {
     const auto rest = static_cast<std::size_t>(end - in);
-    const ssize_t moved =
-        ::copy_file_range(from, &in, to, &out, std::min(rest, kMostAtOnce), 0);
+    const ssize_t moved = ::copy_file_range(from, &in, to, &out, std::min(rest, kMostAtOnce), 0);
     if (moved > 0) continue;
     if (moved == 0) return {};  // it became shorter meanwhile
     if (errno == EINTR) continue;
@@ -110,8 +109,9 @@ class Copier {
       case S_IFREG: return regular(entry);
       case S_IFLNK: return link(entry);
       default:
-        return fail(EINVAL, "copy: " + entry.path + " is a device, FIFO or socket; an image's "
-                                                    "version has none");
+        return fail(EINVAL, "copy: " + entry.path +
+                                " is a device, FIFO or socket; an image's "
+                                "version has none");
     }
   }
 

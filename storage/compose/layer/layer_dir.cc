@@ -173,8 +173,9 @@ Result<void> expect_possible(std::string_view backend, const BackendTraits& trai
                              const RootSpec& spec) {
   const std::string who = "compose: backend " + std::string(backend);
   if (spec.persistent && !traits.persistent)
-    return fail(EOPNOTSUPP, who + " keeps nothing: give the image another one in [compose], or "
-                                  "make the desktop a volatile one");
+    return fail(EOPNOTSUPP, who +
+                                " keeps nothing: give the image another one in [compose], or "
+                                "make the desktop a volatile one");
   if (!spec.layers.empty() && !traits.layers)
     return fail(EOPNOTSUPP, who + " takes no layers beside the image's version");
   if ((spec.limits.bytes > 0 || spec.limits.inodes > 0) && !traits.limits)

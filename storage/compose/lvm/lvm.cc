@@ -45,10 +45,13 @@ std::string device_of(const std::string& group, const std::string& volume) {
 
 /// What LVM takes in a tag.
 bool is_tag(std::string_view text) {
-  return text.size() < 1000 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  std::string_view("_+.-/=!:&#").find(c) != std::string_view::npos;
-         });
+  return text.size() < 1000 &&
+         std::all_of(
+             text.begin(), text.end(),
+             [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      std::string_view("_+.-/=!:&#").find(c) != std::string_view::npos;
+             });
 }
 
 Result<UniqueFd> mount_volume(const std::string& device) {
@@ -63,13 +66,12 @@ BackendTraits LvmBackend::traits() const {
   return traits;
 }
 
-Result<void> LvmBackend::make_template(const std::string& version_root,
-                                       const std::string& volume) {
+Result<void> LvmBackend::make_template(const std::string& version_root, const std::string& volume) {
   const std::string group = group_of(options_);
-  PANAL_TRY(run_program({"lvcreate", "--yes", "--quiet", "--thin", "--virtualsize",
-                         std::to_string(options_.volume_bytes) + "b", "--name", volume,
-                         options_.pool},
-                        kVolumePatience));
+  PANAL_TRY(
+      run_program({"lvcreate", "--yes", "--quiet", "--thin", "--virtualsize",
+                   std::to_string(options_.volume_bytes) + "b", "--name", volume, options_.pool},
+                  kVolumePatience));
   const std::string device = device_of(group, volume);
   PANAL_TRY(run_program({"mkfs.ext4", "-q", "-m", "0", device}, kMkfsPatience));
   PANAL_ASSIGN(const UniqueFd root, mount_volume(device));
@@ -129,9 +131,9 @@ Result<void> LvmBackend::provision(const RootSpec& spec) {
                           kVolumePatience));
   }
   // After a boot it may be inactive; active is not an error.
-  PANAL_TRY(run_program({"lvchange", "--quiet", "--activate", "y", "--ignoreactivationskip",
-                         group + "/" + volume},
-                        kVolumePatience));
+  PANAL_TRY(run_program(
+      {"lvchange", "--quiet", "--activate", "y", "--ignoreactivationskip", group + "/" + volume},
+      kVolumePatience));
   PANAL_ASSIGN(const UserNamespace names, UserNamespace::create(spec.ids.first, spec.ids.count));
   {
     PANAL_ASSIGN(const UniqueFd root, mount_volume(device_of(group, volume)));

@@ -17,9 +17,10 @@ struct LvmOptions {
 };
 
 /// Roots in thin LVM volumes: a template with an ext4 in which the version's tree is copied once, a
-/// thin snapshot of it for each desktop. Blocks on disk are shared, page cache is not: to the kernel
-/// each volume is another disk. Works by LVM's own programs, some 100 ms each. A persistent volume
-/// stays with the version it was made of. Needs device-mapper, lvm2 and thin-provisioning-tools.
+/// thin snapshot of it for each desktop. Blocks on disk are shared, page cache is not: to the
+/// kernel each volume is another disk. Works by LVM's own programs, some 100 ms each. A persistent
+/// volume stays with the version it was made of. Needs device-mapper, lvm2 and
+/// thin-provisioning-tools.
 ///
 /// Volumes in the pool's group: panal-t-<key> (template, tagged with the version's tree),
 /// panal-new-<key> (half made), panal-v-<desktop> (volatile), panal-p-<desktop> (persistent). Below

@@ -50,10 +50,9 @@ Result<std::vector<Volume>> parse_volumes(std::string_view text) {
 }
 
 Result<std::vector<Volume>> list_volumes(const std::string& group) {
-  PANAL_ASSIGN(const std::string text,
-               run_program({"lvs", "--noheadings", "--separator", ":", "--options",
-                            "lv_name,lv_tags", group},
-                           kListPatience));
+  PANAL_ASSIGN(const std::string text, run_program({"lvs", "--noheadings", "--separator", ":",
+                                                    "--options", "lv_name,lv_tags", group},
+                                                   kListPatience));
   return parse_volumes(text);
 }
 

@@ -15,8 +15,8 @@ struct Volume {
 };
 
 /// What `lvs --noheadings --separator : --options lv_name,lv_tags` says, a line each:
-/// "  panal-t-x:version=/a,other". Lines without a name are passed over. Errors: EPROTO past 100,000
-/// lines.
+/// "  panal-t-x:version=/a,other". Lines without a name are passed over. Errors: EPROTO past
+/// 100,000 lines.
 [[nodiscard]] Result<std::vector<Volume>> parse_volumes(std::string_view text);
 
 /// Of the group. Errors: those of lvs(8).

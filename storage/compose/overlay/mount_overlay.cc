@@ -36,8 +36,7 @@ Result<OpenLayer> OpenLayer::open(const std::string& path) {
 }
 
 Result<OpenLayer> OpenLayer::open_at(int directory, const std::string& name) {
-  UniqueFd fd(
-      ::openat(directory, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd fd(::openat(directory, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return fail_errno("open", name);
   return OpenLayer(std::move(fd));
 }
@@ -53,8 +52,7 @@ Result<Lowers> Lowers::attach(const RootSpec& spec, int user_namespace) {
   Lowers lowers;
   const auto add = [&](const std::string& tree) -> Result<void> {
     const std::string& at = spec.mount_point;
-    PANAL_TRY(
-        mount::bind_idmapped(tree, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, user_namespace));
+    PANAL_TRY(mount::bind_idmapped(tree, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, user_namespace));
     lowers.detach_.push([at] { (void)mount::detach(at); });
     PANAL_ASSIGN(OpenLayer layer, OpenLayer::open(at));
     lowers.open_.push_back(std::move(layer));

@@ -63,8 +63,7 @@ Result<void> TmpfsBackend::provision(const RootSpec& spec) {
     PANAL_ASSIGN(const OpenLayer upper, OpenLayer::open_at(top.get(), "upper"));
     PANAL_ASSIGN(const OpenLayer work, OpenLayer::open_at(top.get(), "work"));
     PANAL_ASSIGN(const Lowers lowers, Lowers::attach(spec, names.fd()));
-    root = create_overlay(
-        {lowers.option(), upper.path(), work.path(), spec.ids.first, true, true});
+    root = create_overlay({lowers.option(), upper.path(), work.path(), spec.ids.first, true, true});
   }
   if (!root) return prefixed("compose " + spec.mount_point, root.error());
   return mount::attach(root->get(), spec.mount_point);

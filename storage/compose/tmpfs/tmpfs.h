@@ -14,10 +14,11 @@ struct TmpfsOptions {
   std::uint64_t inodes = 65'536;
 };
 
-/// Overlays whose upper is a tmpfs of the desktop's own, for desktops of which nothing is to touch a
-/// disk: lower as with OverlayBackend. What is written is anonymous-like memory, charged to whoever
-/// wrote it and limited in bytes and inodes; it can be swapped out. The tmpfs belongs to the overlay
-/// alone (nothing else has it mounted) and goes with it: a crash or a reboot leaves nothing on disk.
+/// Overlays whose upper is a tmpfs of the desktop's own, for desktops of which nothing is to touch
+/// a disk: lower as with OverlayBackend. What is written is anonymous-like memory, charged to
+/// whoever wrote it and limited in bytes and inodes; it can be swapped out. The tmpfs belongs to
+/// the overlay alone (nothing else has it mounted) and goes with it: a crash or a reboot leaves
+/// nothing on disk.
 ///
 /// The tmpfs holds host ids, not canonical ones: it needs no idmapped mount (which tmpfs has from
 /// Linux 6.3 on), and outlives no range.

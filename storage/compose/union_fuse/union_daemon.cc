@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <string_view>
 #include <thread>
 
 #include "engine/base/kernel_paths.h"
@@ -25,8 +26,8 @@ extern "C" int umount2(const char* target, int flags) noexcept;
 namespace panal::storage {
 namespace {
 
-constexpr int kByForce = 1;    // MNT_FORCE
-constexpr int kLazily = 2;     // MNT_DETACH
+constexpr int kByForce = 1;     // MNT_FORCE
+constexpr int kLazily = 2;      // MNT_DETACH
 constexpr int kNotThrough = 8;  // UMOUNT_NOFOLLOW
 
 using std::chrono::milliseconds;
@@ -36,8 +37,9 @@ using std::chrono::steady_clock;
 constexpr milliseconds kLookEvery{1};
 
 /// To make, own and change files of all of the desktop's ids, and to mount.
-constexpr std::array kDaemonCapabilities = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
-                              CAP_FSETID, CAP_MKNOD,        CAP_SYS_ADMIN};
+constexpr std::array kDaemonCapabilities = {CAP_CHOWN,    CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+                                            CAP_FOWNER,   CAP_FSETID,       CAP_MKNOD,
+                                            CAP_SYS_ADMIN};
 
 /// Async-signal-safe, as all between fork and exec.
 bool become(std::uint32_t id) {
@@ -55,8 +57,10 @@ bool become(std::uint32_t id) {
   }
   if (::syscall(SYS_capset, &header, data) != 0) return false;
   for (const int capability : kDaemonCapabilities)
-    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0) return false;
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, static_cast<unsigned long>(capability), 0UL,
+                0UL) != 0)
+      return false;
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) == 0;
 }
 
 [[noreturn]] void run_daemon(const UnionDaemon& daemon, char* const* argv, char* const* environment,
@@ -109,8 +113,7 @@ Result<void> start_daemon(const UnionDaemon& daemon, milliseconds patience) {
                             O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
                             0600));
   if (!log) return fail_errno("open", daemon.log_file);
-  UniqueFd lock(
-      ::open(daemon.lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  UniqueFd lock(::open(daemon.lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock) return fail_errno("open", daemon.lock_file);
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return fail_errno("lock", daemon.lock_file);
 
@@ -142,8 +145,8 @@ Result<void> start_daemon(const UnionDaemon& daemon, milliseconds patience) {
   while (!is_mounted(daemon.mount_point)) {
     // Free after it was looked for: the mount may have come in between.
     if (is_free(daemon.lock_file) && !is_mounted(daemon.mount_point))
-      return fail(ECHILD, daemon.argv[0] + " ended before it had mounted; " +
-                              last_words(daemon.log_file));
+      return fail(ECHILD,
+                  daemon.argv[0] + " ended before it had mounted; " + last_words(daemon.log_file));
     if (steady_clock::now() > give_up) {
       (void)end_daemon(daemon.mount_point, daemon.lock_file, patience);
       return fail(ETIMEDOUT, daemon.argv[0] + " did not mount; " + last_words(daemon.log_file));
@@ -154,8 +157,8 @@ Result<void> start_daemon(const UnionDaemon& daemon, milliseconds patience) {
   struct stat info{};
   if (::stat(daemon.mount_point.c_str(), &info) == 0) return {};
   (void)end_daemon(daemon.mount_point, daemon.lock_file, patience);
-  return fail(ECHILD, daemon.argv[0] + " ended as soon as it had mounted; " +
-                          last_words(daemon.log_file));
+  return fail(ECHILD,
+              daemon.argv[0] + " ended as soon as it had mounted; " + last_words(daemon.log_file));
 }
 
 Result<std::uint32_t> end_daemon(const std::string& mount_point, const std::string& lock_file,
@@ -164,15 +167,13 @@ Result<std::uint32_t> end_daemon(const std::string& mount_point, const std::stri
   std::uint32_t count = 0;
   for (;;) {
     PANAL_ASSIGN(const bool mounted, is_mounted_at(mount_point));
-    if (mounted) {
-      // By force: who still has it open cannot keep the daemon.
-      if (::umount2(mount_point.c_str(), kByForce | kLazily | kNotThrough) != 0 &&
-          errno != EINVAL)
-        return fail_errno("umount", mount_point);
+    // By force: who still has it open cannot keep the daemon.
+    if (mounted && ::umount2(mount_point.c_str(), kByForce | kLazily | kNotThrough) == 0) {
       ++count;
       continue;
     }
-    if (is_free(lock_file)) return count;
+    if (mounted && errno != EINVAL) return fail_errno("umount", mount_point);
+    if (!mounted && is_free(lock_file)) return count;
     if (steady_clock::now() > give_up)
       return fail(ETIMEDOUT, "the daemon of " + mount_point + " does not end");
     std::this_thread::sleep_for(kLookEvery);

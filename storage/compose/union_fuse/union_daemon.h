@@ -25,8 +25,8 @@ struct UnionDaemon {
 [[nodiscard]] Result<void> start_daemon(const UnionDaemon& daemon,
                                         std::chrono::milliseconds patience);
 
-/// Unmounts `mount_point` until nobody holds `lock_file`: a daemon may mount after it was looked for,
-/// when its starter was killed. No lock file: nothing is waited for. Errors: ETIMEDOUT.
+/// Unmounts `mount_point` until nobody holds `lock_file`: a daemon may mount after it was looked
+/// for, when its starter was killed. No lock file: nothing is waited for. Errors: ETIMEDOUT.
 [[nodiscard]] Result<std::uint32_t> end_daemon(const std::string& mount_point,
                                                const std::string& lock_file,
                                                std::chrono::milliseconds patience);

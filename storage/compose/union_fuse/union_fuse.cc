@@ -48,8 +48,7 @@ Result<Views> attach_views(const RootSpec& spec, const std::string& layer, int u
     const std::string at =
         layer + "/" + std::string(kLowerView) + std::to_string(views.lowers.size());
     PANAL_TRY(make_directory(at, 0700));
-    PANAL_TRY(
-        mount::bind_idmapped(tree, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, user_namespace));
+    PANAL_TRY(mount::bind_idmapped(tree, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, user_namespace));
     views.lowers.push_back(at);
   }
   const std::string own = layer + "/" + std::string(kLayerView);

@@ -272,7 +272,9 @@ TEST_P(EachBackend, LaysLayersOverTheVersionOrSaysThatItCannot) {
   EXPECT_EQ(read(desktop.mount_point + "/usr/bin/tool"), "a program");
   EXPECT_EQ(read(desktop.mount_point + "/etc/motd"), "welcome to the site");
   EXPECT_EQ(inside(desktop.ids, 0,
-                   [&] { return ::unlink((desktop.mount_point + "/etc/motd").c_str()) == 0 ? 0 : errno; }),
+                   [&] {
+                     return ::unlink((desktop.mount_point + "/etc/motd").c_str()) == 0 ? 0 : errno;
+                   }),
             0);
   EXPECT_FALSE(std::filesystem::exists(desktop.mount_point + "/etc/motd"))
       << "nor does the version's come through";
@@ -321,21 +323,19 @@ TEST_P(EachBackend, CountsWhatADesktopHasWritten) {
   const auto before = backend_->usage(desktop);
   ASSERT_TRUE(before) << before.error().message();
   constexpr std::size_t kWritten = std::size_t{1} << 20U;
-  ASSERT_EQ(inside(desktop.ids, 0,
-                   [&] {
-                     for (int i = 0; i < 10; ++i)
-                       if (const int error = create(desktop.mount_point + "/etc/" +
-                                                    std::to_string(i)))
-                         return error;
-                     const int fd = ::open((desktop.mount_point + "/etc/0").c_str(),
-                                           O_WRONLY | O_CLOEXEC);
-                     const std::string text(kWritten, 'y');
-                     return ::write(fd, text.data(), kWritten) ==
-                                    static_cast<ssize_t>(kWritten)
-                                ? 0
-                                : errno;
-                   }),
-            0);
+  ASSERT_EQ(
+      inside(desktop.ids, 0,
+             [&] {
+               for (int i = 0; i < 10; ++i)
+                 if (const int error = create(desktop.mount_point + "/etc/" + std::to_string(i)))
+                   return error;
+               const int fd =
+                   ::open((desktop.mount_point + "/etc/0").c_str(), O_WRONLY | O_CLOEXEC);
+               const std::string text(kWritten, 'y');
+               return ::write(fd, text.data(), kWritten) == static_cast<ssize_t>(kWritten) ? 0
+                                                                                           : errno;
+             }),
+      0);
   sync_all(desktop.mount_point);
   const auto after = backend_->usage(desktop);
   ASSERT_TRUE(after) << after.error().message();
@@ -348,17 +348,17 @@ TEST_P(EachBackend, CountsWhatADesktopHasWritten) {
 TEST_P(EachBackend, DiscardsATreeDeeperThanAnyPath) {
   const RootSpec desktop = spec(1);
   ASSERT_TRUE(backend_->provision(desktop));
-  ASSERT_EQ(inside(desktop.ids, 0,
-                   [&] {
-                     if (::chdir((desktop.mount_point + "/etc").c_str()) != 0) return 1;
-                     // Some in user space end at 1,024 bytes of path.
-                     for (int i = 0; i < 600; ++i)
-                       if (::mkdir("deeper-and-deeper", 0700) != 0 ||
-                           ::chdir("deeper-and-deeper") != 0)
-                         return i < 40 ? 2 : 0;
-                     return 0;
-                   }),
-            0);
+  ASSERT_EQ(
+      inside(desktop.ids, 0,
+             [&] {
+               if (::chdir((desktop.mount_point + "/etc").c_str()) != 0) return 1;
+               // Some in user space end at 1,024 bytes of path.
+               for (int i = 0; i < 600; ++i)
+                 if (::mkdir("deeper-and-deeper", 0700) != 0 || ::chdir("deeper-and-deeper") != 0)
+                   return i < 40 ? 2 : 0;
+               return 0;
+             }),
+      0);
   const auto destroyed = backend_->destroy(desktop);
   ASSERT_TRUE(destroyed) << destroyed.error().message();
   const auto again = backend_->provision(desktop);

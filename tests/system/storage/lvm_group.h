@@ -16,7 +16,8 @@ namespace panal::storage {
 class LvmGroup {
  public:
   /// `directory`: where the file goes. After it, problem() says what did not work.
-  explicit LvmGroup(const std::string& directory) : name_("panaltest" + std::to_string(::getpid())) {
+  explicit LvmGroup(const std::string& directory)
+      : name_("panaltest" + std::to_string(::getpid())) {
     ::setenv("DM_DISABLE_UDEV", "1", 1);  // a lab has an IPC namespace of its own
     const std::string file = directory + "/lvm.disk";
     if (!run({"truncate", "--size", "2G", file})) return;

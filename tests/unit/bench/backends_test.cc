@@ -1,9 +1,10 @@
+#include "bench/backends/backends.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "bench/backends/backends.h"
 #include "bench/backends/file_probe.h"
 #include "bench/backends/spread.h"
 
@@ -32,8 +33,8 @@ TEST(PageCache, IsCachedOfMeminfo) {
   const auto cached = parse_cached("MemTotal:  5 kB\nCached:           12 kB\nSwapCached: 3 kB\n");
   ASSERT_TRUE(cached) << cached.error().message();
   EXPECT_EQ(*cached, 12U * 1024);
-  for (const char* text : {"", "MemTotal: 5 kB\n", "\nCached:", "\nCached: x kB\n",
-                           "\nCached: 5\n", "\nCached: 5 MB\n", "\nSwapCached: 5 kB\n"})
+  for (const char* text : {"", "MemTotal: 5 kB\n", "\nCached:", "\nCached: x kB\n", "\nCached: 5\n",
+                           "\nCached: 5 MB\n", "\nSwapCached: 5 kB\n"})
     EXPECT_FALSE(parse_cached(text)) << text;
 }
 

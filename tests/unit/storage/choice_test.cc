@@ -98,9 +98,7 @@ INSTANTIATE_TEST_SUITE_P(
              [](ComposeFacts& facts) { facts.device_mapper = facts.lvm = true; }, nullptr,
              "set lvm_pool"},
         Case{"lvm", named("lvm", true),
-             [](ComposeFacts& facts) {
-               facts.device_mapper = facts.lvm = facts.lvm_pool = true;
-             },
+             [](ComposeFacts& facts) { facts.device_mapper = facts.lvm = facts.lvm_pool = true; },
              "lvm", "configured"},
         Case{"fuse_wants_its_program", named("fuse-overlayfs"), nothing, nullptr,
              "apt-get install fuse-overlayfs"},
@@ -168,8 +166,10 @@ TEST(Facts, FilesystemsAreThoseOfTheKernelsText) {
   struct {
     const char* text;
     std::size_t count;
-  } const malformed[] = {{"", 0},       {"\n\n", 0},           {"ext4\n", 0}, {"\t\n", 0},
-                         {"x\text4", 0}, {"nodev overlay\n", 0}, {"\ta b\n", 0}, {"\text4", 1},
+  } const malformed[] = {{"", 0},        {"\n\n", 0},
+                         {"ext4\n", 0},  {"\t\n", 0},
+                         {"x\text4", 0}, {"nodev overlay\n", 0},
+                         {"\ta b\n", 0}, {"\text4", 1},
                          {"nodev\t", 0}, {"\text4\n\text4\n", 1}};
   for (const auto& one : malformed)
     EXPECT_EQ(parse_filesystems(one.text).size(), one.count) << one.text;

@@ -1,5 +1,5 @@
-#include <gmock/gmock.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
@@ -139,16 +139,16 @@ TEST_F(Layers, RestingDesktopsAreThoseWithATraceThatDoNotRun) {
     fs::create_directories(dir_ + name);
   Recovered recovered;
   std::vector<std::string> seen;
-  const auto done = for_each_resting(
-      {dir_ + "/state", dir_ + "/run", {"d2"}}, recovered, [&](RootSpec spec) -> Result<void> {
-        seen.push_back(spec.desktop);
-        if (spec.desktop == "d4") {
-          EXPECT_EQ(spec.upper_dir, dir_ + "/state/d4/upper");
-          EXPECT_EQ(spec.mount_point, dir_ + "/run/d4/root");
-          return fail(EIO, "look at it");
-        }
-        return {};
-      });
+  const auto done = for_each_resting({dir_ + "/state", dir_ + "/run", {"d2"}}, recovered,
+                                     [&](RootSpec spec) -> Result<void> {
+                                       seen.push_back(spec.desktop);
+                                       if (spec.desktop == "d4") {
+                                         EXPECT_EQ(spec.upper_dir, dir_ + "/state/d4/upper");
+                                         EXPECT_EQ(spec.mount_point, dir_ + "/run/d4/root");
+                                         return fail(EIO, "look at it");
+                                       }
+                                       return {};
+                                     });
   ASSERT_TRUE(done);
   EXPECT_THAT(seen, ElementsAre("d1", "d30", "d4"));
   EXPECT_THAT(recovered.problems, ElementsAre(HasSubstr("d4: look at it")));
@@ -188,8 +188,8 @@ TEST(Volumes, AreReadLineByLine) {
   struct {
     const char* text;
     std::size_t count;
-  } const malformed[] = {{"", 0}, {"\n \n\t\n", 0}, {":tag\n", 0}, {"  :\n", 0}, {"x:,,,", 1},
-                         {"x:a:b", 1}};
+  } const malformed[] = {{"", 0},      {"\n \n\t\n", 0}, {":tag\n", 0},
+                         {"  :\n", 0}, {"x:,,,", 1},     {"x:a:b", 1}};
   for (const auto& one : malformed) {
     const auto parsed = parse_volumes(one.text);
     ASSERT_TRUE(parsed) << one.text;
@@ -237,14 +237,13 @@ std::string extent(std::uint64_t generation, unsigned char kind, std::uint64_t p
 }
 
 TEST(BtrfsChanges, CountsWhatIsNewerThanTheSnapshot) {
-  const std::string inline_one =
-      extent(9, BTRFS_FILE_EXTENT_INLINE, 0, 5).substr(0, 21) + "hello";
-  const std::string page = item(BTRFS_INODE_ITEM_KEY, inode(9)) +
-                           item(BTRFS_INODE_ITEM_KEY, inode(7)) +
-                           item(BTRFS_EXTENT_DATA_KEY, extent(9, BTRFS_FILE_EXTENT_REG, 4096, 8192)) +
-                           item(BTRFS_EXTENT_DATA_KEY, extent(7, BTRFS_FILE_EXTENT_REG, 4096, 100)) +
-                           item(BTRFS_EXTENT_DATA_KEY, extent(9, BTRFS_FILE_EXTENT_REG, 0, 1000)) +
-                           item(BTRFS_EXTENT_DATA_KEY, inline_one) + item(12, "a name", 300);
+  const std::string inline_one = extent(9, BTRFS_FILE_EXTENT_INLINE, 0, 5).substr(0, 21) + "hello";
+  const std::string page =
+      item(BTRFS_INODE_ITEM_KEY, inode(9)) + item(BTRFS_INODE_ITEM_KEY, inode(7)) +
+      item(BTRFS_EXTENT_DATA_KEY, extent(9, BTRFS_FILE_EXTENT_REG, 4096, 8192)) +
+      item(BTRFS_EXTENT_DATA_KEY, extent(7, BTRFS_FILE_EXTENT_REG, 4096, 100)) +
+      item(BTRFS_EXTENT_DATA_KEY, extent(9, BTRFS_FILE_EXTENT_REG, 0, 1000)) +
+      item(BTRFS_EXTENT_DATA_KEY, inline_one) + item(12, "a name", 300);
   const auto sum = parse_search_page(page, 7, 7);
   ASSERT_TRUE(sum) << sum.error().message();
   EXPECT_EQ(sum->changed.inodes, 1U);

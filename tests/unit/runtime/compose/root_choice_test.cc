@@ -90,10 +90,10 @@ TEST(RootChoice, ABackendThatIsNoneIsFoundWhenTheNodeStarts) {
 }
 
 TEST(RootChoice, TellsTheBackendsWhatIsConfigured) {
-  const auto options = composer_options(
-      configured("[paths]\nstate = \"/s\"\n[compose]\ntmpfs_size = \"64 MiB\"\ntmpfs_inodes = 1000\n"
-                 "volatile_metacopy = false\nvolatile_synced = true\nbtrfs_loop_size = \"1 GiB\"\n"
-                 "lvm_pool = \"vg/pool\"\n"));
+  const auto options = composer_options(configured(
+      "[paths]\nstate = \"/s\"\n[compose]\ntmpfs_size = \"64 MiB\"\ntmpfs_inodes = 1000\n"
+      "volatile_metacopy = false\nvolatile_synced = true\nbtrfs_loop_size = \"1 GiB\"\n"
+      "lvm_pool = \"vg/pool\"\n"));
   EXPECT_EQ(options.tmpfs.bytes, std::uint64_t{64} << 20U);
   EXPECT_EQ(options.tmpfs.inodes, 1000U);
   EXPECT_FALSE(options.overlay.metacopy);
