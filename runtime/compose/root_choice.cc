@@ -1,5 +1,7 @@
 #include "runtime/compose/root_choice.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -29,12 +31,15 @@ RootChoice::RootChoice(const config::Config& config, storage::ComposeFacts facts
     : config_(config), facts_(std::move(facts)) {}
 
 Result<RootChoice> RootChoice::open(const config::Config& config, const Tree& tree) {
-  // What it is on decides; who may not make it is told so by what comes next.
+  // What layers are on decides; who may not make it is told so by what comes next.
+  const std::string any = config.desktop_state_dir(1);
+  const std::string layers = any.substr(0, any.rfind('/'));
   std::error_code ignored;
-  std::filesystem::create_directories(config.state_dir, ignored);
+  std::filesystem::create_directories(layers.substr(0, layers.rfind('/')), ignored);
+  (void)::mkdir(layers.c_str(), 0711);
   PANAL_ASSIGN(auto facts,
-               storage::probe_compose(tree, {config.state_dir, config.btrfs_dir,
-                                             config.btrfs_loop_bytes > 0, config.lvm_pool}));
+               storage::probe_compose(
+                   tree, {layers, config.btrfs_dir, config.btrfs_loop_bytes > 0, config.lvm_pool}));
   PANAL_TRY(check_name("backend", config.compose_backend, facts));
   for (const auto& [image, backend] : config.compose_images)
     PANAL_TRY(check_name("images: " + image, backend, facts));

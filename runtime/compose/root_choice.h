@@ -19,8 +19,9 @@ namespace panal::compose {
 /// database.
 class RootChoice {
  public:
-  /// Looks around (storage::probe_compose), and makes the state directory if it is not there.
-  /// Errors: EINVAL naming the key of [compose] with a backend that is none; those of looking.
+  /// Looks around (storage::probe_compose), and makes the directory of desktops' layers if it is
+  /// not there. Errors: EINVAL naming the key of [compose] with a backend that is none; those of
+  /// looking.
   [[nodiscard]] static Result<RootChoice> open(const config::Config& config, const Tree& tree);
   RootChoice(const config::Config& config, storage::ComposeFacts facts);
 

@@ -257,9 +257,10 @@ Result<void> Lifecycle::discard_leftovers(DesktopId id) {
 }
 
 Result<void> Lifecycle::recover_roots(const std::set<std::string>& live) {
+  const auto above = [](const std::string& path) { return path.substr(0, path.rfind('/')); };
   PANAL_ASSIGN(const storage::Recovered done,
                parts_.compose.recover(
-                   {config_.state_dir + "/desktops", config_.run_dir + "/desktops", live}));
+                   {above(config_.desktop_state_dir(1)), above(config_.desktop_run_dir(1)), live}));
   if (done.unmounted > 0 || done.removed > 0)
     parts_.log->info("roots_recovered", {{"unmounted", std::to_string(done.unmounted)},
                                          {"removed", std::to_string(done.removed)}});

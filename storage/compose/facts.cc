@@ -89,10 +89,10 @@ Result<ComposeFacts> probe_compose(const Tree& tree, const ProbePlaces& places) 
   PANAL_ASSIGN(const std::string text, tree.proc.read("filesystems"));
   facts.filesystems.merge(parse_filesystems(text));
 
-  facts.upper_fs = type_of(places.state_dir);
+  facts.upper_fs = type_of(places.layers_dir);
   if (::geteuid() == 0 && !facts.upper_fs.empty()) {
-    facts.idmapped_upper = can_idmap(places.state_dir);
-    facts.reflink = can_reflink(places.state_dir).value_or(false);
+    facts.idmapped_upper = can_idmap(places.layers_dir);
+    facts.reflink = can_reflink(places.layers_dir).value_or(false);
   }
   const std::string fuse = std::string(kernel_paths::kDev) + "/fuse";
   facts.fuse_device = ::access(fuse.c_str(), F_OK) == 0;

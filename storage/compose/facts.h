@@ -33,7 +33,7 @@ struct ComposeFacts {
 
 /// Where to look, besides the kernel's trees.
 struct ProbePlaces {
-  std::string state_dir;    ///< desktops' layers are below it; made by nobody here
+  std::string layers_dir;   ///< desktops' layers are below it; made by nobody here
   std::string btrfs_pool;   ///< may be absent
   bool btrfs_file = false;  ///< a file is to be made for it
   std::string lvm_pool;     ///< "group/pool", or empty
