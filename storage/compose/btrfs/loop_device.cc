@@ -24,7 +24,7 @@ Result<LoopDevice> find_attached(const struct stat& file) {
   PANAL_ASSIGN(const auto names, devices.list());
   for (const std::string& name : names) {
     if (!name.starts_with("loop") || name == "loop-control") continue;
-    UniqueFd fd(::openat(devices.fd(), name.c_str(), O_RDWR | O_CLOEXEC));
+    UniqueFd fd(::openat(devices.fd(), name.c_str(), O_RDONLY | O_CLOEXEC));
     loop_info64 info{};
     if (!fd || ::ioctl(fd.get(), LOOP_GET_STATUS64, &info) != 0) continue;
     if (info.lo_device == file.st_dev && info.lo_inode == file.st_ino)

@@ -270,7 +270,7 @@ TEST_F(LifecycleTest, AStartAfterACrashClearsTheRestFirst) {
   EXPECT_THAT(node_.calls.front(), "-container");
 }
 
-TEST_F(LifecycleTest, AByBackendMadeRootIsUnmadeByIt) {
+TEST_F(LifecycleTest, ARootIsUnmadeByTheBackendThatMadeIt) {
   DesktopSpec other = spec();
   other.compose = "bind";
   other.layers = {"/srv/site"};
