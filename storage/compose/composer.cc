@@ -7,6 +7,7 @@
 #include "storage/compose/bind/bind.h"
 #include "storage/compose/btrfs/btrfs.h"
 #include "storage/compose/copy/copy.h"
+#include "storage/compose/layer/layer_dir.h"
 #include "storage/compose/union_fuse/union_fuse.h"
 
 namespace panal::storage {
@@ -37,6 +38,9 @@ BackendTraits Composer::traits() const { return backends_.front()->traits(); }
 
 Result<void> Composer::provision(const RootSpec& spec) {
   PANAL_ASSIGN(ComposeBackend* const backend, find(spec.backend));
+  // Before there is something to be found: one that was noted for nothing is found empty.
+  if (spec.persistent && backend->traits().persistent)
+    PANAL_TRY(note_persistent_backend(spec.upper_dir, backend->name()));
   return backend->provision(spec);
 }
 
@@ -79,7 +83,7 @@ Result<Recovered> Composer::recover(const RecoverScope& scope) {
 Result<void> Composer::erase(const RootSpec& spec) {
   for (auto one = backends_.rbegin(); one != backends_.rend(); ++one)
     PANAL_TRY((*one)->erase(spec));
-  return {};
+  return forget_persistent_backend(spec.upper_dir);
 }
 
 }  // namespace panal::storage

@@ -18,6 +18,8 @@ constexpr std::string_view kTrash = "trash-";
 constexpr std::string_view kNew = "new-";
 constexpr std::string_view kPersistent = "persistent";
 constexpr std::string_view kOverlay = "overlay";
+const std::string kKeptBy = "kept-by";
+constexpr std::size_t kMostName = 64;
 /// More mounts than this on one another were made by nobody here.
 constexpr std::uint32_t kMostStacked = 64;
 
@@ -25,6 +27,8 @@ bool is_kernel_name(const std::string& name) {
   return name.size() > 1 && name.front() == 'd' &&
          std::all_of(name.begin() + 1, name.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
+
+std::string parent_dir(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 Result<std::vector<std::string>> names_below(const std::string& path) {
   auto dir = Dir::open(path);
@@ -43,7 +47,7 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
 Result<void> make_upper_dir(const std::string& upper_dir) {
   auto made = make_directory(upper_dir, 0700);
   if (!made && made.error().code == ENOENT) {
-    PANAL_TRY(make_directory(upper_dir.substr(0, upper_dir.rfind('/')), 0755));
+    PANAL_TRY(make_directory(parent_dir(upper_dir), 0755));
     made = make_directory(upper_dir, 0700);
   }
   return made;
@@ -55,6 +59,9 @@ std::string layer_name(std::string_view backend, bool persistent) {
 }
 
 std::string persistent_backend(const std::string& upper_dir) {
+  const auto above = Dir::open(parent_dir(upper_dir));
+  const auto noted = above ? above->read(kKeptBy, kMostName) : Result<std::string>(std::string());
+  if (noted && !noted->empty()) return *noted;
   const auto names = names_below(upper_dir);
   if (!names) return {};
   for (const std::string& name : *names) {
@@ -63,6 +70,33 @@ std::string persistent_backend(const std::string& upper_dir) {
     if (name.size() > tail.size() && name.ends_with(tail))
       return name.substr(0, name.size() - tail.size());
   }
+  return {};
+}
+
+Result<void> note_persistent_backend(const std::string& upper_dir, std::string_view backend) {
+  const std::string above = parent_dir(upper_dir);
+  PANAL_TRY(make_directory(above, 0755));
+  if (persistent_backend(upper_dir) == backend &&
+      ::access((above + "/" + kKeptBy).c_str(), F_OK) == 0)
+    return {};
+  const std::string path = above + "/" + kKeptBy;
+  const std::string aside = path + ".new";
+  {
+    const UniqueFd fd(
+        ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return fail_errno("create", aside);
+    if (::write(fd.get(), backend.data(), backend.size()) != static_cast<ssize_t>(backend.size()) ||
+        ::fsync(fd.get()) != 0)
+      return fail_errno("write", aside);
+  }
+  if (::rename(aside.c_str(), path.c_str()) != 0) return fail_errno("rename", aside);
+  return {};
+}
+
+Result<void> forget_persistent_backend(const std::string& upper_dir) {
+  const std::string path = parent_dir(upper_dir) + "/" + kKeptBy;
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR)
+    return fail_errno("delete", path);
   return {};
 }
 

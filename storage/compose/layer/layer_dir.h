@@ -24,8 +24,15 @@ namespace panal::storage {
 
 /// "copy-volatile"; for overlay "volatile".
 [[nodiscard]] std::string layer_name(std::string_view backend, bool persistent);
-/// The backend that a persistent layer below `upper_dir` is of, "" when there is none.
+/// The backend that a persistent layer below `upper_dir` is of, "" when there is none: what
+/// note_persistent_backend() wrote, else by the names there (which cannot be seen where the layer
+/// has a file system of its own that is not mounted).
 [[nodiscard]] std::string persistent_backend(const std::string& upper_dir);
+/// Writes it down beside upper_dir, in "kept-by"; the directory above is made if absent.
+[[nodiscard]] Result<void> note_persistent_backend(const std::string& upper_dir,
+                                                   std::string_view backend);
+/// Takes that back. Nothing there is not an error.
+[[nodiscard]] Result<void> forget_persistent_backend(const std::string& upper_dir);
 
 /// Deletes `name` below `upper_dir`, renamed first: whatever happens to the deletion, no start sees
 /// half of a layer. Nothing there is not an error. True: there was something.

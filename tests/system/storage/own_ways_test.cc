@@ -4,6 +4,7 @@
 
 #include "storage/compose/composer.h"
 #include "storage/compose/copy/copy_tree.h"
+#include "storage/compose/layer/layer_dir.h"
 #include "storage/compose/layer/template_key.h"
 #include "tests/system/storage/backend_suite.h"
 
@@ -258,6 +259,16 @@ TEST_F(ComposerTest, MakesAndUnmakesEachRootByTheBackendItNames) {
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code, EINVAL);
   EXPECT_THAT(made.error().context, HasSubstr("zfs"));
+}
+
+TEST_F(ComposerTest, NotesByWhichBackendARootIsKept) {
+  RootSpec desktop = spec(1, true);
+  desktop.backend = "btrfs";
+  ASSERT_TRUE(composer_->provision(desktop));
+  ASSERT_TRUE(composer_->destroy(desktop));
+  EXPECT_EQ(persistent_backend(desktop.upper_dir), "btrfs");
+  ASSERT_TRUE(composer_->erase(desktop));
+  EXPECT_EQ(persistent_backend(desktop.upper_dir), "");
 }
 
 TEST_F(ComposerTest, FindsWhatAnyBackendLeftAndUnmountsWhatNobodyKnows) {

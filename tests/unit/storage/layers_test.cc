@@ -118,6 +118,17 @@ TEST_F(Layers, NamesTellBackendsAndWhatIsHalfDone) {
   fs::create_directories(upper + "/persistent/upper");
   EXPECT_EQ(persistent_backend(upper), "overlay");
 
+  // Where the layer has a file system of its own, its names are not always to be seen.
+  fs::remove_all(upper + "/persistent");
+  ASSERT_TRUE(note_persistent_backend(upper, "bind"));
+  EXPECT_EQ(persistent_backend(upper), "bind");
+  ASSERT_TRUE(note_persistent_backend(upper, "copy"));
+  EXPECT_EQ(persistent_backend(upper), "copy");
+  ASSERT_TRUE(forget_persistent_backend(upper));
+  ASSERT_TRUE(forget_persistent_backend(upper));
+  EXPECT_EQ(persistent_backend(upper), "");
+  fs::create_directories(upper + "/persistent/upper");
+
   fs::create_directories(upper + "/trash-abcdef/volatile/upper");
   const auto aside = new_aside(upper);
   ASSERT_TRUE(aside);
