@@ -18,7 +18,7 @@ constexpr std::string_view kTrash = "trash-";
 constexpr std::string_view kNew = "new-";
 constexpr std::string_view kPersistent = "persistent";
 constexpr std::string_view kOverlay = "overlay";
-const std::string kKeptBy = "kept-by";
+constexpr const char* kKeptBy = "kept-by";
 constexpr std::size_t kMostName = 64;
 /// More mounts than this on one another were made by nobody here.
 constexpr std::uint32_t kMostStacked = 64;
