@@ -36,10 +36,8 @@ Result<bool> delete_subvolume(const std::string& path) {
   }
   const auto error =
       btrfs_util_delete_subvolume(path.c_str(), BTRFS_UTIL_DELETE_SUBVOLUME_RECURSIVE);
-  if (error == BTRFS_UTIL_OK) return true;
-  if (error != BTRFS_UTIL_ERROR_NOT_SUBVOLUME && error != BTRFS_UTIL_ERROR_NOT_BTRFS)
-    return btrfs_failure("delete the snapshot " + path, error);
-  PANAL_TRY(remove_tree(path));
+  // What is no subvolume was made by nobody here, and is not deleted.
+  if (error != BTRFS_UTIL_OK) return btrfs_failure("delete the snapshot " + path, error);
   return true;
 }
 
@@ -121,8 +119,7 @@ Result<std::string> BtrfsBackend::ensure_template(const std::string& version_roo
 
 Result<void> BtrfsBackend::provision(const RootSpec& spec) {
   PANAL_TRY(expect_possible(name(), traits(), spec));
-  if (spec.desktop.empty() || spec.desktop.find('/') != std::string::npos)
-    return fail(EINVAL, "compose: btrfs needs the desktop's name");
+  PANAL_TRY(expect_named(name(), spec));
   PANAL_TRY(expect_unmounted(spec));
   PANAL_TRY(expect_trees(spec));
   {
@@ -154,6 +151,7 @@ Result<void> BtrfsBackend::provision(const RootSpec& spec) {
 }
 
 Result<void> BtrfsBackend::destroy(const RootSpec& spec) {
+  PANAL_TRY(expect_named(name(), spec));
   PANAL_TRY(detach_all(spec.mount_point));
   if (spec.persistent) return {};
   PANAL_TRY(delete_subvolume(snapshot_of(spec)));
@@ -161,6 +159,7 @@ Result<void> BtrfsBackend::destroy(const RootSpec& spec) {
 }
 
 Result<RootUsage> BtrfsBackend::usage(const RootSpec& spec) {
+  PANAL_TRY(expect_named(name(), spec));
   const std::string snapshot = snapshot_of(spec);
   if (::access(snapshot.c_str(), F_OK) != 0) return RootUsage{};
   return changes_of_snapshot(snapshot);
@@ -199,6 +198,7 @@ Result<Recovered> BtrfsBackend::recover(const RecoverScope& scope) {
 }
 
 Result<void> BtrfsBackend::erase(const RootSpec& spec) {
+  PANAL_TRY(expect_named(name(), spec));
   PANAL_TRY(detach_all(spec.mount_point));
   for (const bool persistent : {false, true}) {
     RootSpec one = spec;

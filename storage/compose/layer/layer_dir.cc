@@ -217,6 +217,14 @@ Result<void> expect_possible(std::string_view backend, const BackendTraits& trai
   return {};
 }
 
+Result<void> expect_named(std::string_view backend, const RootSpec& spec) {
+  if (!spec.desktop.empty() && spec.desktop.front() != '.' &&
+      spec.desktop.find('/') == std::string::npos)
+    return {};
+  return fail(EINVAL, "compose: " + std::string(backend) + " needs the desktop's name, not \"" +
+                          spec.desktop + "\"");
+}
+
 Result<void> for_each_resting(const RecoverScope& scope, Recovered& recovered,
                               const std::function<Result<void>(RootSpec)>& one) {
   PANAL_ASSIGN(const auto states, names_below(scope.state));

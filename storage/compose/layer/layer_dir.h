@@ -63,6 +63,10 @@ namespace panal::storage {
 [[nodiscard]] Result<void> expect_possible(std::string_view backend, const BackendTraits& traits,
                                            const RootSpec& spec);
 
+/// EINVAL unless the spec has the desktop's name, as a file name: for backends that call by it what
+/// they keep elsewhere, and would otherwise take a directory of all for one's own.
+[[nodiscard]] Result<void> expect_named(std::string_view backend, const RootSpec& spec);
+
 /// Calls `one` with the spec (desktop, upper_dir, mount_point) of each desktop in the scope that
 /// does not run; what goes wrong for one goes to `problems`.
 [[nodiscard]] Result<void> for_each_resting(const RecoverScope& scope, Recovered& recovered,

@@ -107,8 +107,7 @@ Result<void> LvmBackend::provision(const RootSpec& spec) {
   PANAL_TRY(expect_possible(name(), traits(), spec));
   if (options_.pool.find('/') == std::string::npos)
     return fail(EINVAL, "compose: lvm needs a thin pool, lvm_pool = \"group/pool\" in [compose]");
-  if (spec.desktop.empty() || spec.desktop.find('/') != std::string::npos)
-    return fail(EINVAL, "compose: lvm needs the desktop's name");
+  PANAL_TRY(expect_named(name(), spec));
   PANAL_TRY(expect_unmounted(spec));
   PANAL_TRY(expect_trees(spec));
   const std::string group = group_of(options_);
@@ -146,6 +145,7 @@ Result<void> LvmBackend::provision(const RootSpec& spec) {
 }
 
 Result<void> LvmBackend::destroy(const RootSpec& spec) {
+  PANAL_TRY(expect_named(name(), spec));
   PANAL_TRY(detach_all(spec.mount_point));
   if (spec.persistent) return {};
   PANAL_TRY(remove_volume(group_of(options_), volume_of(spec, false)));
@@ -195,6 +195,7 @@ Result<Recovered> LvmBackend::recover(const RecoverScope& scope) {
 }
 
 Result<void> LvmBackend::erase(const RootSpec& spec) {
+  PANAL_TRY(expect_named(name(), spec));
   PANAL_TRY(detach_all(spec.mount_point));
   for (const bool persistent : {false, true})
     PANAL_TRY(remove_volume(group_of(options_), volume_of(spec, persistent)));

@@ -187,6 +187,22 @@ TEST_F(BtrfsOwn, SubvolumesThatADesktopMadeGoWithItsRoot) {
   EXPECT_FALSE(std::filesystem::exists(snapshot));
 }
 
+TEST_F(BtrfsOwn, ADesktopWithoutANameIsNotTakenForAll) {
+  const RootSpec desktop = spec(1);
+  ASSERT_TRUE(backend_->provision(desktop));
+  for (const char* name : {"", ".", "..", "../volatile", "/"}) {
+    RootSpec nameless = spec(2);
+    nameless.desktop = name;
+    for (const auto& done :
+         {backend_->provision(nameless), backend_->destroy(nameless), backend_->erase(nameless)}) {
+      ASSERT_FALSE(done) << name;
+      EXPECT_EQ(done.error().code, EINVAL);
+    }
+  }
+  EXPECT_TRUE(std::filesystem::exists(desktop.mount_point + "/etc/motd"));
+  ASSERT_TRUE(backend_->destroy(desktop));
+}
+
 TEST_F(BtrfsOwn, AfterABootThePoolIsMountedToBeCleared) {
   const RootSpec desktop = spec(1);
   const RootSpec kept = spec(2, true);
