@@ -29,7 +29,8 @@ class BtrfsBackend final : public ComposeBackend {
   /// Also EINVAL without a desktop's name, and what open_pool() says.
   [[nodiscard]] Result<void> provision(const RootSpec& spec) override;
   [[nodiscard]] Result<void> destroy(const RootSpec& spec) override;
-  /// What was written since the snapshot was made, as of the last commit (up to 30 s ago).
+  /// What was written since the snapshot was made, as of the last commit (up to 30 s ago); not what
+  /// is in subvolumes that the desktop made inside.
   [[nodiscard]] Result<RootUsage> usage(const RootSpec& spec) override;
   /// Of a pool on a loop file only what is there once it is mounted: it is, when the file is there.
   [[nodiscard]] Result<Recovered> recover(const RecoverScope& scope) override;
