@@ -22,6 +22,7 @@ std::string no_overlay(const ComposeFacts& facts) {
 /// What idmapped views of desktops' own directories need.
 std::string no_idmap(const ComposeFacts& facts) {
   if (facts.idmapped_upper) return "";
+  if (!facts.tried) return "only root can try whether idmapped mounts can be made: ask as root";
   return "no idmapped mount can be made of " +
          (facts.upper_fs.empty() ? "the state directory, which is not there"
                                  : "the state directory's file system, " + facts.upper_fs) +

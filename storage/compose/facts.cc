@@ -90,7 +90,8 @@ Result<ComposeFacts> probe_compose(const Tree& tree, const ProbePlaces& places) 
   facts.filesystems.merge(parse_filesystems(text));
 
   facts.upper_fs = type_of(places.layers_dir);
-  if (::geteuid() == 0 && !facts.upper_fs.empty()) {
+  facts.tried = ::geteuid() == 0;
+  if (facts.tried && !facts.upper_fs.empty()) {
     facts.idmapped_upper = can_idmap(places.layers_dir);
     facts.reflink = can_reflink(places.layers_dir).value_or(false);
   }

@@ -15,6 +15,7 @@ struct ComposeFacts {
   std::set<std::string> filesystems;  ///< that the kernel knows now (proc/filesystems)
   std::string kernel;                 ///< its release, "6.18.4-amd64"
   std::string upper_fs;         ///< type of the file system that desktops' layers are on, "ext4"
+  bool tried = false;           ///< by root, who alone can try the two that follow
   bool idmapped_upper = false;  ///< an idmapped mount of it can be made
   bool reflink = false;         ///< its files can share blocks
   bool fuse_device = false;

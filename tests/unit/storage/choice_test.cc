@@ -17,6 +17,7 @@ ComposeFacts debian() {
   facts.filesystems = {"ext4", "overlay", "tmpfs", "fuse", "btrfs"};
   facts.kernel = "6.1.0-44-amd64";
   facts.upper_fs = "ext4";
+  facts.tried = true;
   facts.idmapped_upper = true;
   facts.fuse_device = true;
   return facts;
@@ -71,6 +72,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"layers_need_overlay", kLayered, no_overlay_here, nullptr, "takes no layers"},
         Case{"nothing_on_nfs", kVolatile, on_nfs, nullptr,
              "no idmapped mount can be made of the state directory's file system, nfs"},
+        Case{"who_is_not_root_does_not_know", kVolatile,
+             [](ComposeFacts& facts) { facts.tried = facts.idmapped_upper = false; }, nullptr,
+             "ask as root"},
         Case{"snapshots_where_only_they_can", kVolatile,
              [](ComposeFacts& facts) {
                on_nfs(facts);
