@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,19 @@ struct Config {
 
   // [disk]
   std::uint64_t disk_reserve_bytes = std::uint64_t{64} << 20U;  ///< freed when the disk is full
+
+  // [compose]: how desktops' roots are made on this node (docs/storage.md)
+  std::string compose_backend = "auto";               ///< of images that are not named below
+  std::map<std::string, std::string> compose_images;  ///< image -> backend, or "auto"
+  /// Image -> trees over its version, the lowest first: absolute paths, or IMAGE/VERSION.
+  std::map<std::string, std::vector<std::string>> compose_layers;
+  std::uint64_t tmpfs_bytes = std::uint64_t{256} << 20U;  ///< what a desktop on tmpfs may write
+  std::uint64_t tmpfs_inodes = 65'536;
+  bool volatile_metacopy = true;  ///< overlay, volatile uppers: metadata apart from data
+  bool volatile_synced = false;   ///< overlay, volatile uppers: sync when programs ask
+  std::string btrfs_dir;  ///< where snapshots are; empty: state_dir/btrfs with a file, else none
+  std::uint64_t btrfs_loop_bytes = 0;  ///< > 0: btrfs in a file below state_dir
+  std::string lvm_pool;                ///< "group/pool"
 
   // [tuning]
   std::string tuning_profile = "balanced";  ///< a name in profiles_dir, or a file

@@ -129,6 +129,31 @@ class Reader {
     out = *value;
   }
 
+  void names(std::string_view key, std::map<std::string, std::string>& out) {
+    const toml::table* table = table_of(key);
+    if (table == nullptr) return;
+    for (const auto& [name, node] : *table) {
+      const auto value = node.value_exact<std::string>();
+      if (!value) return wrong_type(node, key, "pairs of an image and text in quotes");
+      out[std::string(name.str())] = *value;
+    }
+  }
+
+  void lists(std::string_view key, std::map<std::string, std::vector<std::string>>& out) {
+    const toml::table* table = table_of(key);
+    if (table == nullptr) return;
+    for (const auto& [name, node] : *table) {
+      const toml::array* list = node.as_array();
+      if (list == nullptr) return wrong_type(node, key, "pairs of an image and a list");
+      auto& items = out[std::string(name.str())];
+      for (const toml::node& item : *list) {
+        const auto value = item.value_exact<std::string>();
+        if (!value) return wrong_type(item, key, "lists of text in quotes");
+        items.push_back(*value);
+      }
+    }
+  }
+
   void outside(std::string_view key, Outside& out) {
     const toml::node* node = find(key);
     if (node == nullptr) return;
@@ -173,6 +198,13 @@ class Reader {
   const toml::node* find(std::string_view key) {
     keys_.insert(fmt::format("{}.{}", section_, key));
     return table_ == nullptr ? nullptr : table_->get(key);
+  }
+  const toml::table* table_of(std::string_view key) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return nullptr;
+    const toml::table* table = node->as_table();
+    if (table == nullptr) wrong_type(*node, key, "a table: { image = ... }");
+    return table;
   }
   void wrong_type(const toml::node& node, std::string_view key, std::string_view wanted) {
     wrong(node, fmt::format("{} in [{}] must be {}", key, section_, wanted));
@@ -256,6 +288,53 @@ void check_space(Reader& reader, const Config& c) {
     reader.wrong_at("disk", "reserve", "reserve must be 0 (none) or at least 1 MiB");
 }
 
+/// An image's layer: a directory, or a version of an image.
+bool is_layer(const std::string& text) {
+  if (text.empty() || text.size() > 1000 || text.find('\0') != std::string::npos) return false;
+  if (text.front() == '/') return true;
+  const auto slash = text.find('/');
+  return slash != std::string::npos && plain_name(text.substr(0, slash), "-") &&
+         plain_name(text.substr(slash + 1), "_-.");
+}
+
+void check_compose(Reader& reader, const Config& c) {
+  // Which backends there are is storage's to say, when panald starts.
+  const auto is_word = [](const std::string& text) { return plain_name(text, "-"); };
+  if (!is_word(c.compose_backend))
+    reader.wrong_at("compose", "backend", "backend must be auto or a backend's name");
+  for (const auto& [image, backend] : c.compose_images)
+    if (!is_word(image) || !is_word(backend))
+      reader.wrong_at("compose", "images",
+                      fmt::format("images: {} = {} is no image and backend", printable(image, 80),
+                                  printable(backend, 80)));
+  for (const auto& [image, layers] : c.compose_layers) {
+    if (!is_word(image))
+      reader.wrong_at("compose", "layers",
+                      fmt::format("layers: {} is no image's name", printable(image, 80)));
+    if (layers.size() > 8)
+      reader.wrong_at(
+          "compose", "layers",
+          fmt::format("layers: {} has {}; 8 are possible", printable(image, 80), layers.size()));
+    for (const std::string& layer : layers)
+      if (!is_layer(layer))
+        reader.wrong_at("compose", "layers",
+                        fmt::format("layers: \"{}\" must be an absolute path or IMAGE/VERSION",
+                                    printable(layer, 80)));
+  }
+  if (c.tmpfs_bytes < (std::uint64_t{1} << 20U))
+    reader.wrong_at("compose", "tmpfs_size", "tmpfs_size must be at least 1 MiB");
+  constexpr std::uint64_t kLeastLoop = std::uint64_t{256} << 20U;
+  if (c.btrfs_loop_bytes != 0 && c.btrfs_loop_bytes < kLeastLoop)
+    reader.wrong_at("compose", "btrfs_loop_size",
+                    "btrfs_loop_size must be 0 (no file) or at least 256 MiB");
+  if (!c.lvm_pool.empty()) {
+    const auto slash = c.lvm_pool.find('/');
+    if (slash == std::string::npos || !plain_name(c.lvm_pool.substr(0, slash), "_-.+") ||
+        !plain_name(c.lvm_pool.substr(slash + 1), "_-.+"))
+      reader.wrong_at("compose", "lvm_pool", "lvm_pool must be \"group/pool\"");
+  }
+}
+
 /// What no single value shows.
 void check_whole(Reader& reader, const Config& c) {
   if (!plain_name(c.node_name, "_-.")) {
@@ -296,6 +375,7 @@ void check_whole(Reader& reader, const Config& c) {
   }
   check_metrics(reader, c);
   check_space(reader, c);
+  check_compose(reader, c);
   if (c.tuning_profile.empty()) {
     reader.wrong_at("tuning", "profile",
                     "profile must name one (panal tune ls lists them) or be a file");
@@ -333,6 +413,8 @@ Result<Config> parse(const std::string& text, const std::string& file) {
   if (config.desktops_dir.empty()) config.desktops_dir = config.state_dir + "/desktops";
   if (config.recipes_dir.empty()) config.recipes_dir = default_recipes_dir();
   if (config.profiles_dir.empty()) config.profiles_dir = default_profiles_dir();
+  if (config.btrfs_dir.empty() && config.btrfs_loop_bytes > 0)
+    config.btrfs_dir = config.state_dir + "/btrfs";
   if (reader.error.empty()) check_whole(reader, config);
   if (!reader.error.empty()) return fail(EPROTO, reader.error);
   return config;

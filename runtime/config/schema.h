@@ -13,7 +13,8 @@ enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kOutside, kQuota, kP
 /// so that they cannot disagree.
 ///
 /// The visitor has text(section, key, string&, Kind), number(section, key, integer&, least, most),
-/// flag(section, key, bool&) and section(name).
+/// flag(section, key, bool&), names(key, map<text, text>&), lists(key, map<text, texts>&) and
+/// section(name).
 template <typename Visitor, typename AnyConfig>
 void visit_keys(Visitor& v, AnyConfig& c) {
   v.section("node");
@@ -63,6 +64,17 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.number("lease_seconds", c.homes_lease_seconds, 0, 86'400);
   v.section("disk");
   v.bytes("reserve", c.disk_reserve_bytes);
+  v.section("compose");
+  v.text("backend", c.compose_backend, Kind::kText);
+  v.names("images", c.compose_images);
+  v.lists("layers", c.compose_layers);
+  v.bytes("tmpfs_size", c.tmpfs_bytes);
+  v.number("tmpfs_inodes", c.tmpfs_inodes, 256, 1'000'000'000);
+  v.flag("volatile_metacopy", c.volatile_metacopy);
+  v.flag("volatile_synced", c.volatile_synced);
+  v.text("btrfs", c.btrfs_dir, Kind::kPath);
+  v.bytes("btrfs_loop_size", c.btrfs_loop_bytes);
+  v.text("lvm_pool", c.lvm_pool, Kind::kText);
   v.section("tuning");
   v.text("profile", c.tuning_profile, Kind::kText);
   v.flag("apply_at_start", c.tuning_apply_at_start);

@@ -63,6 +63,8 @@ struct DesktopSpec {
   Limits limits;
   MemorySharing sharing;
   GuestSettings guest;
+  std::string compose = {};              ///< the backend its root is made by; empty: overlay
+  std::vector<std::string> layers = {};  ///< trees over the version's, the lowest first
 };
 
 /// A desktop that runs: its init, held so that it cannot be mistaken for another.

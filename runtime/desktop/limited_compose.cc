@@ -1,12 +1,13 @@
 #include "runtime/desktop/limited_compose.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <memory>
+#include <utility>
 
 #include "engine/base/cleanup.h"
 #include "engine/base/mount.h"
+#include "storage/compose/layer/layer_dir.h"
 
 namespace panal::desktop {
 namespace {
@@ -44,7 +45,7 @@ Result<QuotaKind> LimitedCompose::kind_for(const storage::RootSpec& spec) const 
   // What a persistent desktop has written is not thrown away for a quota; what a volatile one has
   // left is.
   const bool keep = spec.persistent || *there == QuotaKind::kLoop ||
-                    ::access((spec.upper_dir + "/persistent").c_str(), F_OK) == 0;
+                    !storage::persistent_backend(spec.upper_dir).empty();
   if (keep) return *there;
   PANAL_TRY(storage::make_quota(*there)->remove(spec.upper_dir));
   return wanted;
@@ -77,6 +78,33 @@ Result<void> LimitedCompose::destroy(const storage::RootSpec& spec) {
   // Also when that failed: what is still used stays until its last user goes.
   auto uncovered = uncover(spec.upper_dir);
   return destroyed ? uncovered : destroyed;
+}
+
+Result<storage::Recovered> LimitedCompose::recover(const storage::RecoverScope& scope) {
+  // First the inner one, which finds its daemons' locks in the layer as it was mounted.
+  auto recovered = inner_.recover(scope);
+  storage::Recovered mounts;
+  PANAL_TRY(storage::for_each_resting(
+      scope, mounts, [](const storage::RootSpec& spec) { return uncover(spec.upper_dir); }));
+  if (recovered)
+    recovered->problems.insert(recovered->problems.end(), mounts.problems.begin(),
+                               mounts.problems.end());
+  return recovered;
+}
+
+Result<void> LimitedCompose::erase(const storage::RootSpec& spec) {
+  // All of its mounts, whosever backend's they are; a file that holds a layer is deleted only when
+  // nobody has it mounted.
+  storage::RootSpec resting = spec;
+  resting.backend.clear();
+  resting.persistent = true;
+  PANAL_TRY(inner_.destroy(resting));
+  PANAL_TRY(uncover(spec.upper_dir));
+  const auto kind = storage::quota_kind_of(spec.upper_dir);
+  if (!kind && kind.error().code != ENOENT) return tl::make_unexpected(kind.error());
+  if (kind && *kind != QuotaKind::kNone)
+    PANAL_TRY(storage::make_quota(*kind)->remove(spec.upper_dir));
+  return inner_.erase(spec);
 }
 
 }  // namespace panal::desktop

@@ -19,12 +19,16 @@ class LimitedCompose final : public storage::ComposeBackend {
       : inner_(inner), rules_(rules) {}
 
   [[nodiscard]] std::string_view name() const override { return inner_.name(); }
+  [[nodiscard]] storage::BackendTraits traits() const override { return inner_.traits(); }
   /// Errors: the inner backend's, and Quota::provide()'s.
   [[nodiscard]] Result<void> provision(const storage::RootSpec& spec) override;
   [[nodiscard]] Result<void> destroy(const storage::RootSpec& spec) override;
   [[nodiscard]] Result<storage::RootUsage> usage(const storage::RootSpec& spec) override {
     return inner_.usage(spec);
   }
+  [[nodiscard]] Result<storage::Recovered> recover(const storage::RecoverScope& scope) override;
+  /// Also what held the layer to its limit.
+  [[nodiscard]] Result<void> erase(const storage::RootSpec& spec) override;
 
  private:
   [[nodiscard]] Result<storage::QuotaKind> kind_for(const storage::RootSpec& spec) const;

@@ -14,7 +14,8 @@ namespace panal::node {
 
 Result<Programs> Programs::beside(const std::string& directory) {
   Programs programs{directory + "/panal-spawner", directory + "/panal-agent",
-                    directory + "/panal-prewarm", directory + "/panal-warm", directory + "/panal-home"};
+                    directory + "/panal-prewarm", directory + "/panal-warm",
+                    directory + "/panal-home"};
   for (const std::string& program :
        {programs.spawner, programs.agent, programs.prewarm, programs.warm})
     if (::access(program.c_str(), X_OK) != 0)
@@ -23,7 +24,9 @@ Result<Programs> Programs::beside(const std::string& directory) {
 }
 
 Host::Host(const config::Config& config, LoggerPtr log)
-    : log_(std::move(log)), images_(config.images_dir) {}
+    : log_(std::move(log)),
+      images_(config.images_dir),
+      compose_(compose::composer_options(config)) {}
 
 Result<void> Host::open_storage(const config::Config& config, const Programs& programs) {
   PANAL_ASSIGN(const auto table, storage::read_mount_table());
@@ -61,6 +64,11 @@ Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Pro
   PANAL_TRY(host->open_storage(config, programs));
   PANAL_ASSIGN(host->tree_, Tree::open_system());
   PANAL_ASSIGN(host->slots_, desktop::IdSlots::load(config.ids));
+  PANAL_ASSIGN(host->roots_, compose::RootChoice::open(config, host->tree_));
+  if (const auto choice = host->roots_->for_image("", false))
+    log->info("roots", {{"why", choice->reasons.front()}});
+  else
+    log->warning("roots", {{"why", choice.error().context}});
   PANAL_ASSIGN(host->cgroups_, kernel::CgroupRoot::open(host->tree_));
   PANAL_ASSIGN(host->parent_, kernel::Cgroup::create(*host->cgroups_, config.cgroup_parent));
   PANAL_ASSIGN(auto limited, kernel::Cgroup::create(*host->cgroups_, config.cgroup_parent));

@@ -12,6 +12,7 @@
 #include "engine/kernel/cgroup.h"
 #include "engine/kernel/parent_limit.h"
 #include "netconfine/network.h"
+#include "runtime/compose/root_choice.h"
 #include "runtime/config/config.h"
 #include "runtime/desktop/groups.h"
 #include "runtime/desktop/id_slots.h"
@@ -19,7 +20,7 @@
 #include "runtime/desktop/limited_compose.h"
 #include "runtime/desktop/lxc/backend.h"
 #include "runtime/desktop/shared_dirs.h"
-#include "storage/compose/overlay.h"
+#include "storage/compose/composer.h"
 #include "storage/home/home_child.h"
 #include "storage/home/home_store.h"
 #include "storage/image/image_store.h"
@@ -54,6 +55,7 @@ class Host {
   [[nodiscard]] kernel::ParentLimit& limit() { return *limit_; }
   [[nodiscard]] const desktop::IdSlots& slots() const { return *slots_; }
   [[nodiscard]] const storage::ImageStore& images() const { return images_; }
+  [[nodiscard]] const compose::RootChoice& roots() const { return *roots_; }
   /// Who looks after homes that may hang; null where they are this machine's own.
   [[nodiscard]] storage::HomeChildren* home_children() { return home_children_.get(); }
 
@@ -68,7 +70,8 @@ class Host {
   std::optional<kernel::ParentLimit> limit_;
   std::optional<desktop::IdSlots> slots_;
   storage::ImageStore images_;
-  storage::OverlayBackend compose_;
+  std::optional<compose::RootChoice> roots_;
+  storage::Composer compose_;
   std::optional<desktop::LimitedCompose> limited_;
   std::unique_ptr<storage::HomeChildren> home_children_;
   std::unique_ptr<storage::HomeStore> homes_;

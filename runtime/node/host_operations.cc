@@ -63,6 +63,16 @@ void HostOperations::give_home_back(store::Store& store, DesktopId id) const {
                         {{"desktop", kernel_name(id)}, {"why", given.error().message()}});
 }
 
+Result<void> HostOperations::choose_root(DesktopSpec& spec) const {
+  if (parts_.roots == nullptr) return {};
+  PANAL_ASSIGN(const storage::Choice choice,
+               parts_.roots->for_desktop(spec.image, spec.persistent,
+                                         config_.desktop_state_dir(spec.id) + "/upper"));
+  spec.compose = choice.backend;
+  spec.layers = parts_.roots->layers_of(spec.image);
+  return {};
+}
+
 Result<std::optional<Started>> HostOperations::start(store::Store& store, DesktopId id) {
   auto claimed = store.claim_start(id, config_.node_name, desktop_slots());
   if (!claimed) {
@@ -75,6 +85,10 @@ Result<std::optional<Started>> HostOperations::start(store::Store& store, Deskto
   if (!*claimed) return std::optional<Started>();
   const store::Desktop& row = **claimed;
   auto spec = spec_of(store, row);
+  if (spec) {
+    if (auto chosen = choose_root(*spec); !chosen)
+      spec = tl::make_unexpected(std::move(chosen.error()));
+  }
   if (!spec) {
     PANAL_TRY(store.observe(id, Observed::kFailed, "prepare: " + spec.error().message()));
     return tl::make_unexpected(std::move(spec.error()));
@@ -149,6 +163,7 @@ Result<void> HostOperations::remove(const DesktopSpec& spec) {
 Result<Started> HostOperations::adopt(store::Store& store, const store::Desktop& row) {
   PANAL_ASSIGN(auto spec, spec_of(store, row));
   spec.sharing = parts_.lifecycle.was_sharing(row.id);
+  spec.compose = parts_.lifecycle.was_composed_by(row.id);
   if (spec.sharing.trust.empty()) spec.sharing.trust = row.trust;  // of a panald that knew none
   PANAL_ASSIGN(auto running, parts_.lifecycle.adopt(spec));
   // It has the home; whether the database still says so, the next renewal tells.

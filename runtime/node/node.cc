@@ -149,7 +149,8 @@ Result<void> Node::Impl::open(seconds database_limit) {
   operations.emplace(
       HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
                             [this](const store::Desktop& row) { return optimiser->sharing(row); },
-                            [this](DesktopId id) { optimiser->not_started(id); }, guest},
+                            [this](DesktopId id) { optimiser->not_started(id); }, guest,
+                            &host->roots()},
       config);
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));

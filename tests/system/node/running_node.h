@@ -27,6 +27,8 @@ class RunningNode {
   RunningNode(const RunningNode&) = delete;
   RunningNode& operator=(const RunningNode&) = delete;
 
+  /// More of the configuration, in place of what was given so before; from the next panald on.
+  void configure(const std::string& more) const;
   void start_panald();
   /// Sends it a signal and reaps it.
   void end_panald(int signal);
@@ -53,7 +55,7 @@ class RunningNode {
 
  private:
   std::string directory_;
-  std::string config_file_;
+  std::string config_file_, config_text_;
   config::Config config_;
   std::unique_ptr<store::PrivateCluster> cluster_;
   Pidfd database_;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "storage/compose/overlay.h"
+#include "storage/compose/overlay/overlay.h"
 #include "storage/image/image_store.h"
 #include "storage/lint/repair.h"
 #include "storage/lint/rules.h"

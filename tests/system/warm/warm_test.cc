@@ -17,7 +17,7 @@
 #include "engine/base/file_tree.h"
 #include "engine/kernel/cgroup.h"
 #include "runtime/warm/process.h"
-#include "storage/compose/overlay.h"
+#include "storage/compose/overlay/overlay.h"
 #include "storage/warm/hot_pages.h"
 #include "storage/warm/record.h"
 #include "storage/warm/residency.h"

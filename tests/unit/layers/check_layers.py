@@ -23,6 +23,7 @@ MAY_INCLUDE = [
     ("storage/import", [*BASE, "storage/repo", "storage/image", "storage/recipe", "storage/unpack"]),
     ("storage/transfer", [*BASE, "storage/repo", "storage/transfer"]),  # its helper program is below it
     ("storage/home", [*BASE, "storage/image", "storage/quota"]),
+    ("storage/compose", [*BASE, "storage/image", "storage/compose"]),  # a backend is a folder below
     ("storage", [*BASE, "storage/repo", "storage/image"]),
     ("netconfine", [*BASE, "netconfine"]),
     ("runtime", ["engine", "storage", "netconfine", "runtime"]),

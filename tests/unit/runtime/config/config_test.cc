@@ -127,10 +127,14 @@ TEST(Config, PrintedTextReadsBackTheSame) {
   config.database_url = "host='x' password=\"\\\x01 y\"";
   config.desktop_memory_bytes = 1500;
   config.desktop_memory_bytes += std::uint64_t{1} << 30U;
+  config.compose_images = {{"icewm", "bind"}, {"xfce", "tmpfs"}};
+  config.compose_layers = {{"xfce", {"office/1", "/srv/\"site\""}}, {"icewm", {}}};
   const auto again = parse(print(config), "printed");
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_EQ(print(*again), print(config));
   EXPECT_EQ(again->database_url, config.database_url);
+  EXPECT_EQ(again->compose_images, config.compose_images);
+  EXPECT_EQ(again->compose_layers, config.compose_layers);
 }
 
 struct Malformed {
@@ -195,6 +199,26 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"[desktop]\nmemory = -5\n", "must be a size"},
         Malformed{"[desktop]\nmemory = 1000\n", "at least 32 MiB"},
         Malformed{"[desktop]\nparallel_starts = 0\n", "1 to 64 are allowed"},
+        Malformed{"[compose]\nbackend = 3\n", "backend in [compose] must be text in quotes"},
+        Malformed{"[compose]\nbackend = \"a/b\"\n", "p.toml:2: backend must be auto"},
+        Malformed{"[compose]\nimages = \"xfce\"\n", "images in [compose] must be a table"},
+        Malformed{"[compose]\nimages = { xfce = 3 }\n", "must be pairs of an image and text"},
+        Malformed{"[compose.images]\n\"x/y\" = \"copy\"\n", "is no image and backend"},
+        Malformed{"[compose]\nlayers = { xfce = \"/a\" }\n",
+                  "must be pairs of an image and a list"},
+        Malformed{"[compose]\nlayers = { xfce = [1] }\n", "must be lists of text"},
+        Malformed{"[compose]\nlayers = { xfce = [\"office\"] }\n",
+                  "must be an absolute path or IMAGE/VERSION"},
+        Malformed{"[compose]\nlayers = { xfce = [\"../office\"] }\n", "must be an absolute path"},
+        Malformed{"[compose]\nlayers = { xfce = [\"/1\", \"/2\", \"/3\", \"/4\", \"/5\", "
+                  "\"/6\", \"/7\", \"/8\", \"/9\"] }\n",
+                  "8 are possible"},
+        Malformed{"[compose]\ntmpfs_size = 4096\n", "at least 1 MiB"},
+        Malformed{"[compose]\ntmpfs_inodes = 1\n", "out of range"},
+        Malformed{"[compose]\nbtrfs = \"pool\"\n", "must be an absolute path"},
+        Malformed{"[compose]\nbtrfs_loop_size = \"10 MiB\"\n", "at least 256 MiB"},
+        Malformed{"[compose]\nlvm_pool = \"vg\"\n", "lvm_pool must be"},
+        Malformed{"[compose]\nlvm_pool = \"vg/-x\"\n", "lvm_pool must be"},
         Malformed{"[paths]\nstate = \"var\"\n", "must be an absolute path"},
         Malformed{"[paths]\nstate = \"\"\n", "state must not be empty"},
         Malformed{"[paths]\nstate = 7\n", "must be text in quotes"},
