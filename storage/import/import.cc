@@ -157,7 +157,7 @@ Result<unpack::Summary> talk_to(BuildProcess& process, const ImportProgress& pro
 }
 
 Result<unpack::Summary> unpack_into(const std::string& staging, const ImportSpec& spec,
-                                    Source& source, const ImportProgress& progress,
+                                    ImportSource& source, const ImportProgress& progress,
                                     const std::atomic<bool>* cancelled) {
   PANAL_ASSIGN(const SubidLine ids, ensure_subid_lines());
   if (ids.count < kImportIds)
@@ -275,7 +275,7 @@ Result<VersionManifest> describe(const std::string& staging, const ImportSpec& s
 Result<VersionManifest> import_checked(const ImportSpec& spec, ImageStore& store,
                                        const ImportProgress& progress,
                                        const std::atomic<bool>* cancelled) {
-  PANAL_ASSIGN(Source source, open_source(spec));
+  PANAL_ASSIGN(ImportSource source, open_source(spec));
   const bool says_session = source.kind == ImportKind::kOci || source.kind == ImportKind::kAuto;
   if (spec.session.empty() && !says_session) return session_missing(spec);
   PANAL_TRY(store.collect_staging());

@@ -12,8 +12,8 @@ constexpr const char* kLayoutMark = "/oci-layout";
 
 }  // namespace
 
-Result<Source> open_source(const ImportSpec& spec) {
-  Source source;
+Result<ImportSource> open_source(const ImportSpec& spec) {
+  ImportSource source;
   source.kind = spec.kind;
   // O_NONBLOCK: a FIFO would keep us waiting for its other end.
   source.file = UniqueFd(::open(spec.source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));

@@ -10,7 +10,7 @@
 namespace panal::storage {
 
 /// What an import reads, opened.
-struct Source {
+struct ImportSource {
   ImportKind kind = ImportKind::kAuto;  ///< kAuto: a tarball, which its entries tell apart
   bool is_directory = false;
   UniqueFd file;            ///< of a tarball
@@ -18,6 +18,6 @@ struct Source {
 };
 
 /// Errors: ENOENT, EACCES; EINVAL where kind and file do not go together.
-[[nodiscard]] Result<Source> open_source(const ImportSpec& spec);
+[[nodiscard]] Result<ImportSource> open_source(const ImportSpec& spec);
 
 }  // namespace panal::storage
