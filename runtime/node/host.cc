@@ -95,6 +95,13 @@ Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Pro
   return host;
 }
 
+bool Host::shares_pages(const std::string& image) const {
+  const auto choice = roots_->for_image(image, false);
+  if (!choice) return false;
+  const auto traits = compose_.traits_of(choice->backend);
+  return traits && traits->shares_pages;
+}
+
 std::vector<pid_t> Host::processes_of(DesktopId id) const {
   const auto group = kernel::Cgroup::open(cgroups(), parent().path() + "/" + kernel_name(id));
   return group ? group->pids().value_or(std::vector<pid_t>()) : std::vector<pid_t>();

@@ -56,6 +56,8 @@ class Host {
   [[nodiscard]] const desktop::IdSlots& slots() const { return *slots_; }
   [[nodiscard]] const storage::ImageStore& images() const { return images_; }
   [[nodiscard]] const compose::RootChoice& roots() const { return *roots_; }
+  /// Whether desktops of an image read its version's own files: its pages then serve all of them.
+  [[nodiscard]] bool shares_pages(const std::string& image) const;
   /// Who looks after homes that may hang; null where they are this machine's own.
   [[nodiscard]] storage::HomeChildren* home_children() { return home_children_.get(); }
 

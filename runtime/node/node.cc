@@ -405,7 +405,12 @@ void Node::Impl::read_defaults() {
 }
 
 void Node::Impl::tell_warmer() {
-  if (warmer) warmer->tell(warm_demands(reconciler->rows(), defaults));
+  if (!warmer) return;
+  auto demands = warm_demands(reconciler->rows(), defaults);
+  // Copies and snapshots have pages of their own; those of the version would help nobody.
+  std::erase_if(demands,
+                [this](const WarmDemand& demand) { return !host->shares_pages(demand.image); });
+  warmer->tell(std::move(demands));
 }
 
 void Node::Impl::on_settled(DesktopId id) {

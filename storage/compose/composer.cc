@@ -36,6 +36,12 @@ Result<ComposeBackend*> Composer::find(std::string_view name) const {
 
 BackendTraits Composer::traits() const { return backends_.front()->traits(); }
 
+std::optional<BackendTraits> Composer::traits_of(std::string_view backend) const {
+  const auto found = find(backend);
+  if (!found) return std::nullopt;
+  return (*found)->traits();
+}
+
 Result<void> Composer::provision(const RootSpec& spec) {
   PANAL_ASSIGN(ComposeBackend* const backend, find(spec.backend));
   // Before there is something to be found: one that was noted for nothing is found empty.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,8 @@ class Composer final : public ComposeBackend {
   [[nodiscard]] std::string_view name() const override { return "composer"; }
   /// Of overlay, which is what a spec without a name gets.
   [[nodiscard]] BackendTraits traits() const override;
+  /// What roots of one backend are like; "" is overlay. None: it is not set up here.
+  [[nodiscard]] std::optional<BackendTraits> traits_of(std::string_view backend) const;
   /// Also EINVAL for a backend that is not here.
   [[nodiscard]] Result<void> provision(const RootSpec& spec) override;
   /// A spec without a name (of a desktop nobody knows anything of): whatever backend's it is, what
