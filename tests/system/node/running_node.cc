@@ -48,7 +48,8 @@ void reap(Pidfd& process, int signal) {
 std::string RunningNode::why_not() {
   if (std::getenv("PANAL_LAB_CGROUP") == nullptr) return "not in scripts/lab";
   if (newest_icewm().empty()) return std::string("no icewm image in ") + kImages;
-  for (const char* program : {"panald", "panal-spawner", "panal-agent", "panal-prewarm", "panal-warm"})
+  for (const char* program :
+       {"panald", "panal-spawner", "panal-agent", "panal-prewarm", "panal-warm"})
     if (::access((std::string(PANAL_BIN_DIR "/") + program).c_str(), X_OK) != 0)
       return std::string(program) + " is not built";
   return "";
