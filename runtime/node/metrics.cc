@@ -32,6 +32,8 @@ metrics::NodeFigures figures(const MetricSources& sources) {
   if (auto used = sources.host.parent().statistics()) out.desktops = std::move(used->memory);
   out.starts = sources.reconciler.starts();
   out.exits = sources.reconciler.exits();
+  out.homes_lost = sources.reconciler.given_up();
+  out.disk_full = sources.disk_full;
   out.attach_answers = sources.attaches.answers();
   out.starting = sources.reconciler.starting();
   out.waiting = sources.reconciler.waiting();

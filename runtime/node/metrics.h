@@ -17,6 +17,7 @@ struct MetricSources {
   const Reconciler& reconciler;
   const AttachDesk& attaches;
   const NodeOptimiser& optimiser;
+  bool disk_full = false;
 };
 
 /// Gathers them, on the loop's thread. What others hold is copied; of the kernel only the charge of

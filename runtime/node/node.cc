@@ -209,8 +209,9 @@ void Node::Impl::wire() {
                           optimiser->report(), request);
       },
       [this](bool as_families) {
-        return metrics_answer({config.node_name, *host, *reconciler, *attaches, *optimiser},
-                              as_families);
+        return metrics_answer(
+            {config.node_name, *host, *reconciler, *attaches, *optimiser, !disk_full.empty()},
+            as_families);
       },
       [this](DesktopId id) { return hub.suspend(id); },
       [this](DesktopId id, const optimiser::Treatment& treatment) {
