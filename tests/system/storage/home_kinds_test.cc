@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <sys/xattr.h>
 
-#include "storage/home/backup.h"
+#include "storage/backup/backup.h"
 #include "storage/home/home_store.h"
 #include "storage/quota/loop_mount.h"
 #include "tests/system/storage/storage_fixture.h"

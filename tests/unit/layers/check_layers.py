@@ -17,6 +17,7 @@ MAY_INCLUDE = [
     ("engine/model", ["engine/base"]),
     ("engine/profile", [*BASE, "engine/kernel"]),  # what it writes are the kernel's settings
     ("engine", BASE),  # kernel, policy: each for itself
+    ("storage/backup", [*BASE, "storage/home"]),
     ("storage/home", [*BASE, "storage/image", "storage/quota"]),
     ("storage", [*BASE, "storage/image"]),
     ("netconfine", [*BASE, "netconfine"]),

@@ -13,8 +13,8 @@
 #include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
 #include "engine/base/unique_fd.h"
-#include "storage/home/backup.h"
-#include "storage/home/backup_sum.h"
+#include "storage/backup/backup.h"
+#include "storage/backup/sum.h"
 
 namespace panal::storage::backup {
 namespace {
