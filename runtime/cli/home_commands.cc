@@ -294,25 +294,38 @@ ExitCode home_rm(Shell& shell, const HomeOptions& options) {
   return ExitCode::kOk;
 }
 
+/// Both locks: the lease of the whole farm, and the file beside the home, where this node sees it.
 ExitCode home_unlock(Shell& shell, const HomeOptions& options) {
   PANAL_CLI_TRY(shell, storage::check_home_names(options.tenant, options.home));
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+  storage::HomeStore homes(shell.config.homes_dir);
+  const auto info = homes.info(options.tenant, options.home, false);
+  const bool locked = info && info->owner;
   if (options.dry_run) {
     const Leases leases = leases_of(shell);
     const auto found = leases.find({options.tenant, options.home});
-    if (found == leases.end())
+    if (found == leases.end() && !locked)
       return shell.refuse(ExitCode::kNotFound,
                           fmt::format("nobody has home {}", printable(options.home, 80)));
-    shell.out << fmt::format("would take home {} from {} on node {}\n", options.home,
-                             found->second.holder, found->second.node);
+    if (found != leases.end())
+      shell.out << fmt::format("would take home {} from {} on node {}\n", options.home,
+                               found->second.holder, found->second.node);
+    if (locked) shell.out << fmt::format("would remove the lock of {}\n", info->owner->text());
     return ExitCode::kOk;
   }
-  PANAL_CLI_ASSIGN(shell, const auto lease,
-                   store->homes().unlock(options.tenant, options.home, "panal"));
-  shell.out << fmt::format(
-      "home {} is free; {} on node {} had it since {}, and is ended there if it "
-      "still runs\n",
-      options.home, lease.holder, lease.node, lease.taken);
+  const auto lease = store->homes().unlock(options.tenant, options.home, "panal");
+  if (!lease && !(lease.error().code == ENOENT && locked)) return shell.told(lease.error());
+  if (lease)
+    shell.out << fmt::format(
+        "{} on node {} had home {} since {}, and is ended there if it still "
+        "runs\n",
+        lease->holder, lease->node, options.home, lease->taken);
+  if (locked) {
+    const auto owner = homes.unlock(options.tenant, options.home);
+    if (!owner && owner.error().code != ENOENT) return told_of_home(shell, owner.error());
+    if (owner) shell.out << fmt::format("removed the lock of {}\n", owner->text());
+  }
+  shell.out << fmt::format("home {} is free\n", options.home);
   return ExitCode::kOk;
 }
 

@@ -389,6 +389,18 @@ Result<void> HomeStore::remove_snapshot(const std::string& tenant, const std::st
   return make_quota(*kind)->remove(path);
 }
 
+Result<HomeOwner> HomeStore::unlock(const std::string& tenant, const std::string& home) {
+  PANAL_ASSIGN(const Place at, place(tenant, home));
+  auto owner = at.lock.owner();
+  if (!owner && owner.error().code != EPROTO) return owner;
+  if (!owner) {  // names nobody
+    if (::unlink(at.lock.file().c_str()) != 0) return fail_errno("unlock", at.lock.file());
+    return HomeOwner{"nobody", {}};
+  }
+  PANAL_TRY(at.lock.drop(*owner));
+  return owner;
+}
+
 Result<void> HomeStore::with_tree(const std::string& tenant, const std::string& home,
                                   const std::string& snapshot, const HomeOwner& owner,
                                   const std::function<Result<void>(int tree)>& look) {
