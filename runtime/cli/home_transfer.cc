@@ -13,7 +13,7 @@
 #include "runtime/cli/homes.h"
 #include "runtime/cli/progress.h"
 #include "runtime/cli/table.h"
-#include "storage/home/backup.h"
+#include "storage/backup/backup.h"
 
 namespace panal::cli {
 namespace {

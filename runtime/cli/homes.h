@@ -1,8 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "runtime/cli/shell.h"
 #include "runtime/space/space_plan.h"
@@ -59,6 +61,13 @@ class HomeHold {
 /// Says an error of work on a home; the sentence is whole.
 [[nodiscard]] ExitCode told_of_home(const Shell& shell, const Error& error);
 
+/// By tenant and home.
+using Leases = std::map<std::pair<std::string, std::string>, store::HomeLease>;
+/// None where the database does not answer: locks are shown all the same.
+[[nodiscard]] Leases leases_of(Shell& shell);
+
+[[nodiscard]] ExitCode home_ls(Shell& shell, const HomeOptions& options);
+[[nodiscard]] ExitCode home_show(Shell& shell, const HomeOptions& options);
 [[nodiscard]] ExitCode home_backup(Shell& shell, const HomeOptions& options);
 [[nodiscard]] ExitCode home_restore(Shell& shell, const HomeOptions& options);
 

@@ -37,6 +37,8 @@ struct NodeFigures {
   optimiser::StartTally starts;
   optimiser::Counts exits;                ///< kExitVerdicts
   std::uint64_t expired = 0;              ///< desktops started again for a newer version
+  std::uint64_t homes_lost = 0;           ///< desktops that were ended for it
+  bool disk_full = false;                 ///< the reserve was needed, and is not back
   optimiser::Counts attach_answers;       ///< kAttachAnswers
   std::size_t starting = 0, waiting = 0;  ///< desktops
   std::vector<policy::Resource> room;     ///< all that is counted; empty: not known yet

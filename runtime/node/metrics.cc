@@ -33,6 +33,8 @@ metrics::NodeFigures figures(const MetricSources& sources) {
   out.starts = sources.reconciler.starts();
   out.exits = sources.reconciler.exits();
   out.expired = sources.reconciler.expired();
+  out.homes_lost = sources.reconciler.given_up();
+  out.disk_full = sources.disk_full;
   out.attach_answers = sources.attaches.answers();
   out.starting = sources.reconciler.starting();
   out.waiting = sources.reconciler.waiting();

@@ -19,6 +19,7 @@ struct MetricSources {
   const AttachDesk& attaches;
   const NodeOptimiser& optimiser;
   const ImageWarmer* warmer = nullptr;  ///< none: images are not warmed
+  bool disk_full = false;
 };
 
 /// Gathers them, on the loop's thread. What others hold is copied; of the kernel only the charge of

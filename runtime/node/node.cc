@@ -221,26 +221,26 @@ void Node::Impl::wire() {
   };
   attaches.emplace(std::move(letting_in));
   sessions.emplace(loop, *clerk, log);
-  requests.emplace(Requests::Parts{
-      *reconciler, *attaches, [this] { return status(); },
-      [this](const StatisticsRequest& request) {
-        return statistics({*host, config.cgroup_parent, *reconciler, hub, *costs},
-                          optimiser->report(), request);
-      },
-      [this](bool as_families) {
-        return metrics_answer(
-            {config.node_name, *host, *reconciler, *attaches, *optimiser, warmer.get()},
-            as_families);
-      },
-      [this](DesktopId id) { return hub.suspend(id); },
-      [this](DesktopId id, const optimiser::Treatment& treatment) {
-        return optimiser->treat(id, treatment);
-      },
-      [this](const FlowReport& report) { tell_flows(report, hub, *optimiser); },
-      [this](bool all_stopped) {
-        remove_groups = all_stopped;
-        if (!std::exchange(stopping, true)) stopped.set_value();
-      }});
+  requests.emplace(
+      Requests::Parts{*reconciler, *attaches, [this] { return status(); },
+                      [this](const StatisticsRequest& request) {
+                        return statistics({*host, config.cgroup_parent, *reconciler, hub, *costs},
+                                          optimiser->report(), request);
+                      },
+                      [this](bool as_families) {
+                        return metrics_answer({config.node_name, *host, *reconciler, *attaches,
+                                               *optimiser, warmer.get(), !disk_full.empty()},
+                                              as_families);
+                      },
+                      [this](DesktopId id) { return hub.suspend(id); },
+                      [this](DesktopId id, const optimiser::Treatment& treatment) {
+                        return optimiser->treat(id, treatment);
+                      },
+                      [this](const FlowReport& report) { tell_flows(report, hub, *optimiser); },
+                      [this](bool all_stopped) {
+                        remove_groups = all_stopped;
+                        if (!std::exchange(stopping, true)) stopped.set_value();
+                      }});
   hub.set_events({[this](DesktopId id, const AgentState& state) { on_session(id, state); },
                   [this](DesktopId id) { on_settled(id); }});
 }

@@ -339,7 +339,7 @@ bool Reconciler::give_up(DesktopId id, const std::string& reason) {
   auto spec = std::make_shared<desktop::DesktopSpec>(found->second.held->started.spec);
   found->second.held.reset();
   if (events_.ended) events_.ended(id);
-  ++exits_["killed"];
+  ++given_up_;
   run(id, [this, id, spec, reason](Store& store) -> Outcome {
     parts_.log->warning("given_up", {{"desktop", kernel_name(id)}, {"why", reason}});
     auto cleared = parts_.operations.clear(store, id, spec.get(), Observed::kFailed, reason);

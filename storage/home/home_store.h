@@ -91,6 +91,9 @@ class HomeStore {
                                       const std::string& name, const HomeOwner& owner);
   [[nodiscard]] Result<void> remove_snapshot(const std::string& tenant, const std::string& home,
                                              const std::string& name);
+  /// Takes a home's lock from whoever has it: for an operator who knows that its node is dead.
+  /// Returns who had it. Errors: ENOENT nobody.
+  [[nodiscard]] Result<HomeOwner> unlock(const std::string& tenant, const std::string& home);
   /// Calls `look` with the root directory of the home (or of a snapshot of it, `snapshot` not
   /// empty), as a descriptor that may be read and walked. Errors: EBUSY, ENOENT, those of `look`.
   [[nodiscard]] Result<void> with_tree(const std::string& tenant, const std::string& home,

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "engine/base/unique_fd.h"
-#include "storage/home/backup.h"
+#include "storage/backup/backup.h"
 #include "storage/home/home_call.h"
 #include "storage/home/home_lock.h"
 #include "storage/quota/mount_table.h"

@@ -54,7 +54,7 @@ def of_links(node, live):
 def of_locks(node, live):
     return [f"home lock {lock}: {lock.read_text().strip()}"
             for lock in (node.state / "homes").glob("*/*.lock")
-            if lock.read_text().strip() not in live]
+            if lock.read_text().strip().partition("@")[0] not in live]
 
 
 def of_processes(panald):

@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <sys/xattr.h>
 
-#include "storage/home/backup.h"
+#include "storage/backup/backup.h"
 #include "storage/home/home_store.h"
 #include "storage/quota/loop_mount.h"
 #include "tests/system/storage/storage_fixture.h"
@@ -223,6 +223,51 @@ TEST_F(HomeKindsTest, AKilledRestoreLeavesTheOldHomeAndNoHalf) {
     }
     ASSERT_TRUE(homes->remove("acme", "alice"));
   }
+}
+
+TEST_F(HomeKindsTest, AFullDiskLosesNoHomeAndLeavesNoHalf) {
+  const std::string disk = dir_ + "/disk.img";
+  ASSERT_TRUE(loop_file::make(disk, {32 * kMib, 300}));
+  const std::string point = make_mount_point("homes");
+  {
+    const auto tree = loop_file::open(disk);
+    ASSERT_TRUE(tree) << tree.error().message();
+    ASSERT_TRUE(mount::attach(tree->get(), point));
+  }
+  const auto homes = store(QuotaKind::kNone, {});
+  ASSERT_TRUE(homes->put("acme", "alice", false, me("fill"), [&](int tree) -> Result<void> {
+    live_in("/proc/self/fd/" + std::to_string(tree));
+    return {};
+  }));
+  const auto before = back_up(*homes, "alice", dir_ + "/backup");
+  ASSERT_TRUE(before);
+  // First the bytes come to their end, then the inodes, and at last both are there again.
+  for (const bool inodes : {false, true}) {
+    std::filesystem::create_directories(point + "/filler");
+    if (inodes) {
+      for (int i = 0;; ++i)
+        if (UniqueFd file(::open((point + "/filler/" + std::to_string(i)).c_str(),
+                                 O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+            !file)
+          break;
+    } else {
+      const UniqueFd file(
+          ::open((point + "/filler/big").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+      const std::string block(65536, 'x');
+      while (::write(file.get(), block.data(), block.size()) > 0) {
+      }
+    }
+    const auto put = restore(*homes, "alice", dir_ + "/backup", true);
+    ASSERT_FALSE(put) << "inodes: " << inodes;
+    EXPECT_EQ(put.error().code, ENOSPC) << put.error().message();
+    HomeSpec fresh = spec(5, "bob");
+    if (inodes) EXPECT_FALSE(homes->attach(fresh));
+    std::filesystem::remove_all(point + "/filler");
+    ASSERT_TRUE(homes->recover({}));
+    EXPECT_THAT(*homes->homes_of("acme"), ::testing::ElementsAre("alice"));
+    EXPECT_EQ(back_up(*homes, "alice", dir_ + "/after")->sum, before->sum);
+  }
+  ASSERT_TRUE(restore(*homes, "alice", dir_ + "/backup", true));
 }
 
 TEST_F(HomeKindsTest, LocksOfOtherNodesAreTheirs) {

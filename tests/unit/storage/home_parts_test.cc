@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "engine/base/unique_fd.h"
-#include "storage/home/backup.h"
+#include "storage/backup/backup.h"
 #include "storage/home/home_call.h"
 #include "storage/home/home_lock.h"
 #include "storage/home/lost_homes.h"

@@ -81,8 +81,14 @@ TEST_F(HomeCommands, UnlockTakesAHomeFromANodeThatIsGone) {
   lend();
   EXPECT_EQ(panal({"home", "unlock", "alice", "--dry-run"}), ExitCode::kOk) << err();
   EXPECT_THAT(out(), HasSubstr("would take home alice from d7 on node n2"));
+  std::ofstream(homes_ + "/default/.alice.lock") << "d7@n2";
   EXPECT_EQ(panal({"home", "unlock", "alice"}), ExitCode::kOk) << err();
   EXPECT_TRUE(backends_.farm.homes.rows.empty());
+  EXPECT_FALSE(std::filesystem::exists(homes_ + "/default/.alice.lock")) << "nor by the file";
+  // A lock that no lease stands behind: of a node that had another name, or another database.
+  std::ofstream(homes_ + "/default/.alice.lock") << "d7@n2";
+  EXPECT_EQ(panal({"home", "unlock", "alice"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("removed the lock of d7@n2"));
 }
 
 TEST_F(HomeCommands, APlainHomeHasNeitherLimitNorSnapshots) {

@@ -242,6 +242,7 @@ TEST_F(ReconcilerTest, OneThatIsGivenUpIsEndedAndFailedWithTheReason) {
   EXPECT_FALSE(reconciler_->give_up(1, why)) << "it is being ended";
   ASSERT_TRUE(until([&] { return row(1).observed == Observed::kFailed && !reconciler_->busy(1); }));
   EXPECT_EQ(row(1).reason, why);
+  EXPECT_EQ(reconciler_->given_up(), 1U);
   EXPECT_EQ(operations_.alive(), 0U);
   EXPECT_EQ(ended_, 1);
   reconciler_->scan();

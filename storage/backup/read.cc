@@ -13,8 +13,9 @@
 #include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
 #include "engine/base/unique_fd.h"
-#include "storage/home/backup.h"
-#include "storage/home/backup_sum.h"
+#include "storage/backup/backup.h"
+#include "storage/backup/sum.h"
+#include "storage/backup/target.h"
 
 namespace panal::storage::backup {
 namespace {
@@ -43,45 +44,6 @@ la_ssize_t read_stream(archive* reader, void* state, const void** bytes) {
     return got;
   }
 }
-
-/// The directory that restored files appear in. Every step goes through descriptors of directories
-/// that were made here; links are never followed.
-class Target {
- public:
-  explicit Target(int root) : root_(root) {}
-  [[nodiscard]] bool only_checks() const { return root_ < 0; }
-
-  /// The open directory that `name` lies in and the last part of the name. Errors: EPROTO where a
-  /// directory on the way was not given before.
-  Result<int> parent_of(const std::string& name, std::string& last) {
-    const std::size_t slash = name.rfind('/');
-    last = slash == std::string::npos ? name : name.substr(slash + 1);
-    const std::string path = slash == std::string::npos ? std::string() : name.substr(0, slash);
-    if (path == held_path_ && held_) return held_.get();
-    UniqueFd at(::openat(root_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!at) return fail_errno("open the home");
-    for (std::size_t begin = 0; begin < path.size();) {
-      const std::size_t end = std::min(path.find('/', begin), path.size());
-      UniqueFd next(::openat(at.get(), path.substr(begin, end - begin).c_str(),
-                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-      if (!next && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
-        return fail(EPROTO, "the backup holds \"" + printable(name, 200) +
-                                "\" without the directory it lies in");
-      if (!next) return fail_errno("open", path);
-      at = std::move(next);
-      begin = end + 1;
-    }
-    held_ = std::move(at);
-    held_path_ = path;
-    return held_.get();
-  }
-  [[nodiscard]] int root() const { return root_; }
-
- private:
-  int root_;
-  UniqueFd held_;
-  std::string held_path_;
-};
 
 /// "/proc/self/fd/N": the way to set attributes of what is held by O_PATH or is a link's parent.
 std::string name_of_fd(int fd) {

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "engine/base/unique_fd.h"
-#include "storage/home/backup.h"
-#include "storage/home/backup_sum.h"
+#include "storage/backup/backup.h"
+#include "storage/backup/sum.h"
 
 namespace panal::storage::backup {
 namespace {

@@ -3,7 +3,7 @@
 #include <charconv>
 
 #include "engine/base/log.h"
-#include "storage/home/backup.h"
+#include "storage/backup/backup.h"
 #include "storage/home/home_store.h"
 
 namespace panal::storage::backup {

@@ -1,4 +1,4 @@
-#include "storage/home/backup_sum.h"
+#include "storage/backup/sum.h"
 
 #include <openssl/evp.h>
 
