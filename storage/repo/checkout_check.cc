@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/file_tree.h"
+#include "engine/base/log.h"
 #include "engine/base/tree.h"
 #include "storage/repo/inner.h"
 
@@ -37,7 +38,8 @@ class CheckoutCheck {
 
  private:
   void fault(const std::string& path, std::string what) {
-    faults_.push_back({path, std::move(what)});
+    // What somebody put there can have any name.
+    faults_.push_back({printable(path, 4096), std::move(what)});
   }
 
   Result<void> check_mode(int directory, const std::string& meta, const std::string& path) {

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "engine/base/log.h"
 #include "storage/repo/glib.h"
 #include "storage/repo/inner.h"
 
@@ -49,7 +50,8 @@ bool is_entry_name(const std::string& name) {
 /// Sorted without a name twice; `last` is the one before, empty at first.
 Result<std::string> entry_name(GVariant* entry, const std::string& last, const std::string& what) {
   std::string name = text_of(child(entry, 0).get());
-  if (!is_entry_name(name)) return fail(EPROTO, what + " holds the name \"" + name + "\"");
+  if (!is_entry_name(name))
+    return fail(EPROTO, what + " holds the name \"" + printable(name, 300) + "\"");
   if (name <= last) return fail(EPROTO, what + " holds its names out of order or twice");
   return name;
 }
@@ -99,7 +101,8 @@ Result<DirTree> parse_dirtree(std::string_view bytes, const std::string& what) {
                  entry_name(entry.get(), i == 0 ? "" : tree.directories.back().name, what));
     while (rival != tree.files.end() && rival->name < directory.name) ++rival;
     if (rival != tree.files.end() && rival->name == directory.name)
-      return fail(EPROTO, what + " holds \"" + directory.name + "\" as a file and a directory");
+      return fail(EPROTO, what + " holds \"" + printable(directory.name, 300) +
+                              "\" as a file and a directory");
     directory.tree = hex_of(child(entry.get(), 1).get());
     directory.meta = hex_of(child(entry.get(), 2).get());
     if (directory.tree.empty() || directory.meta.empty())
@@ -140,8 +143,8 @@ Result<CommitObject> parse_commit(std::string_view bytes, const std::string& wha
   if (text.size() > kMostManifestBytes) return fail(EPROTO, what + " has too long a manifest");
   PANAL_ASSIGN(commit.manifest, parse_manifest(text, what));
   if (!is_plain_name(commit.manifest.image) || !is_plain_name(commit.manifest.version))
-    return fail(EPROTO, what + " is called \"" + commit.manifest.image + "\" \"" +
-                            commit.manifest.version + "\"");
+    return fail(EPROTO, what + " is called \"" + printable(commit.manifest.image, 200) + "\" \"" +
+                            printable(commit.manifest.version, 200) + "\"");
   commit.manifest.commit.clear();
   commit.tree = hex_of(child(variant.get(), 6).get());
   commit.meta = hex_of(child(variant.get(), 7).get());

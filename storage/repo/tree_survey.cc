@@ -12,6 +12,7 @@
 
 #include "engine/base/file_tree.h"
 #include "engine/base/kernel_paths.h"
+#include "engine/base/log.h"
 #include "engine/base/tree.h"
 #include "storage/repo/inner.h"
 
@@ -24,6 +25,9 @@ bool is_utf8(const std::string& text) {
   return ::g_utf8_validate(text.data(), static_cast<gssize>(text.size()), nullptr) != FALSE;
 }
 
+/// For people: a name can be any bytes.
+std::string shown(const TreeEntry& entry) { return printable("/" + entry.path, 400); }
+
 Result<void> survey_attributes(const TreeEntry& entry, const CommitSpec& spec, TreeSurvey& survey) {
   // The l*xattr calls take paths only: through the directory's descriptor nothing is followed.
   const std::string path = std::string(kernel_paths::kProcSelfFd) + "/" +
@@ -32,7 +36,7 @@ Result<void> survey_attributes(const TreeEntry& entry, const CommitSpec& spec, T
   const ssize_t length = ::llistxattr(path.c_str(), names.data(), names.size());
   if (length < 0) {
     if (errno == EOPNOTSUPP) return {};
-    return fail_errno("list attributes of", "/" + entry.path);
+    return fail_errno("list attributes of", shown(entry));
   }
   std::string_view rest(names.data(), static_cast<std::size_t>(length));
   while (!rest.empty()) {
@@ -40,15 +44,14 @@ Result<void> survey_attributes(const TreeEntry& entry, const CommitSpec& spec, T
     rest.remove_prefix(std::min(name.size() + 1, rest.size()));
     if (name == "security.selinux") continue;  // the host's, not the image's
     if (name != "security.capability")
-      return fail(EPERM, "/" + entry.path + " has the extended attribute " + name +
+      return fail(EPERM, shown(entry) + " has the extended attribute " + printable(name, 100) +
                              ", which an image must not hold");
     if (!spec.file_capabilities || !S_ISREG(entry.info.st_mode))
-      return fail(EPERM, "/" + entry.path +
-                             " has file capabilities, which an image from elsewhere " +
+      return fail(EPERM, shown(entry) + " has file capabilities, which an image from elsewhere " +
                              "must not hold");
     std::array<char, kMostCapabilityBytes> value{};
     const ssize_t size = ::lgetxattr(path.c_str(), name.c_str(), value.data(), value.size());
-    if (size < 0) return fail_errno("read attribute of", "/" + entry.path);
+    if (size < 0) return fail_errno("read attribute of", shown(entry));
     survey.capabilities["/" + entry.path].assign(value.data(), static_cast<std::size_t>(size));
   }
   return {};
@@ -56,24 +59,24 @@ Result<void> survey_attributes(const TreeEntry& entry, const CommitSpec& spec, T
 
 Result<void> survey_entry(const TreeEntry& entry, const CommitSpec& spec, TreeSurvey& survey) {
   const auto refused = [&entry](const char* why) {
-    return fail(EPERM, "/" + entry.path + " " + why + ", which an image must not hold");
+    return fail(EPERM, shown(entry) + " " + why + ", which an image must not hold");
   };
   if (S_ISCHR(entry.info.st_mode) || S_ISBLK(entry.info.st_mode))
     return refused("is a device node");
   if (S_ISFIFO(entry.info.st_mode)) return refused("is a FIFO");
   if (S_ISSOCK(entry.info.st_mode)) return refused("is a socket");
   if (entry.info.st_uid >= kIds || entry.info.st_gid >= kIds)
-    return fail(ERANGE, "/" + entry.path + " belongs to user " + std::to_string(entry.info.st_uid) +
+    return fail(ERANGE, shown(entry) + " belongs to user " + std::to_string(entry.info.st_uid) +
                             ", group " + std::to_string(entry.info.st_gid) +
                             "; ids in an image are below 65536");
-  if (!is_utf8(entry.name)) return fail(EILSEQ, "the name of /" + entry.path + " is not UTF-8");
+  if (!is_utf8(entry.name)) return fail(EILSEQ, "the name of " + shown(entry) + " is not UTF-8");
   if (S_ISLNK(entry.info.st_mode)) {
     std::array<char, 4097> target{};
     const ssize_t length =
         ::readlinkat(entry.directory, entry.name.c_str(), target.data(), target.size() - 1);
-    if (length < 0) return fail_errno("read link", "/" + entry.path);
+    if (length < 0) return fail_errno("read link", shown(entry));
     if (!is_utf8({target.data(), static_cast<std::size_t>(length)}))
-      return fail(EILSEQ, "the link /" + entry.path + " points to a name that is not UTF-8");
+      return fail(EILSEQ, "the link " + shown(entry) + " points to a name that is not UTF-8");
   }
   ++survey.entries;
   if (S_ISREG(entry.info.st_mode)) {
@@ -83,7 +86,7 @@ Result<void> survey_entry(const TreeEntry& entry, const CommitSpec& spec, TreeSu
     if (spec.consume && (entry.info.st_mtim.tv_sec != 0 || entry.info.st_mtim.tv_nsec != 0)) {
       const std::array<timespec, 2> times{{{0, UTIME_OMIT}, {0, 0}}};
       if (::utimensat(entry.directory, entry.name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
-        return fail_errno("set the time of", "/" + entry.path);
+        return fail_errno("set the time of", shown(entry));
     }
   }
   return survey_attributes(entry, spec, survey);
@@ -119,7 +122,7 @@ Result<void> link_if_known(const TreeEntry& entry, const Dir& objects, TreeSurve
   if (::fstatat(entry.directory, kLinkName, &linked, AT_SYMLINK_NOFOLLOW) != 0)
     return fail_errno("stat", kLinkName);
   if (::renameat(entry.directory, kLinkName, entry.directory, entry.name.c_str()) != 0)
-    return fail_errno("replace", "/" + entry.path);
+    return fail_errno("replace", shown(entry));
   // rename(2) does nothing where both names are the same file's.
   if (::unlinkat(entry.directory, kLinkName, 0) != 0 && errno != ENOENT)
     return fail_errno("delete", kLinkName);
@@ -157,7 +160,7 @@ Result<void> link_known_files(const Repository::Inner& inner, const CommitSpec& 
     if (work.is_cancelled()) return fail(ECANCELED, "the commit was cancelled");
     if (++done % 64 == 0)
       work.tell(0.5 * static_cast<double>(done) / static_cast<double>(survey.entries + 1),
-                "/" + entry.path);
+                shown(entry));
     // Empty files are copied at every checkout: they share nothing.
     if (!S_ISREG(entry.info.st_mode) || entry.info.st_size == 0) return {};
     if (entry.info.st_dev == disk.st_dev && known.contains(entry.info.st_ino)) return {};
