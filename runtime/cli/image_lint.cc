@@ -13,10 +13,10 @@
 #include <string_view>
 
 #include "engine/base/log.h"
-#include "engine/kernel/namespaces.h"
 #include "runtime/cli/desktops.h"
 #include "runtime/cli/image_refs.h"
 #include "runtime/cli/images.h"
+#include "runtime/cli/node_mounts.h"
 #include "runtime/cli/progress.h"
 #include "runtime/cli/table.h"
 #include "storage/image/image_store.h"
@@ -163,13 +163,6 @@ ExitCode register_repaired(Shell& shell, const VersionManifest& made, bool silen
   std::ostringstream unread;
   Shell quiet{unread, shell.err, false, shell.config_file, shell.config, shell.backends};
   return register_version(quiet, made, {});
-}
-
-/// A layer may be mounted (in memory, with a quota) where only the node's own processes see it.
-/// Where this cannot be, layers on the disk are seen all the same.
-void enter_mounts_of_node(const config::Config& config) {
-  const auto mounts = kernel::open_namespace(config.mount_namespace_file());
-  if (mounts) (void)kernel::enter_mount_namespace(*mounts);
 }
 
 /// The writable layer of a desktop of this node.
