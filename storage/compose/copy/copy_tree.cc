@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <map>
 #include <utility>
 #include <vector>
 
@@ -149,16 +148,6 @@ class Copier {
   }
 
   Result<void> regular(const TreeEntry& entry) {
-    // Names of one file stay names of one file.
-    if (entry.info.st_nlink > 1) {
-      const auto key = std::pair(entry.info.st_dev, entry.info.st_ino);
-      if (const auto known = names_.find(key); known != names_.end()) {
-        if (::linkat(to_, known->second.c_str(), to_, entry.path.c_str(), 0) != 0)
-          return fail_errno("link", entry.path);
-        return {};
-      }
-      names_.emplace(key, entry.path);
-    }
     const UniqueFd from(
         ::openat(entry.directory, entry.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     const UniqueFd made(
@@ -211,7 +200,6 @@ class Copier {
   int to_;
   const CopyOptions& options_;
   bool refused_ = false;
-  std::map<std::pair<dev_t, ino_t>, std::string> names_;
   std::vector<std::pair<std::string, Times>> times_;
   std::vector<std::string> left_out_;
 };
