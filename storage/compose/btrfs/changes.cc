@@ -75,7 +75,7 @@ Result<SearchPage> parse_search_page(std::string_view bytes, std::uint32_t items
 Result<RootUsage> changes_of_snapshot(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return fail_errno("open", path);
-  btrfs_util_subvolume_info info{};
+  struct btrfs_util_subvolume_info info{};  // a function has the same name
   if (const auto error = btrfs_util_subvolume_info_fd(fd.get(), 0, &info); error != BTRFS_UTIL_OK)
     return fail(errno != 0 ? errno : EIO,
                 "look at the snapshot " + path + ": " + btrfs_util_strerror(error));
