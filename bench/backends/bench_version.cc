@@ -85,8 +85,9 @@ Result<BenchVersion> bench_version(const std::string& image, const std::string& 
   // Spread over the tree, as programs that start do.
   const std::size_t step = std::max<std::size_t>(1, files.size() / kMostOpened);
   for (std::size_t i = 0; i < files.size(); i += step) out.to_open.push_back(files[i].path);
-  std::stable_sort(files.begin(), files.end(),
-                   [](const File& a, const File& b) { return a.bytes > b.bytes; });
+  std::sort(files.begin(), files.end(), [](const File& a, const File& b) {
+    return a.bytes != b.bytes ? a.bytes > b.bytes : a.path < b.path;
+  });
   std::uint64_t sum = 0;
   for (const File& file : files) {
     if (!file.path.starts_with("usr/") || file.bytes < 65'536 || sum + file.bytes > kMostRead)

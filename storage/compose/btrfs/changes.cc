@@ -18,7 +18,7 @@ namespace panal::storage {
 namespace {
 
 constexpr std::size_t kPageBytes = std::size_t{64} << 10U;
-constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kLastKey = std::numeric_limits<std::uint64_t>::max();
 
 /// Little-endian on disk, and so on every machine Panal runs on.
 std::uint64_t number_at(std::string_view item, std::size_t offset) {
@@ -75,7 +75,7 @@ Result<SearchPage> parse_search_page(std::string_view bytes, std::uint32_t items
 Result<RootUsage> changes_of_snapshot(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return fail_errno("open", path);
-  btrfs_util_subvolume_info info{};
+  struct btrfs_util_subvolume_info info{};  // a function has the same name
   if (const auto error = btrfs_util_subvolume_info_fd(fd.get(), 0, &info); error != BTRFS_UTIL_OK)
     return fail(errno != 0 ? errno : EIO,
                 "look at the snapshot " + path + ": " + btrfs_util_strerror(error));
@@ -88,9 +88,9 @@ Result<RootUsage> changes_of_snapshot(const std::string& path) {
   key.min_objectid = BTRFS_FIRST_FREE_OBJECTID;
   key.max_objectid = BTRFS_LAST_FREE_OBJECTID;
   key.max_type = std::numeric_limits<std::uint32_t>::max();
-  key.max_offset = kMost;
+  key.max_offset = kLastKey;
   key.min_transid = info.otransid + 1;
-  key.max_transid = kMost;
+  key.max_transid = kLastKey;
   RootUsage sum;
   for (;;) {
     key.nr_items = std::numeric_limits<std::uint32_t>::max();
@@ -106,7 +106,7 @@ Result<RootUsage> changes_of_snapshot(const std::string& path) {
     key.min_objectid = page.objectid;
     key.min_type = page.type;
     key.min_offset = page.offset + 1;
-    if (page.offset == kMost) {
+    if (page.offset == kLastKey) {
       key.min_offset = 0;
       if (++key.min_type == 0) ++key.min_objectid;
     }

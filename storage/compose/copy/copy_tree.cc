@@ -49,19 +49,24 @@ Result<void> copy_xattrs(int from, int to, const std::string& path) {
   return {};
 }
 
-/// Data from `at` to `end` of both files.
-Result<void> copy_range(int from, int to, off_t at, off_t end, const std::string& path) {
+/// Data from `at` to `end` of both files. `may_share`: copy_file_range(2) shares blocks by itself
+/// where the file system can.
+Result<void> copy_range(int from, int to, off_t at, off_t end, bool may_share,
+                        const std::string& path) {
   off_t in = at;
   off_t out = at;
   std::vector<char> buffer;
   while (in < end) {
     const auto rest = static_cast<std::size_t>(end - in);
-    const ssize_t moved = ::copy_file_range(from, &in, to, &out, std::min(rest, kMostAtOnce), 0);
-    if (moved > 0) continue;
-    if (moved == 0) return {};  // it became shorter meanwhile
-    if (errno == EINTR) continue;
-    if (errno != EXDEV && errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS)
-      return fail_errno("copy", path);
+    if (may_share) {
+      const ssize_t moved = ::copy_file_range(from, &in, to, &out, std::min(rest, kMostAtOnce), 0);
+      if (moved > 0) continue;
+      if (moved == 0) return {};  // it became shorter meanwhile
+      if (errno == EINTR) continue;
+      if (errno != EXDEV && errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS)
+        return fail_errno("copy", path);
+      may_share = false;
+    }
     if (buffer.empty()) buffer.resize(std::size_t{1} << 20U);
     const ssize_t got = ::pread(from, buffer.data(), std::min(rest, buffer.size()), in);
     if (got < 0) return fail_errno("read", path);
@@ -79,7 +84,7 @@ Result<void> copy_range(int from, int to, off_t at, off_t end, const std::string
 }
 
 /// Holes stay holes.
-Result<void> copy_data(int from, int to, off_t size, const std::string& path) {
+Result<void> copy_data(int from, int to, off_t size, bool may_share, const std::string& path) {
   for (off_t at = 0; at < size;) {
     off_t data = ::lseek(from, at, SEEK_DATA);
     if (data < 0 && errno == ENXIO) break;  // a hole to the end
@@ -88,7 +93,7 @@ Result<void> copy_data(int from, int to, off_t size, const std::string& path) {
       data = at;
       hole = size;
     }
-    PANAL_TRY(copy_range(from, to, data, std::min(hole, size), path));
+    PANAL_TRY(copy_range(from, to, data, std::min(hole, size), may_share, path));
     at = hole;
   }
   if (::ftruncate(to, size) != 0) return fail_errno("write", path);
@@ -155,7 +160,8 @@ class Copier {
     } else {
       // Asked once for a tree that is on another file system, or on one that cannot.
       if (!done.reflinked && entry.info.st_size > 0) refused_ = true;
-      PANAL_TRY(copy_data(from.get(), made.get(), entry.info.st_size, entry.path));
+      PANAL_TRY(
+          copy_data(from.get(), made.get(), entry.info.st_size, options_.reflink, entry.path));
     }
     PANAL_TRY(dress(from.get(), made.get(), entry));
     const Times times = times_of(entry.info);

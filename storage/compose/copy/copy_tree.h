@@ -25,11 +25,11 @@ struct Copied {
 
 /// Copies the tree `from` (its content, and its own owner and mode) into the directory `to`, which
 /// is made and must not exist: owners, modes, times, xattrs (ACLs too) and holes stay as they are.
-/// Each name becomes a file of its own: in a checkout equal files are one inode, and who writes to
-/// a copy of one (/etc/passwd) must not change the other (/etc/passwd-). Devices, FIFOs and sockets
-/// are no part of an image: EINVAL with the path. Nothing follows links, and nothing is synced. On
-/// error what was made stays; the caller knows it by its name. Errors: ENOENT, EEXIST, ENOSPC,
-/// EOVERFLOW past 64 levels.
+/// Two names of one file become two files: in a version's tree equal files may be one file although
+/// nobody linked them, and who writes to one of them in the copy must not write to the other.
+/// Devices, FIFOs and sockets are no part of an image: EINVAL with the
+/// path. Nothing follows links, and nothing is synced. On error what was made stays; the caller
+/// knows it by its name. Errors: ENOENT, EEXIST, ENOSPC, EOVERFLOW past 64 levels.
 [[nodiscard]] Result<Copied> copy_tree(const std::string& from, const std::string& to,
                                        const CopyOptions& options);
 

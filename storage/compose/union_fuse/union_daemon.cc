@@ -96,8 +96,8 @@ std::string last_words(const std::string& log_file) {
   const auto dir = Dir::open(log_file.substr(0, slash));
   const auto text = dir ? dir->read(log_file.substr(slash + 1)) : Result<std::string>("");
   if (!text || text->empty()) return "it said nothing";
-  constexpr std::size_t kMost = 400;
-  std::string words = text->size() > kMost ? text->substr(text->size() - kMost) : *text;
+  constexpr std::size_t kMostSaid = 400;
+  std::string words = text->size() > kMostSaid ? text->substr(text->size() - kMostSaid) : *text;
   while (!words.empty() && words.back() == '\n') words.pop_back();
   return "it said: " + words;
 }

@@ -93,6 +93,18 @@ TEST_P(EachBackend, TakesWhatADesktopWritesAndNothingReachesTheVersion) {
   EXPECT_TRUE(destroyed) << destroyed.error().message();
 }
 
+TEST_P(EachBackend, EqualFilesOfAVersionAreWrittenToOneByOne) {
+  // As hard-link checkouts have them.
+  ASSERT_EQ(::link((version_ + "/etc/motd").c_str(), (version_ + "/etc/issue").c_str()), 0);
+  const RootSpec desktop = spec(1);
+  ASSERT_TRUE(backend_->provision(desktop));
+  ASSERT_EQ(append(desktop, 0, "/etc/motd"), 0);
+  EXPECT_EQ(read(desktop.mount_point + "/etc/motd"), "hello!");
+  EXPECT_EQ(read(desktop.mount_point + "/etc/issue"), "hello");
+  EXPECT_EQ(read(version_ + "/etc/issue"), "hello");
+  ASSERT_TRUE(backend_->destroy(desktop));
+}
+
 TEST_P(EachBackend, IdsOfOthersCannotTouchARoot) {
   const RootSpec desktop = spec(1);
   ASSERT_TRUE(backend_->provision(desktop));

@@ -74,10 +74,9 @@ TEST_F(Layers, ACopyIsWhatItWasMadeOf) {
   EXPECT_EQ(read(to + "/etc/motd"), "hello");
   EXPECT_EQ(stat_of(to + "/etc/motd").st_mode & 07777, 04751U);
   EXPECT_EQ(stat_of(to + "/etc").st_mode & 07777, 01711U);
+  // Equal files of a version may be one file; written to, each is its own.
   EXPECT_EQ(read(to + "/etc/other-name"), "hello");
-  EXPECT_EQ(stat_of(to + "/etc/motd").st_nlink, 1U);
-  EXPECT_NE(stat_of(to + "/etc/motd").st_ino, stat_of(to + "/etc/other-name").st_ino)
-      << "equal files of a version are one inode; of a copy, not";
+  EXPECT_NE(stat_of(to + "/etc/motd").st_ino, stat_of(to + "/etc/other-name").st_ino);
   EXPECT_EQ(fs::read_symlink(to + "/etc/link"), "../nowhere");
   for (const char* name : {"/etc/motd", "/etc/link", "/etc", ""})
     EXPECT_EQ(stat_of(to + name).st_mtim.tv_sec, 1'000'001) << name;
@@ -85,7 +84,7 @@ TEST_F(Layers, ACopyIsWhatItWasMadeOf) {
   EXPECT_LT(stat_of(to + "/hole").st_blocks, 64) << "a hole stays a hole";
   EXPECT_TRUE(fs::is_directory(to + "/etc/empty"));
   EXPECT_TRUE(fs::is_empty(to + "/var/cache"));
-  EXPECT_EQ(copied->bytes, 10U + (8U << 20U));
+  EXPECT_EQ(copied->bytes, 5U + 5U + (8U << 20U));
   EXPECT_NE(stat_of(to + "/etc/motd").st_ino, stat_of(from + "/etc/motd").st_ino);
 }
 
