@@ -16,6 +16,8 @@ struct StorageFacts {
   std::optional<std::vector<storage::QuotaFinding>> homes, layers;
   /// Of homes that may hang: whether they answered in time; none: not asked.
   std::optional<Result<void>> homes_answer;
+  /// Whether a tmpfs can be shown under other ids; none: not tried.
+  std::optional<Result<void>> memory_layers;
 };
 
 /// Where homes are and what limits them; whether desktops can fill the disk of database and images.

@@ -14,6 +14,7 @@
 #include "engine/base/cleanup.h"
 #include "engine/base/kernel_paths.h"
 #include "engine/base/mount.h"
+#include "storage/quota/ext4_size.h"
 #include "storage/quota/kinds.h"
 #include "storage/quota/tool.h"
 
@@ -24,6 +25,8 @@ constexpr int kDeviceTries = 32;  // others take the device that we were told is
 constexpr std::uint64_t kBlock = 4096;
 constexpr std::uint64_t kLeastInodes = 16;
 constexpr std::uint64_t kOwnInodes = 11;  ///< ext4's own
+/// A last group that is too small for its own tables is left out.
+constexpr std::uint64_t kLostAtEnd = std::uint64_t{16} << 20U;
 /// Linux's ext4: grows a mounted file system to so many blocks.
 constexpr unsigned long kExt4Resize = _IOW('f', 16, __u64);
 
@@ -36,6 +39,15 @@ Result<UniqueFd> open_locked(const std::string& file) {
     return fail_errno("lock", file);
   }
   return fd;
+}
+
+Result<std::uint64_t> size_inside(int fd, const std::string& file) {
+  char block[kExt4SuperblockBytes];
+  const ssize_t got = ::pread(fd, block, sizeof block, static_cast<off_t>(kExt4SuperblockAt));
+  if (got < 0) return fail_errno("read", file);
+  auto size = parse_ext4_size({block, static_cast<std::size_t>(got)});
+  if (!size) return prefixed(file, size.error());
+  return size;
 }
 
 struct Device {
@@ -139,13 +151,15 @@ Result<void> grow(const std::string& file, std::uint64_t bytes) {
   struct stat info{};
   if (::lstat(file.c_str(), &info) != 0) return fail_errno("look at", file);
   const auto now = static_cast<std::uint64_t>(info.st_size);
-  if (size == now) return {};
   if (size < now)
     return fail(EINVAL,
                 "a file system in a file cannot be made smaller; back it up, remove it and "
                 "restore it with the new limit");
   {
     PANAL_ASSIGN(const UniqueFd locked, open_locked(file));
+    // The file may have been made larger by somebody who died before what is in it was.
+    PANAL_ASSIGN(const std::uint64_t inside, size_inside(locked.get(), file));
+    if (size == now && inside + kLostAtEnd >= size) return {};
     if (::ftruncate(locked.get(), static_cast<off_t>(size)) != 0) return fail_errno("size", file);
   }
   PANAL_ASSIGN(const UniqueFd root, open(file));

@@ -11,8 +11,11 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "engine/base/cleanup.h"
+#include "engine/base/file_tree.h"
 #include "engine/base/mount.h"
 #include "storage/quota/kinds.h"
 #include "storage/quota/qgroup_items.h"
@@ -132,6 +135,48 @@ class QgroupQuota final : public Quota {
   Result<void> remove(const std::string& path) override { return remove_subvolume(path); }
 };
 
+/// Of one subvolume, in which there is no other.
+Result<void> destroy_subvolume(const std::string& path) {
+  PANAL_ASSIGN(const UniqueFd dir, open_directory(path));
+  PANAL_ASSIGN(const std::uint64_t number, subvolume_number(dir.get(), path));
+  const PathParts parts = split_path(path);
+  PANAL_ASSIGN(const UniqueFd parent, open_directory(parts.parent));
+  btrfs_ioctl_vol_args arguments{};
+  PANAL_TRY(copy_subvolume_name(arguments.name, sizeof arguments.name, parts.name));
+  if (::ioctl(parent.get(), BTRFS_IOC_SNAP_DESTROY, &arguments) != 0)
+    return fail_errno("delete subvolume", path);
+  // Its group is empty once the kernel has cleaned up; until then it may be busy, and is harmless.
+  btrfs_ioctl_qgroup_create_args group{0, number};
+  (void)::ioctl(parent.get(), BTRFS_IOC_QGROUP_CREATE, &group);
+  return {};
+}
+
+/// Any user can make subvolumes in a directory of theirs, and read-only snapshots too: those are
+/// deleted first, deepest first.
+Result<void> remove_with_nested(const std::string& path, int depth) {
+  constexpr int kMostNested = 64;
+  const auto dir = open_directory(path);
+  if (!dir && dir.error().code == ENOENT) return {};
+  if (!dir) return tl::make_unexpected(dir.error());
+  auto destroyed = destroy_subvolume(path);
+  if (destroyed || destroyed.error().code != ENOTEMPTY) return destroyed;
+  if (depth >= kMostNested) return fail(EOVERFLOW, "delete subvolume " + path + ": too deep");
+  struct stat own{};
+  if (::fstat(dir->get(), &own) != 0) return fail_errno("look at", path);
+  std::vector<std::string> nested;
+  PANAL_TRY(walk_tree(path, [&](const TreeEntry& entry) -> Result<void> {
+    // The root of another one: walk_tree() does not enter it.
+    if (S_ISDIR(entry.info.st_mode) && entry.info.st_dev != own.st_dev)
+      nested.push_back(path + "/" + entry.path);
+    return {};
+  }));
+  // A name in one that is read-only cannot be taken away.
+  std::uint64_t flags = 0;
+  (void)::ioctl(dir->get(), BTRFS_IOC_SUBVOL_SETFLAGS, &flags);
+  for (const std::string& one : nested) PANAL_TRY(remove_with_nested(one, depth + 1));
+  return destroy_subvolume(path);
+}
+
 }  // namespace
 
 bool is_subvolume(int dir) {
@@ -152,22 +197,7 @@ Result<void> snapshot_subvolume(const std::string& from, const std::string& to) 
   return {};
 }
 
-Result<void> remove_subvolume(const std::string& path) {
-  const auto dir = open_directory(path);
-  if (!dir && dir.error().code == ENOENT) return {};
-  if (!dir) return tl::make_unexpected(dir.error());
-  PANAL_ASSIGN(const std::uint64_t number, subvolume_number(dir->get(), path));
-  const PathParts parts = split_path(path);
-  PANAL_ASSIGN(const UniqueFd parent, open_directory(parts.parent));
-  btrfs_ioctl_vol_args arguments{};
-  PANAL_TRY(copy_subvolume_name(arguments.name, sizeof arguments.name, parts.name));
-  if (::ioctl(parent.get(), BTRFS_IOC_SNAP_DESTROY, &arguments) != 0)
-    return fail_errno("delete subvolume", path);
-  // Its group is empty once the kernel has cleaned up; until then it may be busy, and is harmless.
-  btrfs_ioctl_qgroup_create_args group{0, number};
-  (void)::ioctl(parent.get(), BTRFS_IOC_QGROUP_CREATE, &group);
-  return {};
-}
+Result<void> remove_subvolume(const std::string& path) { return remove_with_nested(path, 0); }
 
 std::unique_ptr<Quota> make_qgroup_quota() { return std::make_unique<QgroupQuota>(); }
 

@@ -29,7 +29,8 @@ class Reserve {
     bool full = false;  ///< the reserve was needed, and is not there again yet
   };
   /// Looks at the disk and does what decide_reserve() says. On a tmpfs there is never a reserve (it
-  /// would take memory), nor where the file system cannot set room aside. Errors: EIO, EACCES; ENOSPC is none.
+  /// would take memory), nor where the file system cannot set room aside. Errors: EIO, EACCES;
+  /// ENOSPC is none.
   [[nodiscard]] Result<State> look();
 
  private:

@@ -10,6 +10,7 @@
 #include "storage/backup/backup.h"
 #include "storage/home/home_call.h"
 #include "storage/home/home_lock.h"
+#include "storage/quota/ext4_size.h"
 #include "storage/quota/mount_table.h"
 #include "storage/quota/qgroup_items.h"
 #include "tests/fuzz/texts.h"
@@ -86,6 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   switch (data[0]) {
     case 'm': check_table(text); break;
     case 'q': check_items(text); break;
+    case 'e': (void)storage::parse_ext4_size(text); break;
     case 'l': check_lock(text); break;
     case 'a': check_answer(text); break;
     case 't': check_texts(text); break;

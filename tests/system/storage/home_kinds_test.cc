@@ -261,7 +261,9 @@ TEST_F(HomeKindsTest, AFullDiskLosesNoHomeAndLeavesNoHalf) {
     ASSERT_FALSE(put) << "inodes: " << inodes;
     EXPECT_EQ(put.error().code, ENOSPC) << put.error().message();
     HomeSpec fresh = spec(5, "bob");
-    if (inodes) EXPECT_FALSE(homes->attach(fresh));
+    if (inodes) {
+      EXPECT_FALSE(homes->attach(fresh));
+    }
     std::filesystem::remove_all(point + "/filler");
     ASSERT_TRUE(homes->recover({}));
     EXPECT_THAT(*homes->homes_of("acme"), ::testing::ElementsAre("alice"));

@@ -71,6 +71,16 @@ TEST_F(QuotaTest, AFileSystemInAFileHoldsToItsLimits) {
     ASSERT_TRUE(tree);
     EXPECT_GT(fill(tree->get()), 40 * kMib);
   }
+  // Somebody made the file larger and died.
+  ASSERT_EQ(::truncate(loop_file_of(path).c_str(), static_cast<off_t>(128 * kMib)), 0);
+  ASSERT_TRUE(quota->provide(path, {128 * kMib, 0}));
+  {
+    const auto tree = quota->open(path);
+    ASSERT_TRUE(tree);
+    struct statvfs inside_it{};
+    ASSERT_EQ(::fstatvfs(tree->get(), &inside_it), 0);
+    EXPECT_GT(inside_it.f_blocks * inside_it.f_frsize, 100 * kMib);
+  }
   const auto smaller = quota->provide(path, {32 * kMib, 0});
   ASSERT_FALSE(smaller);
   EXPECT_EQ(smaller.error().code, EINVAL);
@@ -177,6 +187,9 @@ TEST_F(QuotaTest, QgroupsHoldWhereThereIsBtrfs) {
   EXPECT_EQ(*quota_kind_of(path), QuotaKind::kQgroup);
   EXPECT_EQ(quota->use(path)->limit.bytes, 8 * kMib);
   EXPECT_EQ(quota->provide(path, {8 * kMib, 10}).error().code, EINVAL) << "it counts no inodes";
+  ASSERT_TRUE(run_tool({"btrfs", "subvolume", "create", path + "/mine"}));
+  ASSERT_TRUE(run_tool({"btrfs", "subvolume", "create", path + "/mine/deeper"}));
+  ASSERT_TRUE(snapshot_subvolume(path + "/mine", path + "/mine/old"));
   ASSERT_TRUE(snapshot_subvolume(path, point + "/kept"));
   ASSERT_TRUE(remove_subvolume(point + "/kept"));
   ASSERT_TRUE(quota->remove(path));

@@ -158,7 +158,7 @@ TEST(BackupTexts, RefuseWhatIsDamaged) {
   EXPECT_THAT(backup::parse_label("panal-home 2\n").error().context, HasSubstr("newer Panal"));
   const std::string digits(64, '0');
   for (const std::string& text :
-       {std::string(), "sha256 " + digits + "\n", "sha256 12\nentries 1\nbytes 1\n",
+       {std::string(), "sha256 " + digits + "\n", std::string("sha256 12\nentries 1\nbytes 1\n"),
         "sha256 " + std::string(64, 'G') + "\nentries 1\nbytes 1\n",
         "sha256 " + digits + "\nentries x\nbytes 1\n",
         "sha256 " + digits + "\nentries 1\nbytes -1\n",

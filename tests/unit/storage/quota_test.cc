@@ -8,6 +8,7 @@
 
 #include <cstring>
 
+#include "storage/quota/ext4_size.h"
 #include "storage/quota/mount_table.h"
 #include "storage/quota/probe.h"
 #include "storage/quota/qgroup_items.h"
@@ -124,6 +125,36 @@ TEST(ReserveRule, IsFreedAtTheEdgeAndComesBackWithRoomToSpare) {
   EXPECT_EQ(decide_reserve(71 * kMib, reserve, false), ReserveStep::kKeep) << "just freed";
   EXPECT_EQ(decide_reserve(137 * kMib, reserve, false), ReserveStep::kMake);
   EXPECT_EQ(decide_reserve(~std::uint64_t{0}, reserve, false), ReserveStep::kMake);
+}
+
+std::string superblock(std::uint32_t blocks, std::uint32_t log, std::uint32_t incompat,
+                       std::uint32_t high) {
+  std::string bytes(kExt4SuperblockBytes, '\0');
+  const auto put = [&bytes](std::size_t at, std::uint32_t value, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i)
+      bytes[at + i] = static_cast<char>(value >> (8 * i) & 0xffU);
+  };
+  put(0x4, blocks, 4);
+  put(0x18, log, 4);
+  put(0x38, 0xef53, 2);
+  put(0x60, incompat, 4);
+  put(0x150, high, 4);
+  return bytes;
+}
+
+TEST(Ext4Size, IsTheSuperblocks) {
+  EXPECT_EQ(*parse_ext4_size(superblock(8192, 2, 0x242, 7)), 8192U * 4096U) << "not 64 bit";
+  EXPECT_EQ(*parse_ext4_size(superblock(1, 0, 0x2c2, 1)), ((std::uint64_t{1} << 32U) + 1) * 1024);
+}
+
+TEST(Ext4Size, RefusesWhatIsNoExt4) {
+  const std::string good = superblock(8192, 2, 0x242, 0);
+  for (const std::size_t size : {std::size_t{0}, std::size_t{0x3a}, good.size() - 1})
+    EXPECT_FALSE(parse_ext4_size(good.substr(0, size))) << size;
+  EXPECT_FALSE(parse_ext4_size(std::string(kExt4SuperblockBytes, '\0')));
+  EXPECT_FALSE(parse_ext4_size(superblock(1, 7, 0, 0)));
+  EXPECT_FALSE(parse_ext4_size(superblock(1, 4'000'000'000, 0, 0)));
+  EXPECT_FALSE(parse_ext4_size(superblock(0, 6, 0x80, 0xffffffff)));
 }
 
 std::string item(std::uint64_t offset, std::uint32_t type, const std::string& content) {
