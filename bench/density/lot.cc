@@ -19,8 +19,9 @@ using std::chrono::milliseconds;
 
 /// Clients under way at once, in terms of the starts that panald makes at once at most.
 constexpr std::size_t kClientsPerWorker = 2;
-/// A start that was refused may begin after all when the optimiser has made room.
-constexpr double kRefusedForSeconds = 60;
+/// A start that was refused may begin after all when the optimiser has made room: those of this lot
+/// become idle two minutes after their last key, and are taken from two minutes later.
+constexpr double kRefusedForSeconds = 300;
 constexpr double kMetricsEverySeconds = 2;
 
 /// Whether panald refuses starts for want of room, and how long it has been so.

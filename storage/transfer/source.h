@@ -27,7 +27,7 @@ class Source {
   /// has; ECHILD where the source has ended.
   [[nodiscard]] virtual Result<void> want(const std::string& path, std::uint64_t most_bytes) = 0;
   /// One of those that were asked for; waits. After an error the source is of no further use, but
-  /// for ENOENT ("... is not there").
+  /// for ENOENT ("... is not there"); nor is one that is left while something is asked for.
   /// Errors: ENOENT, EFBIG, ETIMEDOUT, ECANCELED, EIO; EINVAL when nothing was asked for.
   [[nodiscard]] virtual Result<FetchedFile> next() = 0;
   /// Where it is, for people; without a password.

@@ -60,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Evil{"deaf", ETIMEDOUT}, Evil{"silent", ETIMEDOUT}, Evil{"nonsense", EPROTO},
                       Evil{"nothing", EPROTO}, Evil{"long", EPROTO}, Evil{"stranger", EPROTO},
                       Evil{"flood", EPROTO}, Evil{"keeps", EPROTO}, Evil{"large", EFBIG}),
-    [](const auto& info) { return std::string(info.param.how); });
+    [](const auto& evil) { return std::string(evil.param.how); });
 
 }  // namespace
 }  // namespace panal::storage

@@ -159,7 +159,8 @@ class TransferTest : public StorageTest {
   [[nodiscard]] std::size_t requests(const std::string& ending) const {
     std::ifstream in(log_file());
     std::size_t count = 0;
-    for (std::string line; std::getline(in, line);) count += line.ends_with(ending) ? 1 : 0;
+    for (std::string line; std::getline(in, line);)
+      if (line.ends_with(ending)) ++count;
     return count;
   }
 

@@ -66,6 +66,12 @@ struct Hostile {
   std::vector<int> codes;  ///< one of them
 };
 
+std::string name_of_hostile(const ::testing::TestParamInfo<Hostile>& hostile) {
+  std::string name = hostile.param.how;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
 class HostileServer : public TransferTest, public ::testing::WithParamInterface<Hostile> {};
 
 TEST_P(HostileServer, IsGivenUpWithAReasonAndLeavesNothing) {
@@ -97,11 +103,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Hostile{"silent", {ETIMEDOUT}}, Hostile{"slow", {ETIMEDOUT}},
                       Hostile{"headers", {EIO, ETIMEDOUT, ECHILD}},
                       Hostile{"header-line", {EIO, ETIMEDOUT, ECHILD}}, Hostile{"rubbish", {EIO}}),
-    [](const auto& info) {
-      std::string name = info.param.how;
-      std::replace(name.begin(), name.end(), '-', '_');
-      return name;
-    });
+    name_of_hostile);
 
 INSTANTIATE_TEST_SUITE_P(
     OfTheList, HostileServer,
@@ -110,11 +112,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Hostile{"empty-list", {EPROTO}}, Hostile{"html-list", {EPROTO}},
                       Hostile{"gone-list", {ENOENT}}, Hostile{"silent-list", {ETIMEDOUT}},
                       Hostile{"loop-list", {EIO}}, Hostile{"rubbish-list", {EIO}}),
-    [](const auto& info) {
-      std::string name = info.param.how;
-      std::replace(name.begin(), name.end(), '-', '_');
-      return name;
-    });
+    name_of_hostile);
 
 TEST_F(TransferTest, MoreThanWasSaidIsNotTaken) {
   const ArchiveServer server(archive_dir(), log_file());

@@ -78,7 +78,11 @@ class PullTest : public RepoTest {
     RepoTest::TearDown();
   }
 
+  /// From a new source each time: one that was left with something asked for is of no use.
   Result<PullReport> pull(const PullBudget& budget = {}, const Work& work = {}) {
+    const auto lie = source_->lie;
+    source_.emplace(at("archive"));
+    source_->lie = lie;
     return pull_version(*node_, *source_, listed_, budget, work);
   }
 
