@@ -16,6 +16,8 @@ Result<glib::Variant> variant_of(std::string_view bytes, const GVariantType* typ
                                  const std::string& what) {
   if (bytes.size() > kMostMetadataBytes)
     return fail(EPROTO, what + " is longer than " + std::to_string(kMostMetadataBytes) + " bytes");
+  // To GVariant nothing at all is an empty directory.
+  if (bytes.empty()) return fail(EPROTO, what + " is empty");
   // A copy: GVariant wants its data aligned, and to live as long as it does.
   GBytes* copy = ::g_bytes_new(bytes.data(), bytes.size());
   glib::Variant variant(::g_variant_ref_sink(::g_variant_new_from_bytes(type, copy, FALSE)));
