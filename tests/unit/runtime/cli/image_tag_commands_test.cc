@@ -165,7 +165,7 @@ TEST_F(ImageTags, WrongWordsAreUsageErrorsInOneSentence) {
       {{"publish", "icewm:../x"}, "names no image"},
       {{"publish", "icewm", "--soft", "soon"}, "is no time"},
       {{"publish", "icewm", "--soft", "2h", "--hard", "1h"}, "comes before"},
-      {{"publish", "icewm", "--hard", "-1h"}, "--hard"},
+      {{"publish", "icewm", "--hard", "-1h"}, "is no time"},
       {{"tag", "icewm"}, "TAG is required"},
       {{"rollback"}, "IMAGE is required"},
   };
