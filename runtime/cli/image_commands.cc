@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "runtime/cli/cli.h"
+#include "runtime/cli/image_lint.h"
 #include "runtime/cli/image_verbs.h"
 
 namespace panal::cli {
@@ -12,6 +13,7 @@ void add_image_commands(CLI::App& app, Action& action) {
   add_image_tag_commands(*family, action);
   add_image_keeping_commands(*family, action);
   add_image_moving_commands(*family, action);
+  add_image_lint_command(*family, action);
 }
 
 }  // namespace panal::cli

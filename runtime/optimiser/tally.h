@@ -98,9 +98,9 @@ struct ProgramTally {
 };
 
 /// What a start may wait for (`StartWait::resource`): a resource of the admission
-/// (policy::ResourceKind), or one of the start gate's.
-inline constexpr std::array<std::string_view, 9> kStartWaits{
-    "memory", "io", "cpu", "network", "kernel", "stalls", "window", "workers", "queue"};
+/// (policy::ResourceKind), the disk, or one of the start gate's.
+inline constexpr std::array<std::string_view, 10> kStartWaits{
+    "memory", "io", "cpu", "network", "kernel", "disk", "stalls", "window", "workers", "queue"};
 inline constexpr std::array<std::string_view, 3> kStartEnds{"running", "failed", "elsewhere"};
 
 /// The starts of desktops; one thread's, the event loop's.

@@ -10,6 +10,7 @@
 
 #include "engine/base/result.h"
 #include "engine/model/ids.h"
+#include "runtime/store/homes.h"
 #include "runtime/store/tags.h"
 
 namespace panal::store {
@@ -202,6 +203,9 @@ class Store {
                                              const std::string& reason) = 0;
   [[nodiscard]] virtual Result<void> observe_session(DesktopId id, const std::string& state,
                                                      std::uint64_t idle_ms) = 0;
+
+  /// Who has which home, in the whole farm (node and admin write).
+  [[nodiscard]] virtual HomeBook& homes() = 0;
 
   // Sessions and audit
   /// A row for one attach: who, from where, which desktop. Returns its id.

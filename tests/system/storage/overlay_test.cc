@@ -1,4 +1,4 @@
-#include "storage/compose/overlay.h"
+#include "storage/compose/overlay/overlay.h"
 
 #include <fcntl.h>
 #include <signal.h>

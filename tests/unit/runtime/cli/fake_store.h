@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "runtime/cli/cli.h"
+#include "tests/support/fake_home_book.h"
 #include "tests/unit/runtime/cli/fake_images.h"
 
 namespace panal::cli {
@@ -29,6 +30,7 @@ struct FakeFarm {
   bool node_answers = true, database_answers = true;
   nlohmann::json node_answer = {{"ok", true}};
   std::vector<nlohmann::json> requests;
+  store::FakeHomeBook homes;
 
   [[nodiscard]] std::string at(const std::string& image, const std::string& tag) const {
     const auto found = tags.find({image, tag});
@@ -249,6 +251,7 @@ class FakeStore final : public store::Store {
     return std::vector<std::string>{};
   }
   void interrupt() override {}
+  store::HomeBook& homes() override { return farm_.homes; }
 
   // A node's and a broker's part: the commands never call it.
   Result<void> register_node(const std::string&, const std::string&, std::int64_t) override {
