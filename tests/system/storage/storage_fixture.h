@@ -17,11 +17,12 @@
 #include "engine/base/mount.h"
 #include "engine/base/user_namespace.h"
 #include "engine/model/ids.h"
+#include "tests/support/test_files.h"
 
 namespace panal::storage {
 
 /// A scratch directory on disk; unmounts and deletes everything below at the end.
-class StorageTest : public ::testing::Test {
+class StorageTest : public ::testing::Test, protected test::TestFiles {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root";
@@ -48,25 +49,6 @@ class StorageTest : public ::testing::Test {
   std::string make_mount_point(const std::string& name) {
     mount_points_.push_back(make_dir(name));
     return mount_points_.back();
-  }
-
-  static void write(const std::string& path, const std::string& text) {
-    std::ofstream out(path, std::ios::binary);
-    out << text;
-    ASSERT_TRUE(out.flush()) << path;
-  }
-
-  static std::string read(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
-  }
-
-  static struct stat stat_of(const std::string& path) {
-    struct stat info{};
-    EXPECT_EQ(::lstat(path.c_str(), &info), 0) << path;
-    return info;
   }
 
   /// Runs `work` as user `id` of the namespace of a desktop with this range, where a failed

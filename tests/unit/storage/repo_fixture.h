@@ -14,11 +14,12 @@
 
 #include "engine/base/file_tree.h"
 #include "storage/repo/repository.h"
+#include "tests/support/test_files.h"
 
 namespace panal::storage {
 
 /// A scratch directory with trees to commit.
-class RepoTest : public ::testing::Test {
+class RepoTest : public ::testing::Test, protected test::TestFiles {
  protected:
   /// Path below the root -> content; a path that ends with a slash is a directory, a content that
   /// begins with "->" is a link.
@@ -31,25 +32,6 @@ class RepoTest : public ::testing::Test {
   void TearDown() override { EXPECT_TRUE(remove_tree(dir_)); }
 
   [[nodiscard]] std::string at(const std::string& name) const { return dir_ + "/" + name; }
-
-  static void write(const std::string& path, const std::string& text) {
-    std::ofstream out(path, std::ios::binary | std::ios::trunc);
-    out << text;
-    ASSERT_TRUE(out.flush()) << path;
-  }
-
-  static std::string read(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
-  }
-
-  static struct stat stat_of(const std::string& path) {
-    struct stat info{};
-    EXPECT_EQ(::lstat(path.c_str(), &info), 0) << path;
-    return info;
-  }
 
   static std::string make_tree(const std::string& root, const Files& files) {
     std::filesystem::create_directories(root);
