@@ -8,7 +8,7 @@ bool is_archive_path(const std::string& path) {
   constexpr std::string_view kLetters =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/";
   if (path.empty() || path.size() > 200 || path.back() == '/' ||
-      path.find_first_not_of(kLetters) != std::string::npos)
+      path.find("..") != std::string::npos || path.find_first_not_of(kLetters) != std::string::npos)
     return false;
   bool begins = true;  // a word
   for (const char c : path) {

@@ -38,7 +38,7 @@ class Source {
 inline constexpr std::size_t kMostInFlight = 16;
 
 /// Whether an archive can have a file there: words of [A-Za-z0-9._-] between slashes, none of them
-/// beginning with a dot; at most 200 bytes.
+/// beginning with a dot and no ".." in any; at most 200 bytes.
 [[nodiscard]] bool is_archive_path(const std::string& path);
 
 /// want() and next() for one.

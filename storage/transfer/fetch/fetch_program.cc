@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "storage/transfer/fetch/downloads.h"
@@ -37,6 +39,10 @@ Result<void> give_up_rights(const FetchSetup& setup) {
         ::setresuid(setup.uid, setup.uid, setup.uid) != 0)
       return fail_errno("become the user that fetches");
   }
+  // Another user has none in effect; inheritable ones stay until they are taken (capabilities(7)).
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const __user_cap_data_struct none[2] = {};
+  if (::syscall(SYS_capset, &header, none) != 0) return fail_errno("drop capabilities");
   (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("set no_new_privs");
   return {};

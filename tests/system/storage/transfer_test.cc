@@ -1,6 +1,8 @@
 /// Pulling from real web servers, good and hostile, with the real helper.
 
+#include <linux/capability.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 
 #include <thread>
 
@@ -198,6 +200,12 @@ TEST_F(TransferTest, AnExpiredListIsRefusedUntilItIsSignedAgain) {
 }
 
 TEST_F(TransferTest, TheHelperHasNoRights) {
+  // Whoever started this may have been given capabilities to pass on.
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2] = {};
+  ASSERT_EQ(::syscall(SYS_capget, &header, sets), 0);
+  sets[0].inheritable = 1U << CAP_CHOWN;
+  ASSERT_EQ(::syscall(SYS_capset, &header, sets), 0);
   const ArchiveServer server(archive_dir(), log_file());
   std::atomic<bool> cancelled{false};
   Work work;
@@ -236,6 +244,8 @@ TEST_F(TransferTest, TheHelperHasNoRights) {
   cancelled = true;
   puller.join();
   EXPECT_THAT(helpers(), IsEmpty());
+  sets[0].inheritable = 0;
+  EXPECT_EQ(::syscall(SYS_capset, &header, sets), 0);
 }
 
 TEST_F(TransferTest, AKilledPullIsGoneOnWithAndItsHelperEnds) {

@@ -63,7 +63,7 @@ TEST(ArchivePath, TakesWhatArchivesHave) {
        {std::string(), std::string("/etc/passwd"), std::string("../x"), std::string("a/../b"),
         std::string("a//b"), std::string("a/"), std::string("."), std::string("a/.b"),
         std::string("a b"), std::string("a?b"), std::string("a%2e"), std::string("a\0b", 3),
-        std::string("a\nb"), std::string(201, 'a')})
+        std::string("a\nb"), std::string("a/b...filez"), std::string(201, 'a')})
     EXPECT_FALSE(is_archive_path(bad)) << bad;
 }
 
