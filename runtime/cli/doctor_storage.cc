@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "engine/base/mount.h"
-#include "engine/base/user_namespace.h"
 #include "runtime/space/space_plan.h"
 #include "storage/home/home_child.h"
 
@@ -91,23 +89,11 @@ std::vector<Check> check_storage(const config::Config& config, const StorageFact
     checks.push_back(check_quota("layer quota", layers.rules.persistent, layers.rules.limit,
                                  layers.why, facts.layers));
   if (facts.memory_layers && !*facts.memory_layers)
-    checks.push_back({"layers in memory", Check::kFailed, facts.memory_layers->error().message(),
-                      "use a kernel of 6.3 or later, or volatile = \"disk\" in [uppers]"});
+    checks.push_back({"layers in memory", Check::kFailed, facts.memory_layers->error().context,
+                      "panald does not start with volatile = \"memory\" in [uppers] here"});
   checks.push_back(check_layers_place(config, facts, layers));
   return checks;
 }
-
-namespace {
-
-/// As a layer in memory is mounted: an idmapped view of a tmpfs.
-Result<void> try_memory_layer(const std::string& directory) {
-  const auto quota = storage::make_memory_quota({std::uint64_t{1} << 20U, 0});
-  PANAL_ASSIGN(const UniqueFd tree, quota->open(directory));
-  PANAL_ASSIGN(const UserNamespace names, UserNamespace::create(1'000'000, 65'536));
-  return mount::set_attributes(tree.get(), 0, names.fd());
-}
-
-}  // namespace
 
 std::vector<Check> probe_storage(const config::Config& config, bool privileged) {
   StorageFacts facts;
@@ -139,7 +125,7 @@ std::vector<Check> probe_storage(const config::Config& config, bool privileged) 
     facts.layers = storage::probe_quotas(config.desktops_root());
   if (privileged && config.uppers_volatile == "memory" &&
       ::access(config.desktops_root().c_str(), F_OK) == 0)
-    facts.memory_layers = try_memory_layer(config.desktops_root());
+    facts.memory_layers = storage::probe_memory_layer(config.desktops_root());
   return check_storage(config, facts);
 }
 

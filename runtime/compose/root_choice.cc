@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "runtime/space/space_plan.h"
 #include "storage/compose/layer/layer_dir.h"
 #include "storage/image/image_store.h"
 
@@ -52,6 +53,8 @@ storage::Wish RootChoice::wish_for(const std::string& image, bool persistent) co
   wish.backend = named == config_.compose_images.end() ? config_.compose_backend : named->second;
   wish.persistent = persistent;
   wish.layers = !layers_of(image).empty();
+  wish.limit =
+      space::layers_want_probe(config_) || (!persistent && config_.uppers_volatile == "memory");
   return wish;
 }
 

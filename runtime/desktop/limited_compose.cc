@@ -53,6 +53,11 @@ Result<QuotaKind> LimitedCompose::kind_for(const storage::RootSpec& spec) const 
 
 Result<void> LimitedCompose::provision(const storage::RootSpec& spec) {
   PANAL_TRY(uncover(spec.upper_dir));  // of a start that was cut short
+  if (const auto traits = inner_.traits_for(spec); traits.apart) {
+    storage::RootSpec limited = spec;
+    if (traits.limits) limited.limits = {rules_.limit.bytes, rules_.limit.inodes};
+    return inner_.provision(limited);
+  }
   PANAL_ASSIGN(const QuotaKind kind, kind_for(spec));
   if (kind == QuotaKind::kNone) return inner_.provision(spec);
   PANAL_TRY(make_parent(spec.upper_dir));

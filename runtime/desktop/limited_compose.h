@@ -11,7 +11,8 @@ namespace panal::desktop {
 
 /// A backend whose writable layers are held to a limit: makes and mounts what holds them before the
 /// inner backend composes, and takes it out of sight afterwards. A persistent layer keeps the kind
-/// of quota it was made with.
+/// of quota it was made with. A backend that keeps elsewhere what desktops write gets the limit, if
+/// it can hold to one (storage/compose/choice.h passes over those that cannot).
 class LimitedCompose final : public storage::ComposeBackend {
  public:
   /// `inner` must outlive it.
@@ -20,6 +21,9 @@ class LimitedCompose final : public storage::ComposeBackend {
 
   [[nodiscard]] std::string_view name() const override { return inner_.name(); }
   [[nodiscard]] storage::BackendTraits traits() const override { return inner_.traits(); }
+  [[nodiscard]] storage::BackendTraits traits_for(const storage::RootSpec& spec) const override {
+    return inner_.traits_for(spec);
+  }
   /// Errors: the inner backend's, and Quota::provide()'s.
   [[nodiscard]] Result<void> provision(const storage::RootSpec& spec) override;
   [[nodiscard]] Result<void> destroy(const storage::RootSpec& spec) override;

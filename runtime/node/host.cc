@@ -49,6 +49,8 @@ Result<void> Host::open_storage(const config::Config& config, const Programs& pr
     homes_ = std::make_unique<storage::HomeStore>(config.homes_dir, homes.rules);
   }
   findings.clear();
+  // Else each start of a volatile desktop would fail.
+  if (config.uppers_volatile == "memory") PANAL_TRY(storage::probe_memory_layer(config.state_dir));
   if (space::layers_want_probe(config)) findings = storage::probe_quotas(config.desktops_root());
   const auto layers = space::plan_layers(config, findings);
   log_->info("layers", {{"persistent", std::string(to_string(layers.rules.persistent))},

@@ -48,6 +48,7 @@ struct BackendTraits {
   bool follows_version = false;  ///< a persistent root over another version shows that version
   bool layers = false;
   bool limits = false;
+  bool apart = false;  ///< what a desktop writes is not in RootSpec::upper_dir
 };
 
 /// All desktops of a node, for recover(). Desktop d7 has its upper_dir at <state>/d7/upper and its
@@ -76,6 +77,10 @@ class ComposeBackend {
   virtual ~ComposeBackend() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;
   [[nodiscard]] virtual BackendTraits traits() const = 0;
+  /// Of the backend that is to make this root, for who has several.
+  [[nodiscard]] virtual BackendTraits traits_for(const RootSpec& /*spec*/) const {
+    return traits();
+  }
 
   /// Mounts the root. A volatile upper left by a crash is discarded first. On error nothing is
   /// mounted. Errors: ENOENT without the version, ENOSPC, EPERM, EROFS (the kernel gave a

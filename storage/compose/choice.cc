@@ -64,30 +64,31 @@ struct Entry {
   bool automatic;     ///< whether "auto" may come to it
   bool persistent;
   bool layers;
+  bool limit;  ///< itself, or by a quota of the layer's directory
   std::function<std::string(const ComposeFacts&)> why_not;
 };
 
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> all = {
       {"overlay", "all desktops of a version share its pages, and a root is there in 2 ms", true,
-       true, true,
+       true, true, true,
        [](const ComposeFacts& facts) { return first_of({no_overlay(facts), no_idmap(facts)}); }},
       {"bind",
        "without overlayfs, bind mounts share the version's pages; nothing can be installed inside",
-       true, true, false, no_idmap},
-      {"btrfs", "snapshots share blocks on disk, and pages of nothing", true, true, false,
+       true, true, false, true, no_idmap},
+      {"btrfs", "snapshots share blocks on disk, and pages of nothing", true, true, false, false,
        no_btrfs},
       {"copy", "a copy for each desktop works everywhere and shares nothing", true, true, false,
-       no_idmap},
+       true, no_idmap},
       {"tmpfs", "nothing a desktop writes touches a disk; it takes memory instead", false, false,
-       true, no_overlay},
-      {"lvm", "thin volumes share blocks on disk, and pages of nothing", false, true, false,
+       true, true, no_overlay},
+      {"lvm", "thin volumes share blocks on disk, and pages of nothing", false, true, false, false,
        no_lvm},
-      {"fuse-overlayfs", "a union in user space, to compare with", false, true, true,
+      {"fuse-overlayfs", "a union in user space, to compare with", false, true, true, true,
        [](const ComposeFacts& facts) {
          return first_of({no_fuse(facts, facts.fuse_overlayfs, "fuse-overlayfs"), no_idmap(facts)});
        }},
-      {"unionfs-fuse", "a union in user space, to compare with", false, true, true,
+      {"unionfs-fuse", "a union in user space, to compare with", false, true, true, true,
        [](const ComposeFacts& facts) {
          return first_of({no_fuse(facts, facts.unionfs_fuse, "unionfs-fuse"), no_idmap(facts)});
        }},
@@ -133,6 +134,8 @@ std::string unfit(const Entry& entry, const Wish& wish, const ComposeFacts& fact
   if (wish.persistent && !entry.persistent)
     return "it keeps nothing, and the desktop is persistent";
   if (wish.layers && !entry.layers) return "it takes no layers, and the image has some";
+  if (wish.limit && !entry.limit)
+    return "it keeps what desktops write elsewhere, where the limit of [uppers] does not hold";
   return entry.why_not(facts);
 }
 

@@ -19,6 +19,7 @@ struct Wish {
   bool layers = false;  ///< the image has some beside its version
   /// The backend that the desktop's persistent root is of; "" without one.
   std::string kept_by = {};
+  bool limit = false;  ///< what it writes is to be held to one
 };
 
 struct Choice {

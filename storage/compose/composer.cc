@@ -36,6 +36,10 @@ Result<ComposeBackend*> Composer::find(std::string_view name) const {
 
 BackendTraits Composer::traits() const { return backends_.front()->traits(); }
 
+BackendTraits Composer::traits_for(const RootSpec& spec) const {
+  return traits_of(spec.backend).value_or(traits());
+}
+
 std::optional<BackendTraits> Composer::traits_of(std::string_view backend) const {
   const auto found = find(backend);
   if (!found) return std::nullopt;

@@ -30,6 +30,8 @@ class Composer final : public ComposeBackend {
   [[nodiscard]] std::string_view name() const override { return "composer"; }
   /// Of overlay, which is what a spec without a name gets.
   [[nodiscard]] BackendTraits traits() const override;
+  /// Of overlay as well where it is not set up.
+  [[nodiscard]] BackendTraits traits_for(const RootSpec& spec) const override;
   /// What roots of one backend are like; "" is overlay. None: it is not set up here.
   [[nodiscard]] std::optional<BackendTraits> traits_of(std::string_view backend) const;
   /// Also EINVAL for a backend that is not here.

@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "engine/base/cleanup.h"
+#include "engine/base/mount.h"
+#include "engine/base/user_namespace.h"
 #include "storage/quota/loop_mount.h"
 
 namespace panal::storage {
@@ -104,6 +106,17 @@ QuotaFinding probe_quota(QuotaKind kind, const std::string& directory) {
   if (tried) return {kind, true, what_it_is(kind)};
   const bool whole = tried.error().code == EOPNOTSUPP || tried.error().code == EINVAL;
   return {kind, false, whole ? tried.error().context : tried.error().message()};
+}
+
+Result<void> probe_memory_layer(const std::string& directory) {
+  PANAL_ASSIGN(const UniqueFd tree, make_memory_quota({kTrialBytes, 0})->open(directory));
+  PANAL_ASSIGN(const UserNamespace names, UserNamespace::create(1'000'000, 65'536));
+  if (const auto mapped = mount::set_attributes(tree.get(), 0, names.fd()); !mapped)
+    return fail(EOPNOTSUPP,
+                "this kernel cannot show a tmpfs under other ids (" + mapped.error().message() +
+                    "), which volatile = \"memory\" in [uppers] needs (Linux 6.3): use backend = "
+                    "\"tmpfs\" in [compose], which does not, or volatile = \"disk\"");
+  return {};
 }
 
 std::vector<QuotaFinding> probe_quotas(const std::string& directory) {

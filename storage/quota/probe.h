@@ -23,6 +23,10 @@ struct QuotaFinding {
 /// One of them.
 [[nodiscard]] QuotaFinding probe_quota(QuotaKind kind, const std::string& directory);
 
+/// Whether a tmpfs can be shown under other ids, as layers in memory (QuotaKind::kMemory) must be;
+/// `directory` exists. Needs root. Errors: EOPNOTSUPP saying what to use instead. Kernel: 6.3.
+[[nodiscard]] Result<void> probe_memory_layer(const std::string& directory);
+
 /// What a node is to use.
 struct QuotaChoice {
   QuotaKind kind = QuotaKind::kNone;

@@ -86,7 +86,7 @@ Result<void> delete_all(const std::string& directory, const std::set<std::string
 
 BackendTraits BtrfsBackend::traits() const {
   BackendTraits traits;
-  traits.writable_all = traits.persistent = true;
+  traits.writable_all = traits.persistent = traits.apart = true;
   return traits;
 }
 

@@ -62,7 +62,7 @@ Result<UniqueFd> mount_volume(const std::string& device) {
 
 BackendTraits LvmBackend::traits() const {
   BackendTraits traits;
-  traits.writable_all = traits.persistent = true;
+  traits.writable_all = traits.persistent = traits.apart = true;
   return traits;
 }
 

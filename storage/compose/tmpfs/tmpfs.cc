@@ -42,6 +42,7 @@ Result<UniqueFd> make_tmpfs(const TmpfsOptions& defaults, const RootLimits& limi
 BackendTraits TmpfsBackend::traits() const {
   BackendTraits traits;
   traits.shares_pages = traits.writable_all = traits.layers = traits.limits = true;
+  traits.apart = true;
   return traits;
 }
 

@@ -45,6 +45,18 @@ TEST(RootChoice, TakesAnImagesOwnWordBeforeTheNodes) {
   EXPECT_THAT(kept.error().context, HasSubstr("tmpfs: it keeps nothing"));
 }
 
+TEST(RootChoice, ALimitOfLayersRulesOutWhereItWouldNotHold) {
+  auto host = plain_host();
+  host.filesystems.insert("btrfs");
+  host.btrfs_pool = true;
+  const std::string compose = "[compose]\nbackend = \"btrfs\"\n";
+  EXPECT_TRUE(RootChoice(configured(compose), host).for_image("icewm", false));
+  const auto limited = RootChoice(configured(compose + "[uppers]\nlimit = \"1 GiB\"\n"), host)
+                           .for_image("icewm", false);
+  ASSERT_FALSE(limited);
+  EXPECT_THAT(limited.error().context, HasSubstr("[uppers]"));
+}
+
 TEST(RootChoice, APersistentRootStaysWithItsBackend) {
   std::string dir = ::testing::TempDir() + "roots-XXXXXX";
   ASSERT_NE(::mkdtemp(dir.data()), nullptr);

@@ -13,6 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using storage::QuotaKind;
 using ::testing::ElementsAre;
 
 /// Notes what it is asked.
@@ -24,8 +25,15 @@ class NotingCompose final : public storage::ComposeBackend {
     traits.layers = true;
     return traits;
   }
+  [[nodiscard]] storage::BackendTraits traits_for(const storage::RootSpec& spec) const override {
+    storage::BackendTraits traits;
+    traits.apart = spec.backend == "tmpfs" || spec.backend == "btrfs";
+    traits.limits = spec.backend == "tmpfs";
+    return traits;
+  }
   [[nodiscard]] Result<void> provision(const storage::RootSpec& spec) override {
     calls.push_back("provision " + spec.backend);
+    limits = spec.limits;
     return {};
   }
   [[nodiscard]] Result<void> destroy(const storage::RootSpec& spec) override {
@@ -45,6 +53,7 @@ class NotingCompose final : public storage::ComposeBackend {
     return {};
   }
   std::vector<std::string> calls;
+  storage::RootLimits limits = {};  ///< of the last one that was provisioned
   bool fails = false;
 };
 
@@ -84,6 +93,21 @@ TEST_F(LimitedComposeTest, ErasesAlsoWhereThereIsNothing) {
   inner_.calls.clear();
   ASSERT_TRUE(limited_.erase(spec_));
   EXPECT_THAT(inner_.calls, ElementsAre("destroy  kept", "erase copy"));
+}
+
+TEST_F(LimitedComposeTest, MakesNoQuotaForWhatLiesElsewhere) {
+  constexpr std::uint64_t kBytes = std::uint64_t{1} << 30U;
+  LimitedCompose limited(inner_, {QuotaKind::kLoop, QuotaKind::kLoop, {kBytes, 1000}});
+  for (const char* backend : {"tmpfs", "btrfs"}) {
+    spec_.backend = backend;
+    ASSERT_TRUE(limited.provision(spec_)) << backend;
+    EXPECT_FALSE(fs::exists(dir_ + "/state")) << backend;
+  }
+  EXPECT_EQ(inner_.limits.bytes, 0U) << "btrfs would refuse it";
+  spec_.backend = "tmpfs";
+  ASSERT_TRUE(limited.provision(spec_));
+  EXPECT_EQ(inner_.limits.bytes, kBytes);
+  EXPECT_EQ(inner_.limits.inodes, 1000U);
 }
 
 TEST_F(LimitedComposeTest, RecoversWithTheInnerBackendAndTellsItsProblems) {
