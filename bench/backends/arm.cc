@@ -96,7 +96,7 @@ std::string why_skipped(const std::string& name, const ArmSite& site) {
   }
   facts.lvm_pool = !site.lvm_pool.empty();
   const std::string backend = name == "overlay-layers" ? "overlay" : name;
-  const auto words = storage::why_not(backend, facts);
+  const auto words = storage::why_absent(backend, facts);
   return words ? *words : "";
 }
 

@@ -65,7 +65,8 @@ struct Entry {
   bool persistent;
   bool layers;
   bool limit;  ///< itself, or by a quota of the layer's directory
-  std::function<std::string(const ComposeFacts&)> why_not;
+  std::function<std::string(const ComposeFacts&)> why_absent;
+  std::string unsound = {};  ///< why no desktop is to have it, wherever it can be had
 };
 
 const std::vector<Entry>& entries() {
@@ -83,11 +84,15 @@ const std::vector<Entry>& entries() {
       {"tmpfs", "nothing a desktop writes touches a disk; it takes memory instead", false, false,
        true, true, no_overlay},
       {"lvm", "thin volumes share blocks on disk, and pages of nothing", false, true, false, false,
-       no_lvm},
+       no_lvm,
+       "it was written where there is no device-mapper and has not been tried: use overlay, or "
+       "btrfs where roots are to share blocks"},
       {"fuse-overlayfs", "a union in user space, to compare with", false, true, true, true,
        [](const ComposeFacts& facts) {
          return first_of({no_fuse(facts, facts.fuse_overlayfs, "fuse-overlayfs"), no_idmap(facts)});
-       }},
+       },
+       "it takes equal files of a version, which are one file there, for one: who writes to one "
+       "changes all of them; only panal-bench backends has it, to compare with: use overlay"},
       {"unionfs-fuse", "a union in user space, to compare with", false, true, true, true,
        [](const ComposeFacts& facts) {
          return first_of({no_fuse(facts, facts.unionfs_fuse, "unionfs-fuse"), no_idmap(facts)});
@@ -136,7 +141,7 @@ std::string unfit(const Entry& entry, const Wish& wish, const ComposeFacts& fact
   if (wish.layers && !entry.layers) return "it takes no layers, and the image has some";
   if (wish.limit && !entry.limit)
     return "it keeps what desktops write elsewhere, where the limit of [uppers] does not hold";
-  return entry.why_not(facts);
+  return first_of({entry.unsound, entry.why_absent(facts)});
 }
 
 }  // namespace
@@ -151,7 +156,13 @@ const std::vector<std::string>& backend_names() {
 }
 
 Result<std::string> why_not(std::string_view backend, const ComposeFacts& facts) {
-  if (const Entry* entry = find_entry(backend); entry != nullptr) return entry->why_not(facts);
+  if (const Entry* entry = find_entry(backend); entry != nullptr && !entry->unsound.empty())
+    return entry->unsound;
+  return why_absent(backend, facts);
+}
+
+Result<std::string> why_absent(std::string_view backend, const ComposeFacts& facts) {
+  if (const Entry* entry = find_entry(backend); entry != nullptr) return entry->why_absent(facts);
   if (std::string words = of_old(backend, facts); !words.empty()) return words;
   std::string names;
   for (const std::string& one : backend_names()) names += (names.empty() ? "" : ", ") + one;

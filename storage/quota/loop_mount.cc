@@ -1,12 +1,14 @@
 #include "storage/quota/loop_mount.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/loop.h>
 #include <linux/mount.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,6 +50,14 @@ Result<std::uint64_t> size_inside(int fd, const std::string& file) {
   auto size = parse_ext4_size({block, static_cast<std::size_t>(got)});
   if (!size) return prefixed(file, size.error());
   return size;
+}
+
+/// Which growing a mounted ext4 needs; a container's root may be without.
+bool has_sys_resource() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
+  return ::syscall(SYS_capget, &header, data) == 0 &&
+         (data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective & CAP_TO_MASK(CAP_SYS_RESOURCE)) != 0;
 }
 
 struct Device {
@@ -160,6 +170,10 @@ Result<void> grow(const std::string& file, std::uint64_t bytes) {
     // The file may have been made larger by somebody who died before what is in it was.
     PANAL_ASSIGN(const std::uint64_t inside, size_inside(locked.get(), file));
     if (size == now && inside + kLostAtEnd >= size) return {};
+    if (!has_sys_resource())
+      return fail(EINVAL,
+                  "a file system in a file can be made larger only with CAP_SYS_RESOURCE, which is "
+                  "missing here; back it up, remove it and restore it with the new limit");
     if (::ftruncate(locked.get(), static_cast<off_t>(size)) != 0) return fail_errno("size", file);
   }
   PANAL_ASSIGN(const UniqueFd root, open(file));

@@ -43,8 +43,9 @@ Result<Reserve::State> Reserve::look() {
   struct statfs disk{};
   if (::statfs(directory.c_str(), &disk) != 0) return fail_errno("look at", directory);
   State state;
+  // What the database's user can have; a file system keeps some for its own use and for root.
   state.free_bytes =
-      static_cast<std::uint64_t>(disk.f_bfree) * static_cast<std::uint64_t>(disk.f_bsize);
+      static_cast<std::uint64_t>(disk.f_bavail) * static_cast<std::uint64_t>(disk.f_bsize);
   struct stat info{};
   state.present = ::lstat(file_.c_str(), &info) == 0;
   const bool in_memory = disk.f_type == static_cast<decltype(disk.f_type)>(TMPFS_MAGIC);

@@ -94,6 +94,8 @@ TEST_P(EachBackend, TakesWhatADesktopWritesAndNothingReachesTheVersion) {
 }
 
 TEST_P(EachBackend, EqualFilesOfAVersionAreWrittenToOneByOne) {
+  if (GetParam() == "fuse-overlayfs")
+    GTEST_SKIP() << "nothing is missing: it takes them for one, and no desktop gets it (choice.h)";
   // As hard-link checkouts have them.
   ASSERT_EQ(::link((version_ + "/etc/motd").c_str(), (version_ + "/etc/issue").c_str()), 0);
   const RootSpec desktop = spec(1);

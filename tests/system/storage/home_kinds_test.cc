@@ -162,7 +162,11 @@ TEST_F(HomeKindsTest, ABadBackupChangesNothing) {
     std::string flipped = bytes;
     flipped[cut] = static_cast<char>(flipped[cut] ^ 4);
     write(dir_ + "/flipped", flipped);
-    EXPECT_FALSE(restore(*homes, "carol", dir_ + "/flipped", false)) << cut;
+    // Some bits carry nothing (what fills up blocks): then all of the home is there.
+    if (restore(*homes, "carol", dir_ + "/flipped", false)) {
+      EXPECT_EQ(back_up(*homes, "carol", dir_ + "/carol")->sum, before->sum) << cut;
+      ASSERT_TRUE(homes->remove("acme", "carol"));
+    }
   }
   EXPECT_EQ(back_up(*homes, "alice", dir_ + "/after")->sum, before->sum);
   EXPECT_THAT(*homes->homes_of("acme"), ::testing::ElementsAre("alice"));
@@ -175,7 +179,13 @@ TEST_F(HomeKindsTest, NothingIsRestoredOverAHomeThatIsOpen) {
         store(kind, kind == QuotaKind::kLoop ? SpaceLimit{32 * kMib, 0} : SpaceLimit{});
     const HomeSpec open = spec(1);
     ASSERT_TRUE(homes->attach(open));
-    write(open.mount_point + "/mine", "mine");
+    ASSERT_EQ(inside(open.ids, 1000,
+                     [&] {
+                       const int fd =
+                           ::open((open.mount_point + "/mine").c_str(), O_WRONLY | O_CREAT, 0644);
+                       return fd >= 0 && ::write(fd, "mine", 4) == 4 ? 0 : errno;
+                     }),
+              0);
     ASSERT_TRUE(
         homes->put("acme", "other", false, me("fill"), [](int) -> Result<void> { return {}; }));
     ASSERT_TRUE(back_up(*homes, "other", dir_ + "/other"));
@@ -302,8 +312,10 @@ TEST_F(HomeKindsTest, NoHomesNameIsTakenForOneOfOurs) {
     ASSERT_TRUE(homes->detach(home)) << name;
     ASSERT_TRUE(homes->recover({})) << name;
   }
-  EXPECT_EQ(homes->homes_of("acme")->size(), 5U);
-  for (const auto& name : *homes->homes_of("acme")) {
+  const auto names = homes->homes_of("acme");
+  ASSERT_TRUE(names);
+  EXPECT_EQ(names->size(), 5U);
+  for (const auto& name : *names) {
     EXPECT_EQ(homes->info("acme", name, false)->quota, QuotaKind::kLoop) << name;
     ASSERT_TRUE(homes->remove("acme", name)) << name;
   }

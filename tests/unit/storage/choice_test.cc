@@ -94,16 +94,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"btrfs_wants_a_kernel", named("btrfs"),
              [](ComposeFacts& facts) { facts.filesystems.erase("btrfs"); }, nullptr,
              "Linux 6.1.0-44-amd64 has no btrfs"},
-        Case{"lvm_wants_device_mapper", named("lvm"), nothing, nullptr, "has no device-mapper"},
-        Case{"lvm_wants_programs", named("lvm"),
-             [](ComposeFacts& facts) { facts.device_mapper = true; }, nullptr,
-             "apt-get install lvm2 thin-provisioning-tools"},
-        Case{"lvm_wants_a_pool", named("lvm"),
-             [](ComposeFacts& facts) { facts.device_mapper = facts.lvm = true; }, nullptr,
-             "set lvm_pool"},
-        Case{"lvm", named("lvm", true),
+        Case{"lvm_has_not_been_tried", named("lvm", true),
              [](ComposeFacts& facts) { facts.device_mapper = facts.lvm = facts.lvm_pool = true; },
-             "lvm", "configured"},
+             nullptr, "has not been tried"},
         Case{"a_limit_does_not_hold_there", Wish{"btrfs", false, false, "", true},
              [](ComposeFacts& facts) { facts.btrfs_pool = true; }, nullptr,
              "where the limit of [uppers] does not hold"},
@@ -113,8 +106,11 @@ INSTANTIATE_TEST_SUITE_P(
              "configured"},
         Case{"a_root_with_a_limit_set_later", Wish{"auto", true, false, "btrfs", true},
              [](ComposeFacts& facts) { facts.btrfs_pool = true; }, "btrfs", "root is there"},
-        Case{"fuse_wants_its_program", named("fuse-overlayfs"), nothing, nullptr,
-             "apt-get install fuse-overlayfs"},
+        Case{"fuse_wants_its_program", named("unionfs-fuse"), nothing, nullptr,
+             "apt-get install unionfs-fuse"},
+        Case{"fuse_overlayfs_is_to_compare", named("fuse-overlayfs"),
+             [](ComposeFacts& facts) { facts.fuse_overlayfs = true; }, nullptr,
+             "who writes to one changes all of them"},
         Case{"fuse_wants_fuse", named("unionfs-fuse"),
              [](ComposeFacts& facts) { facts.fuse_device = false; }, nullptr, "has no FUSE"},
         Case{"fuse", named("unionfs-fuse"), [](ComposeFacts& facts) { facts.unionfs_fuse = true; },
@@ -161,6 +157,22 @@ TEST(Choice, RefusalsOfOldNamesSayWhatToUse) {
       ASSERT_TRUE(words) << old;
       EXPECT_THAT(*words, HasSubstr("use overlay")) << old;
     }
+}
+
+TEST(Choice, WhoOnlyMeasuresMayHaveWhatNoDesktopGets) {
+  ComposeFacts facts = debian();
+  facts.fuse_overlayfs = true;
+  EXPECT_EQ(*why_absent("fuse-overlayfs", facts), "");
+  EXPECT_THAT(*why_not("fuse-overlayfs", facts), HasSubstr("use overlay"));
+  facts.fuse_overlayfs = false;
+  EXPECT_THAT(*why_absent("fuse-overlayfs", facts), HasSubstr("apt-get install"));
+  EXPECT_THAT(*why_absent("lvm", facts), HasSubstr("has no device-mapper"));
+  facts.device_mapper = true;
+  EXPECT_THAT(*why_absent("lvm", facts), HasSubstr("apt-get install lvm2 thin-provisioning-tools"));
+  facts.lvm = true;
+  EXPECT_THAT(*why_absent("lvm", facts), HasSubstr("set lvm_pool"));
+  facts.lvm_pool = true;
+  EXPECT_EQ(*why_absent("lvm", facts), "");
 }
 
 TEST(Choice, NamesAreKnownAndAutoIsNone) {

@@ -89,8 +89,8 @@ TEST(RootChoice, ABackendThatIsNoneIsFoundWhenTheNodeStarts) {
   ASSERT_NE(::mkdtemp(dir.data()), nullptr);
   const auto tree = Tree::open_system();
   ASSERT_TRUE(tree);
-  config::Config config = configured("[compose]\nimages = { xfce = \"overlayfs\" }\n");
-  config.state_dir = dir + "/state";
+  config::Config config = configured("[paths]\nstate = \"" + dir +
+                                     "/state\"\n[compose]\nimages = { xfce = \"overlayfs\" }\n");
   const auto wrong = RootChoice::open(config, *tree);
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().code, EINVAL);
