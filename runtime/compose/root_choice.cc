@@ -20,7 +20,7 @@ storage::BtrfsOptions btrfs_options(const config::Config& config) {
 /// A wrong name is found when panald starts, not at some desktop's start.
 Result<void> check_name(const std::string& key, const std::string& backend,
                         const storage::ComposeFacts& facts) {
-  if (backend == storage::kAuto) return {};
+  if (backend == storage::kAutoBackend) return {};
   if (const auto known = storage::why_not(backend, facts); !known)
     return prefixed(key + " in [compose]", known.error());
   return {};

@@ -177,11 +177,11 @@ Result<Choice> choose_backend(const Wish& wish, const ComposeFacts& facts) {
       return fail(EOPNOTSUPP,
                   "compose: the desktop's root was kept by " + wish.kept_by + ", but " + words);
     Choice kept{wish.kept_by, {wish.kept_by + ": the desktop's persistent root is there"}};
-    if (wish.backend != kAuto && wish.backend != wish.kept_by)
+    if (wish.backend != kAutoBackend && wish.backend != wish.kept_by)
       kept.reasons.push_back(wish.backend + ": for new roots only");
     return kept;
   }
-  if (wish.backend != kAuto) {
+  if (wish.backend != kAutoBackend) {
     PANAL_ASSIGN(const std::string words, why_not(wish.backend, facts));
     const Entry* entry = find_entry(wish.backend);
     const std::string against = entry == nullptr ? words : unfit(*entry, wish, facts);

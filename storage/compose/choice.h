@@ -10,11 +10,11 @@
 namespace panal::storage {
 
 /// The word for "the best that this node has".
-inline constexpr std::string_view kAuto = "auto";
+inline constexpr std::string_view kAutoBackend = "auto";
 
 /// What an image's desktop is to have.
 struct Wish {
-  std::string backend = std::string(kAuto);
+  std::string backend = std::string(kAutoBackend);
   bool persistent = false;
   bool layers = false;  ///< the image has some beside its version
   /// The backend that the desktop's persistent root is of; "" without one.

@@ -177,7 +177,7 @@ TEST(Choice, WhoOnlyMeasuresMayHaveWhatNoDesktopGets) {
 
 TEST(Choice, NamesAreKnownAndAutoIsNone) {
   for (const std::string& name : backend_names()) {
-    EXPECT_NE(name, kAuto);
+    EXPECT_NE(name, kAutoBackend);
     EXPECT_TRUE(why_not(name, debian())) << name;
   }
   const auto unknown = why_not("zfs", debian());

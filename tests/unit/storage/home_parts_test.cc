@@ -77,7 +77,10 @@ TEST(HomeCall, RefusesWordsThatMeanNothing) {
 }
 
 TEST(HomeAnswer, IsReadAsFarAsItCame) {
-  using namespace home_call;
+  using home_call::parse_answer;
+  using home_call::print_at;
+  using home_call::print_bad;
+  using home_call::print_result;
   const std::string whole = print_at(0) + print_at(1) + print_bad(1, {ESTALE, "look at /x"}) +
                             print_at(2) + print_result({});
   const auto answer = parse_answer(whole);

@@ -30,10 +30,10 @@ TEST(PageRanges, AreClippedAtTheEndOfAFile) {
 }
 
 TEST(PageRanges, WhatIsThereIsNotWanted) {
-  struct Case {
+  struct Without {
     PageRanges all, taken, rest;
   };
-  for (const Case& one : std::vector<Case>{
+  for (const Without& one : std::vector<Without>{
            {{{0, 10}}, {}, {{0, 10}}},
            {{{0, 10}}, {{0, 10}}, {}},
            {{{2, 3}}, {{0, 100}}, {}},
