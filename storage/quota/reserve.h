@@ -9,9 +9,9 @@ namespace panal::storage {
 
 /// What to do about the reserve, by how full the disk is.
 enum class ReserveStep { kKeep, kFree, kMake };
-/// `free_bytes`: what the file system has left for root; `present`: the reserve is there.
-/// It is freed when less than an eighth of it is left, and made again once twice its size and that
-/// eighth are free: a disk at the edge does not make it come and go.
+/// `free_bytes`: what the file system has left for who is not root (the database); `present`: the
+/// reserve is there. It is freed when less than an eighth of it is left, and made again once twice
+/// its size and that eighth are free: a disk at the edge does not make it come and go.
 [[nodiscard]] ReserveStep decide_reserve(std::uint64_t free_bytes, std::uint64_t reserve_bytes,
                                          bool present);
 
