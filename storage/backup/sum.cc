@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <utility>
 
 namespace panal::storage::backup {
 
@@ -14,7 +15,8 @@ bool keeps_attribute(const std::string& name) {
 void Summer::Free::operator()(evp_md_ctx_st* context) const { ::EVP_MD_CTX_free(context); }
 
 Result<Summer> Summer::start() {
-  Summer summer(std::unique_ptr<evp_md_ctx_st, Free>(::EVP_MD_CTX_new()));
+  std::unique_ptr<evp_md_ctx_st, Free> context(::EVP_MD_CTX_new());
+  Summer summer(std::move(context));
   if (!summer.context_ || ::EVP_DigestInit_ex(summer.context_.get(), ::EVP_sha256(), nullptr) != 1)
     return fail(ENOMEM, "start a checksum");
   return summer;

@@ -60,13 +60,14 @@ HotPages kept_within(HotPages pages, std::uint64_t most_bytes) {
     const auto all = pages_of(file.size_bytes, pages.page_bytes);
     return all == 0 ? 0.0 : static_cast<double>(page_count(file.ranges)) / static_cast<double>(all);
   };
-  std::stable_sort(pages.files.begin(), pages.files.end(),
-                   [&share](const HotFile& a, const HotFile& b) {
-                     const double of_a = share(a);
-                     const double of_b = share(b);
-                     if (of_a != of_b) return of_a > of_b;
-                     return page_count(a.ranges) < page_count(b.ranges);
-                   });
+  std::sort(pages.files.begin(), pages.files.end(), [&share](const HotFile& a, const HotFile& b) {
+    const double of_a = share(a);
+    const double of_b = share(b);
+    if (of_a != of_b) return of_a > of_b;
+    const std::uint64_t pages_of_a = page_count(a.ranges);
+    const std::uint64_t pages_of_b = page_count(b.ranges);
+    return pages_of_a != pages_of_b ? pages_of_a < pages_of_b : a.path < b.path;
+  });
   std::uint64_t left = most_bytes / pages.page_bytes;
   std::erase_if(pages.files, [&left](const HotFile& file) {
     const std::uint64_t needed = page_count(file.ranges);
