@@ -36,7 +36,8 @@ struct Choice {
 /// sentence too. Errors: EINVAL for other names.
 [[nodiscard]] Result<std::string> why_not(std::string_view backend, const ComposeFacts& facts);
 
-/// The same, for who only tries and measures: it leaves out what is wrong with a backend everywhere.
+/// The same, for who only tries and measures: it leaves out what is wrong with a backend
+/// everywhere.
 [[nodiscard]] Result<std::string> why_absent(std::string_view backend, const ComposeFacts& facts);
 
 /// Pure: from the facts and the wish to a backend and why. A persistent root stays with the backend
