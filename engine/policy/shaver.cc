@@ -188,6 +188,17 @@ ShaveDecision Shaver::wish(State& state, const ShaveDesktop& desktop, const Shav
   return {desktop.id, whole(step), false, ShaveReason::kTaken};
 }
 
+std::optional<ShaveReason> Shaver::freezes(const ShaveDesktop& desktop, MonotonicNs now_ns) const {
+  if (desktop.session != SessionClass::kDisconnected) return std::nullopt;
+  const MonotonicNs away = now_ns - desktop.session_since_ns;
+  if (config_.freeze_after_ns > 0 && away >= config_.freeze_after_ns) return ShaveReason::kLongAway;
+  if (config_.freeze_quiet_after_ns <= 0 || desktop.quiet_since_ns == 0) return std::nullopt;
+  const MonotonicNs quiet = now_ns - desktop.quiet_since_ns;
+  return std::min(away, quiet) >= config_.freeze_quiet_after_ns
+             ? std::optional<ShaveReason>(ShaveReason::kQuiet)
+             : std::nullopt;
+}
+
 std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
   const double elapsed =
       started_ ? std::clamp(seconds(input.at_ns - last_ns_), 0.0, 60.0) : kStepSeconds;
@@ -201,10 +212,9 @@ std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
     State& state = states_[desktop.id];
     learn(state, desktop, input.at_ns);
     decisions.push_back(wish(state, desktop, input, elapsed));
-    if (config_.freeze_after_ns > 0 && desktop.session == SessionClass::kDisconnected &&
-        input.at_ns - desktop.session_since_ns >= config_.freeze_after_ns) {
+    if (const auto why = freezes(desktop, input.at_ns)) {
       decisions.back().freeze = true;
-      if (decisions.back().bytes == 0) decisions.back().reason = ShaveReason::kLongAway;
+      if (decisions.back().bytes == 0) decisions.back().reason = *why;
     }
   }
 

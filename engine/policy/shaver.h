@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct ShaverConfig {
   double eagerness = 0;                                     ///< 0: as memory gets short; 1: always
   std::uint64_t reserve_bytes = 0;                          ///< the host's own, of MemAvailable
   MonotonicNs freeze_after_ns = 15LL * 60 * 1'000'000'000;  ///< disconnected; 0: never
+  /// Disconnected, and doing nothing for so long (Quiet); 0: never.
+  MonotonicNs freeze_quiet_after_ns = 0;
 };
 
 struct ShaveDesktop {
@@ -36,6 +39,7 @@ struct ShaveDesktop {
   std::uint64_t refault_pages = 0;   ///< since the group was made
   std::uint64_t memory_wait_us = 0;  ///< PSI some, total
   std::uint64_t io_wait_us = 0;
+  MonotonicNs quiet_since_ns = 0;    ///< Quiet::since_ns(); 0: not known
   bool ksm_settled = false;  ///< two passes since its programs started, or it is not enlisted
 };
 
@@ -57,7 +61,7 @@ struct ShaveInput {
   std::vector<ShaveDesktop> desktops;
 };
 
-/// `ksm_settled` is the caller's to say.
+/// `ksm_settled` and `quiet_since_ns` are the caller's to say.
 [[nodiscard]] ShaveDesktop shave_desktop_of(const GroupSnapshot& group);
 
 /// Takes memory back from desktops that nobody looks at.
@@ -102,6 +106,9 @@ class Shaver {
   };
 
   [[nodiscard]] bool waits_for_ksm(const ShaveDesktop& desktop, const ShaveInput& input) const;
+  /// Why a desktop is to be frozen; nothing: it is not.
+  [[nodiscard]] std::optional<ShaveReason> freezes(const ShaveDesktop& desktop,
+                                                   MonotonicNs now_ns) const;
   void learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns) const;
   [[nodiscard]] ShaveDecision wish(State& state, const ShaveDesktop& desktop,
                                    const ShaveInput& input, double elapsed_seconds) const;

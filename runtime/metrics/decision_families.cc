@@ -16,7 +16,8 @@ constexpr SessionClass kClasses[] = {SessionClass::kActive, SessionClass::kIdle,
 
 constexpr std::string_view kVerdicts[] = {"taken",         "active",     "at_floor",  "too_soon",
                                           "waits_for_ksm", "pressure",   "refaults",  "no_yield",
-                                          "no_swap_room",  "not_needed", "next_time", "long_away"};
+                                          "no_swap_room",  "not_needed", "next_time", "long_away",
+                                          "quiet"};
 
 constexpr KsmPhase kPhases[] = {KsmPhase::kOff,   KsmPhase::kStorm,  KsmPhase::kBurst,
                                 KsmPhase::kProbe, KsmPhase::kFollow, KsmPhase::kRest};

@@ -53,7 +53,7 @@ void Optimiser::tick() {
   look_at_desks(host->at_ns);
   if (settings_.governs_ksm()) govern_ksm(*host);
   if (settings_.enlists()) weigh_domains(*host);
-  const bool rounds = settings_.shave || settings_.shaver.freeze_after_ns > 0;
+  const bool rounds = settings_.shave || settings_.freezes();
   if (rounds && host->at_ns - last_round_ns_ >= kRoundEvery) {
     protect_spared();
     shave_round(*host);
@@ -88,6 +88,7 @@ void Optimiser::classify(MonotonicNs now_ns) {
       if (fresh == desk->last.session && !desk->limits_due && !again) continue;
       if (fresh != desk->last.session) {
         desk->last.session_since_ns = now_ns;
+        desk->quiet = {};
         ++totals_.class_changes[index_of(desk->last.session)][index_of(fresh)];
       }
       desk->last.session = fresh;
@@ -133,6 +134,7 @@ void Optimiser::read(const DeskPtr& desk) {
     desk->last.pressure = *pressure;
   }
   read_io(desk);
+  see_doings(desk);
 }
 
 void Optimiser::look_at_desks(MonotonicNs now_ns) {
@@ -280,6 +282,7 @@ void Optimiser::shave_round(const Snapshot& host) {
   const std::uint64_t passes = host.ksm ? host.ksm->full_scans_total : 0;
   for (const DeskPtr& desk : desks) {
     policy::ShaveDesktop one = policy::shave_desktop_of(desk->last);
+    one.quiet_since_ns = desk->quiet.since_ns();
     one.ksm_settled = !desk->enlisted || passes >= desk->passes_at_start + kPassesToSettle;
     // Wishes that nobody carries out must not be taken for ones that gave nothing.
     if (!settings_.shave || desk->treatment.spared || !may_be_taken(desk->last, input.at_ns))

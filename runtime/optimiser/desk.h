@@ -8,6 +8,7 @@
 #include "engine/kernel/cgroup.h"
 #include "engine/model/decision.h"
 #include "engine/model/snapshot.h"
+#include "engine/policy/quiet.h"
 #include "runtime/optimiser/io_rate.h"
 #include "runtime/optimiser/memory_taker.h"
 #include "runtime/optimiser/session_class.h"
@@ -32,6 +33,7 @@ struct Desk {
   SessionView session;
   Watching watching;
   MonotonicNs awake_until_ns = 0;  ///< being woken counts as active
+  policy::Quiet quiet;             ///< since it is disconnected
   bool frozen = false;
   bool frozen_for_rescue = false;      ///< and not by the profile's wish
   bool limits_due = true;              ///< those of its class were not set yet

@@ -152,7 +152,8 @@ class Optimiser final : public RescueHands {
   bool fetch(Desk& desk, FetchPart part, std::chrono::milliseconds patience);
   void set_limits(const DeskPtr& desk, SessionClass session);
   void read(const DeskPtr& desk);
-  void read_io(const DeskPtr& desk);  ///< io_rate.cc
+  void read_io(const DeskPtr& desk);     ///< io_rate.cc
+  void see_doings(const DeskPtr& desk);  ///< doings.cc
   void complain(const char* what, const Error& error);
   [[nodiscard]] DeskPtr find(DesktopId id) const;
 

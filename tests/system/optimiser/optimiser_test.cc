@@ -121,6 +121,32 @@ TEST_F(RealOptimiser, FreezesTheLongAwayAndThawsAtTheEnd) {
   EXPECT_TRUE(child.touch()) << "nothing stays frozen when panald ends";
 }
 
+TEST_F(RealOptimiser, FreezesWhoDoesNothingAndNotWhoComputes) {
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, 4 * kMib, Pages::kDistinct);
+  const auto beside = kernel::Cgroup::create(root_, parent_path() + "/d8");
+  ASSERT_TRUE(beside) << beside.error().message();
+  const pid_t busy = ::fork();
+  if (busy == 0) {
+    for (volatile unsigned turns = 0;;) turns = turns + 1;
+  }
+  ASSERT_TRUE(beside->add(busy));
+  Settings settings = eager();
+  settings.shaver.freeze_quiet_after_ns = 1'000'000'000;
+  open(settings);
+  optimiser_->started(8, {"school", "standard"}, false);
+  optimiser_->started(7, {"school", "standard"}, false);
+  EXPECT_TRUE(eventually([&] { return asleep(); }, 150s)) << optimiser_->report().dump(1);
+  EXPECT_EQ(optimiser_->report()["desktops"]["8"]["class"], "disconnected");
+  EXPECT_GT(optimiser_->figures().tally.verdicts.at("quiet"), 0U);
+  std::promise<void> awake;
+  optimiser_->wake(7, [&awake] { awake.set_value(); });
+  EXPECT_EQ(awake.get_future().wait_for(5s * panal::patience()), std::future_status::ready);
+  EXPECT_TRUE(child.touch()) << "it runs";
+  ::kill(busy, SIGKILL);
+  status_of(busy);
+}
+
 TEST_F(RealOptimiser, ThawsWhatAKilledOneFroze) {
   const kernel::Cgroup group = make();
   const MemoryChild child(group, 4 * kMib, Pages::kDistinct);
