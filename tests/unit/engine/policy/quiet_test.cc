@@ -28,9 +28,7 @@ Doings after(const Doings& before, const Minute& minute) {
   return now;
 }
 
-Doings first_look() {
-  return {kMinute, 5'000'000'000, 100'000, 100'000, 7 * kMib, 3 * kMib};
-}
+Doings first_look() { return {kMinute, 5'000'000'000, 100'000, 100'000, 7 * kMib, 3 * kMib}; }
 
 TEST(Quiet, IsWhoeverNeitherComputesNorReadsNorSendsNorWaitsToDoSo) {
   for (const Minute& minute :
