@@ -156,6 +156,9 @@ struct Guest {
   /// themselves by it.
   bool mask_memory = false;
   std::uint32_t cpus = 0;  ///< what they are told of CPUs, at most; 0: the host's
+  /// The session's programs share one heap among their threads and keep little of what they free:
+  /// less memory, and some more CPU time in malloc().
+  bool lean_heap = false;
   // The first two only of desktops whose root is volatile.
   ScratchPlace logs = ScratchPlace::kDisk;     ///< /var/log
   ScratchPlace var_tmp = ScratchPlace::kDisk;  ///< /var/tmp; never kOff

@@ -122,6 +122,7 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.section("guest");
   v.flag("mask_memory", p.guest.mask_memory);
   v.number("cpus", p.guest.cpus, 0U, 1024U);
+  v.flag("lean_heap", p.guest.lean_heap);
   v.word("logs", p.guest.logs, kLogWords);
   v.word("var_tmp", p.guest.var_tmp, kVarTmpWords);
   v.word("cache", p.guest.cache_in_memory, kCacheWords);

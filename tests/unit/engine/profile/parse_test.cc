@@ -292,6 +292,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "3: mask_memory must be true or false"},
         Malformed{"name = \"a\"\n[guest]\nmask_memry = true\n",
                   "3: unknown key mask_memry in [guest]; the nearest known one is mask_memory"},
+        Malformed{"name = \"a\"\n[guest]\nlean_heap = 1\n", "3: lean_heap must be true or false"},
         Malformed{"name = \"a\"\n[gest]\nmask_memory = true\n",
                   "2: unknown section gest in a profile; the nearest known one is guest"},
         Malformed{"name = \"a\"\n[guest]\nlogs = \"home\"\n",
