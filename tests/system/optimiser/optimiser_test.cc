@@ -37,8 +37,9 @@ class RealOptimiser : public RealSwapGroup {
     return settings;
   }
   void open(const Settings& settings) {
-    auto opened =
-        Optimiser::open({tree_, root_, parent_path(), saved_, Logger::silent()}, settings);
+    Optimiser::Parts parts{tree_, root_, parent_path(), saved_, Logger::silent()};
+    parts.monitor_parent = parent_path() + "/monitors";
+    auto opened = Optimiser::open(std::move(parts), settings);
     ASSERT_TRUE(opened) << opened.error().message();
     optimiser_ = std::move(*opened);
   }
@@ -95,6 +96,25 @@ TEST_F(RealOptimiser, TakesFromTheDisconnectedNotFromTheActiveAndGivesBackBefore
                                        [index_of(SessionClass::kActive)],
             2U);
   EXPECT_EQ(figures.desktops[index_of(SessionClass::kActive)], 2U);
+}
+
+TEST_F(RealOptimiser, TakesTheMonitorAlongOnce) {
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, kSize, Pages::kDistinct);
+  const auto monitors = kernel::Cgroup::create(root_, parent_path() + "/monitors/d7");
+  ASSERT_TRUE(monitors) << monitors.error().message();
+  const MemoryChild monitor(*monitors, 1 * kMib, Pages::kDistinct);
+  open(eager());
+  optimiser_->started(7, {"school", "standard"}, false);
+  EXPECT_TRUE(eventually([&] { return resident(monitor) < kMib / 2; }))
+      << optimiser_->report().dump(1);
+  EXPECT_TRUE(monitor.touch());
+  EXPECT_TRUE(eventually([&] { return resident(child) < kSize / 4; }))
+      << optimiser_->report().dump(1);
+  EXPECT_GE(resident(monitor), kMib) << "once is enough: it sleeps";
+  const auto report = optimiser_->report();
+  EXPECT_EQ(report["shaver"]["monitors"], 1);
+  EXPECT_EQ(report["errors"], 0);
 }
 
 TEST_F(RealOptimiser, FreezesTheLongAwayAndThawsAtTheEnd) {
