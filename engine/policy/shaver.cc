@@ -224,7 +224,8 @@ ShaveDecision Shaver::wish(const State& state, const ShaveDesktop& desktop,
   const double grown_for = std::min(
       kLongestStepSeconds, round.elapsed_seconds + seconds(state.at_ns - state.stepped_ns));
   const double part = 1 - std::pow(1 - rule.rho, grown_for / kStepSeconds);
-  const double floor = std::max(real(rule.floor_bytes), state.soft_floor);
+  const double hot = round.need > kReallyShort ? 0 : state.soft_floor;
+  const double floor = std::max(real(rule.floor_bytes), hot);
   const double step = (real(resident(desktop)) - floor) * part * calm * urge;
   if (step < real(least_step(round.need))) return refuse(ShaveReason::kAtFloor);
   return {desktop.id, whole(step), false, ShaveReason::kTaken};

@@ -119,7 +119,7 @@ TEST_F(Rests, OnlyWhereMemoryIsReallyShortItIsTriedEachMinute) {
   input_.memory.available = kReserve + 1500 * kMib;  // need is 0.72
   EXPECT_EQ(live(4 * kMinute), 0);
   input_.memory.available = kReserve;
-  EXPECT_GT(live(4 * kMinute), 4);
+  EXPECT_GT(live(4 * kMinute), 2) << "down towards the floor of 6, if only for a minute";
   input_.memory.available = kPlenty;
   live(kMinute);
   EXPECT_EQ(live(10 * kMinute), 0) << "and then it is left alone again";
