@@ -9,9 +9,9 @@ namespace panal::optimiser {
 namespace {
 
 /// Some 600 KiB in a hundred mappings.
-constexpr std::chrono::milliseconds kLongestTake{200};
-constexpr std::uint64_t kAll = std::uint64_t{16} << 20;
-constexpr std::uint64_t kPage = 4096;
+constexpr std::chrono::milliseconds kMonitorPatience{200};
+constexpr std::uint64_t kMonitorMost = std::uint64_t{16} << 20;
+constexpr std::uint64_t kMonitorLeastMapping = 4096;
 
 }  // namespace
 
@@ -21,8 +21,9 @@ void Optimiser::take_monitor(Desk& desk) {
   auto group =
       kernel::Cgroup::open(parts_.cgroups, parts_.monitor_parent + "/" + kernel_name(desk.id));
   if (!group) return;  // another kind of container has none
-  TakeRequest request{kAll, std::chrono::steady_clock::now() + kLongestTake, &desk.wanted};
-  request.least_mapping_bytes = kPage;
+  TakeRequest request{kMonitorMost, std::chrono::steady_clock::now() + kMonitorPatience,
+                      &desk.wanted};
+  request.least_mapping_bytes = kMonitorLeastMapping;
   TakeCursor cursor;
   const auto taken = monitor_taker_->take(*group, request, cursor);
   // Without a memory controller nobody could say what came of it.
