@@ -73,6 +73,25 @@ Result<void> HostOperations::choose_root(DesktopSpec& spec) const {
   return {};
 }
 
+Result<DesktopSpec> HostOperations::trial_spec(const storage::VersionManifest& version) const {
+  DesktopSpec spec;
+  spec.name = "trial";
+  spec.image = version.image;
+  spec.version_root = parts_.images.root_of(version.image, version.version);
+  spec.session = version.session;
+  spec.browser_sandbox = version.browser_sandbox;
+  spec.home = "trial";
+  spec.user.tenant = "trial";
+  spec.user.login = "trial";
+  spec.user.home_path = "/home/trial";
+  if (parts_.roots != nullptr) spec.layers = parts_.roots->layers_of(spec.image);
+  PANAL_ASSIGN(spec.ids, parts_.slots.for_trials());
+  spec.limits.memory_bytes = config_.desktop_memory_bytes;
+  spec.limits.pids = config_.desktop_pids;
+  spec.guest = parts_.guest;
+  return spec;
+}
+
 Result<std::optional<Started>> HostOperations::start(store::Store& store, DesktopId id) {
   auto claimed = store.claim_start(id, config_.node_name, desktop_slots());
   if (!claimed) {

@@ -46,7 +46,12 @@ class HostOperations final : public Operations {
   /// they ended, and removes the leftovers of those that the store does not know.
   [[nodiscard]] Result<std::vector<Started>> take_over(store::Store& store);
 
-  /// Id slots that desktops may use; the one above them is the pre-warmers'.
+  /// How a desktop is started that is nobody's and is only to be looked at: with a desktop's
+  /// limits, as a user of its own. Errors: ENOSPC without host ids for it.
+  [[nodiscard]] Result<desktop::DesktopSpec> trial_spec(
+      const storage::VersionManifest& version) const;
+
+  /// Id slots that desktops may use; those above them are the pre-warmers' and the trials'.
   [[nodiscard]] std::uint32_t desktop_slots() const;
 
  private:

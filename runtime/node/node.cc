@@ -30,6 +30,7 @@
 #include "runtime/node/requests.h"
 #include "runtime/node/session_writer.h"
 #include "runtime/node/statistics.h"
+#include "runtime/node/trial_desk.h"
 #include "runtime/node/version.h"
 #include "runtime/node/worker_pool.h"
 #include "storage/quota/reserve.h"
@@ -63,6 +64,7 @@ struct Node::Impl {
       });
       if (thread.joinable()) gone.get_future().wait();
     }
+    if (trials) trials->finish();
     if (workers) workers->finish();
     if (clerk) clerk->finish();
     loop.stop();
@@ -85,6 +87,7 @@ struct Node::Impl {
   Result<void> open_warmer();
   Result<void> remove_warm_group() const;
   void wire();
+  void open_trials();
   void begin(std::vector<Started> adopted);
   void tick_scan();
   void tick_limit();
@@ -117,6 +120,7 @@ struct Node::Impl {
   std::map<std::string, std::string> defaults;  ///< image -> version that new starts take
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
+  std::optional<TrialDesk> trials;
   std::unique_ptr<WorkerPool> clerk;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<NotifyThread> notify;
@@ -161,6 +165,7 @@ Result<void> Node::Impl::open(seconds database_limit) {
 
   thread = std::thread([this] { loop.run(); });
   wire();
+  open_trials();
   PANAL_ASSIGN(auto adopted, operations->take_over(*store));
   log->info("taken_over", {{"desktops", std::to_string(adopted.size())}});
   std::promise<Result<void>> begun;
@@ -204,8 +209,7 @@ void Node::Impl::wire() {
       PrewarmFlow::Parts{loop, hub, [this](DesktopId id) { return open_nx(id); },
                          [this](DesktopId id, UniqueFd nx,
                                 const std::string& cookie) -> Result<std::unique_ptr<PrewarmRun>> {
-                           PANAL_ASSIGN(const IdRange range,
-                                        host->slots().range(operations->desktop_slots()));
+                           PANAL_ASSIGN(const IdRange range, host->slots().for_prewarmers());
                            // A user of its own for each, from a range that no desktop has.
                            const auto offset = static_cast<std::uint32_t>(id) % (range.count - 1);
                            return launch_prewarm(programs.prewarm, range.first + 1 + offset,
@@ -242,7 +246,10 @@ void Node::Impl::wire() {
                         if (!std::exchange(stopping, true)) stopped.set_value();
                       }});
   hub.set_events({[this](DesktopId id, const AgentState& state) { on_session(id, state); },
-                  [this](DesktopId id) { on_settled(id); }});
+                  [this](DesktopId id) {
+                    if (id == kTrialDesktop) return trials->on_settled(hub.state(id)->windows);
+                    on_settled(id);
+                  }});
 }
 
 Result<void> Node::Impl::open_warmer() {
@@ -259,6 +266,29 @@ Result<void> Node::Impl::remove_warm_group() const {
   if (!group && group.error().code == ENOENT) return {};
   if (!group) return tl::make_unexpected(std::move(group.error()));
   return group->destroy(seconds(2));
+}
+
+void Node::Impl::open_trials() {
+  trials.emplace(TrialDesk::Parts{
+      loop, hub, host->parts(hub), config, host->images(),
+      [this](const storage::VersionManifest& version) { return operations->trial_spec(version); },
+      [this](UniqueFd nx, const std::string& cookie) -> Result<agent::Prewarm> {
+        PANAL_ASSIGN(const IdRange range, host->slots().for_prewarmers());
+        agent::Prewarm::Spec spec;
+        spec.program = programs.prewarm;
+        spec.uid = spec.gid =
+            range.first + 1 + static_cast<std::uint32_t>(kTrialDesktop % (range.count - 1));
+        spec.nx = std::move(nx);
+        spec.cookie = cookie;
+        spec.timeout = seconds(120);
+        spec.pictures = true;
+        return agent::Prewarm::start(std::move(spec));
+      },
+      log});
+  // What cannot be removed now is tried again by the next trial.
+  if (const auto cleared = trials->clear(); !cleared)
+    log->warning("trial_left", {{"why", cleared.error().message()}});
+  requests->trials_by(*trials);
 }
 
 void Node::Impl::begin(std::vector<Started> adopted) {
@@ -437,6 +467,7 @@ void Node::Impl::on_ended(DesktopId id) {
 }
 
 void Node::Impl::on_session(DesktopId id, const AgentState& state) {
+  if (id == kTrialDesktop) return trials->on_session(state);
   sessions->note(id, state);
   optimiser->session(id, state);
   prewarm->on_session(id, state);

@@ -62,6 +62,7 @@ struct Version {
   std::string commit = {};   ///< checksum of its commit, 64 hexadecimal digits; empty: none
   std::string message = {};  ///< at most 4096 characters
   std::string author = {};   ///< at most 256 characters; moves the tags in the history
+  bool untried = false;      ///< for add_version(): `default` does not go to it by itself
 };
 
 /// One desktop's row with what a node needs to start it.
@@ -139,8 +140,8 @@ class Store {
 
   // Images (admin writes)
   /// Registers a version (idempotent). `head` moves to the image's newest; `default` only where
-  /// there is none yet. One that is registered without a commit gets it.
-  /// Errors: EEXIST when the version is there with another commit.
+  /// there is none yet, and not to one that is `untried`. One that is registered without a commit
+  /// gets it. Errors: EEXIST when the version is there with another commit.
   [[nodiscard]] virtual Result<void> add_version(const Version& version,
                                                  const std::string& description) = 0;
   [[nodiscard]] virtual Result<std::vector<Image>> images() = 0;
