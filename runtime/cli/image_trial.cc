@@ -21,11 +21,25 @@ struct TrialOptions {
   bool dry_run = false, json = false;
 };
 
-std::string tried_name(const TriedVersion& version) { return version.image + ":" + version.version; }
+std::string tried_name(const TriedVersion& version) {
+  return version.image + ":" + version.version;
+}
 
 TrialVerdict not_tried(std::string why) {
   TrialVerdict verdict;
   verdict.why = std::move(why);
+  return verdict;
+}
+
+/// What a trial on this node says of the version.
+TrialVerdict judge(const TriedVersion& version, const storage::TrialRecord& record) {
+  if (record.commit != version.commit)
+    return not_tried("another commit of its name was tried on this node, and not this one");
+  TrialVerdict verdict;
+  verdict.record = record;
+  verdict.good = record.good;
+  verdict.failed = !record.good;
+  if (verdict.failed) verdict.why = "its trial start failed: " + printable(record.reason, 2000);
   return verdict;
 }
 
@@ -71,15 +85,8 @@ TrialVerdict last_trial(const config::Config& config, const TriedVersion& versio
     return not_tried("what this node knows of its trial may only root read");
   // A damaged record is as good as none.
   if (!read || !*read) return not_tried("it has not been tried on this node");
-  if ((*read)->commit != version.commit)
-    return not_tried("another commit of its name was tried on this node, and not this one");
-  TrialVerdict verdict;
-  verdict.record = std::move(*read);
-  verdict.good = verdict.record->good;
-  verdict.failed = !verdict.good;
-  if (verdict.failed)
-    verdict.why = "its trial start failed: " + printable(verdict.record->reason, 2000);
-  if (verdict.record->pictured)
+  TrialVerdict verdict = judge(version, **read);
+  if (verdict.record && verdict.record->pictured)
     verdict.picture = storage::trial_picture(config.images_dir, version.image, version.version);
   return verdict;
 }
@@ -89,16 +96,22 @@ TrialVerdict try_version(Shell& shell, const TriedVersion& version, bool show) {
       shell.backends.ask_node(shell.config, {{"op", "status"}}, std::chrono::seconds(10));
   if (!status)
     return not_tried(
-        "it cannot be tried, because panald does not run on this node (panal up "
-        "starts it)");
+        "it cannot be tried, because panald does not run on this node (panal up starts it)");
   const auto say = [&](const std::string& text) {
-    if (show) shell.out << fmt::format("{}: {}\n", tried_name(version), printable(text)) << std::flush;
+    if (show)
+      shell.out << fmt::format("{}: {}\n", tried_name(version), printable(text)) << std::flush;
   };
   const auto answer = shell.backends.ask_node(
       shell.config, {{"op", "trial"}, {"image", version.image}, {"version", version.version}},
       kTrialPatience, say);
   if (!answer) return not_tried("it could not be tried: " + sentence_of(answer.error()));
-  return last_trial(shell.config, version);
+  const auto record = storage::parse_trial(answer->value("record", ""), "panald's answer");
+  if (!record) return not_tried("it could not be tried: " + sentence_of(record.error()));
+  TrialVerdict verdict = judge(version, *record);
+  if (record->pictured && answer->value("kept", false))
+    verdict.picture =
+        storage::trial_picture(shell.config.images_dir, version.image, version.version);
+  return verdict;
 }
 
 TrialVerdict ensure_trial(Shell& shell, const TriedVersion& version, bool show) {

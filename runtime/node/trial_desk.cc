@@ -15,7 +15,7 @@ constexpr const char* kCalledOff = "panald was stopped before the trial was over
 
 /// A desktop's parts, but for what belongs to a user.
 desktop::Parts trial_parts(const desktop::Parts& parts, storage::HomeStore& homes,
-                    netconfine::Network& network) {
+                           netconfine::Network& network) {
   return {parts.compose, homes,        network,      parts.containers,
           parts.groups,  parts.shared, parts.agents, parts.log};
 }
@@ -23,7 +23,8 @@ desktop::Parts trial_parts(const desktop::Parts& parts, storage::HomeStore& home
 }  // namespace
 
 TrialDesk::TrialDesk(Parts parts)
-    : parts_(std::move(parts)), lifecycle_(trial_parts(parts_.desktop, homes_, network_), parts_.config) {}
+    : parts_(std::move(parts)),
+      lifecycle_(trial_parts(parts_.desktop, homes_, network_), parts_.config) {}
 
 TrialDesk::~TrialDesk() { finish(); }
 
@@ -50,9 +51,11 @@ void TrialDesk::serve(const CallerPtr& caller, const nlohmann::json& request) {
   ask(
       text_of(request, "image"), text_of(request, "version"),
       [caller](const std::string& text) { caller->progress(text); },
-      [caller](const Answer<storage::TrialRecord>& answer) {
+      [caller](const Answer<Report>& answer) {
         if (!answer) return caller->refuse(answer.error().status, answer.error().sentence);
-        caller->answer({{"good", answer->good}});
+        caller->answer({{"good", answer->record.good},
+                        {"kept", answer->kept},
+                        {"record", storage::print_trial(answer->record)}});
       });
 }
 
@@ -71,7 +74,7 @@ void TrialDesk::work() {
   }
 }
 
-Answer<storage::TrialRecord> TrialDesk::run(const Job& job) {
+Answer<TrialDesk::Report> TrialDesk::run(const Job& job) {
   const auto refused = [](int status, std::string sentence) {
     return tl::make_unexpected(Refusal{status, std::move(sentence)});
   };
@@ -118,11 +121,10 @@ Answer<storage::TrialRecord> TrialDesk::run(const Job& job) {
                              {"good", record.good ? "yes" : "no"},
                              {"ms", std::to_string(record.took_ms)},
                              {"why", record.reason}});
-  if (auto kept =
-          storage::write_trial(parts_.config.images_dir, job.image, job.version, record, png);
-      !kept)
-    return refused(503, "the trial's result could not be kept: " + kept.error().message());
-  return record;
+  const auto kept =
+      storage::write_trial(parts_.config.images_dir, job.image, job.version, record, png);
+  if (!kept) parts_.log->warning("trial_not_kept", {{"why", kept.error().message()}});
+  return Report{std::move(record), kept.has_value()};
 }
 
 void TrialDesk::finish() {

@@ -36,7 +36,11 @@ class TrialDesk {
     std::function<Result<agent::Prewarm>(UniqueFd nx, const std::string& cookie)> client;
     LoggerPtr log;
   };
-  using Done = std::function<void(const Answer<storage::TrialRecord>&)>;
+  struct Report {
+    storage::TrialRecord record;
+    bool kept = false;  ///< with the version; not where its directory cannot be written
+  };
+  using Done = std::function<void(const Answer<Report>&)>;
   using Say = std::function<void(const std::string&)>;
 
   explicit TrialDesk(Parts parts);
@@ -68,7 +72,7 @@ class TrialDesk {
     Done done;
   };
   void work();
-  [[nodiscard]] Answer<storage::TrialRecord> run(const Job& job);
+  [[nodiscard]] Answer<Report> run(const Job& job);
   [[nodiscard]] std::string state_dir() const {
     return parts_.config.desktop_state_dir(kTrialDesktop);
   }
