@@ -40,26 +40,31 @@ Result<void> LiveTrial::start() {
 }
 
 Result<void> LiveTrial::listen(const std::string& cookie) {
-  // Answered in any case, within the limit: the loop outlives every trial.
   auto answered = std::make_shared<std::promise<Result<void>>>();
-  parts_.loop.post([this, cookie, answered] {
+  auto answer = answered->get_future();
+  // Who calls the trial off does not wait for the answer: it may come when this is gone.
+  parts_.loop.post([&hub = parts_.hub, cookie, answered] {
     ListenOrder order;
-    order.attach = parts_.hub.next_attach(kTrialDesktop);
+    order.attach = hub.next_attach(kTrialDesktop);
     order.cookie = cookie;
     order.geometry = std::to_string(kTrialScreen.width) + "x" + std::to_string(kTrialScreen.height);
     order.link = "lan";
     order.client = "linux";
-    parts_.hub.order_listen(kTrialDesktop, order, kTrialListenLimit,
-                            [answered](Result<void> result) { answered->set_value(result); });
+    hub.order_listen(kTrialDesktop, order, kTrialListenLimit,
+                     [answered](Result<void> result) { answered->set_value(result); });
   });
-  return answered->get_future().get();
+  while (answer.wait_for(kTrialLook) != std::future_status::ready)
+    if (auto found = trouble()) return tl::make_unexpected(std::move(*found));
+  auto listening = answer.get();
+  if (listening) return listening;
+  if (auto found = trouble()) return tl::make_unexpected(std::move(*found));
+  return fail(EIO, "no X server came up in it: " + listening.error().message());
 }
 
 Result<void> LiveTrial::show() {
   const auto cookie = make_cookie();
   if (!cookie) return whole_sentence(cookie.error());
-  if (const auto listening = listen(*cookie); !listening)
-    return fail(EIO, "no X server came up in it: " + listening.error().message());
+  PANAL_TRY(listen(*cookie));
   auto nx = parts_.lifecycle.open_nx_socket(kTrialDesktop, spec_.ids.first + spec_.user.uid);
   if (!nx) return fail(EIO, "its X server cannot be reached: " + nx.error().message());
   {
