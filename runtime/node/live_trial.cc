@@ -36,6 +36,7 @@ Result<void> LiveTrial::start() {
   if (running) return {};
   std::string reason = running.error().reason();
   if (!running.error().evidence.empty()) reason += ": " + running.error().evidence;
+  std::replace(reason.begin(), reason.end(), '\n', ' ');
   return fail(EIO, "its start failed: " + printable(reason, 2000));
 }
 
@@ -140,7 +141,7 @@ void LiveTrial::on_session(const AgentState& state) {
   if (!ended_.empty()) return;
   const std::string why = state.reason.empty() ? "" : ": " + state.reason;
   if (state.session == SessionState::kEnded)
-    ended_ = "its session ended" + why;
+    ended_ = state.reason.empty() ? "its session ended" : state.reason;
   else if (shown_ && !state.connected)
     ended_ = "its agent went away" + why;
   else if (shown_ &&

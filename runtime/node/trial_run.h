@@ -38,11 +38,13 @@ struct TrialOutcome {
   std::optional<agent::Picture> picture;  ///< the last that was taken
 };
 
-/// How long a settled session may take until it has painted.
-inline constexpr std::chrono::milliseconds kPaintLimit{15000};
+/// How long a settled session may take until it has painted. The agent calls it settled after 20 s
+/// at the latest, which on a crowded host may be before its first window; until then nxagent's
+/// screen is black.
+inline constexpr std::chrono::milliseconds kPaintLimit{30000};
 inline constexpr std::chrono::milliseconds kPaintPause{300};
 
-/// Tries a version: good when its session has windows and has painted. `say` is told what is done,
+/// Tries a version: good when its session has come to rest, has painted and lives. `say` is told what is done,
 /// in words. Ends what it began.
 [[nodiscard]] TrialOutcome run_trial(TrialHands& hands,
                                      const std::function<void(const std::string&)>& say);
