@@ -44,8 +44,8 @@ struct TrialOutcome {
 inline constexpr std::chrono::milliseconds kPaintLimit{30000};
 inline constexpr std::chrono::milliseconds kPaintPause{300};
 
-/// Tries a version: good when its session has come to rest, has painted and lives. `say` is told what is done,
-/// in words. Ends what it began.
+/// Tries a version: good when its session has come to rest, has painted and lives. `say` is told
+/// what is done, in words. Ends what it began.
 [[nodiscard]] TrialOutcome run_trial(TrialHands& hands,
                                      const std::function<void(const std::string&)>& say);
 
