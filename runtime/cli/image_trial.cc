@@ -128,7 +128,10 @@ std::string describe(const TrialVerdict& verdict) {
 }
 
 std::string picture_words(const TrialVerdict& verdict) {
-  return verdict.picture.empty() ? "" : "; its picture is " + verdict.picture;
+  if (!verdict.picture.empty()) return "; its picture is " + verdict.picture;
+  if (verdict.record && verdict.record->pictured)
+    return "; its picture could not be kept, and panald's log says why";
+  return "";
 }
 
 nlohmann::json trial_json(const TrialVerdict& verdict) {

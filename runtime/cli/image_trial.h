@@ -34,7 +34,7 @@ struct TrialVerdict {
 
 /// "good on 2026-11-27T04:00:00Z, 3 windows after 3.4 s"; of another one why it is not.
 [[nodiscard]] std::string describe(const TrialVerdict& verdict);
-/// "; its picture is FILE", or nothing.
+/// "; its picture is FILE", or why there is none, or nothing.
 [[nodiscard]] std::string picture_words(const TrialVerdict& verdict);
 [[nodiscard]] nlohmann::json trial_json(const TrialVerdict& verdict);
 

@@ -26,7 +26,6 @@ class ImageTrials : public Commands {
     }
     farm.move("icewm", "head", "2");
     farm.move("icewm", "default", "1");
-    farm.moves.clear();
   }
   std::string at(const std::string& tag) { return backends_.farm.at("icewm", tag); }
   std::string picture(const std::string& version) const {
