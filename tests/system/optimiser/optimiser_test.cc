@@ -104,14 +104,16 @@ TEST_F(RealOptimiser, TakesTheMonitorAlongOnce) {
   const auto monitors = kernel::Cgroup::create(root_, parent_path() + "/monitors/d7");
   ASSERT_TRUE(monitors) << monitors.error().message();
   const MemoryChild monitor(*monitors, 1 * kMib, Pages::kDistinct);
+  // What it still shares with this program stays, and may be more than that MiB.
+  const std::uint64_t before = resident(monitor);
   open(eager());
   optimiser_->started(7, {"school", "standard"}, false);
-  EXPECT_TRUE(eventually([&] { return resident(monitor) < kMib / 2; }))
+  EXPECT_TRUE(eventually([&] { return resident(monitor) + kMib / 2 < before; }))
       << optimiser_->report().dump(1);
   EXPECT_TRUE(monitor.touch());
   EXPECT_TRUE(eventually([&] { return resident(child) < kSize / 4; }))
       << optimiser_->report().dump(1);
-  EXPECT_GE(resident(monitor), kMib) << "once is enough: it sleeps";
+  EXPECT_GE(resident(monitor) + kMib / 4, before) << "once is enough: it sleeps";
   const auto report = optimiser_->report();
   EXPECT_EQ(report["shaver"]["monitors"], 1);
   EXPECT_EQ(report["errors"], 0);
