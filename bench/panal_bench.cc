@@ -10,6 +10,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "bench/backends/backends.h"
 #include "bench/density/comparisons.h"
 #include "bench/density/density.h"
 #include "bench/density/freshness.h"
@@ -297,6 +298,25 @@ int main(int argc, char** argv) {
   takers_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
   takers_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
 
+  BackendsOptions backends;
+  auto* backends_command = app.add_subcommand(
+      "backends", "what roots cost by each backend: time, disk, page cache, reading");
+  backends_command->add_option("--arms", backends.arms, "of them (default all)")
+      ->delimiter(',')
+      ->check(CLI::IsMember(backend_arms()));
+  backends_command->add_option(
+      "--image", backends.image,
+      "icewm or xfce, as scripts/test-image made it (default: a made tree)");
+  backends_command->add_option("--count", backends.count, "roots (default 400)")
+      ->check(CLI::Range(2, 2000));
+  backends_command->add_option("--cycles", backends.cycles, "times each is measured (default 101)")
+      ->check(CLI::Range(1, 10'000));
+  backends_command->add_option("--fill", backends.fill_seconds,
+                               "seconds after which an arm adds no more roots (default 120)");
+  backends_command->add_option("--lvm-pool", backends.lvm_pool, "group/pool for arm lvm");
+  backends_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+  backends_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
+
   std::string report_file;
   auto* report_command = app.add_subcommand("report", "writes docs/results.md from stored results");
   report_command->add_option("FILE", report_file, "default docs/results.md; - for stdout");
@@ -361,6 +381,16 @@ int main(int argc, char** argv) {
   if (takers_command->parsed()) {
     enter_lab(argv, {memory, true});
     return told(compare_takers(take, json_file));
+  }
+  if (backends_command->parsed()) {
+    enter_lab(argv, {memory, false});
+    auto provenance =
+        provenance_now(source(), {"storage/compose", "bench/backends"}, words_of(argc, argv));
+    auto result = run_backends(backends);
+    if (!result) return not_measured(result.error());
+    if (provenance) (*result)["measured"] = to_json(*provenance);
+    std::cout << backends_table(*result);
+    return json_file.empty() ? kPass : told(write_file(json_file, result->dump(2) + "\n"));
   }
   if (reconnect_command->parsed()) {
     enter_lab(argv, {memory, back.profile != "off"});

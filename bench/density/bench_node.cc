@@ -43,10 +43,11 @@ Result<BenchNode> BenchNode::up(const Options& options) {
   node.directory_ = directory;
   if (::chmod(directory.c_str(), 0755) != 0) return fail_errno("chmod", directory);
   const char* cache = std::getenv("PANAL_TEST_CACHE");
+  // No warming: its reads would fall into what is measured.
   std::string text = fmt::format(
       "[node]\nname = \"bench\"\n[paths]\nstate = \"{0}/state\"\nrun = \"/run/panal\"\n"
       "images = \"{1}/images\"\n[cgroup]\nparent = \"{2}/panal\"\n{4}[broker]\n"
-      "address = \"127.0.0.1\"\nport = 18443\n[desktop]\nprewarm = {3}\n",
+      "address = \"127.0.0.1\"\nport = 18443\n[images]\nwarm = false\n[desktop]\nprewarm = {3}\n",
       directory, cache == nullptr ? "/var/cache/panal" : cache, group, options.prewarm,
       options.parent_memory_mib > 0
           ? fmt::format("memory_limit = \"{} MiB\"\n", options.parent_memory_mib)

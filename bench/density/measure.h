@@ -60,6 +60,7 @@ struct MeasureOptions {
 [[nodiscard]] Result<Measured> measure_shave(const std::string& figure);
 /// Of storage.*: one run measures all.
 [[nodiscard]] Result<Measured> measure_versions(const std::string& figure);
+[[nodiscard]] Result<Measured> measure_overlay_provision();
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench

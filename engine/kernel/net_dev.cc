@@ -44,6 +44,11 @@ Result<std::vector<LinkCounters>> read_net_dev(const Tree& tree) {
   return parse_net_dev(text);
 }
 
+Result<std::vector<LinkCounters>> read_net_dev(const Tree& tree, pid_t pid) {
+  PANAL_ASSIGN(const std::string text, tree.proc.read(std::to_string(pid) + "/net/dev"));
+  return parse_net_dev(text);
+}
+
 std::optional<std::uint64_t> read_link_speed(const Tree& tree, const std::string& link) {
   const auto text = tree.sys.read("class/net/" + link + "/speed", 64);
   const auto words = text ? words_of(*text) : std::vector<std::string_view>();

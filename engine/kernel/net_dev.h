@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,6 +29,8 @@ struct LinkCounters {
 [[nodiscard]] Result<std::vector<LinkCounters>> parse_net_dev(std::string_view text);
 /// Those of the process's network namespace. Errors: ENOENT, EPROTO.
 [[nodiscard]] Result<std::vector<LinkCounters>> read_net_dev(const Tree& tree);
+/// Those of another process's. Errors: ENOENT or ESRCH when it has ended, EINVAL for a zombie.
+[[nodiscard]] Result<std::vector<LinkCounters>> read_net_dev(const Tree& tree, pid_t pid);
 
 /// Bits per second; nothing for a link that is down or has no speed (a bridge, a veth says 10
 /// Gbit/s).

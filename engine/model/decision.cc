@@ -27,6 +27,7 @@ std::string_view to_string(ShaveReason reason) {
     case ShaveReason::kNotNeeded: return "not_needed";
     case ShaveReason::kNextTime: return "next_time";
     case ShaveReason::kLongAway: return "long_away";
+    case ShaveReason::kQuiet: return "quiet";
   }
   return "taken";
 }

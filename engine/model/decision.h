@@ -51,6 +51,7 @@ enum class ShaveReason : std::uint8_t {
   kNotNeeded,    ///< the host has plenty
   kNextTime,     ///< this round's CPU time is spent
   kLongAway,     ///< disconnected for long: freeze
+  kQuiet,        ///< disconnected, and nothing of it works: freeze
 };
 
 /// One desktop's verdict of a round. `freeze` and `bytes` may come together: take, then freeze.

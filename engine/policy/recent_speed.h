@@ -12,8 +12,8 @@ namespace panal::policy {
 /// seemed to be had for so much, the assumed speed comes back by itself and it is tried anew.
 class RecentSpeed {
  public:
-  /// As long as a desktop that had nothing to give is left alone at most (Shaver): its last walk
-  /// counts half when it is asked again.
+  /// A walk over a desktop that had nothing to give is forgotten when it is asked again after its
+  /// longest rest (Shaver).
   static constexpr MonotonicNs kHalfLife = 10LL * 60 * 1'000'000'000;
 
   /// `first`: bytes per CPU second, > 0.

@@ -28,14 +28,29 @@ constexpr double kStepSeconds = 6;
 constexpr std::uint64_t kLeastStepBytes = 1 * kMib;
 /// What was not worth a step grows until it is, over so long.
 constexpr double kLongestStepSeconds = 60;
-constexpr MonotonicNs kFirstBackoff = 12 * kSecond;
-constexpr MonotonicNs kLongestBackoff = 10 * kMinute;
+/// After a step of which more than the class's share was fetched back at once: the user may notice.
+constexpr MonotonicNs kPause = 12 * kSecond;
+/// Paging 1 MiB out costs 9 ms of CPU time (XFCE). 165 desktops that each fetch back 8 MiB in five
+/// minutes and lose them again take 0.04 of a core for that; at an hour's rest, 0.003. Four times:
+/// half an hour after the last start it is rare.
+constexpr MonotonicNs kFirstRest = 1 * kMinute;
+constexpr MonotonicNs kLongestRest = 60 * kMinute;
+constexpr MonotonicNs kRestGrows = 4;
+/// With this much need a minute's gain is worth it.
+constexpr double kReallyShort = 0.9;
+constexpr MonotonicNs kLongestRestWhenShort = 1 * kMinute;
+/// Of what was taken lately so much is back: it was taken in vain. What comes back does so within
+/// minutes: a clock, a timer, a blinking cursor.
+constexpr double kVainShare = 0.5;
+constexpr double kTrialHalfLifeSeconds = 120;
+/// Taken from for so long without that: the next rest need not be so long.
+constexpr MonotonicNs kProven = 10 * kMinute;
 /// A step that brings less than a tenth of what was asked for, thrice: there is no more. Who was
 /// left alone for that before need not be asked thrice again.
 constexpr double kEmptyHandedShare = 0.1;
 constexpr unsigned kEmptyHanded = 3;
-/// A soft floor is forgotten by half in ten minutes: what is hot changes.
-constexpr double kFloorHalfLifeSeconds = 600;
+/// A soft floor is forgotten by half in half an hour: what is hot changes.
+constexpr double kFloorHalfLifeSeconds = 1800;
 /// With less than 30 % of RAM, or of a limit, available memory begins to be short; need is 1 at the
 /// reserve.
 constexpr double kPlentyShare = 0.30;
@@ -115,7 +130,17 @@ double Shaver::need(const ShaveInput& input) const {
   return most;
 }
 
-void Shaver::learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns) const {
+MonotonicNs Shaver::State::rests_until(bool really_short) const {
+  return rest_from_ns + (really_short ? std::min(rest_ns, kLongestRestWhenShort) : rest_ns);
+}
+
+bool Shaver::rests(DesktopId id, MonotonicNs now_ns) const {
+  const auto found = states_.find(id);
+  return found != states_.end() && now_ns < found->second.rests_until(false);
+}
+
+void Shaver::learn(State& state, const ShaveDesktop& desktop, const Round& round) {
+  const MonotonicNs now_ns = round.input.at_ns;
   const bool anew = !state.seen || state.last.session != desktop.session ||
                     state.last.session_since_ns != desktop.session_since_ns;
   if (anew) {
@@ -130,34 +155,50 @@ void Shaver::learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns
   // The charge says what was won, never the actuator.
   const double taken = real(less(resident(state.last), resident(desktop)));
   const bool asked = state.asked_bytes > 0;
+  const double left = std::exp2(-elapsed / kTrialHalfLifeSeconds);
+  state.tried = state.tried || asked;
+  state.out_bytes *= left;
+  state.back_bytes = state.back_bytes * left + (state.tried ? came : 0);
   if (asked) {
     state.empty_handed =
-        taken < kEmptyHandedShare * real(state.asked_bytes) ? state.empty_handed + 1 : 0;
+        taken + came < kEmptyHandedShare * real(state.asked_bytes) ? state.empty_handed + 1 : 0;
     state.taken_bytes += taken;
-  }
-  const bool fetches =
-      came > rule.refault_share * std::max(state.taken_bytes, real(kLeastStepBytes));
-  const bool barren = state.empty_handed >= (state.backoff_ns > kFirstBackoff ? 1U : kEmptyHanded);
-  if (now_ns >= state.not_before_ns && asked && (fetches || barren)) {
-    state.backoff_ns = std::clamp(state.backoff_ns * 2, kFirstBackoff, kLongestBackoff);
-    state.not_before_ns = now_ns + state.backoff_ns;
-    state.backoff_reason = fetches ? ShaveReason::kRefaults : ShaveReason::kNoYield;
-    state.empty_handed = 0;
-    if (fetches) state.soft_floor = std::max(state.soft_floor, real(resident(desktop)));
-  } else if (asked && !fetches && state.empty_handed == 0) {
-    state.backoff_ns /= 2;
+    state.out_bytes += std::min(taken + came, real(state.asked_bytes));
+    if (came > rule.refault_share * std::max(state.taken_bytes, real(kLeastStepBytes)))
+      state.pause_until_ns = now_ns + kPause;
   }
   state.taken_bytes /= 2;
+  if (now_ns < state.rests_until(round.need > kReallyShort)) return;
+  const bool in_vain =
+      state.back_bytes > kVainShare * std::max(state.out_bytes, real(kLeastStepBytes));
+  const bool barren =
+      asked && state.empty_handed >= (state.rest_ns > kFirstRest ? 1U : kEmptyHanded);
+  if (in_vain || barren) {
+    // What is frozen will not have more the next time.
+    const bool for_good = desktop.session == SessionClass::kFrozen && barren;
+    state.rest_ns =
+        for_good ? kLongestRest : std::clamp(state.rest_ns * kRestGrows, kFirstRest, kLongestRest);
+    state.rest_from_ns = now_ns;
+    state.rest_reason = in_vain ? ShaveReason::kRefaults : ShaveReason::kNoYield;
+    state.empty_handed = 0;
+    state.out_bytes = state.back_bytes = 0;
+    if (in_vain) state.soft_floor = std::max(state.soft_floor, real(resident(desktop)));
+  } else if (now_ns - std::max(state.rests_until(false), state.eased_ns) >= kProven) {
+    state.rest_ns /= kRestGrows;
+    state.eased_ns = now_ns;
+  }
 }
 
 /// What is taken before it was merged is not lost to KSM, only later; what waits is lost to all.
-bool Shaver::waits_for_ksm(const ShaveDesktop& desktop, const ShaveInput& input) const {
-  return config_.order == ShaveOrder::kKsmFirst && !desktop.ksm_settled && input.ksm_moves &&
-         input.at_ns - desktop.session_since_ns < kLongestWaitForKsm && need(input) <= kMuchNeed;
+bool Shaver::waits_for_ksm(const ShaveDesktop& desktop, const Round& round) const {
+  return config_.order == ShaveOrder::kKsmFirst && !desktop.ksm_settled && round.input.ksm_moves &&
+         round.input.at_ns - desktop.session_since_ns < kLongestWaitForKsm &&
+         round.need <= kMuchNeed;
 }
 
-ShaveDecision Shaver::wish(State& state, const ShaveDesktop& desktop, const ShaveInput& input,
-                           double elapsed_seconds) const {
+ShaveDecision Shaver::wish(const State& state, const ShaveDesktop& desktop,
+                           const Round& round) const {
+  const MonotonicNs now_ns = round.input.at_ns;
   ShaveDecision none{desktop.id, 0, false, ShaveReason::kActive};
   const auto refuse = [&none](ShaveReason reason) {
     none.reason = reason;
@@ -165,27 +206,40 @@ ShaveDecision Shaver::wish(State& state, const ShaveDesktop& desktop, const Shav
   };
   if (desktop.session == SessionClass::kActive) return none;
   if (!state.seen) return refuse(ShaveReason::kNextTime);  // no deltas yet
-  if (waits_for_ksm(desktop, input)) return refuse(ShaveReason::kWaitsForKsm);
-  if (input.at_ns < state.not_before_ns) return refuse(state.backoff_reason);
-  const double urge = std::max(need(input), std::clamp(config_.eagerness, 0.0, 1.0));
+  if (waits_for_ksm(desktop, round)) return refuse(ShaveReason::kWaitsForKsm);
+  if (now_ns < state.rests_until(round.need > kReallyShort)) return refuse(state.rest_reason);
+  if (now_ns < state.pause_until_ns) return refuse(ShaveReason::kRefaults);
+  const double urge = std::max(round.need, std::clamp(config_.eagerness, 0.0, 1.0));
   if (urge <= 0) return refuse(ShaveReason::kNotNeeded);
 
   const ClassRule rule = rule_of(desktop.session);
   const double waited = real(std::max(grown(state.last.memory_wait_us, desktop.memory_wait_us),
                                       grown(state.last.io_wait_us, desktop.io_wait_us)));
-  const double since = std::max(1e-3, seconds(input.at_ns - state.at_ns));
+  const double since = std::max(1e-3, seconds(now_ns - state.at_ns));
   // What is frozen waits for nothing; a part still waiting in the kernel must not end its turn.
   const double calm =
       desktop.session == SessionClass::kFrozen ? 1 : 1 - waited / 1e6 / since / rule.wait_share;
   if (calm <= 0) return refuse(ShaveReason::kPressure);
 
-  const double grown_for =
-      std::min(kLongestStepSeconds, elapsed_seconds + seconds(state.at_ns - state.stepped_ns));
+  const double grown_for = std::min(
+      kLongestStepSeconds, round.elapsed_seconds + seconds(state.at_ns - state.stepped_ns));
   const double part = 1 - std::pow(1 - rule.rho, grown_for / kStepSeconds);
-  const double floor = std::max(real(rule.floor_bytes), state.soft_floor);
+  const double hot = round.need > kReallyShort ? 0 : state.soft_floor;
+  const double floor = std::max(real(rule.floor_bytes), hot);
   const double step = (real(resident(desktop)) - floor) * part * calm * urge;
-  if (step < real(least_step(need(input)))) return refuse(ShaveReason::kAtFloor);
+  if (step < real(least_step(round.need))) return refuse(ShaveReason::kAtFloor);
   return {desktop.id, whole(step), false, ShaveReason::kTaken};
+}
+
+std::optional<ShaveReason> Shaver::freezes(const ShaveDesktop& desktop, MonotonicNs now_ns) const {
+  if (desktop.session != SessionClass::kDisconnected) return std::nullopt;
+  const MonotonicNs away = now_ns - desktop.session_since_ns;
+  if (config_.freeze_after_ns > 0 && away >= config_.freeze_after_ns) return ShaveReason::kLongAway;
+  if (config_.freeze_quiet_after_ns <= 0 || desktop.quiet_since_ns == 0) return std::nullopt;
+  const MonotonicNs quiet = now_ns - desktop.quiet_since_ns;
+  return std::min(away, quiet) >= config_.freeze_quiet_after_ns
+             ? std::optional<ShaveReason>(ShaveReason::kQuiet)
+             : std::nullopt;
 }
 
 std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
@@ -194,17 +248,18 @@ std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
   started_ = true;
   last_ns_ = input.at_ns;
   ++round_;
+  const Round round{input, need(input), elapsed};
+  const double least = real(least_step(round.need));
 
   std::vector<ShaveDecision> decisions;
   decisions.reserve(input.desktops.size());
   for (const ShaveDesktop& desktop : input.desktops) {
     State& state = states_[desktop.id];
-    learn(state, desktop, input.at_ns);
-    decisions.push_back(wish(state, desktop, input, elapsed));
-    if (config_.freeze_after_ns > 0 && desktop.session == SessionClass::kDisconnected &&
-        input.at_ns - desktop.session_since_ns >= config_.freeze_after_ns) {
+    learn(state, desktop, round);
+    decisions.push_back(wish(state, desktop, round));
+    if (const auto why = freezes(desktop, input.at_ns)) {
       decisions.back().freeze = true;
-      if (decisions.back().bytes == 0) decisions.back().reason = ShaveReason::kLongAway;
+      if (decisions.back().bytes == 0) decisions.back().reason = *why;
     }
   }
 
@@ -219,7 +274,7 @@ std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
       return left.session_since_ns < right.session_since_ns;
     return left.id < right.id;
   });
-  const double by_need = kThriftCores + (kNeedCores - kThriftCores) * need(input);
+  const double by_need = kThriftCores + (kNeedCores - kThriftCores) * round.need;
   const double cores = std::max(by_need, std::min(kNeedCores, kIdlePart * input.idle_cores));
   const double speed =
       input.bytes_per_cpu_second > 0 ? input.bytes_per_cpu_second : kFirstBytesPerCpuSecond;
@@ -232,7 +287,7 @@ std::vector<ShaveDecision> Shaver::decide(const ShaveInput& input) {
       // Page cache needs no swap; whatever goes beyond it does.
       const double fits = room + real(desktop.file_bytes);
       const double bytes = std::min({real(decision.bytes), budget, fits});
-      if (bytes < real(least_step(need(input)))) {
+      if (bytes < least) {
         decision.reason = fits < budget ? ShaveReason::kNoSwapRoom : ShaveReason::kNextTime;
         decision.bytes = 0;
       } else {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct ShaverConfig {
   double eagerness = 0;                                     ///< 0: as memory gets short; 1: always
   std::uint64_t reserve_bytes = 0;                          ///< the host's own, of MemAvailable
   MonotonicNs freeze_after_ns = 15LL * 60 * 1'000'000'000;  ///< disconnected; 0: never
+  /// Disconnected, and doing nothing for so long (Quiet); 0: never.
+  MonotonicNs freeze_quiet_after_ns = 0;
 };
 
 struct ShaveDesktop {
@@ -36,7 +39,8 @@ struct ShaveDesktop {
   std::uint64_t refault_pages = 0;   ///< since the group was made
   std::uint64_t memory_wait_us = 0;  ///< PSI some, total
   std::uint64_t io_wait_us = 0;
-  bool ksm_settled = false;  ///< two passes since its programs started, or it is not enlisted
+  MonotonicNs quiet_since_ns = 0;  ///< Quiet::since_ns(); 0: not known
+  bool ksm_settled = false;        ///< two passes since its programs started, or it is not enlisted
 };
 
 /// A limited group around the desktops, which can be short of memory when the host is not.
@@ -57,17 +61,19 @@ struct ShaveInput {
   std::vector<ShaveDesktop> desktops;
 };
 
-/// `ksm_settled` is the caller's to say.
+/// `ksm_settled` and `quiet_since_ns` are the caller's to say.
 [[nodiscard]] ShaveDesktop shave_desktop_of(const GroupSnapshot& group);
 
 /// Takes memory back from desktops that nobody looks at.
 ///
-/// A step is (resident - floor) * rho(class), less the more the desktop waits for memory or I/O,
-/// and nothing for a while after it fetched much of it back or gave nothing. What is too little for
-/// a walk over the desktop waits, and grows, for up to a minute. All steps of a round
-/// fit into a CPU budget that grows as memory gets short, and with what of the CPU nobody uses:
-/// what is taken before a storm of starts need not be taken in it. Who has been away longest comes
-/// first. The active are never touched.
+/// A step is (resident - floor) * rho(class), less the more the desktop waits for memory or I/O.
+/// Right after it fetched some back there is a pause. Where half of what was taken lately is back,
+/// or nothing came, it is left to rest: a minute at first, then four times as long each time, an
+/// hour at most; a minute at most while memory is really short. A new class begins anew. What is
+/// too little for a walk over the desktop waits, and grows, for up to a minute. All steps of a
+/// round fit into a CPU budget that grows as memory gets short, and with what of the CPU nobody
+/// uses: what is taken before a storm of starts need not be taken in it. Who has been away longest
+/// comes first. The active are never touched.
 class Shaver {
  public:
   /// Of a session's being of its class. On a full node two passes take minutes at the governor's
@@ -84,6 +90,8 @@ class Shaver {
 
   /// 0: plenty of memory; 1: the reserve is touched, the host's or that of a group.
   [[nodiscard]] double need(const ShaveInput& input) const;
+  /// It gave nothing, or took it back: it need not be looked at before it is its turn again.
+  [[nodiscard]] bool rests(DesktopId id, MonotonicNs now_ns) const;
 
  private:
   struct State {
@@ -93,18 +101,34 @@ class Shaver {
     MonotonicNs stepped_ns = 0;  ///< since when the next step grows
     std::uint64_t asked_bytes = 0;
     double taken_bytes = 0;  ///< lately; halves each round
-    double soft_floor = 0;   ///< where it began to fetch back
+    MonotonicNs pause_until_ns = 0;
+    bool tried = false;  ///< something was asked for in this class
+    // What was taken, and what was fetched back, of late: half counts after kTrialHalfLifeSeconds.
+    double out_bytes = 0, back_bytes = 0;
+    double soft_floor = 0;  ///< where it fetched back what was taken
     unsigned empty_handed = 0;
-    MonotonicNs backoff_ns = 0;
-    MonotonicNs not_before_ns = 0;
-    ShaveReason backoff_reason = ShaveReason::kRefaults;
+    MonotonicNs rest_ns = 0;  ///< how long the last rest was to be; 0: none yet
+    MonotonicNs rest_from_ns = 0;
+    MonotonicNs eased_ns = 0;  ///< when rest_ns was made shorter
+    ShaveReason rest_reason = ShaveReason::kRefaults;
     std::uint64_t round = 0;
+
+    [[nodiscard]] MonotonicNs rests_until(bool really_short) const;
+  };
+  /// What holds for all desktops.
+  struct Round {
+    const ShaveInput& input;
+    double need = 0;
+    double elapsed_seconds = 0;
   };
 
-  [[nodiscard]] bool waits_for_ksm(const ShaveDesktop& desktop, const ShaveInput& input) const;
-  void learn(State& state, const ShaveDesktop& desktop, MonotonicNs now_ns) const;
-  [[nodiscard]] ShaveDecision wish(State& state, const ShaveDesktop& desktop,
-                                   const ShaveInput& input, double elapsed_seconds) const;
+  [[nodiscard]] bool waits_for_ksm(const ShaveDesktop& desktop, const Round& round) const;
+  /// Why a desktop is to be frozen; nothing: it is not.
+  [[nodiscard]] std::optional<ShaveReason> freezes(const ShaveDesktop& desktop,
+                                                   MonotonicNs now_ns) const;
+  static void learn(State& state, const ShaveDesktop& desktop, const Round& round);
+  [[nodiscard]] ShaveDecision wish(const State& state, const ShaveDesktop& desktop,
+                                   const Round& round) const;
 
   ShaverConfig config_;
   std::unordered_map<DesktopId, State> states_;

@@ -101,6 +101,12 @@ struct ClassTuning {
   std::uint32_t io_write_mib_per_second = 0;  ///< likewise; v1: only what passes the page cache by
   std::uint32_t pids_percent = 100;           ///< of the desktop's limit of processes
   std::uint32_t shave_after_seconds = 0;  ///< within the class; 0: its memory is never taken back
+  /// Of frozen: who is disconnected is stopped sooner than after_seconds where nothing of it works
+  /// for so long; 0: never. What counts as nothing: so much of one core, and so much read, written,
+  /// sent and received.
+  std::uint32_t quiet_after_seconds = 0;
+  std::uint32_t quiet_cpu_permille = 10;
+  std::uint32_t quiet_bytes_per_second = 1024;
   /// Of active: so much going to the client all the time keeps it active without input (somebody
   /// watches a film); 0: only input does.
   std::uint32_t active_bytes_per_second = 16'384;
@@ -150,6 +156,9 @@ struct Guest {
   /// themselves by it.
   bool mask_memory = false;
   std::uint32_t cpus = 0;  ///< what they are told of CPUs, at most; 0: the host's
+  /// The session's programs share one heap among their threads and keep little of what they free:
+  /// less memory, and some more CPU time in malloc().
+  bool lean_heap = false;
   // The first two only of desktops whose root is volatile.
   ScratchPlace logs = ScratchPlace::kDisk;     ///< /var/log
   ScratchPlace var_tmp = ScratchPlace::kDisk;  ///< /var/tmp; never kOff

@@ -33,7 +33,8 @@ inline constexpr std::array<std::string_view, 7> kZswapCompressors{
 inline constexpr std::array<std::string_view, 3> kZswapPools{"zbud", "z3fold", "zsmalloc"};
 
 template <typename Visitor, typename AnyClass>
-void visit_class(Visitor& v, std::string_view section, AnyClass& c, bool has_before) {
+void visit_class(Visitor& v, std::string_view section, AnyClass& c, bool has_before,
+                 bool is_last = false) {
   constexpr std::uint32_t kMonth = 31 * 24 * 3600;
   constexpr std::uint32_t kGigabyte = 1'000'000'000;
   v.section(section);
@@ -51,6 +52,11 @@ void visit_class(Visitor& v, std::string_view section, AnyClass& c, bool has_bef
   // Taking memory from somebody who is at work is what this program promises not to do.
   if (has_before) v.number("shave_after_seconds", c.shave_after_seconds, 0U, kMonth);
   if (!has_before) v.number("active_bytes_per_second", c.active_bytes_per_second, 0U, kGigabyte);
+  if (!is_last) return;
+  // Counters are compared over half a minute or more.
+  v.number("quiet_after_seconds", c.quiet_after_seconds, 0U, kMonth);
+  v.number("quiet_cpu_permille", c.quiet_cpu_permille, 1U, 1'000U);
+  v.number("quiet_bytes_per_second", c.quiet_bytes_per_second, 1U, kGigabyte);
 }
 
 /// Every key of a profile, once: parsing, printing and the search for unknown keys are visitors.
@@ -101,7 +107,7 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   visit_class(v, "class.active", p.classes.active, false);
   visit_class(v, "class.idle", p.classes.idle, true);
   visit_class(v, "class.disconnected", p.classes.disconnected, true);
-  visit_class(v, "class.frozen", p.classes.frozen, true);
+  visit_class(v, "class.frozen", p.classes.frozen, true, true);
   v.section("shave");
   v.number("eagerness_percent", p.shave.eagerness_percent, 0U, 100U);
   v.flag("merge_first", p.shave.merge_first);
@@ -116,6 +122,7 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.section("guest");
   v.flag("mask_memory", p.guest.mask_memory);
   v.number("cpus", p.guest.cpus, 0U, 1024U);
+  v.flag("lean_heap", p.guest.lean_heap);
   v.word("logs", p.guest.logs, kLogWords);
   v.word("var_tmp", p.guest.var_tmp, kVarTmpWords);
   v.word("cache", p.guest.cache_in_memory, kCacheWords);

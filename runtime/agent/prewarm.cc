@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,19 @@ Result<Pipe> make_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("make pipe");
   return Pipe{.read = UniqueFd(ends[0]), .write = UniqueFd(ends[1])};
+}
+
+/// Two ends: ours, and the child's, which does not wait for ever for somebody who takes the
+/// picture.
+Result<std::pair<UniqueFd, UniqueFd>> make_asking() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return fail_errno("make a socket for pictures");
+  std::pair<UniqueFd, UniqueFd> pair{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  constexpr timeval kPatience{.tv_sec = 5, .tv_usec = 0};
+  if (::setsockopt(ends[1], SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof(kPatience)) != 0)
+    return fail_errno("limit the socket for pictures");
+  return pair;
 }
 
 /// Above the numbers the child gets, so that no dup2 lands on a source.
@@ -68,7 +82,14 @@ Result<Prewarm> Prewarm::start(Spec spec) {
   actions.give(err, 2);
   actions.give(nx, 3);
   actions.give(secret, 4);
-  const std::vector<std::string> words = {
+  std::pair<UniqueFd, UniqueFd> asking;
+  UniqueFd asked;
+  if (spec.pictures) {
+    PANAL_ASSIGN(asking, make_asking());
+    PANAL_ASSIGN(asked, high(asking.second.get()));
+    actions.give(asked, 5);
+  }
+  std::vector<std::string> words = {
       spec.program,
       "--uid",
       std::to_string(spec.uid),
@@ -82,6 +103,7 @@ Result<Prewarm> Prewarm::start(Spec spec) {
       std::to_string(spec.geometry.width) + "x" + std::to_string(spec.geometry.height),
       "--timeout-s",
       std::to_string(spec.timeout.count())};
+  if (spec.pictures) words.insert(words.end(), {"--picture-fd", "5"});
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
@@ -96,7 +118,16 @@ Result<Prewarm> Prewarm::start(Spec spec) {
   PANAL_ASSIGN(prewarm.process_, Pidfd::open(pid));
   prewarm.input_ = std::move(input.write);
   prewarm.errors_ = std::move(errors.read);
+  prewarm.asking_ = std::move(asking.first);
+  prewarm.geometry_ = spec.geometry;
   return prewarm;
+}
+
+Result<Picture> Prewarm::take_picture(std::chrono::milliseconds timeout) const {
+  constexpr char kPlease = 'p';
+  if (::send(asking_.get(), &kPlease, 1, MSG_NOSIGNAL) != 1)
+    return fail_errno("ask panal-prewarm for a picture");
+  return receive_picture(asking_.get(), geometry_, timeout);
 }
 
 Prewarm& Prewarm::operator=(Prewarm&& other) noexcept {
@@ -105,6 +136,8 @@ Prewarm& Prewarm::operator=(Prewarm&& other) noexcept {
     process_ = std::move(other.process_);
     input_ = std::move(other.input_);
     errors_ = std::move(other.errors_);
+    asking_ = std::move(other.asking_);
+    geometry_ = other.geometry_;
   }
   return *this;
 }

@@ -9,6 +9,7 @@
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
 #include "runtime/agent/nx_options.h"
+#include "runtime/agent/picture.h"
 
 namespace panal::agent {
 
@@ -28,6 +29,7 @@ class Prewarm {
     std::string cookie;  ///< the one given to the agent's `listen`
     Size geometry{1280, 800};
     std::chrono::seconds timeout{60};
+    bool pictures = false;  ///< take_picture() will be called
   };
 
   /// Starts it; does not wait. Errors: those of posix_spawn(3), EINVAL for uid 0.
@@ -45,6 +47,9 @@ class Prewarm {
   /// Has it ended? It is reaped then. With the one sentence it said on stderr as the error if it
   /// failed.
   [[nodiscard]] Result<bool> ended();
+  /// What its screen shows now: what a user would see. Where Spec::pictures.
+  /// Errors: ETIMEDOUT, ECONNRESET when it has ended, EPROTO.
+  [[nodiscard]] Result<Picture> take_picture(std::chrono::milliseconds timeout) const;
   /// Tells it to end, kills it after `patience`, reaps. Safe to repeat. All of its processes are
   /// gone on return: they live in a pid namespace that ends with it.
   void stop(std::chrono::milliseconds patience = std::chrono::milliseconds{1000});
@@ -55,6 +60,8 @@ class Prewarm {
   Pidfd process_;
   UniqueFd input_;   ///< closed: told to end
   UniqueFd errors_;  ///< its stderr
+  UniqueFd asking_;  ///< for pictures
+  Size geometry_;
 };
 
 }  // namespace panal::agent

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "engine/base/kernel_paths.h"
+#include "runtime/agent/picture.h"
 #include "runtime/agent/pump.h"
 #include "runtime/agent/x11_client.h"
 #include "runtime/agent/xauthority.h"
@@ -142,6 +143,24 @@ Result<void> manage_windows(const x11::Client& x, bool& attached) {
   return {};
 }
 
+/// Answers whoever asks for a picture. On a connection of its own: the window manager's has events
+/// in between. nxagent paints its first window no sooner than something happens in it, so the
+/// pointer moves before each.
+Result<void> answer_asking(UniqueFd& asking, const std::string& cookie_hex, unsigned& asked) {
+  char byte = 0;
+  if (::recv(asking.get(), &byte, 1, MSG_DONTWAIT) != 1) {
+    asking.reset();  // nobody asks any more
+    return {};
+  }
+  PANAL_ASSIGN(const std::string cookie, cookie_bytes(cookie_hex));
+  PANAL_ASSIGN(const x11::Client x, x11::Client::connect(kXSocket, cookie, milliseconds{2000}));
+  PANAL_ASSIGN(const Picture picture, take_picture(x, milliseconds{3000}));
+  ++asked;
+  PANAL_TRY(
+      x.send(x11::warp_pointer(x.root(), x.setup().width / 2U + asked % 2, x.setup().height / 2U)));
+  return send_picture(asking.get(), picture);
+}
+
 }  // namespace
 
 Result<void> run_inside(Options options) {
@@ -160,14 +179,16 @@ Result<void> run_inside(Options options) {
   Pump up(-1, options.nx.get());
   Pump down(options.nx.get(), -1);
   bool attached = false;  // the session's window has been seen
+  unsigned asked = 0;     // pictures
   for (;;) {
-    std::array<pollfd, 6> entries = {
+    std::array<pollfd, 7> entries = {
         pollfd{.fd = x.fd(), .events = POLLIN, .revents = 0},
         pollfd{.fd = link ? -1 : listener.get(), .events = POLLIN, .revents = 0},
         up.source(),
         up.sink(),
         down.source(),
-        down.sink()};
+        down.sink(),
+        pollfd{.fd = options.asking.get(), .events = POLLIN, .revents = 0}};
     if (!link) entries[4].fd = -1;  // the desktop speaks only after its greeting
     // A second is how late the end of a child may be seen.
     if (::poll(entries.data(), entries.size(), 1000) < 0 && errno != EINTR) {
@@ -191,6 +212,10 @@ Result<void> run_inside(Options options) {
         if (attached) return {};
         return fail(0, "the desktop's nxagent and nxproxy did not come together");
       }
+    }
+    if (entries[6].revents != 0) {
+      if (auto answered = answer_asking(options.asking, x_cookie, asked); !answered)
+        return prefixed("picture", answered.error());
     }
     const auto alive = check_children(proxy);
     if (!alive) return attached && link ? Result<void>{} : alive;

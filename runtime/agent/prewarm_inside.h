@@ -15,6 +15,7 @@ struct Options {
   uid_t uid = 0;
   gid_t gid = 0;
   UniqueFd nx;
+  UniqueFd asking;  ///< a byte asks for a picture (picture.h); not valid: nobody does
   std::string cookie;
   Size geometry{1280, 800};
   int timeout_s = 60;

@@ -121,6 +121,7 @@ Result<User> parse_user(const Frame& welcome) {
   if (user.session.empty()) return fail(EINVAL, "agent frame welcome: the session has no program");
   user.apart = welcome.all("apart");
   std::erase_if(user.apart, [](const std::string& name) { return !is_program_name(name); });
+  user.lean_heap = welcome.get("lean_heap") == "1";
   return user;
 }
 
@@ -190,6 +191,12 @@ std::string apart_variable(const User& user) {
   return text.empty() ? text : "PANAL_APART=" + text;
 }
 
+std::vector<std::string> heap_variables(const User& user) {
+  if (!user.lean_heap) return {};
+  return {"GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.malloc.tcache_count=0",
+          "G_SLICE=always-malloc"};
+}
+
 std::vector<std::string> session_environment(const User& user, int display,
                                              const std::string& xauthority, bool media) {
   std::vector<std::string> out = {
@@ -211,6 +218,7 @@ std::vector<std::string> session_environment(const User& user, int display,
       "MALLOC_TRIM_THRESHOLD_=131072",
       "MALLOC_MMAP_THRESHOLD_=131072",
   };
+  for (std::string& variable : heap_variables(user)) out.push_back(std::move(variable));
   if (media) out.push_back("PULSE_SERVER=tcp:127.0.0.1:" + std::to_string(7000 + display));
   return out;
 }

@@ -24,6 +24,7 @@ struct User {
   std::string hostname;
   std::vector<std::string> session;  ///< argv
   std::vector<std::string> apart;    ///< programs whose memory is not merged
+  bool lean_heap = false;            ///< heap_variables()
 };
 
 /// Errors: EPROTO or EINVAL naming the field: logins and groups [a-z_][a-z0-9_.-]{0,31}, ids 1 to
@@ -43,6 +44,10 @@ struct User {
 [[nodiscard]] std::vector<std::string> session_environment(const User& user, int display,
                                                            const std::string& xauthority,
                                                            bool media);
+/// Of that environment: what makes heaps small. glibc's threads share one heap, and what is freed
+/// waits in no cache of theirs; GLib before 2.76 keeps no pages of its own for small pieces. None
+/// without `lean_heap`.
+[[nodiscard]] std::vector<std::string> heap_variables(const User& user);
 [[nodiscard]] std::string runtime_dir(const User& user);
 /// `PANAL_APART=name:name`, which the session guard reads; empty when no program is kept apart.
 [[nodiscard]] std::string apart_variable(const User& user);

@@ -176,6 +176,33 @@ Result<Area> parse_geometry_reply(std::string_view reply) {
   return Area{.width = at<std::uint16_t>(reply, 16), .height = at<std::uint16_t>(reply, 18)};
 }
 
+std::string get_image(std::uint32_t window, unsigned y, Area area) {
+  constexpr unsigned kZPixmap = 2;
+  return request(73, kZPixmap)
+      .u32(window)
+      .u16(0)
+      .u16(y)
+      .u16(area.width)
+      .u16(area.height)
+      .u32(0xffffffffU)
+      .request();
+}
+
+Result<std::string_view> parse_image(std::string_view reply, Area area) {
+  PANAL_TRY(check_reply(reply, kReplyBytes, "GetImage"));
+  const std::size_t bytes = std::size_t{area.width} * area.height * 4;
+  const auto depth = at<std::uint8_t>(reply, 1);
+  if ((depth != 24 && depth != 32) || reply.size() != kReplyBytes + bytes) {
+    return fail(EPROTO, "X server's picture has not four bytes a pixel");
+  }
+  return reply.substr(kReplyBytes);
+}
+
+std::string warp_pointer(std::uint32_t window, unsigned x, unsigned y) {
+  // From wherever it is: no source window.
+  return request(41).u32(0).u32(window).u32(0).u32(0).u16(x).u16(y).request();
+}
+
 std::string query_tree(std::uint32_t window) { return request(15).u32(window).request(); }
 
 Result<std::vector<std::uint32_t>> parse_tree(std::string_view reply) {

@@ -64,6 +64,13 @@ struct Area {
 };
 [[nodiscard]] Result<Area> parse_geometry_reply(std::string_view reply);
 
+/// An area of a window as it is on the screen: ZPixmap, all planes.
+[[nodiscard]] std::string get_image(std::uint32_t window, unsigned y, Area area);
+/// The pixels of such an area, four bytes each. EPROTO for other depths than 24 and 32.
+[[nodiscard]] Result<std::string_view> parse_image(std::string_view reply, Area area);
+/// The pointer goes there, for all to see as if its user had moved it.
+[[nodiscard]] std::string warp_pointer(std::uint32_t window, unsigned x, unsigned y);
+
 [[nodiscard]] std::string query_tree(std::uint32_t window);
 [[nodiscard]] Result<std::vector<std::uint32_t>> parse_tree(std::string_view reply);
 

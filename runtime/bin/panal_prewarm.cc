@@ -62,6 +62,9 @@ Result<Options> parse(int argc, char** argv) {
       options.nx = UniqueFd(fd);
     } else if (name == "--cookie-fd") {
       PANAL_ASSIGN(cookie_fd, number(name, value, 3, 1024));
+    } else if (name == "--picture-fd") {
+      PANAL_ASSIGN(const int fd, number(name, value, 3, 1024));
+      options.asking = UniqueFd(fd);
     } else if (name == "--geometry") {
       PANAL_ASSIGN(options.geometry, panal::agent::parse_geometry(value));
     } else if (name == "--timeout-s") {
@@ -86,6 +89,7 @@ int complain(const panal::Error& error) {
   namespace prewarm = panal::agent::prewarm;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::fcntl(options.nx.get(), F_SETFD, FD_CLOEXEC);
+  if (options.asking) ::fcntl(options.asking.get(), F_SETFD, FD_CLOEXEC);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -133,5 +137,6 @@ int main(int argc, char** argv) {
   if (child < 0) return complain({.code = errno, .context = "fork"});
   if (child == 0) child_main(std::move(*options));
   options->nx.reset();
+  options->asking.reset();
   return supervise(child, timeout_s, signals);
 }

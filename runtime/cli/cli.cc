@@ -42,6 +42,8 @@ Parsed parse_command_line(const std::vector<std::string>& words, std::ostream& o
   add_user_commands(app, line.action);
   add_tenant_commands(app, line.action);
   add_desktop_commands(app, line.action);
+  add_home_commands(app, line.action);
+  add_compose_commands(app, line.action);
   add_tune_commands(app, line.action);
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));

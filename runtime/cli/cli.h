@@ -38,6 +38,8 @@ void add_user_commands(CLI::App& app, Action& action);
 void add_tenant_commands(CLI::App& app, Action& action);
 void add_image_commands(CLI::App& app, Action& action);
 void add_desktop_commands(CLI::App& app, Action& action);
+void add_home_commands(CLI::App& app, Action& action);
+void add_compose_commands(CLI::App& app, Action& action);
 void add_tune_commands(CLI::App& app, Action& action);
 void add_node_commands(CLI::App& app, CommandLine& line);
 

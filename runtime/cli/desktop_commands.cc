@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/base/file_tree.h"
 #include "engine/base/log.h"
 #include "runtime/cli/cli.h"
 #include "runtime/cli/desktop_logs.h"
 #include "runtime/cli/desktops.h"
 #include "runtime/cli/image_refs.h"
 #include "runtime/cli/names.h"
+#include "runtime/cli/node_mounts.h"
 #include "runtime/cli/operator_name.h"
 #include "runtime/cli/table.h"
 #include "runtime/cli/users.h"
@@ -255,7 +255,7 @@ ExitCode desktop_rm(Shell& shell, const DesktopOptions& options) {
     }
     PANAL_CLI_TRY(shell, store->remove_desktop(d.id));
     if (d.node.empty() || d.node == shell.config.node_name) {
-      PANAL_CLI_TRY(shell, remove_tree(shell.config.desktop_state_dir(d.id)));
+      PANAL_CLI_TRY(shell, erase_desktop_dirs(shell.config, d.id));
     }
     shell.out << fmt::format("desktop {} removed; home {} stays\n", d.name, d.home);
   }

@@ -14,6 +14,7 @@
 
 #include "engine/kernel/namespaces.h"
 #include "runtime/cli/doctor_probe.h"
+#include "runtime/cli/doctor_storage.h"
 #include "runtime/cli/doctor_takers.h"
 #include "runtime/cli/left_ksm.h"
 #include "runtime/control/control.h"
@@ -151,6 +152,7 @@ std::vector<Check> run_doctor(const config::Config& config, const Tree& tree) {
   checks.push_back(check_ids(config, text_of("/etc/subuid"), text_of("/etc/subgid")));
   checks.push_back(check_memory(config, tree));
   checks.push_back(disk_of(config.state_dir));
+  add(probe_storage(config, ::geteuid() == 0));
   const char* path = std::getenv("PATH");
   checks.push_back(check_programs(path == nullptr ? "/usr/bin:/bin" : path));
   checks.push_back(check_clock(std::chrono::duration_cast<std::chrono::seconds>(

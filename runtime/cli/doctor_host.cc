@@ -185,14 +185,10 @@ Check check_clock(std::int64_t seconds) {
 Check check_programs(const std::string& path) {
   // Where Debian keeps PostgreSQL's server, which is in no PATH.
   const std::string extra = path + ":/usr/sbin:/sbin:/usr/lib/postgresql/15/bin";
-  constexpr std::pair<const char*, const char*> kPrograms[] = {{"lxc-start", "lxc"},
-                                                               {"newuidmap", "uidmap"},
-                                                               {"mmdebstrap", "mmdebstrap"},
-                                                               {"nxproxy", "nxproxy"},
-                                                               {"Xvfb", "xvfb"},
-                                                               {"xauth", "xauth"},
-                                                               {"xkbcomp", "x11-xkb-utils"},
-                                                               {"postgres", "postgresql-15"}};
+  constexpr std::pair<const char*, const char*> kPrograms[] = {
+      {"lxc-start", "lxc"},         {"newuidmap", "uidmap"},      {"mke2fs", "e2fsprogs"},
+      {"mmdebstrap", "mmdebstrap"}, {"nxproxy", "nxproxy"},       {"Xvfb", "xvfb"},
+      {"xauth", "xauth"},           {"xkbcomp", "x11-xkb-utils"}, {"postgres", "postgresql-15"}};
   std::string missing;
   std::string packages;
   for (const auto& [program, package] : kPrograms) {

@@ -11,6 +11,7 @@
 #include "runtime/cli/remains.h"
 #include "runtime/cli/supervisor/services.h"
 #include "runtime/cli/up.h"
+#include "runtime/space/space_plan.h"
 
 namespace panal::cli {
 namespace {
@@ -103,6 +104,10 @@ ExitCode down(Shell& shell, const DownOptions& options) {
   }
   const auto released = kernel::release_pinned_namespaces(shell.config.run_dir);
   if (!released) (void)shell.told(released.error());
+  // Only where there is one: what is mounted there otherwise is the operator's.
+  if (shell.config.uppers_pool_bytes != 0)
+    if (const auto closed = storage::close_pool(space::pool_spec(shell.config)); !closed)
+      (void)shell.told(closed.error());
   remains.remove();
   const auto left = remains.describe();
   if (left.empty()) {

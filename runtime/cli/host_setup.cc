@@ -11,7 +11,10 @@
 
 #include "engine/base/subid.h"
 #include "engine/kernel/namespaces.h"
+#include "runtime/space/space_plan.h"
 #include "runtime/store/private_cluster.h"
+#include "storage/quota/mount_table.h"
+#include "storage/quota/pool.h"
 
 namespace panal::cli {
 namespace {
@@ -23,14 +26,17 @@ struct Directory {
 
 /// Passable where another account must get through, closed where the content is root's only.
 std::vector<Directory> directories(const config::Config& c) {
-  return {{c.state_dir, 0711},
-          {c.state_dir + "/log", 0750},
-          {c.state_dir + "/cache", 0755},
-          {c.state_dir + "/desktops", 0711},
-          {c.images_dir, 0700},
-          {c.homes_dir, 0711},
-          {c.run_dir, 0755},
-          {c.run_dir + "/desktops", 0711}};
+  std::vector<Directory> all = {{c.state_dir, 0711},
+                                {c.state_dir + "/log", 0750},
+                                {c.state_dir + "/cache", 0755},
+                                {c.desktops_root(), 0711},
+                                {c.images_dir, 0700},
+                                {c.run_dir, 0755},
+                                {c.run_dir + "/desktops", 0711}};
+  // Where homes are on another machine nobody here waits for it; its operator has made them room.
+  const auto table = storage::read_mount_table();
+  if (!table || !space::homes_are_remote(c, *table)) all.push_back({c.homes_dir, 0711});
+  return all;
 }
 
 Result<void> make_directory(const Directory& wanted) {
@@ -59,6 +65,10 @@ Result<void> prepare_host(const config::Config& config,
                           const std::function<void(const std::string&)>& say) {
   say("directories and accounts");
   for (const auto& directory : directories(config)) PANAL_TRY(make_directory(directory));
+  if (config.uppers_pool_bytes != 0) {
+    say("pool of desktops' layers and logs");
+    PANAL_TRY(storage::ensure_pool(space::pool_spec(config)));
+  }
   PANAL_TRY(store::ensure_system_user(config.broker_user, "Panal's broker"));
   if (config.ids.count == 0) PANAL_TRY(ensure_subid_lines());
   store::PrivateCluster cluster(config);
@@ -75,6 +85,14 @@ std::string describe_host_plan(const config::Config& config) {
   for (const auto& directory : directories(config)) {
     if (access(directory.path.c_str(), F_OK) == 0) continue;
     out += fmt::format("would make directory {} ({:04o})\n", directory.path, directory.mode);
+  }
+  if (config.uppers_pool_bytes != 0) {
+    const auto spec = space::pool_spec(config);
+    const auto state = storage::pool_state(spec);
+    if (state && *state != storage::PoolState::kMounted)
+      out += fmt::format("would {} {} at {}\n",
+                         *state == storage::PoolState::kAbsent ? "make and mount" : "mount",
+                         spec.file, spec.mount_point);
   }
   for (const auto& name : {config.broker_user, config.database_user}) {
     if (!has_account(name)) out += fmt::format("would make system account {}\n", name);

@@ -7,6 +7,7 @@
 
 #include "engine/base/log.h"
 #include "runtime/cli/image_refs.h"
+#include "runtime/cli/image_trial.h"
 #include "runtime/cli/image_verbs.h"
 #include "runtime/cli/images.h"
 #include "runtime/cli/local_images.h"
@@ -96,7 +97,7 @@ ExitCode take_in(Shell& shell, storage::ImportSpec spec, const MakingOptions& op
   if (options.dry_run) {
     shell.out << fmt::format("would make {} a version of image {}{}\n",
                              printable(spec.source, 4096), spec.image,
-                             options.publish ? " and publish it" : "");
+                             options.publish ? " and publish it if its trial start is good" : "");
     return ExitCode::kOk;
   }
   PANAL_CLI_TRY(shell, shell.backends.store(shell.config));
@@ -184,11 +185,24 @@ ExitCode build_and_register(Shell& shell, const std::string& word, bool force, s
 
 ExitCode register_version(Shell& shell, const storage::VersionManifest& manifest,
                           const Registration& how) {
+  TrialVerdict verdict;
+  bool wanted = false;  // it is to be what new starts take
+  {
+    PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
+    PANAL_CLI_ASSIGN(shell, const auto catalog, ImageCatalog::read(*store));
+    const std::string now = catalog.at(manifest.image, store::kDefaultTag);
+    wanted = now != manifest.version && (how.publish || now.empty());
+  }
+  // Before it is registered: what has `default` may be started from any moment.
+  if (wanted)
+    verdict = ensure_trial(shell, {manifest.image, manifest.version, manifest.commit}, true);
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
-  PANAL_CLI_TRY(shell, store->add_version(registered(manifest, how), how.description));
+  store::Version row = registered(manifest, how);
+  row.untried = wanted && !verdict.good;
+  PANAL_CLI_TRY(shell, store->add_version(row, how.description));
   PANAL_CLI_ASSIGN(shell, const auto catalog, ImageCatalog::read(*store));
   std::string now = catalog.at(manifest.image, store::kDefaultTag);
-  if (how.publish && now != manifest.version) {
+  if (how.publish && verdict.good && now != manifest.version) {
     PANAL_CLI_TRY(shell, store->move_tag({manifest.image,
                                           store::kDefaultTag,
                                           manifest.version,
@@ -198,15 +212,24 @@ ExitCode register_version(Shell& shell, const storage::VersionManifest& manifest
                                           {}}));
     now = manifest.version;
   }
-  const std::string size = human_bytes(manifest.size_bytes);
-  if (now == manifest.version)
-    shell.out << fmt::format("image {} version {} ({}) is the default for new starts\n",
-                             manifest.image, manifest.version, size);
-  else
-    shell.out << fmt::format(
-        "image {} version {} ({}) is there; new starts take {} until "
-        "panal image publish {}:{}\n",
-        manifest.image, manifest.version, size, now, manifest.image, manifest.version);
+  const std::string there = fmt::format("image {} version {} ({}) is", manifest.image,
+                                        manifest.version, human_bytes(manifest.size_bytes));
+  const std::string publish =
+      fmt::format("panal image publish {}:{}", manifest.image, manifest.version);
+  const std::string takes = now.empty() ? "nothing" : now;
+  if (wanted && !verdict.good) {
+    const std::string sentence =
+        fmt::format("{} there, and new starts take {} until {}: {}{}", there, takes, publish,
+                    verdict.why, picture_words(verdict));
+    // Where nobody has asked for it, nothing has failed that could not be done later.
+    if (how.publish || verdict.failed)
+      return shell.refuse(how.publish ? ExitCode::kRefused : ExitCode::kFailed, sentence);
+    shell.out << sentence << "\n";
+  } else if (now == manifest.version) {
+    shell.out << fmt::format("{} the default for new starts\n", there);
+  } else {
+    shell.out << fmt::format("{} there; new starts take {} until {}\n", there, takes, publish);
+  }
   return ExitCode::kOk;
 }
 
@@ -215,7 +238,8 @@ void add_image_making_commands(CLI::App& family, Action& action) {
   MakingOptions& options = *verbs.options;
   const auto common = [&](CLI::App& command) {
     command.add_option("-m,--message", options.message, "why, one line for panal image log");
-    command.add_flag("--publish", options.publish, "make it what new starts take, at once");
+    command.add_flag("--publish", options.publish,
+                     "make it what new starts take, if its trial start is good");
     verbs.dry_run(command);
   };
   const auto tree = [&](CLI::App& command) {

@@ -6,6 +6,7 @@
 
 #include "engine/base/log.h"
 #include "runtime/cli/image_refs.h"
+#include "runtime/cli/image_trial.h"
 #include "runtime/cli/image_verbs.h"
 #include "runtime/cli/local_images.h"
 #include "runtime/cli/table.h"
@@ -133,6 +134,9 @@ ExitCode image_show(Shell& shell, const ReadingOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto desktops, store->desktops());
   auto facts = version_json(catalog, version);
   facts["desktops"] = users_of(desktops, version);
+  const TrialVerdict trial =
+      last_trial(shell.config, {version.image, version.version, version.commit});
+  facts["trial"] = trial_json(trial);
   // The list of packages is only with a copy.
   facts["here"] = false;
   facts["packages"] = nlohmann::json::array();
@@ -151,6 +155,10 @@ ExitCode image_show(Shell& shell, const ReadingOptions& options) {
   }
   for (const auto& [key, value] : facts.items()) {
     if (key == "packages") continue;
+    if (key == "trial") {
+      shell.out << fmt::format("{:18}{}{}\n", key, describe(trial), picture_words(trial));
+      continue;
+    }
     shell.out << fmt::format(
         "{:18}{}\n", key,
         printable(value.is_string() ? value.get<std::string>() : value.dump(), 4096));

@@ -7,6 +7,7 @@
 #include "engine/base/log.h"
 #include "runtime/cli/image_affected.h"
 #include "runtime/cli/image_refs.h"
+#include "runtime/cli/image_trial.h"
 #include "runtime/cli/image_verbs.h"
 #include "runtime/cli/local_images.h"
 #include "runtime/cli/nearest.h"
@@ -49,9 +50,10 @@ Result<void> check_copy(Shell& shell, const store::Version& version) {
                                  version.image, version.version));
 }
 
-/// Moves `default`, or says what that would do.
+/// Moves `default`, or says what that would do. `trial`: of the version, null where none is asked
+/// for.
 ExitCode move_default(Shell& shell, store::Store& store, const store::TagChange& change,
-                      const TagOptions& options) {
+                      const TagOptions& options, const TrialVerdict* trial) {
   PANAL_CLI_ASSIGN(shell, const auto desktops, store.desktops());
   const Affected affected = affected_by(desktops, change.image, change.tag, change.to);
   const bool stays = change.expected == change.to;
@@ -64,6 +66,7 @@ ExitCode move_default(Shell& shell, store::Store& store, const store::TagChange&
     answer["from"] = change.expected;
     answer["to"] = change.to;
     answer["done"] = !options.dry_run;
+    if (trial != nullptr) answer["trial"] = trial_json(*trial);
     shell.print(answer);
     return ExitCode::kOk;
   }
@@ -78,6 +81,16 @@ ExitCode move_default(Shell& shell, store::Store& store, const store::TagChange&
   return ExitCode::kOk;
 }
 
+void tell_trial(Shell& shell, const TrialVerdict& verdict, const TagOptions& options) {
+  if (verdict.good)
+    shell.out << fmt::format("trial start: {}{}\n", describe(verdict), picture_words(verdict));
+  else if (options.force)
+    shell.out << fmt::format(
+        "published without a good trial start, which the audit log tells: {}\n", verdict.why);
+  else
+    shell.out << fmt::format("a trial start would come first, and must be good: {}\n", verdict.why);
+}
+
 ExitCode image_publish(Shell& shell, const TagOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto deadlines, deadlines_of(options));
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
@@ -86,10 +99,26 @@ ExitCode image_publish(Shell& shell, const TagOptions& options) {
   const auto copy = check_copy(shell, version);
   if (!options.force) PANAL_CLI_TRY(shell, copy);
   const std::string now = catalog.at(version.image, store::kDefaultTag);
-  return move_default(shell, *store,
-                      {version.image, store::kDefaultTag, version.version, now,
-                       store::TagMoveKind::kPublish, operator_name(), deadlines, !copy},
-                      options);
+  store::TagChange change{version.image, store::kDefaultTag,           version.version,
+                          now,           store::TagMoveKind::kPublish, operator_name(),
+                          deadlines};
+  if (!copy) change.forced = "this node has no copy of it";
+  // Other deadlines for what new starts take already need no trial.
+  if (now == version.version) return move_default(shell, *store, change, options, nullptr);
+  const TriedVersion tried{version.image, version.version, version.commit};
+  TrialVerdict verdict = last_trial(shell.config, tried);
+  if (!verdict.good && !options.force && !options.dry_run) {
+    verdict = try_version(shell, tried, !options.json);
+    if (!verdict.good)
+      return shell.refuse(
+          ExitCode::kRefused,
+          fmt::format("{}:{} was not published: {}{}; --force publishes it all the "
+                      "same",
+                      version.image, version.version, verdict.why, picture_words(verdict)));
+  }
+  if (!verdict.good && copy) change.forced = verdict.why;
+  if (!options.json) tell_trial(shell, verdict, options);
+  return move_default(shell, *store, change, options, &verdict);
 }
 
 ExitCode image_rollback(Shell& shell, const TagOptions& options) {
@@ -110,7 +139,7 @@ ExitCode image_rollback(Shell& shell, const TagOptions& options) {
   return move_default(shell, *store,
                       {image.name, store::kDefaultTag, *target, image.default_version,
                        store::TagMoveKind::kRollback, operator_name(), deadlines},
-                      options);
+                      options, nullptr);
 }
 
 ExitCode image_tag(Shell& shell, const TagOptions& options) {
@@ -201,7 +230,8 @@ void add_image_tag_commands(CLI::App& family, Action& action) {
   auto& publish = verbs.add("publish", "Make a version what new starts take.", image_publish);
   publish.add_option("IMAGE[:VERSION]", options.word, "a version or tag; without: the newest")
       ->required();
-  publish.add_flag("--force", options.force, "although this node has no copy of it");
+  publish.add_flag("--force", options.force,
+                   "although its trial start failed or cannot be made, or this node has no copy");
   deadlines(publish);
   auto& rollback = verbs.add(
       "rollback", "Make what was published before what new starts take again.", image_rollback);

@@ -22,8 +22,9 @@ struct Registration {
   std::string message;      ///< where the manifest has none
   bool publish = false;     ///< `default` moves to it; else only where there is none yet
 };
-/// Registers a version that is on this node's disk (idempotent), and says what it is now. A new
-/// connection: making one may take longer than an idle connection is allowed to.
+/// Registers a version that is on this node's disk (idempotent), and says what it is now. It gets
+/// `default` only after a good trial start. Connections of its own: what comes before may take
+/// longer than an idle one is allowed to.
 [[nodiscard]] ExitCode register_version(Shell& shell, const storage::VersionManifest& manifest,
                                         const Registration& how);
 

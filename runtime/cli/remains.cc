@@ -37,7 +37,7 @@ void collect_groups(const std::string& directory, std::vector<std::string>& out)
 
 Remains::Remains(const Tree& tree, const config::Config& config)
     : tree_(tree),
-      parents_{config.cgroup_parent, config.cgroup_monitor_parent()},
+      parents_{config.cgroup_parent, config.cgroup_monitor_parent(), config.cgroup_warm_group()},
       run_dir_(config.run_dir) {
   if (auto held = kernel::open_namespace(config.mount_namespace_file())) {
     mount_namespace_ = std::move(*held);

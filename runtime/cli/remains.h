@@ -39,7 +39,7 @@ class Remains {
 
  private:
   const Tree& tree_;
-  std::vector<std::string> parents_;  ///< of the groups of desktops and of monitors
+  std::vector<std::string> parents_;  ///< of the groups of desktops, of monitors, of warm images
   std::string run_dir_;
   UniqueFd mount_namespace_;
 };

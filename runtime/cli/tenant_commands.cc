@@ -109,7 +109,7 @@ ExitCode tenant_rm(Shell& shell, const TenantOptions& options) {
   if (!left.empty())
     return shell.refuse(ExitCode::kRefused,
                         fmt::format("tenant {} still has {}; remove them first (panal desktop rm, "
-                                    "panal user rm, a home by deleting its directory)",
+                                    "panal user rm, panal home rm)",
                                     options.name, left));
   if (options.dry_run) {
     shell.out << fmt::format("would remove tenant {}\n", options.name);

@@ -66,6 +66,21 @@ struct Printer {
     out += fmt::format("{} = \"{}\"\n", key, format_size(value));
   }
   void flag(std::string_view key, bool value) { out += fmt::format("{} = {}\n", key, value); }
+  void names(std::string_view key, const std::map<std::string, std::string>& values) {
+    std::string inside;
+    for (const auto& [name, value] : values)
+      inside += fmt::format("{}{} = {}", inside.empty() ? "" : ", ", quoted(name), quoted(value));
+    out += fmt::format("{} = {{{}}}\n", key, inside);
+  }
+  void lists(std::string_view key, const std::map<std::string, std::vector<std::string>>& values) {
+    std::string inside;
+    for (const auto& [name, list] : values) {
+      std::string items;
+      for (const std::string& one : list) items += (items.empty() ? "" : ", ") + quoted(one);
+      inside += fmt::format("{}{} = [{}]", inside.empty() ? "" : ", ", quoted(name), items);
+    }
+    out += fmt::format("{} = {{{}}}\n", key, inside);
+  }
   void outside(std::string_view key, Outside /*value*/) {
     out += fmt::format("{} = \"none\"\n", key);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,14 @@ struct Config {
   std::string state_dir = "/var/lib/panal";
   std::string run_dir = "/run/panal";
   std::string images_dir;    ///< default: state_dir/images
-  std::string homes_dir;     ///< default: state_dir/homes
+  std::string homes_dir;     ///< default: state_dir/homes; may be on another machine
+  std::string desktops_dir;  ///< writable layers and logs; default: state_dir/desktops
   std::string recipes_dir;   ///< default: beside the program, else /usr/share/panal/recipes
   std::string profiles_dir;  ///< default: beside the program, else /usr/share/panal/profiles
+
+  // [images]
+  bool warm_images = true;  ///< pages that desktops use are read before they start
+  std::uint64_t warm_most_bytes = std::uint64_t{1} << 30U;  ///< of them, all versions together
 
   // [cgroup]
   std::string cgroup_parent = "panal";     ///< path below each hierarchy's root; parse()
@@ -46,6 +52,40 @@ struct Config {
   std::uint32_t stop_grace_seconds = 5;
   std::uint32_t start_timeout_seconds = 60;
   std::uint32_t parallel_starts = 8;  ///< at most; fewer while the host is busy
+
+  // [uppers]: the writable layers of desktops
+  std::string uppers_volatile = "disk";   ///< where those of volatile desktops are, or "memory"
+  std::string uppers_quota = "auto";      ///< as homes_quota
+  std::uint64_t uppers_limit_bytes = 0;   ///< of each; 0: none
+  std::uint64_t uppers_limit_inodes = 0;  ///< likewise
+  /// Size of the file that holds all of them and all logs (storage/quota/pool.h); 0: none, they are
+  /// on the disk as they are.
+  std::uint64_t uppers_pool_bytes = 0;
+
+  // [homes]
+  std::string homes_quota = "auto";  ///< "auto", "project", "qgroup", "loop", "none"
+  std::uint64_t homes_limit_bytes = 0;
+  std::uint64_t homes_limit_inodes = 0;
+  std::string homes_remote = "auto";        ///< "yes": it may hang; "auto": by the file system
+  std::uint32_t homes_answer_seconds = 10;  ///< how long a remote one may take to answer
+  std::uint32_t homes_lost_seconds = 300;   ///< without an answer until a home is lost
+  std::uint32_t homes_lease_seconds = 0;    ///< until others may take it; 0: never by itself
+
+  // [disk]
+  std::uint64_t disk_reserve_bytes = std::uint64_t{64} << 20U;  ///< freed when the disk is full
+
+  // [compose]: how desktops' roots are made on this node (docs/storage.md)
+  std::string compose_backend = "auto";               ///< of images that are not named below
+  std::map<std::string, std::string> compose_images;  ///< image -> backend, or "auto"
+  /// Image -> trees over its version, the lowest first: absolute paths, or IMAGE/VERSION.
+  std::map<std::string, std::vector<std::string>> compose_layers;
+  std::uint64_t tmpfs_bytes = std::uint64_t{256} << 20U;  ///< what a desktop on tmpfs may write
+  std::uint64_t tmpfs_inodes = 65'536;
+  bool volatile_metacopy = true;  ///< overlay, volatile uppers: metadata apart from data
+  bool volatile_synced = false;   ///< overlay, volatile uppers: sync when programs ask
+  std::string btrfs_dir;  ///< where snapshots are; empty: state_dir/btrfs with a file, else none
+  std::uint64_t btrfs_loop_bytes = 0;  ///< > 0: btrfs in a file below state_dir
+  std::string lvm_pool;                ///< "group/pool"
 
   // [tuning]
   std::string tuning_profile = "balanced";  ///< a name in profiles_dir, or a file
@@ -74,6 +114,9 @@ struct Config {
   [[nodiscard]] std::string net_namespace_file() const { return run_dir + "/ns/net"; }
   /// Where liblxc's monitors live: beside the desktops, outside of their memory limit.
   [[nodiscard]] std::string cgroup_monitor_parent() const { return cgroup_parent + "-monitor"; }
+  /// Who pays for image pages that are read before desktops need them: nobody's, and outside of the
+  /// desktops' limit, so that a full farm evicts its own memory first.
+  [[nodiscard]] std::string cgroup_warm_group() const { return cgroup_parent + "-warm"; }
   [[nodiscard]] std::string node_socket() const { return run_dir + "/panald.sock"; }
   /// In which the broker's workers are marked (engine/base/process_marks).
   [[nodiscard]] std::string broker_workers_file() const { return run_dir + "/broker.workers"; }
@@ -82,9 +125,14 @@ struct Config {
   [[nodiscard]] std::string desktop_run_dir(DesktopId id) const {
     return run_dir + "/desktops/" + kernel_name(id);
   }
-  /// Per-desktop directory below state_dir: holds upper/ (writable layer), log/.
+  [[nodiscard]] std::string desktops_root() const {
+    return desktops_dir.empty() ? state_dir + "/desktops" : desktops_dir;
+  }
+  [[nodiscard]] std::string pool_file() const { return desktops_root() + ".img"; }
+  [[nodiscard]] std::string reserve_file() const { return state_dir + "/.reserve"; }
+  /// Per-desktop directory below desktops_root(): holds upper/ (writable layer), log/.
   [[nodiscard]] std::string desktop_state_dir(DesktopId id) const {
-    return state_dir + "/desktops/" + kernel_name(id);
+    return desktops_root() + "/" + kernel_name(id);
   }
   [[nodiscard]] std::string database_socket_dir() const { return run_dir + "/postgres"; }
   /// What libpq is given: database_url, or the private cluster's socket with `role`.

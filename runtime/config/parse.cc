@@ -41,6 +41,22 @@ std::string check_subnet(int family, const std::string& text, int most_prefix) {
   return {};
 }
 
+/// Words of which one must be meant.
+std::string check_choice(Kind kind, const std::string& text) {
+  const auto one_of = [&text](std::initializer_list<std::string_view> words) -> std::string {
+    std::string known;
+    for (const std::string_view word : words) {
+      if (word == text) return {};
+      known += (known.empty() ? "\"" : ", \"") + std::string(word) + "\"";
+    }
+    return "is none of " + known;
+  };
+  if (kind == Kind::kQuota) return one_of({"auto", "project", "qgroup", "loop", "none"});
+  if (kind == Kind::kPlace) return one_of({"disk", "memory"});
+  if (kind == Kind::kAnswer) return one_of({"auto", "yes", "no"});
+  return {};
+}
+
 /// Takes values out of the parsed table; the first thing wrong stays in `error`.
 class Reader {
  public:
@@ -68,6 +84,7 @@ class Reader {
     if (kind == Kind::kPath && !value->empty() && value->front() != '/') {
       problem = "must be an absolute path";
     }
+    problem = problem.empty() ? check_choice(kind, *value) : problem;
     if (kind == Kind::kSubnet4) problem = check_subnet(AF_INET, *value, 30);
     if (kind == Kind::kSubnet6) problem = check_subnet(AF_INET6, *value, 96);
     if (!problem.empty()) {
@@ -110,6 +127,31 @@ class Reader {
     const auto value = node->value_exact<bool>();
     if (!value) return wrong_type(*node, key, "true or false");
     out = *value;
+  }
+
+  void names(std::string_view key, std::map<std::string, std::string>& out) {
+    const toml::table* table = table_of(key);
+    if (table == nullptr) return;
+    for (const auto& [name, node] : *table) {
+      const auto value = node.value_exact<std::string>();
+      if (!value) return wrong_type(node, key, "pairs of an image and text in quotes");
+      out[std::string(name.str())] = *value;
+    }
+  }
+
+  void lists(std::string_view key, std::map<std::string, std::vector<std::string>>& out) {
+    const toml::table* table = table_of(key);
+    if (table == nullptr) return;
+    for (const auto& [name, node] : *table) {
+      const toml::array* list = node.as_array();
+      if (list == nullptr) return wrong_type(node, key, "pairs of an image and a list");
+      auto& items = out[std::string(name.str())];
+      for (const toml::node& item : *list) {
+        const auto value = item.value_exact<std::string>();
+        if (!value) return wrong_type(item, key, "lists of text in quotes");
+        items.push_back(*value);
+      }
+    }
   }
 
   void outside(std::string_view key, Outside& out) {
@@ -156,6 +198,13 @@ class Reader {
   const toml::node* find(std::string_view key) {
     keys_.insert(fmt::format("{}.{}", section_, key));
     return table_ == nullptr ? nullptr : table_->get(key);
+  }
+  const toml::table* table_of(std::string_view key) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return nullptr;
+    const toml::table* table = node->as_table();
+    if (table == nullptr) wrong_type(*node, key, "a table: { image = ... }");
+    return table;
   }
   void wrong_type(const toml::node& node, std::string_view key, std::string_view wanted) {
     wrong(node, fmt::format("{} in [{}] must be {}", key, section_, wanted));
@@ -216,6 +265,76 @@ void check_metrics(Reader& reader, const Config& c) {
   }
 }
 
+void check_space(Reader& reader, const Config& c) {
+  constexpr std::uint64_t kMib = std::uint64_t{1} << 20U;
+  const auto limit = [&reader](const char* section, std::uint64_t bytes, std::uint64_t inodes) {
+    if (bytes != 0 && bytes < 16 * kMib)
+      reader.wrong_at(section, "limit", "limit must be 0 (none) or at least 16 MiB");
+    if (inodes != 0 && inodes < 64)
+      reader.wrong_at(section, "inodes", "inodes must be 0 (no limit) or at least 64");
+  };
+  limit("uppers", c.uppers_limit_bytes, c.uppers_limit_inodes);
+  limit("homes", c.homes_limit_bytes, c.homes_limit_inodes);
+  if (c.uppers_pool_bytes != 0 && c.uppers_pool_bytes < 256 * kMib)
+    reader.wrong_at("uppers", "pool", "pool must be 0 (none) or at least 256 MiB");
+  if (c.uppers_volatile == "memory" && c.uppers_limit_bytes == 0)
+    reader.wrong_at("uppers", "volatile",
+                    "volatile = \"memory\" needs a limit in [uppers]: a layer in memory takes the "
+                    "desktop's memory");
+  // It is renewed every half minute; a lease must outlive a slow database.
+  if (c.homes_lease_seconds != 0 && c.homes_lease_seconds < 120)
+    reader.wrong_at("homes", "lease_seconds", "lease_seconds must be 0 (never) or at least 120");
+  if (c.disk_reserve_bytes != 0 && c.disk_reserve_bytes < kMib)
+    reader.wrong_at("disk", "reserve", "reserve must be 0 (none) or at least 1 MiB");
+}
+
+/// An image's layer: a directory, or a version of an image.
+bool is_layer(const std::string& text) {
+  if (text.empty() || text.size() > 1000 || text.find('\0') != std::string::npos) return false;
+  if (text.front() == '/') return true;
+  const auto slash = text.find('/');
+  return slash != std::string::npos && plain_name(text.substr(0, slash), "-") &&
+         plain_name(text.substr(slash + 1), "_-.");
+}
+
+void check_compose(Reader& reader, const Config& c) {
+  // Which backends there are is storage's to say, when panald starts.
+  const auto is_word = [](const std::string& text) { return plain_name(text, "-"); };
+  if (!is_word(c.compose_backend))
+    reader.wrong_at("compose", "backend", "backend must be auto or a backend's name");
+  for (const auto& [image, backend] : c.compose_images)
+    if (!is_word(image) || !is_word(backend))
+      reader.wrong_at("compose", "images",
+                      fmt::format("images: {} = {} is no image and backend", printable(image, 80),
+                                  printable(backend, 80)));
+  for (const auto& [image, layers] : c.compose_layers) {
+    if (!is_word(image))
+      reader.wrong_at("compose", "layers",
+                      fmt::format("layers: {} is no image's name", printable(image, 80)));
+    if (layers.size() > 8)
+      reader.wrong_at(
+          "compose", "layers",
+          fmt::format("layers: {} has {}; 8 are possible", printable(image, 80), layers.size()));
+    for (const std::string& layer : layers)
+      if (!is_layer(layer))
+        reader.wrong_at("compose", "layers",
+                        fmt::format("layers: \"{}\" must be an absolute path or IMAGE/VERSION",
+                                    printable(layer, 80)));
+  }
+  if (c.tmpfs_bytes < (std::uint64_t{1} << 20U))
+    reader.wrong_at("compose", "tmpfs_size", "tmpfs_size must be at least 1 MiB");
+  constexpr std::uint64_t kLeastLoop = std::uint64_t{256} << 20U;
+  if (c.btrfs_loop_bytes != 0 && c.btrfs_loop_bytes < kLeastLoop)
+    reader.wrong_at("compose", "btrfs_loop_size",
+                    "btrfs_loop_size must be 0 (no file) or at least 256 MiB");
+  if (!c.lvm_pool.empty()) {
+    const auto slash = c.lvm_pool.find('/');
+    if (slash == std::string::npos || !plain_name(c.lvm_pool.substr(0, slash), "_-.+") ||
+        !plain_name(c.lvm_pool.substr(slash + 1), "_-.+"))
+      reader.wrong_at("compose", "lvm_pool", "lvm_pool must be \"group/pool\"");
+  }
+}
+
 /// What no single value shows.
 void check_whole(Reader& reader, const Config& c) {
   if (!plain_name(c.node_name, "_-.")) {
@@ -255,6 +374,8 @@ void check_whole(Reader& reader, const Config& c) {
     reader.wrong_at("broker", "address", "address must be a numeric IPv4 or IPv6 address");
   }
   check_metrics(reader, c);
+  check_space(reader, c);
+  check_compose(reader, c);
   if (c.tuning_profile.empty()) {
     reader.wrong_at("tuning", "profile",
                     "profile must name one (panal tune ls lists them) or be a file");
@@ -289,8 +410,11 @@ Result<Config> parse(const std::string& text, const std::string& file) {
   if (config.node_name.empty()) config.node_name = host_name();
   if (config.images_dir.empty()) config.images_dir = config.state_dir + "/images";
   if (config.homes_dir.empty()) config.homes_dir = config.state_dir + "/homes";
+  if (config.desktops_dir.empty()) config.desktops_dir = config.state_dir + "/desktops";
   if (config.recipes_dir.empty()) config.recipes_dir = default_recipes_dir();
   if (config.profiles_dir.empty()) config.profiles_dir = default_profiles_dir();
+  if (config.btrfs_dir.empty() && config.btrfs_loop_bytes > 0)
+    config.btrfs_dir = config.state_dir + "/btrfs";
   if (reader.error.empty()) check_whole(reader, config);
   if (!reader.error.empty()) return fail(EPROTO, reader.error);
   return config;

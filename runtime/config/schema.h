@@ -7,13 +7,14 @@
 namespace panal::config {
 
 /// What a value may be.
-enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kOutside };
+enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kOutside, kQuota, kPlace, kAnswer };
 
 /// Every key of the file, once: parse(), print() and the check for unknown keys are visitors of it,
 /// so that they cannot disagree.
 ///
 /// The visitor has text(section, key, string&, Kind), number(section, key, integer&, least, most),
-/// flag(section, key, bool&) and section(name).
+/// flag(section, key, bool&), names(key, map<text, text>&), lists(key, map<text, texts>&) and
+/// section(name).
 template <typename Visitor, typename AnyConfig>
 void visit_keys(Visitor& v, AnyConfig& c) {
   v.section("node");
@@ -23,8 +24,12 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.text("run", c.run_dir, Kind::kPath);
   v.text("images", c.images_dir, Kind::kPath);
   v.text("homes", c.homes_dir, Kind::kPath);
+  v.text("desktops", c.desktops_dir, Kind::kPath);
   v.text("recipes", c.recipes_dir, Kind::kPath);
   v.text("profiles", c.profiles_dir, Kind::kPath);
+  v.section("images");
+  v.flag("warm", c.warm_images);
+  v.bytes("warm_most", c.warm_most_bytes);
   v.section("cgroup");
   v.text("parent", c.cgroup_parent, Kind::kText);
   v.bytes("memory_reserve", c.memory_reserve_bytes);
@@ -43,6 +48,33 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.number("stop_grace_seconds", c.stop_grace_seconds, 0, 600);
   v.number("start_timeout_seconds", c.start_timeout_seconds, 5, 3600);
   v.number("parallel_starts", c.parallel_starts, 1, 64);
+  v.section("uppers");
+  v.text("volatile", c.uppers_volatile, Kind::kPlace);
+  v.text("quota", c.uppers_quota, Kind::kQuota);
+  v.bytes("limit", c.uppers_limit_bytes);
+  v.number("inodes", c.uppers_limit_inodes, 0, 4'000'000'000);
+  v.bytes("pool", c.uppers_pool_bytes);
+  v.section("homes");
+  v.text("quota", c.homes_quota, Kind::kQuota);
+  v.bytes("limit", c.homes_limit_bytes);
+  v.number("inodes", c.homes_limit_inodes, 0, 4'000'000'000);
+  v.text("remote", c.homes_remote, Kind::kAnswer);
+  v.number("answer_seconds", c.homes_answer_seconds, 1, 120);
+  v.number("lost_after_seconds", c.homes_lost_seconds, 10, 86'400);
+  v.number("lease_seconds", c.homes_lease_seconds, 0, 86'400);
+  v.section("disk");
+  v.bytes("reserve", c.disk_reserve_bytes);
+  v.section("compose");
+  v.text("backend", c.compose_backend, Kind::kText);
+  v.names("images", c.compose_images);
+  v.lists("layers", c.compose_layers);
+  v.bytes("tmpfs_size", c.tmpfs_bytes);
+  v.number("tmpfs_inodes", c.tmpfs_inodes, 256, 1'000'000'000);
+  v.flag("volatile_metacopy", c.volatile_metacopy);
+  v.flag("volatile_synced", c.volatile_synced);
+  v.text("btrfs", c.btrfs_dir, Kind::kPath);
+  v.bytes("btrfs_loop_size", c.btrfs_loop_bytes);
+  v.text("lvm_pool", c.lvm_pool, Kind::kText);
   v.section("tuning");
   v.text("profile", c.tuning_profile, Kind::kText);
   v.flag("apply_at_start", c.tuning_apply_at_start);

@@ -39,6 +39,10 @@ namespace panal::control {
 ///                                for measurements, until the desktop or panald ends: spared: no
 ///                                memory is taken from it; prefetch: what is fetched when its user
 ///                                returns ("recorded", "drawing", "nothing")
+///   trial image version          starts a throw-away desktop of a version that is on this node and
+///                                takes a picture of it; {"ok": true, "good", "kept", "record"}:
+///                                record is the text of storage/image/trial_record.h, which with
+///                                the picture is kept with the version. May take minutes
 ///   wake                         run the reconcile loop now
 inline constexpr std::size_t kMessageBytes = std::size_t{256} << 10U;
 

@@ -54,13 +54,17 @@ struct DesktopSpec {
   std::string version_root;  ///< the image version's tree
   std::vector<std::string> session;
   bool browser_sandbox = false;
-  bool persistent = false;  ///< keep the upper
-  std::string home;         ///< name of the home in the home store
+  bool persistent = false;        ///< keep the upper
+  std::string home;               ///< name of the home in the home store
+  bool home_leased = false;       ///< the database has given the home to this desktop
+  std::string home_evicted = {};  ///< who had it and let the lease expire; empty: nobody
   UserRecord user;
   IdRange ids;
   Limits limits;
   MemorySharing sharing;
   GuestSettings guest;
+  std::string compose = {};              ///< the backend its root is made by; empty: overlay
+  std::vector<std::string> layers = {};  ///< trees over the version's, the lowest first
 };
 
 /// A desktop that runs: its init, held so that it cannot be mistaken for another.

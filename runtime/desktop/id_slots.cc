@@ -119,4 +119,14 @@ Result<IdRange> IdSlots::range(std::uint32_t slot) const {
   return IdRange{first_ + slot * kIdsPerDesktop, kIdsPerDesktop};
 }
 
+Result<IdRange> IdSlots::for_prewarmers() const { return range(count_ > 1 ? count_ - 1 : count_); }
+
+Result<IdRange> IdSlots::for_trials() const {
+  if (count_ < 3)
+    return fail(ENOSPC, "this node has host ids for " + std::to_string(count_) +
+                            " desktops and none to spare for a trial; enlarge [ids] or root's "
+                            "subuid line by 65536");
+  return range(count_ - 2);
+}
+
 }  // namespace panal::desktop

@@ -31,8 +31,14 @@ class IdSlots {
   [[nodiscard]] static Result<IdSlots> load(IdRange configured);
 
   [[nodiscard]] std::uint32_t count() const { return count_; }
-  /// Of these, for desktops: pre-warmers run under ids of the last.
-  [[nodiscard]] std::uint32_t for_desktops() const { return count_ > 1 ? count_ - 1 : count_; }
+  /// Of these, for users' desktops: the last two are the pre-warmers' and that of trial starts. A
+  /// node with so few that one would be left has no trials.
+  [[nodiscard]] std::uint32_t for_desktops() const {
+    return count_ > 2 ? count_ - 2 : count_ > 1 ? count_ - 1 : count_;
+  }
+  /// Errors: ENOSPC with a sentence where there is none.
+  [[nodiscard]] Result<IdRange> for_prewarmers() const;
+  [[nodiscard]] Result<IdRange> for_trials() const;
   /// Errors: ENOSPC past count().
   [[nodiscard]] Result<IdRange> range(std::uint32_t slot) const;
 

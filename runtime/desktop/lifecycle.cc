@@ -21,12 +21,17 @@ namespace {
 using std::chrono::milliseconds;
 
 storage::RootSpec root_spec(const DesktopSpec& spec, const Places& places) {
-  return storage::RootSpec{spec.version_root, places.upper, places.root, spec.ids, spec.persistent};
+  storage::RootSpec root{spec.version_root, places.upper, places.root, spec.ids, spec.persistent};
+  root.desktop = kernel_name(spec.id);
+  root.layers = spec.layers;
+  root.backend = spec.compose;
+  return root;
 }
 
 storage::HomeSpec home_spec(const DesktopSpec& spec, const Places& places) {
-  return storage::HomeSpec{spec.user.tenant, spec.home, kernel_name(spec.id), spec.user.uid,
-                           spec.user.gid,    spec.ids,  places.home};
+  return storage::HomeSpec{spec.user.tenant, spec.home,        kernel_name(spec.id),
+                           spec.user.uid,    spec.user.gid,    spec.ids,
+                           places.home,      spec.home_leased, spec.home_evicted};
 }
 
 /// The network namespace of a process that is held by descriptor: the second look makes sure that
@@ -204,11 +209,20 @@ Result<void> Lifecycle::stop(const DesktopSpec& spec, milliseconds grace) {
   return remove_all(spec, true);
 }
 
+Result<DesktopSpec> Lifecycle::saved_of(DesktopId id) const {
+  PANAL_ASSIGN(const Dir dir, Dir::open(places_of(config_, id).run));
+  PANAL_ASSIGN(const std::string text, dir.read("saved"));
+  return parse_saved(text);
+}
+
 MemorySharing Lifecycle::was_sharing(DesktopId id) const {
-  const auto dir = Dir::open(places_of(config_, id).run);
-  const auto text = dir ? dir->read("saved") : tl::make_unexpected(dir.error());
-  const auto saved = text ? parse_saved(*text) : tl::make_unexpected(text.error());
-  return saved ? saved->sharing : MemorySharing();
+  const auto spec = saved_of(id);
+  return spec ? spec->sharing : MemorySharing();
+}
+
+std::string Lifecycle::was_composed_by(DesktopId id) const {
+  const auto spec = saved_of(id);
+  return spec ? spec->compose : std::string();
 }
 
 Result<RunningDesktop> Lifecycle::adopt(const DesktopSpec& spec) {
@@ -243,6 +257,19 @@ Result<void> Lifecycle::discard_leftovers(DesktopId id) {
   return remove_all(unknown, false);
 }
 
+Result<void> Lifecycle::recover_roots(const std::set<std::string>& live) {
+  const auto above = [](const std::string& path) { return path.substr(0, path.rfind('/')); };
+  PANAL_ASSIGN(const storage::Recovered done,
+               parts_.compose.recover(
+                   {above(config_.desktop_state_dir(1)), above(config_.desktop_run_dir(1)), live}));
+  if (done.unmounted > 0 || done.removed > 0)
+    parts_.log->info("roots_recovered", {{"unmounted", std::to_string(done.unmounted)},
+                                         {"removed", std::to_string(done.removed)}});
+  for (const std::string& problem : done.problems)
+    parts_.log->warning("roots_recovered", {{"why", problem}});
+  return {};
+}
+
 Result<void> Lifecycle::recover(const std::set<DesktopId>& live) {
   FirstError errors;
   PANAL_ASSIGN(const std::vector<Trace> traces, find());
@@ -252,6 +279,7 @@ Result<void> Lifecycle::recover(const std::set<DesktopId>& live) {
   std::set<std::string> names;
   for (const DesktopId id : live) names.insert(kernel_name(id));
   errors.note(parts_.homes.recover(names));
+  errors.note(recover_roots(names));
   return errors.result();
 }
 

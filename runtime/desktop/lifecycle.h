@@ -70,6 +70,8 @@ class Lifecycle {
   [[nodiscard]] Result<RunningDesktop> adopt(const DesktopSpec& spec);
   /// Whether and with whom a desktop that runs was started to share its memory.
   [[nodiscard]] MemorySharing was_sharing(DesktopId id) const;
+  /// By which backend the root of a desktop that runs was made; "" when nobody wrote it down.
+  [[nodiscard]] std::string was_composed_by(DesktopId id) const;
 
   /// Every desktop of which this node has a trace: cgroups and run directories.
   [[nodiscard]] Result<std::vector<Trace>> find() const;
@@ -78,7 +80,8 @@ class Lifecycle {
   /// Its upper is kept (a volatile one is discarded by the next start).
   [[nodiscard]] Result<void> discard_leftovers(DesktopId id);
 
-  /// After a restart: discards the traces, links and home locks of all desktops not in `live`.
+  /// After a restart: discards the traces, links, home locks and what is left of the roots of all
+  /// desktops not in `live`.
   [[nodiscard]] Result<void> recover(const std::set<DesktopId>& live);
 
   /// Connects the socket its nxagent listens on. `owner` is the session user's uid on the host
@@ -95,6 +98,8 @@ class Lifecycle {
   [[nodiscard]] tl::expected<RunningDesktop, StepError> start_once(const DesktopSpec& spec,
                                                                    const Progress& progress);
   [[nodiscard]] Result<void> remove_all(const DesktopSpec& spec, bool has_home);
+  [[nodiscard]] Result<void> recover_roots(const std::set<std::string>& live);
+  [[nodiscard]] Result<DesktopSpec> saved_of(DesktopId id) const;
 
   Parts parts_;
   const config::Config& config_;

@@ -46,7 +46,8 @@ Result<void> make_places(const config::Config& config, const Places& places) {
   PANAL_TRY(make_dir(places.root, 0711));
   PANAL_TRY(make_dir(places.home, 0711));
   PANAL_TRY(make_dir(places.host, 0711));
-  PANAL_TRY(make_dir(config.state_dir + "/desktops", 0711));
+  PANAL_TRY(make_parents(config.desktops_root()));
+  PANAL_TRY(make_dir(config.desktops_root(), 0711));
   PANAL_TRY(make_dir(places.state, 0711));
   return make_dir(places.log, 0700);
 }

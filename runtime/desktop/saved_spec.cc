@@ -29,7 +29,8 @@ Result<std::string> print_saved(const DesktopSpec& spec) {
       .add("persistent", spec.persistent ? "1" : "0")
       .add("merge", spec.sharing.merge ? "1" : "0")
       .add("trust", spec.sharing.trust)
-      .add("version_root", spec.version_root);
+      .add("version_root", spec.version_root)
+      .add("compose", spec.compose);
   for (const std::string& program : spec.sharing.apart) frame.add("apart", program);
   return agent::encode(frame);
 }
@@ -53,6 +54,7 @@ Result<DesktopSpec> parse_saved(std::string_view text) {
   spec.sharing.trust = frame.get("trust");
   spec.sharing.apart = frame.all("apart");
   spec.version_root = frame.get("version_root");
+  spec.compose = frame.get("compose");  // absent: of a panald that had overlay alone
   return spec;
 }
 

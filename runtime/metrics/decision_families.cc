@@ -14,9 +14,9 @@ using optimiser::to_string;
 constexpr SessionClass kClasses[] = {SessionClass::kActive, SessionClass::kIdle,
                                      SessionClass::kDisconnected, SessionClass::kFrozen};
 
-constexpr std::string_view kVerdicts[] = {"taken",         "active",     "at_floor",  "too_soon",
-                                          "waits_for_ksm", "pressure",   "refaults",  "no_yield",
-                                          "no_swap_room",  "not_needed", "next_time", "long_away"};
+constexpr std::string_view kVerdicts[] = {
+    "taken",    "active",       "at_floor",   "too_soon",  "waits_for_ksm", "pressure", "refaults",
+    "no_yield", "no_swap_room", "not_needed", "next_time", "long_away",     "quiet"};
 
 constexpr KsmPhase kPhases[] = {KsmPhase::kOff,   KsmPhase::kStorm,  KsmPhase::kBurst,
                                 KsmPhase::kProbe, KsmPhase::kFollow, KsmPhase::kRest};
@@ -43,6 +43,11 @@ void write_shaver(Book& book, const Tally& tally) {
       .add(real(tally.cools));
   book.counter("panal_shaver_cool_cpu_seconds_total", "CPU time of marking it.")
       .add(seconds(tally.cool_cpu_ns));
+  book.counter("panal_shaver_monitors_total",
+               "Monitors of desktops' containers that were paged out, once each.")
+      .add(real(tally.monitors));
+  book.counter("panal_shaver_monitor_bytes_total", "What that brought.")
+      .add(real(tally.monitor_bytes));
   book.counter("panal_shaver_refaulted_pages_total",
                "Pages that desktops fetched back between a step and their user's return.")
       .add(real(tally.refaulted_pages));

@@ -11,6 +11,7 @@
 
 #include "engine/model/memory.h"
 #include "engine/policy/admission.h"
+#include "runtime/metrics/warm_figures.h"
 #include "runtime/optimiser/figures.h"
 #include "runtime/optimiser/resort_figures.h"
 #include "runtime/optimiser/tally.h"
@@ -36,11 +37,14 @@ struct NodeFigures {
   optimiser::StartTally starts;
   optimiser::Counts exits;                ///< kExitVerdicts
   std::uint64_t expired = 0;              ///< desktops started again for a newer version
+  std::uint64_t homes_lost = 0;           ///< desktops that were ended for it
+  bool disk_full = false;                 ///< the reserve was needed, and is not back
   optimiser::Counts attach_answers;       ///< kAttachAnswers
   std::size_t starting = 0, waiting = 0;  ///< desktops
   std::vector<policy::Resource> room;     ///< all that is counted; empty: not known yet
   optimiser::Figures optimiser;
   optimiser::ResortFigures resort;
+  WarmFigures warm;
 };
 
 }  // namespace panal::metrics

@@ -21,6 +21,7 @@ Book book_of(const NodeFigures& figures) {
   write_decisions(book, figures.optimiser);
   write_ksm(book, figures.optimiser);
   write_last_resort(book, figures.resort);
+  write_warm(book, figures.warm);
   return book;
 }
 

@@ -109,6 +109,12 @@ void write_node(Book& book, const NodeFigures& figures) {
   book.counter("panal_node_expired_total",
                "Desktops started again because the time of their version was over.")
       .add(static_cast<double>(figures.expired));
+  book.counter("panal_node_homes_lost_total",
+               "Desktops ended because their home, or the right to it, was lost.")
+      .add(static_cast<double>(figures.homes_lost));
+  book.gauge("panal_node_disk_full_state",
+             "1 while the disk of the state directory is full and its reserve used up.")
+      .add(figures.disk_full ? 1 : 0);
   book.counter("panal_attach_answers_total", "What those were told who wanted into a desktop.")
       .add("answer", kAttachAnswers, figures.attach_answers);
   write_memory(book, figures);

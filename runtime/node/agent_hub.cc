@@ -26,6 +26,7 @@ namespace {
 
 constexpr std::uint64_t kMostIdleMs = std::uint64_t{1} << 42U;
 /// What an agent may say it is at: ours count on from there, and brokers know them as signed.
+constexpr std::uint64_t kMostWindows = 1'000'000;
 constexpr std::uint64_t kMostAttach = std::uint64_t{1} << 62U;
 
 /// A worker's request, done on the loop's thread; `Work` returns a value.
@@ -209,6 +210,8 @@ void AgentHub::on_frame(const DeskPtr& desk, const Frame& frame) {
     return changed(desk);
   }
   if (frame.verb == "settled") {
+    const auto windows = frame.number("windows", kMostWindows);
+    state.windows = windows ? static_cast<std::uint32_t>(*windows) : 0;
     if (events_.settled) events_.settled(desk->spec.id);
     return;
   }

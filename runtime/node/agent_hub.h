@@ -23,6 +23,7 @@ struct AgentState {
   std::uint64_t attach = 0;  ///< the newest attach that the agent, or we, know of
   std::uint64_t idle_ms = 0;
   std::string reason;
+  std::uint32_t windows = 0;  ///< that could be seen when its programs had settled
 };
 
 /// What nxagent is to listen for; texts were checked by whoever took them from outside.

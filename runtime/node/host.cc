@@ -7,26 +7,70 @@
 
 #include "engine/kernel/namespaces.h"
 #include "runtime/desktop/lxc/config.h"
+#include "runtime/space/space_plan.h"
+#include "storage/home/guarded_home_store.h"
 
 namespace panal::node {
 
 Result<Programs> Programs::beside(const std::string& directory) {
   Programs programs{directory + "/panal-spawner", directory + "/panal-agent",
-                    directory + "/panal-prewarm"};
-  for (const std::string& program : {programs.spawner, programs.agent, programs.prewarm})
+                    directory + "/panal-prewarm", directory + "/panal-warm",
+                    directory + "/panal-home"};
+  for (const std::string& program :
+       {programs.spawner, programs.agent, programs.prewarm, programs.warm})
     if (::access(program.c_str(), X_OK) != 0)
       return fail_errno("panald needs the program", program);
   return programs;
 }
 
 Host::Host(const config::Config& config, LoggerPtr log)
-    : log_(std::move(log)), images_(config.images_dir), homes_(config.homes_dir) {}
+    : log_(std::move(log)),
+      images_(config.images_dir),
+      compose_(compose::composer_options(config)) {}
+
+Result<void> Host::open_storage(const config::Config& config, const Programs& programs) {
+  PANAL_ASSIGN(const auto table, storage::read_mount_table());
+  const bool remote = space::homes_are_remote(config, table);
+  std::vector<storage::QuotaFinding> findings;
+  if (space::homes_want_probe(config, remote)) findings = storage::probe_quotas(config.homes_dir);
+  const auto homes = space::plan_homes(config, table, findings);
+  log_->info("homes", {{"place", homes.place},
+                       {"remote", homes.remote ? "yes" : "no"},
+                       {"quota", std::string(to_string(homes.rules.quota))},
+                       {"why", homes.why}});
+  if (homes.remote) {
+    if (::access(programs.home.c_str(), X_OK) != 0)
+      return fail_errno("homes on another machine need the program", programs.home);
+    home_children_ = std::make_unique<storage::HomeChildren>(
+        programs.home, std::chrono::seconds(config.homes_answer_seconds));
+    homes_ =
+        std::make_unique<storage::GuardedHomeStore>(config.homes_dir, homes.rules, *home_children_);
+  } else {
+    homes_ = std::make_unique<storage::HomeStore>(config.homes_dir, homes.rules);
+  }
+  findings.clear();
+  // Else each start of a volatile desktop would fail.
+  if (config.uppers_volatile == "memory") PANAL_TRY(storage::probe_memory_layer(config.state_dir));
+  if (space::layers_want_probe(config)) findings = storage::probe_quotas(config.desktops_root());
+  const auto layers = space::plan_layers(config, findings);
+  log_->info("layers", {{"persistent", std::string(to_string(layers.rules.persistent))},
+                        {"volatile", std::string(to_string(layers.rules.volatiles))},
+                        {"why", layers.why}});
+  limited_.emplace(compose_, layers.rules);
+  return {};
+}
 
 Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Programs& programs,
                                          LoggerPtr log) {
   std::unique_ptr<Host> host(new Host(config, log));
+  PANAL_TRY(host->open_storage(config, programs));
   PANAL_ASSIGN(host->tree_, Tree::open_system());
   PANAL_ASSIGN(host->slots_, desktop::IdSlots::load(config.ids));
+  PANAL_ASSIGN(host->roots_, compose::RootChoice::open(config, host->tree_));
+  if (const auto choice = host->roots_->for_image("", false))
+    log->info("roots", {{"why", choice->reasons.front()}});
+  else
+    log->warning("roots", {{"why", choice.error().context}});
   PANAL_ASSIGN(host->cgroups_, kernel::CgroupRoot::open(host->tree_));
   PANAL_ASSIGN(host->parent_, kernel::Cgroup::create(*host->cgroups_, config.cgroup_parent));
   PANAL_ASSIGN(auto limited, kernel::Cgroup::create(*host->cgroups_, config.cgroup_parent));
@@ -53,13 +97,20 @@ Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Pro
   return host;
 }
 
+bool Host::shares_pages(const std::string& image) const {
+  const auto choice = roots_->for_image(image, false);
+  if (!choice) return false;
+  const auto traits = compose_.traits_of(choice->backend);
+  return traits && traits->shares_pages;
+}
+
 std::vector<pid_t> Host::processes_of(DesktopId id) const {
   const auto group = kernel::Cgroup::open(cgroups(), parent().path() + "/" + kernel_name(id));
   return group ? group->pids().value_or(std::vector<pid_t>()) : std::vector<pid_t>();
 }
 
 desktop::Parts Host::parts(desktop::AgentGate& agents) {
-  return {compose_, homes_, *network_, *containers_, *groups_, shared_, agents, log_};
+  return {*limited_, *homes_, *network_, *containers_, *groups_, shared_, agents, log_};
 }
 
 }  // namespace panal::node

@@ -12,13 +12,16 @@
 #include "engine/kernel/cgroup.h"
 #include "engine/kernel/parent_limit.h"
 #include "netconfine/network.h"
+#include "runtime/compose/root_choice.h"
 #include "runtime/config/config.h"
 #include "runtime/desktop/groups.h"
 #include "runtime/desktop/id_slots.h"
 #include "runtime/desktop/lifecycle.h"
+#include "runtime/desktop/limited_compose.h"
 #include "runtime/desktop/lxc/backend.h"
 #include "runtime/desktop/shared_dirs.h"
-#include "storage/compose/overlay.h"
+#include "storage/compose/composer.h"
+#include "storage/home/home_child.h"
 #include "storage/home/home_store.h"
 #include "storage/image/image_store.h"
 
@@ -26,7 +29,8 @@ namespace panal::node {
 
 /// Where the programs are that panald starts: beside itself.
 struct Programs {
-  std::string spawner, agent, prewarm;
+  std::string spawner, agent, prewarm, warm;
+  std::string home = {};  ///< wanted only where homes are on another machine
   /// Errors: ENOENT naming the one that is missing.
   [[nodiscard]] static Result<Programs> beside(const std::string& directory);
 };
@@ -51,9 +55,15 @@ class Host {
   [[nodiscard]] kernel::ParentLimit& limit() { return *limit_; }
   [[nodiscard]] const desktop::IdSlots& slots() const { return *slots_; }
   [[nodiscard]] const storage::ImageStore& images() const { return images_; }
+  [[nodiscard]] const compose::RootChoice& roots() const { return *roots_; }
+  /// Whether desktops of an image read its version's own files: its pages then serve all of them.
+  [[nodiscard]] bool shares_pages(const std::string& image) const;
+  /// Who looks after homes that may hang; null where they are this machine's own.
+  [[nodiscard]] storage::HomeChildren* home_children() { return home_children_.get(); }
 
  private:
   Host(const config::Config& config, LoggerPtr log);
+  [[nodiscard]] Result<void> open_storage(const config::Config& config, const Programs& programs);
 
   LoggerPtr log_;
   Tree tree_;
@@ -62,8 +72,11 @@ class Host {
   std::optional<kernel::ParentLimit> limit_;
   std::optional<desktop::IdSlots> slots_;
   storage::ImageStore images_;
-  storage::OverlayBackend compose_;
-  storage::HomeStore homes_;
+  std::optional<compose::RootChoice> roots_;
+  storage::Composer compose_;
+  std::optional<desktop::LimitedCompose> limited_;
+  std::unique_ptr<storage::HomeChildren> home_children_;
+  std::unique_ptr<storage::HomeStore> homes_;
   desktop::TmpfsSharedDirs shared_;
   std::unique_ptr<desktop::KernelGroups> groups_;
   std::unique_ptr<netconfine::Network> network_;

@@ -42,6 +42,56 @@ Result<DesktopSpec> HostOperations::spec_of(store::Store& store, const store::De
   return spec;
 }
 
+Result<void> HostOperations::take_home(store::Store& store, DesktopSpec& spec) const {
+  PANAL_ASSIGN(
+      const store::HomeGrant grant,
+      store.homes().take({spec.user.tenant, spec.home, config_.node_name, kernel_name(spec.id),
+                          spec.id, std::chrono::seconds(config_.homes_lease_seconds)}));
+  spec.home_leased = true;
+  spec.home_evicted = grant.evicted;
+  if (!grant.evicted.empty())
+    parts_.log->warning(
+        "home_taken_over",
+        {{"desktop", kernel_name(spec.id)}, {"home", spec.home}, {"from", grant.evicted}});
+  return {};
+}
+
+void HostOperations::give_home_back(store::Store& store, DesktopId id) const {
+  // What cannot be given back now is so when the desktop is next cleared, or panald begins anew.
+  if (const auto given = store.homes().give_back_of(id, config_.node_name); !given)
+    parts_.log->warning("give_home_back",
+                        {{"desktop", kernel_name(id)}, {"why", given.error().message()}});
+}
+
+Result<void> HostOperations::choose_root(DesktopSpec& spec) const {
+  if (parts_.roots == nullptr) return {};
+  PANAL_ASSIGN(const storage::Choice choice,
+               parts_.roots->for_desktop(spec.image, spec.persistent,
+                                         config_.desktop_state_dir(spec.id) + "/upper"));
+  spec.compose = choice.backend;
+  spec.layers = parts_.roots->layers_of(spec.image);
+  return {};
+}
+
+Result<DesktopSpec> HostOperations::trial_spec(const storage::VersionManifest& version) const {
+  DesktopSpec spec;
+  spec.name = "trial";
+  spec.image = version.image;
+  spec.version_root = parts_.images.root_of(version.image, version.version);
+  spec.session = version.session;
+  spec.browser_sandbox = version.browser_sandbox;
+  spec.home = "trial";
+  spec.user.tenant = "trial";
+  spec.user.login = "trial";
+  spec.user.home_path = "/home/trial";
+  if (parts_.roots != nullptr) spec.layers = parts_.roots->layers_of(spec.image);
+  PANAL_ASSIGN(spec.ids, parts_.slots.for_trials());
+  spec.limits.memory_bytes = config_.desktop_memory_bytes;
+  spec.limits.pids = config_.desktop_pids;
+  spec.guest = parts_.guest;
+  return spec;
+}
+
 Result<std::optional<Started>> HostOperations::start(store::Store& store, DesktopId id) {
   auto claimed = store.claim_start(id, config_.node_name, desktop_slots());
   if (!claimed) {
@@ -54,6 +104,10 @@ Result<std::optional<Started>> HostOperations::start(store::Store& store, Deskto
   if (!*claimed) return std::optional<Started>();
   const store::Desktop& row = **claimed;
   auto spec = spec_of(store, row);
+  if (spec) {
+    if (auto chosen = choose_root(*spec); !chosen)
+      spec = tl::make_unexpected(std::move(chosen.error()));
+  }
   if (!spec) {
     PANAL_TRY(store.observe(id, Observed::kFailed, "prepare: " + spec.error().message()));
     return tl::make_unexpected(std::move(spec.error()));
@@ -65,10 +119,15 @@ Result<std::optional<Started>> HostOperations::start(store::Store& store, Deskto
         store.observe(id, inside ? Observed::kStarting : Observed::kComposing, std::string(step));
     if (!told) log->warning("observe", {{"why", told.error().message()}});
   };
+  if (auto taken = take_home(store, *spec); !taken) {
+    PANAL_TRY(store.observe(id, Observed::kFailed, "home: " + taken.error().context));
+    return tl::make_unexpected(std::move(taken.error()));
+  }
   if (parts_.sharing) spec->sharing = parts_.sharing(row);
   auto running = parts_.lifecycle.start(*spec, progress);
   if (!running) {
     if (parts_.not_started) parts_.not_started(id);
+    give_home_back(store, id);
     std::string reason = running.error().reason();
     if (!running.error().evidence.empty()) reason += "\n" + running.error().evidence;
     PANAL_TRY(store.observe(id, Observed::kFailed, reason));
@@ -88,6 +147,7 @@ Result<void> HostOperations::stop(store::Store& store, const DesktopSpec& spec,
     (void)store.observe(spec.id, Observed::kStopping, stopped.error().message());
     return stopped;
   }
+  give_home_back(store, spec.id);
   return store.observe(spec.id, Observed::kStopped, reason);
 }
 
@@ -97,6 +157,7 @@ Result<void> HostOperations::clear(store::Store& store, DesktopId id, const Desk
     PANAL_TRY(parts_.lifecycle.stop(*spec, std::chrono::milliseconds(0)));
   else
     PANAL_TRY(parts_.lifecycle.discard_leftovers(id));
+  give_home_back(store, id);
   return store.observe(id, observed, reason);
 }
 
@@ -121,8 +182,15 @@ Result<void> HostOperations::remove(const DesktopSpec& spec) {
 Result<Started> HostOperations::adopt(store::Store& store, const store::Desktop& row) {
   PANAL_ASSIGN(auto spec, spec_of(store, row));
   spec.sharing = parts_.lifecycle.was_sharing(row.id);
+  spec.compose = parts_.lifecycle.was_composed_by(row.id);
   if (spec.sharing.trust.empty()) spec.sharing.trust = row.trust;  // of a panald that knew none
   PANAL_ASSIGN(auto running, parts_.lifecycle.adopt(spec));
+  // It has the home; whether the database still says so, the next renewal tells.
+  if (const auto taken = take_home(store, spec); !taken) {
+    spec.home_leased = true;
+    parts_.log->warning("adopt_home",
+                        {{"desktop", kernel_name(row.id)}, {"why", taken.error().message()}});
+  }
   parts_.hub.admit(row.id);
   return Started{std::move(spec), std::move(running.init)};
 }
@@ -153,6 +221,7 @@ Result<std::vector<Started>> HostOperations::take_over(store::Store& store) {
   // What cannot be removed now is tried again when the name is next used.
   if (auto cleared = parts_.lifecycle.recover(live); !cleared)
     parts_.log->warning("recover", {{"why", cleared.error().message()}});
+  PANAL_TRY(store.homes().recover(config_.node_name, live));
   for (const store::Desktop& row : rows) {
     const bool at_rest = row.observed == Observed::kStopped || row.observed == Observed::kFailed;
     if (!at_rest && live.count(row.id) == 0)

@@ -5,6 +5,7 @@
 
 #include "engine/base/log.h"
 #include "engine/kernel/cgroup.h"
+#include "runtime/compose/root_choice.h"
 #include "runtime/config/config.h"
 #include "runtime/desktop/id_slots.h"
 #include "runtime/desktop/lifecycle.h"
@@ -27,7 +28,8 @@ class HostOperations final : public Operations {
     /// What a desktop that is about to start offers of its memory; none: nothing.
     std::function<desktop::MemorySharing(const store::Desktop&)> sharing = nullptr;
     std::function<void(DesktopId)> not_started = nullptr;
-    desktop::GuestSettings guest = {};  ///< of desktops that start
+    desktop::GuestSettings guest = {};           ///< of desktops that start
+    const compose::RootChoice* roots = nullptr;  ///< null: overlay for all
   };
   HostOperations(Parts parts, const config::Config& config)
       : parts_(std::move(parts)), config_(config) {}
@@ -44,13 +46,23 @@ class HostOperations final : public Operations {
   /// they ended, and removes the leftovers of those that the store does not know.
   [[nodiscard]] Result<std::vector<Started>> take_over(store::Store& store);
 
-  /// Id slots that desktops may use; the one above them is the pre-warmers'.
+  /// How a desktop is started that is nobody's and is only to be looked at: with a desktop's
+  /// limits, as a user of its own. Errors: ENOSPC without host ids for it.
+  [[nodiscard]] Result<desktop::DesktopSpec> trial_spec(
+      const storage::VersionManifest& version) const;
+
+  /// Id slots that desktops may use; those above them are the pre-warmers' and the trials'.
   [[nodiscard]] std::uint32_t desktop_slots() const;
 
  private:
   [[nodiscard]] Result<desktop::DesktopSpec> spec_of(store::Store& store,
                                                      const store::Desktop& row) const;
+  /// What the root of a desktop that is about to start is made of, and how.
+  [[nodiscard]] Result<void> choose_root(desktop::DesktopSpec& spec) const;
   [[nodiscard]] Result<Started> adopt(store::Store& store, const store::Desktop& row);
+  /// Of the farm's homes, the one this desktop opens. Errors: EBUSY naming who has it.
+  [[nodiscard]] Result<void> take_home(store::Store& store, desktop::DesktopSpec& spec) const;
+  void give_home_back(store::Store& store, DesktopId id) const;
 
   Parts parts_;
   const config::Config& config_;

@@ -33,12 +33,15 @@ metrics::NodeFigures figures(const MetricSources& sources) {
   out.starts = sources.reconciler.starts();
   out.exits = sources.reconciler.exits();
   out.expired = sources.reconciler.expired();
+  out.homes_lost = sources.reconciler.given_up();
+  out.disk_full = sources.disk_full;
   out.attach_answers = sources.attaches.answers();
   out.starting = sources.reconciler.starting();
   out.waiting = sources.reconciler.waiting();
   out.room = sources.optimiser.resources();
   out.optimiser = sources.optimiser.figures();
   out.resort = sources.optimiser.resort_figures();
+  if (sources.warmer != nullptr) out.warm = sources.warmer->figures();
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include "runtime/metrics/figures.h"
 #include "runtime/node/attach_desk.h"
 #include "runtime/node/host.h"
+#include "runtime/node/image_warmer.h"
 #include "runtime/node/node_optimiser.h"
 #include "runtime/node/reconciler.h"
 
@@ -17,6 +18,8 @@ struct MetricSources {
   const Reconciler& reconciler;
   const AttachDesk& attaches;
   const NodeOptimiser& optimiser;
+  const ImageWarmer* warmer = nullptr;  ///< none: images are not warmed
+  bool disk_full = false;
 };
 
 /// Gathers them, on the loop's thread. What others hold is copied; of the kernel only the charge of

@@ -8,6 +8,7 @@
 #include "engine/kernel/zram_writeback.h"
 #include "engine/profile/saved.h"
 #include "netconfine/address/address_pool.h"
+#include "runtime/desktop/lxc/config.h"
 #include "runtime/node/merge_demand.h"
 #include "runtime/node/openings.h"
 #include "runtime/optimiser/enclosing_groups.h"
@@ -32,7 +33,8 @@ Result<void> NodeOptimiser::open_parts() {
                                 optimiser::ksm_record_file(tuning::machine_state_dir()), log,
                                 config.state_dir + "/hot", profile::kMachineLockFile,
                                 std::make_shared<optimiser::KernelTrials>(
-                                    host.tree(), host.cgroups(), config.cgroup_parent + "/trial")},
+                                    host.tree(), host.cgroups(), config.cgroup_parent + "/trial"),
+                                desktop::lxc::monitor_parent(config.cgroup_parent)},
                                settings));
   // What desktops read and write is looked at where it is counted.
   if (auto counted =

@@ -333,6 +333,27 @@ void Reconciler::on_exit(DesktopId id) {
   });
 }
 
+bool Reconciler::give_up(DesktopId id, const std::string& reason) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end() || !found->second.held || found->second.busy) return false;
+  auto spec = std::make_shared<desktop::DesktopSpec>(found->second.held->started.spec);
+  found->second.held.reset();
+  if (events_.ended) events_.ended(id);
+  ++given_up_;
+  run(id, [this, id, spec, reason](Store& store) -> Outcome {
+    parts_.log->warning("given_up", {{"desktop", kernel_name(id)}, {"why", reason}});
+    auto cleared = parts_.operations.clear(store, id, spec.get(), Observed::kFailed, reason);
+    // People read why even while something of it cannot be cleared yet.
+    if (!cleared) (void)store.observe(id, Observed::kStopping, reason);
+    return [this, cleared = std::move(cleared)](Entry& done) {
+      if (cleared) return;
+      parts_.log->error("clear", {{"why", cleared.error().message()}});
+      postpone(done);
+    };
+  });
+  return true;
+}
+
 void Reconciler::run(DesktopId id, std::function<Outcome(Store&)> work) {
   entries_[id].busy = true;
   parts_.workers.submit([this, id, work = std::move(work)](Store& store) {

@@ -60,6 +60,13 @@ class Reconciler {
   /// Reads one row and acts on it; for a notification's payload (empty: all).
   void wake(const std::string& payload);
 
+  /// Ends a desktop that cannot go on, and writes it as failed with this reason; it is not started
+  /// again by itself. One that does not run, or that an operation is under way for, is left alone:
+  /// say it again. Returns whether it was ended.
+  bool give_up(DesktopId id, const std::string& reason);
+  /// How many were.
+  [[nodiscard]] std::uint64_t given_up() const { return given_up_; }
+
   /// What it was started with; null when it does not run.
   [[nodiscard]] const desktop::DesktopSpec* running(DesktopId id) const;
   [[nodiscard]] std::vector<DesktopId> running_ids() const;
@@ -143,6 +150,7 @@ class Reconciler {
   std::uint32_t starting_ = 0;
   optimiser::StartTally starts_;
   optimiser::Counts exits_;
+  std::uint64_t given_up_ = 0;
   std::chrono::steady_clock::time_point last_end_{};  ///< of an operation
   std::uint64_t finished_ = 0;  ///< operations that have ended, of all desktops
   bool scanning_ = false;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/log.h"
+#include "runtime/node/trial_desk.h"
 
 namespace panal::node {
 
@@ -41,6 +42,7 @@ void Requests::handle(const CallerPtr& caller, const json& request) {
                            flag_of(request, "cost", false)}));
   if (op == "suspend") return suspend(caller, request);
   if (op == "treat") return treat(caller, request);
+  if (op == "trial" && trials_ != nullptr) return trials_->serve(caller, request);
   if (op == "shutdown") return shut_down(caller, request);
   if (op == "wake") {
     parts_.reconciler.scan();

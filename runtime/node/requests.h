@@ -13,6 +13,8 @@
 
 namespace panal::node {
 
+class TrialDesk;
+
 /// What panald's socket can be asked (runtime/control/control.h), by whom.
 class Requests {
  public:
@@ -30,6 +32,8 @@ class Requests {
   explicit Requests(Parts parts) : parts_(std::move(parts)) {}
 
   void handle(const CallerPtr& caller, const nlohmann::json& request);
+  /// Who answers "trial"; must live as long. Nobody: it is not known.
+  void trials_by(TrialDesk& desk) { trials_ = &desk; }
 
  private:
   void attach(const CallerPtr& caller, const nlohmann::json& request);
@@ -40,6 +44,7 @@ class Requests {
   void shut_down(const CallerPtr& caller, const nlohmann::json& request);
 
   Parts parts_;
+  TrialDesk* trials_ = nullptr;
 };
 
 /// Fields of a request, with the default where the field is absent or of another type.

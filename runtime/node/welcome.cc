@@ -35,6 +35,7 @@ agent::Frame welcome_frame(const desktop::DesktopSpec& spec) {
       .add("keyboard", user.keyboard);
   for (const std::string& word : spec.session) frame.add("arg", word);
   for (const std::string& program : spec.sharing.apart) frame.add("apart", program);
+  if (spec.guest.lean_heap) frame.add("lean_heap", "1");
   return frame;
 }
 

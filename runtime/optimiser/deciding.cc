@@ -20,12 +20,20 @@ constexpr seconds kTick{1};
 constexpr std::int64_t kLookEvery = 60;
 /// A round of taking back; the shaver's steps are meant for a few seconds.
 constexpr MonotonicNs kRoundEvery = 6 * kSecond;
-/// Who gives nothing just now is read less often than the rounds are.
+/// Who gives nothing just now is read less often than the rounds are; who has nothing to give, or
+/// rests, only when all are.
 constexpr MonotonicNs kRefreshAfter = 20 * kSecond;
+/// What stands changes by nothing but the kernel's own reclaim.
+constexpr MonotonicNs kLookAtFrozenEvery = 300 * kSecond;
 /// Desktops marked as the first to go in a round: some ms of CPU each.
 constexpr int kCoolAtOnce = 8;
 /// Limits that are above what a desktop uses follow it down this often.
 constexpr MonotonicNs kLimitsAgain = 10 * kSecond;
+
+bool may_have_more(ShaveReason reason) {
+  return reason != ShaveReason::kAtFloor && reason != ShaveReason::kNotNeeded;
+}
+
 /// Pages that came back soon after they were taken, between two looks.
 std::uint64_t refaults(const GroupUsage& before, const GroupUsage& now) {
   if (!before.memory || !now.memory) return 0;
@@ -53,7 +61,7 @@ void Optimiser::tick() {
   look_at_desks(host->at_ns);
   if (settings_.governs_ksm()) govern_ksm(*host);
   if (settings_.enlists()) weigh_domains(*host);
-  const bool rounds = settings_.shave || settings_.shaver.freeze_after_ns > 0;
+  const bool rounds = settings_.shave || settings_.freezes();
   if (rounds && host->at_ns - last_round_ns_ >= kRoundEvery) {
     protect_spared();
     shave_round(*host);
@@ -88,6 +96,7 @@ void Optimiser::classify(MonotonicNs now_ns) {
       if (fresh == desk->last.session && !desk->limits_due && !again) continue;
       if (fresh != desk->last.session) {
         desk->last.session_since_ns = now_ns;
+        desk->quiet = {};
         ++totals_.class_changes[index_of(desk->last.session)][index_of(fresh)];
       }
       desk->last.session = fresh;
@@ -133,17 +142,23 @@ void Optimiser::read(const DeskPtr& desk) {
     desk->last.pressure = *pressure;
   }
   read_io(desk);
+  see_doings(desk);
 }
 
 void Optimiser::look_at_desks(MonotonicNs now_ns) {
   std::vector<DeskPtr> due;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [id, desk] : desks_) due.push_back(desk);
+    const std::size_t share = (desks_.size() + kLookEvery - 1) / kLookEvery;
+    for (const auto& [id, desk] : desks_) {
+      const bool stands = desk->last.session == SessionClass::kFrozen;
+      const MonotonicNs age = now_ns - desk->last.at_ns;
+      if (desk->last.at_ns == 0 || age >= (stands ? kLookAtFrozenEvery : kLookEvery * kSecond / 2))
+        due.push_back(desk);
+    }
     const auto oldest = [](const DeskPtr& a, const DeskPtr& b) {
       return a->last.at_ns < b->last.at_ns;
     };
-    const std::size_t share = (due.size() + kLookEvery - 1) / kLookEvery;
     // New ones at once, however many.
     const auto fresh = static_cast<std::size_t>(std::count_if(
         due.begin(), due.end(), [](const DeskPtr& desk) { return desk->last.at_ns == 0; }));
@@ -151,9 +166,6 @@ void Optimiser::look_at_desks(MonotonicNs now_ns) {
     std::partial_sort(due.begin(), due.begin() + static_cast<std::ptrdiff_t>(most), due.end(),
                       oldest);
     due.resize(most);
-    std::erase_if(due, [&](const DeskPtr& desk) {
-      return now_ns - desk->last.at_ns < kLookEvery * kSecond / 2;
-    });
   }
   for (const DeskPtr& desk : due) read(desk);
 }
@@ -268,7 +280,9 @@ void Optimiser::shave_round(const Snapshot& host) {
       desks.push_back(desk);
       // Deltas are reckoned by the round, so who may be taken from is read each round.
       if (desk->last.session != SessionClass::kActive && may_be_taken(desk->last, host.at_ns) &&
-          (desk->verdict.bytes > 0 || host.at_ns - desk->last.at_ns > kRefreshAfter))
+          (desk->verdict.bytes > 0 ||
+           (may_have_more(desk->verdict.reason) && !shaver_.rests(id, host.at_ns) &&
+            host.at_ns - desk->last.at_ns > kRefreshAfter)))
         refresh.push_back(desk);
     }
     input.bytes_per_cpu_second = take_speed_.bytes_per_cpu_second(host.at_ns);
@@ -280,6 +294,7 @@ void Optimiser::shave_round(const Snapshot& host) {
   const std::uint64_t passes = host.ksm ? host.ksm->full_scans_total : 0;
   for (const DeskPtr& desk : desks) {
     policy::ShaveDesktop one = policy::shave_desktop_of(desk->last);
+    one.quiet_since_ns = desk->quiet.since_ns();
     one.ksm_settled = !desk->enlisted || passes >= desk->passes_at_start + kPassesToSettle;
     // Wishes that nobody carries out must not be taken for ones that gave nothing.
     if (!settings_.shave || desk->treatment.spared || !may_be_taken(desk->last, input.at_ns))

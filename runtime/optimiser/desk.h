@@ -8,6 +8,7 @@
 #include "engine/kernel/cgroup.h"
 #include "engine/model/decision.h"
 #include "engine/model/snapshot.h"
+#include "engine/policy/quiet.h"
 #include "runtime/optimiser/io_rate.h"
 #include "runtime/optimiser/memory_taker.h"
 #include "runtime/optimiser/session_class.h"
@@ -16,8 +17,8 @@
 
 namespace panal::optimiser {
 
-/// One desktop as the optimiser holds it. All but `wanted` and `group` is guarded by the
-/// optimiser's mutex.
+/// One desktop as the optimiser holds it. Where nothing else is said it is guarded by the
+/// optimiser's mutex; `wanted` and `group` need none.
 struct Desk {
   Desk(DesktopId number, kernel::Cgroup its_group) : id(number), group(std::move(its_group)) {
     last.desktop = number;
@@ -32,6 +33,7 @@ struct Desk {
   SessionView session;
   Watching watching;
   MonotonicNs awake_until_ns = 0;  ///< being woken counts as active
+  policy::Quiet quiet;             ///< since it is disconnected
   bool frozen = false;
   bool frozen_for_rescue = false;      ///< and not by the profile's wish
   bool limits_due = true;              ///< those of its class were not set yet
@@ -45,6 +47,7 @@ struct Desk {
   std::uint64_t passes_at_start = 0;  ///< ksmd's, when it was enlisted
   TakeCursor cursor;                  ///< the worker's, while it is busy
   std::uint64_t taken_bytes = 0;      ///< since it was last woken
+  bool monitor_taken = false;         ///< the hand's alone
   bool cooled = false;                ///< since it was last active
   ShaveDecision verdict;
   Treatment treatment;

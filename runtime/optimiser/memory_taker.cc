@@ -13,8 +13,6 @@
 namespace panal::optimiser {
 namespace {
 
-/// Of a desktop's mappings those below have little to give and cost a system call's share each.
-constexpr std::uint64_t kLeastMapping = 32 << 10;
 constexpr std::uint64_t kSmapsText = 8 << 20;
 /// 4 MiB take the kernel some 7 ms.
 constexpr std::uint64_t kSlice = 4 << 20;
@@ -99,12 +97,12 @@ class AdviseTaker final : public MemoryTaker {
     const auto now = std::chrono::steady_clock::now();
     PANAL_ASSIGN(const kernel::SmapsWalk walk,
                  kernel::walk_smaps(tree_, from.pid,
-                                    {now + (request.deadline - now) / 2, kSmapsText, kLeastMapping,
-                                     from.mapping}));
+                                    {now + (request.deadline - now) / 2, kSmapsText,
+                                     request.least_mapping_bytes, from.mapping}));
     for (const kernel::MemoryMapping& mapping : walk.mappings) {
       // Merged pages are skipped by the kernel, which says it took them all the same.
       const std::uint64_t has = mapping.anon > mapping.ksm ? mapping.anon - mapping.ksm : 0;
-      if (mapping.locked || has < kLeastMapping) continue;
+      if (mapping.locked || has < request.least_mapping_bytes) continue;
       const std::uint64_t end = mapping.start + mapping.bytes;
       std::uint64_t address = mapping.start;
       if (mapping.start == from.mapping && from.address > address && from.address < end)

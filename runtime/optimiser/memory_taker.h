@@ -25,6 +25,9 @@ struct TakeRequest {
   std::chrono::steady_clock::time_point deadline;
   /// Somebody comes back: stop as soon as the kernel lets go.
   const std::atomic<bool>* stop = nullptr;
+  /// Smaller mappings have little to give and cost a system call's share each; not of a whole
+  /// group.
+  std::uint64_t least_mapping_bytes = 32 << 10;
 
   [[nodiscard]] bool stopped() const {
     return (stop != nullptr && stop->load(std::memory_order_relaxed)) ||

@@ -25,6 +25,7 @@ Optimiser::Optimiser(Parts parts, Settings settings)
       shaver_(settings_.shaver),
       taker_(probed_or_chosen_taker(parts_.trials, parts_.tree, parts_.cgroups,
                                     parts_.cgroup_parent, parts_.log)),
+      monitor_taker_(make_taker("madvise", parts_.tree)),
       hot_(parts_.tree, parts_.hot_directory),
       ksmd_(find_ksmd(parts_.tree)) {}
 

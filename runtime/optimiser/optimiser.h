@@ -54,6 +54,8 @@ class Optimiser final : public RescueHands {
     std::string machine_lock_file = {};  ///< as for KsmRecord
     /// Tries ways to take memory back before one is used; null: the files that are there decide.
     std::shared_ptr<TakerTrials> trials = nullptr;
+    /// Where each desktop's monitor is, in a group of the desktop's name; empty: left alone.
+    std::string monitor_parent = {};
   };
 
   /// Errors: those of KsmKeeper::recover().
@@ -143,6 +145,7 @@ class Optimiser final : public RescueHands {
   void protect_spared();
   void take(const Job& job);
   void cool(Desk& desk);
+  void take_monitor(Desk& desk);  ///< monitors.cc: once, and it never wakes but to end
   /// For any thread. Does nothing with who is frozen, or was seen meanwhile.
   void freeze(Desk& desk, FreezeFor why);
   void thaw_now(Desk& desk);
@@ -152,7 +155,8 @@ class Optimiser final : public RescueHands {
   bool fetch(Desk& desk, FetchPart part, std::chrono::milliseconds patience);
   void set_limits(const DeskPtr& desk, SessionClass session);
   void read(const DeskPtr& desk);
-  void read_io(const DeskPtr& desk);  ///< io_rate.cc
+  void read_io(const DeskPtr& desk);     ///< io_rate.cc
+  void see_doings(const DeskPtr& desk);  ///< doings.cc
   void complain(const char* what, const Error& error);
   [[nodiscard]] DeskPtr find(DesktopId id) const;
 
@@ -163,6 +167,7 @@ class Optimiser final : public RescueHands {
   policy::Shaver shaver_;
   policy::KsmMotion ksm_motion_;  ///< the decider's
   std::unique_ptr<MemoryTaker> taker_;
+  std::unique_ptr<MemoryTaker> monitor_taker_;  ///< their groups may have no memory controller
   HotBook hot_;
   std::optional<kernel::Ksmd> ksmd_;
   std::optional<kernel::Cgroup> all_;   ///< the desktops' parent; the decider's

@@ -102,6 +102,9 @@ Settings settings_of(const profile::Profile& profile, const NodeFacts& node) {
   settings.zram_writeback_bytes_per_day =
       std::uint64_t{profile.zram.writeback_mib_per_day} * policy::kMib;
   settings.shaver.freeze_after_ns = classes.frozen.after_seconds * policy::kSecond;
+  settings.shaver.freeze_quiet_after_ns = classes.frozen.quiet_after_seconds * policy::kSecond;
+  settings.quiet.cpu_cores = classes.frozen.quiet_cpu_permille / 1000.0;
+  settings.quiet.bytes_per_second = classes.frozen.quiet_bytes_per_second;
   settings.shaver.eagerness = profile.shave.eagerness_percent / 100.0;
   settings.shaver.order =
       profile.shave.merge_first ? policy::ShaveOrder::kKsmFirst : policy::ShaveOrder::kPageOutFirst;

@@ -77,6 +77,8 @@ json Optimiser::report() const {
             {"cpu_ns", totals_.take_cpu_ns},
             {"cooled", totals_.cools},
             {"cool_cpu_ns", totals_.cool_cpu_ns},
+            {"monitors", totals_.monitors},
+            {"monitor_bytes", totals_.monitor_bytes},
             {"freezes", totals_.freezes},
             {"thaws", totals_.thaws},
             {"verdicts", totals_.verdicts}}},

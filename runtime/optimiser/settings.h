@@ -9,6 +9,7 @@
 #include "engine/model/limits.h"
 #include "engine/model/session.h"
 #include "engine/policy/ksm_governor.h"
+#include "engine/policy/quiet.h"
 #include "engine/policy/shaver.h"
 #include "engine/policy/start_gate.h"
 
@@ -28,6 +29,7 @@ struct Settings {
 
   bool shave = false;
   policy::ShaverConfig shaver;
+  policy::QuietConfig quiet;  ///< who is frozen after `shaver.freeze_quiet_after_ns`
   /// Place to which zram writes what lies long (ZramWriter), as the profile names it; empty: none.
   std::string zram_writeback;
   std::chrono::seconds zram_writeback_after{3600};
@@ -44,6 +46,9 @@ struct Settings {
   /// Absent ones are left as the desktop was started with.
   std::map<SessionClass, Limits> limits;
 
+  [[nodiscard]] bool freezes() const {
+    return shaver.freeze_after_ns > 0 || shaver.freeze_quiet_after_ns > 0;
+  }
   [[nodiscard]] bool enlists() const { return enlist != Enlist::kNobody; }
   /// Desktops of a tenant that has agreed, or has not.
   [[nodiscard]] bool may_enlist(bool consent) const {

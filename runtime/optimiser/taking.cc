@@ -67,6 +67,7 @@ void Optimiser::take(const Job& job) {
       desk.taken_bytes += taken->yield_bytes();
     }
   }
+  if (job.bytes > 0 && !desk.wanted) take_monitor(desk);
   if (job.cool && !desk.wanted) cool(desk);
   if (job.freeze) freeze(desk, FreezeFor::kProfile);
 }

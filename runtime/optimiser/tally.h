@@ -52,10 +52,10 @@ inline constexpr std::array<std::string_view, 4> kFreezeRefusals{"came_back", "c
                                                                  "failed", "failed_lately"};
 
 /// What the kernel may refuse, as the log has it.
-inline constexpr std::array<std::string_view, 16> kErrorSteps{
-    "cool",         "fetch",     "freeze",  "keep_hot",   "load_hot",    "open_group",
-    "read_desktop", "read_host", "read_io", "record_hot", "recover_ksm", "restore_ksm",
-    "set_limits",   "take",      "thaw",    "write_ksm"};
+inline constexpr std::array<std::string_view, 17> kErrorSteps{
+    "cool",         "fetch",     "freeze",       "keep_hot",   "load_hot",    "open_group",
+    "read_desktop", "read_host", "read_io",      "record_hot", "recover_ksm", "restore_ksm",
+    "set_limits",   "take",      "take_monitor", "thaw",       "write_ksm"};
 /// The shaver's verdict on one that is not of its class for long enough, so that it may not be
 /// taken from yet (or at all: the profile's choice).
 inline constexpr std::string_view kTooSoon = "too_soon";
@@ -64,7 +64,8 @@ inline constexpr std::string_view kTooSoon = "too_soon";
 struct Tally {
   std::uint64_t looks = 0, look_cpu_ns = 0;
   std::uint64_t takes = 0, taken_bytes = 0, take_cpu_ns = 0, asked_bytes = 0;
-  std::uint64_t cools = 0, cool_cpu_ns = 0;  ///< desktops marked as the first to go
+  std::uint64_t cools = 0, cool_cpu_ns = 0;       ///< desktops marked as the first to go
+  std::uint64_t monitors = 0, monitor_bytes = 0;  ///< of desktops: taken, once each
   std::uint64_t freezes = 0, thaws = 0, wakes = 0, fetched_bytes = 0, fetch_cpu_ns = 0;
   std::uint64_t wakes_by_ranges = 0, waited_ns = 0;  ///< users, for what draws
   std::uint64_t records = 0, record_cpu_ns = 0, hot_bytes = 0, hot_ranges = 0;
@@ -98,9 +99,9 @@ struct ProgramTally {
 };
 
 /// What a start may wait for (`StartWait::resource`): a resource of the admission
-/// (policy::ResourceKind), or one of the start gate's.
-inline constexpr std::array<std::string_view, 9> kStartWaits{
-    "memory", "io", "cpu", "network", "kernel", "stalls", "window", "workers", "queue"};
+/// (policy::ResourceKind), the disk, or one of the start gate's.
+inline constexpr std::array<std::string_view, 10> kStartWaits{
+    "memory", "io", "cpu", "network", "kernel", "disk", "stalls", "window", "workers", "queue"};
 inline constexpr std::array<std::string_view, 3> kStartEnds{"running", "failed", "elsewhere"};
 
 /// The starts of desktops; one thread's, the event loop's.

@@ -71,10 +71,11 @@ Result<void> PgStore::add_version(const Version& version, const std::string& des
   PANAL_TRY(
       sign_moves(what, version.author.empty() ? "panal" : version.author, TagMoveKind::kCommit));
   PANAL_TRY(settle_head(what, image_id));
-  PANAL_TRY(database_.run(what,
-                          "INSERT INTO image_tags (image_id, tag, version)"
-                          " VALUES ($1, 'default', $2) ON CONFLICT DO NOTHING",
-                          {image_id, version.version}));
+  if (!version.untried)
+    PANAL_TRY(database_.run(what,
+                            "INSERT INTO image_tags (image_id, tag, version)"
+                            " VALUES ($1, 'default', $2) ON CONFLICT DO NOTHING",
+                            {image_id, version.version}));
   return transaction.commit();
 }
 

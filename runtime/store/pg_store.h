@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/store/database.h"
+#include "runtime/store/home_book.h"
 #include "runtime/store/store.h"
 
 namespace panal::store {
@@ -65,6 +66,8 @@ class PgStore final : public Store {
   Result<void> observe_session(DesktopId id, const std::string& state,
                                std::uint64_t idle_ms) override;
 
+  HomeBook& homes() override { return homes_; }
+
   Result<std::int64_t> begin_session(DesktopId desktop, const std::string& client_address,
                                      const std::string& client_kind) override;
   Result<void> end_session(std::int64_t session, std::uint64_t bytes_up, std::uint64_t bytes_down,
@@ -87,6 +90,7 @@ class PgStore final : public Store {
   /// `head` to the newest version, where there is one.
   [[nodiscard]] Result<void> settle_head(std::string_view what, const Parameter& image_id);
   Database database_;
+  PgHomeBook homes_{database_};
 };
 
 /// Errors: EINVAL with a sentence.

@@ -10,6 +10,7 @@
 
 #include "engine/base/result.h"
 #include "engine/model/ids.h"
+#include "runtime/store/homes.h"
 #include "runtime/store/tags.h"
 
 namespace panal::store {
@@ -61,6 +62,7 @@ struct Version {
   std::string commit = {};   ///< checksum of its commit, 64 hexadecimal digits; empty: none
   std::string message = {};  ///< at most 4096 characters
   std::string author = {};   ///< at most 256 characters; moves the tags in the history
+  bool untried = false;      ///< for add_version(): `default` does not go to it by itself
 };
 
 /// One desktop's row with what a node needs to start it.
@@ -138,8 +140,8 @@ class Store {
 
   // Images (admin writes)
   /// Registers a version (idempotent). `head` moves to the image's newest; `default` only where
-  /// there is none yet. One that is registered without a commit gets it.
-  /// Errors: EEXIST when the version is there with another commit.
+  /// there is none yet, and not to one that is `untried`. One that is registered without a commit
+  /// gets it. Errors: EEXIST when the version is there with another commit.
   [[nodiscard]] virtual Result<void> add_version(const Version& version,
                                                  const std::string& description) = 0;
   [[nodiscard]] virtual Result<std::vector<Image>> images() = 0;
@@ -202,6 +204,9 @@ class Store {
                                              const std::string& reason) = 0;
   [[nodiscard]] virtual Result<void> observe_session(DesktopId id, const std::string& state,
                                                      std::uint64_t idle_ms) = 0;
+
+  /// Who has which home, in the whole farm (node and admin write).
+  [[nodiscard]] virtual HomeBook& homes() = 0;
 
   // Sessions and audit
   /// A row for one attach: who, from where, which desktop. Returns its id.

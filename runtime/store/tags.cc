@@ -38,7 +38,7 @@ std::string described(const TagChange& change) {
     text += ", soft " + std::to_string(change.deadlines.soft->count()) + " s";
   if (change.deadlines.hard)
     text += ", hard " + std::to_string(change.deadlines.hard->count()) + " s";
-  if (change.forced) text += ", forced";
+  if (!change.forced.empty()) text += ", forced: " + printable(change.forced, 2000);
   return text;
 }
 

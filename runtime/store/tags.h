@@ -50,7 +50,8 @@ struct TagChange {
   std::string actor;
   /// For all other versions of the image. None: those of an earlier move stay in force.
   Deadlines deadlines = {};
-  bool forced = false;  ///< past a check of the caller's: for the audit log
+  /// Past which check of the caller's, in words: for the audit log. Empty: past none.
+  std::string forced = {};
 };
 
 /// A version that was taken away; nodes delete their copies when they look.

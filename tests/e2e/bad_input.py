@@ -349,7 +349,7 @@ def main():
     node.images = node.directory / "images"
     newest = max(
         (p for p in (CACHE / "images/icewm").iterdir() if (p / "manifest.json").exists()),
-        key=lambda p: p.stat().st_mtime,
+        key=lambda p: (p / "manifest.json").stat().st_mtime,
     )
     version = node.images / "icewm" / newest.name
     version.mkdir(parents=True)

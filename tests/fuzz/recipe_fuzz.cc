@@ -1,12 +1,13 @@
 /// Recipes come from operators, manifests and dpkg's status file out of images others made: any
 /// bytes give a value or an error, and what is accepted cannot break out of the build's script. The
-/// first byte says which it is (tests/fuzz/seeds): recipe, manifest, or what a build prints.
+/// first byte says which it is (tests/fuzz/seeds): recipe, manifest, trial, or what a build prints.
 
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 
 #include "storage/image/image_store.h"
+#include "storage/image/trial_record.h"
 #include "storage/recipe/mmdebstrap.h"
 #include "storage/recipe/recipe.h"
 
@@ -32,6 +33,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto again = parse_manifest(print_manifest(*manifest), "again");
         if (!again) std::abort();
       }
+      break;
+    case 't':
+      if (const auto record = parse_trial(text, "trial.json"))
+        if (!parse_trial(print_trial(*record), "again")) std::abort();
       break;
     case 'b': {
       (void)mmdebstrap::parse_dpkg_status(text);

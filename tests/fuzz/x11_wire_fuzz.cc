@@ -33,6 +33,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (resources && resources->crtcs.size() * 4 + kReplyBytes > bytes.size()) std::abort();
       break;
     }
+    case 'p': {
+      const Area area{.width = static_cast<std::uint16_t>(size & 7U), .height = 3};
+      const auto pixels = parse_image(bytes, area);
+      if (pixels && pixels->size() != std::size_t{area.width} * 12) std::abort();
+      break;
+    }
     case 'b': {
       const auto body = body_bytes(bytes);
       if (body && *body > kMostReplyBytes) std::abort();

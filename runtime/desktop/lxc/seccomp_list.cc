@@ -1,6 +1,7 @@
 #include "runtime/desktop/lxc/seccomp_list.h"
 
 #include <fmt/format.h>
+#include <linux/btrfs.h>
 
 #include <array>
 #include <cerrno>
@@ -121,6 +122,10 @@ std::string render_seccomp_list(bool browser_sandbox, bool merge) {
   argument("prctl", EINVAL, 0, kGetMemoryMerge, kWhole);
   // Typing into another's terminal: TIOCSTI, TIOCLINUX.
   for (const unsigned request : {0x5412U, 0x541cU}) argument("ioctl", EPERM, 1, request, kWhole);
+  // What is in a subvolume of one's own is not counted to the home's or the root's quota group.
+  for (const unsigned long request : {BTRFS_IOC_SUBVOL_CREATE, BTRFS_IOC_SUBVOL_CREATE_V2,
+                                      BTRFS_IOC_SNAP_CREATE, BTRFS_IOC_SNAP_CREATE_V2})
+    argument("ioctl", EPERM, 1, static_cast<unsigned>(request), kWhole);
   for (int family = 0; family < kFamilies; ++family) {
     if (!is_wanted_family(family))
       argument("socket", EAFNOSUPPORT, 0, static_cast<unsigned>(family), kWhole);

@@ -19,8 +19,8 @@ def ours():
         at = table[at][0]
     roots = {pid for pid, (_, comm) in table.items()
              if comm in ("postgres", "panald", "panal", "panal-broker", "panal-spawner",
-                         "panal-prewarm", "panal-agent") or comm.startswith("[lxc monitor]")}
-    for parent in (GROUPS, GROUPS + "-monitor"):
+                         "panal-prewarm", "panal-warm", "panal-agent") or comm.startswith("[lxc monitor]")}
+    for parent in (GROUPS, GROUPS + "-monitor", GROUPS + "-warm"):
         roots |= in_group(parent)
         roots |= in_group(parent + "/*")
     return (roots | descendants(*roots)) - keep
@@ -33,7 +33,7 @@ def pull_the_plug(farm):
     while left := ours():
         kill(*left)
         time.sleep(0.05)
-    parents = (GROUPS, GROUPS + "-monitor")
+    parents = (GROUPS, GROUPS + "-monitor", GROUPS + "-warm")
     groups = [g for parent in parents for g in CGROUPS.glob(f"*/{parent}/**/") if g.is_dir()]
     for group in sorted(groups, key=lambda g: -len(g.parts)):
         group.rmdir()

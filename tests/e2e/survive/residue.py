@@ -54,7 +54,7 @@ def of_links(node, live):
 def of_locks(node, live):
     return [f"home lock {lock}: {lock.read_text().strip()}"
             for lock in (node.state / "homes").glob("*/*.lock")
-            if lock.read_text().strip() not in live]
+            if lock.read_text().strip().partition("@")[0] not in live]
 
 
 def of_processes(panald):
@@ -63,7 +63,7 @@ def of_processes(panald):
     known |= descendants(*known)
     return [f"{comm} {pid} (parent {parent}) is not panald's" for pid, (parent, comm)
             in processes().items()
-            if comm in ("panal-spawner", "panal-prewarm") and pid not in known]
+            if comm in ("panal-spawner", "panal-prewarm", "panal-warm") and pid not in known]
 
 
 def residue(node, panald):

@@ -91,6 +91,10 @@ TEST_F(ImageCommands, TakeVersionsFromTheirMakingToTheirEndOnTwoNodes) {
                        "/usr/bin/session"}),
             ExitCode::kOk)
       << said();
+  EXPECT_EQ(default_of("tiny"), "") << "nothing was tried: panald does not run here";
+  EXPECT_EQ(on("one", {"publish", "tiny"}), ExitCode::kRefused);
+  EXPECT_THAT(said(), HasSubstr("panald does not run"));
+  ASSERT_EQ(on("one", {"publish", "tiny", "--force"}), ExitCode::kOk) << said();
   const std::string first = default_of("tiny");
   ASSERT_FALSE(first.empty());
   ASSERT_EQ(on("one", {"commit", "tiny", tree("second", "echo 2"), "-m", "the second"}),
@@ -120,12 +124,12 @@ TEST_F(ImageCommands, TakeVersionsFromTheirMakingToTheirEndOnTwoNodes) {
 
   EXPECT_EQ(on("one", {"publish", "tiny", "--hard", "1h", "--dry-run"}), ExitCode::kOk) << said();
   EXPECT_EQ(default_of("tiny"), first);
-  EXPECT_EQ(on("one", {"publish", "tiny", "--hard", "1h"}), ExitCode::kOk) << said();
+  EXPECT_EQ(on("one", {"publish", "tiny", "--hard", "1h", "--force"}), ExitCode::kOk) << said();
   EXPECT_EQ(default_of("tiny"), second);
   EXPECT_EQ(on("one", {"rollback", "tiny"}), ExitCode::kOk) << said();
   EXPECT_EQ(default_of("tiny"), first);
   EXPECT_EQ(on("one", {"rollback", "tiny"}), ExitCode::kRefused) << said();
-  EXPECT_EQ(on("one", {"publish", "tiny:" + second}), ExitCode::kOk) << said();
+  EXPECT_EQ(on("one", {"publish", "tiny:" + second, "--force"}), ExitCode::kOk) << said();
   EXPECT_EQ(on("one", {"tag", "tiny:" + first, "stable"}), ExitCode::kOk) << said();
   EXPECT_EQ(on("one", {"rm", "tiny:" + first}), ExitCode::kRefused);
   EXPECT_THAT(said(), HasSubstr("has tag stable"));
@@ -161,10 +165,11 @@ TEST_F(ImageCommands, TakeVersionsFromTheirMakingToTheirEndOnTwoNodes) {
 }
 
 TEST_F(ImageCommands, RepairFetchesWhatWasDamaged) {
-  ASSERT_EQ(on("one", {"import", "mended", tree("whole", "echo whole"), "--session",
-                       "/usr/bin/session", "--publish"}),
-            ExitCode::kOk)
+  ASSERT_EQ(
+      on("one", {"import", "mended", tree("whole", "echo whole"), "--session", "/usr/bin/session"}),
+      ExitCode::kOk)
       << said();
+  ASSERT_EQ(on("one", {"publish", "mended", "--force"}), ExitCode::kOk) << said();
   const std::string version = default_of("mended");
   const std::string archive = directory_ + "/archive";
   ASSERT_EQ(on("one", {"push", "mended:" + version, archive}), ExitCode::kOk) << said();

@@ -123,6 +123,8 @@ TEST_F(Confinement, RefusedCallsAreRefusedFromInside) {
       {"madvise_mergeable", EINVAL},
       {"prctl_memory_merge", EINVAL},
       {"tiocsti", EPERM},
+      {"btrfs_subvolume", EPERM},
+      {"btrfs_snapshot", EPERM},
       {"socket_40", EAFNOSUPPORT},
       {"socket_38", EAFNOSUPPORT},
       {"socket_17", EAFNOSUPPORT},

@@ -145,6 +145,7 @@ DesktopSpec Sandbox::spec(DesktopId id) const {
   spec.ids = IdRange{static_cast<std::uint32_t>(2000000 + 65536 * id), 65536};
   spec.limits.memory_bytes = std::uint64_t{256} << 20U;
   spec.limits.pids = 64;
+  spec.compose = "overlay";
   return spec;
 }
 

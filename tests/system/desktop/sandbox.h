@@ -15,7 +15,7 @@
 #include "runtime/desktop/lxc/backend.h"
 #include "runtime/desktop/lxc/spawner_pool.h"
 #include "runtime/desktop/shared_dirs.h"
-#include "storage/compose/overlay.h"
+#include "storage/compose/composer.h"
 #include "storage/home/home_store.h"
 
 namespace panal::desktop::testing {
@@ -58,7 +58,7 @@ struct Sandbox {
   std::filesystem::path image;
   config::Config config;
   Tree tree;
-  storage::OverlayBackend compose;
+  storage::Composer compose;
   std::unique_ptr<storage::HomeStore> homes;
   std::unique_ptr<netconfine::Network> network;
   std::unique_ptr<lxc::SpawnerPool> pool;

@@ -48,24 +48,27 @@ void reap(Pidfd& process, int signal) {
 std::string RunningNode::why_not() {
   if (std::getenv("PANAL_LAB_CGROUP") == nullptr) return "not in scripts/lab";
   if (newest_icewm().empty()) return std::string("no icewm image in ") + kImages;
-  for (const char* program : {"panald", "panal-spawner", "panal-agent", "panal-prewarm"})
+  for (const char* program :
+       {"panald", "panal-spawner", "panal-agent", "panal-prewarm", "panal-warm"})
     if (::access((std::string(PANAL_BIN_DIR "/") + program).c_str(), X_OK) != 0)
       return std::string(program) + " is not built";
   return "";
 }
 
-RunningNode::RunningNode() {
+RunningNode::RunningNode(const std::string& more) {
   std::string pattern = (fs::temp_directory_path() / "node-XXXXXX").string();
   directory_ = ::mkdtemp(pattern.data());
   ::chmod(directory_.c_str(), 0755);
   config_file_ = directory_ + "/panal.toml";
-  std::ofstream(config_file_) << "[node]\nname = \"lab\"\n[paths]\nstate = \"" << directory_
-                              << "/state\"\nrun = \"" << directory_ << "/run\"\nimages = \""
-                              << kImages << "\"\n[cgroup]\nparent = \""
-                              << std::getenv("PANAL_LAB_CGROUP")
-                              << "/panal\"\n[ids]\nfirst = 1000000\ncount = 6553600\n"
-                              << "[broker]\nuser = \"nobody\"\n[database]\nuser = \"postgres\"\n"
-                              << "[desktop]\nstop_grace_seconds = 3\n";
+  std::ostringstream text;
+  text << "[node]\nname = \"lab\"\n[paths]\nstate = \"" << directory_ << "/state\"\nrun = \""
+       << directory_ << "/run\"\nimages = \"" << kImages << "\"\n[cgroup]\nparent = \""
+       << std::getenv("PANAL_LAB_CGROUP") << "/panal\"\n[ids]\nfirst = 1000000\ncount = 6553600\n"
+       << "[broker]\nuser = \"nobody\"\n[database]\nuser = \"postgres\"\n"
+       << "[desktop]\nstop_grace_seconds = 3\n"
+       << more;
+  config_text_ = text.str();
+  configure("");
   auto config = config::load(config_file_);
   EXPECT_TRUE(config) << config.error().message();
   config_ = *config;
@@ -103,6 +106,10 @@ RunningNode::~RunningNode() {
   EXPECT_TRUE(kernel::release_pinned_namespaces(config_.run_dir));
   std::error_code ignored;
   fs::remove_all(directory_, ignored);
+}
+
+void RunningNode::configure(const std::string& more) const {
+  std::ofstream(config_file_) << config_text_ << more;
 }
 
 void RunningNode::start_panald() {

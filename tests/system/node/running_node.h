@@ -21,11 +21,14 @@ class RunningNode {
   /// Empty: all that it needs is there; else why the test must be skipped.
   [[nodiscard]] static std::string why_not();
 
-  RunningNode();
+  /// `more`: sections at the end of its configuration.
+  explicit RunningNode(const std::string& more = {});
   ~RunningNode();
   RunningNode(const RunningNode&) = delete;
   RunningNode& operator=(const RunningNode&) = delete;
 
+  /// More of the configuration, in place of what was given so before; from the next panald on.
+  void configure(const std::string& more) const;
   void start_panald();
   /// Sends it a signal and reaps it.
   void end_panald(int signal);
@@ -52,7 +55,7 @@ class RunningNode {
 
  private:
   std::string directory_;
-  std::string config_file_;
+  std::string config_file_, config_text_;
   config::Config config_;
   std::unique_ptr<store::PrivateCluster> cluster_;
   Pidfd database_;

@@ -37,8 +37,9 @@ class RealOptimiser : public RealSwapGroup {
     return settings;
   }
   void open(const Settings& settings) {
-    auto opened =
-        Optimiser::open({tree_, root_, parent_path(), saved_, Logger::silent()}, settings);
+    Optimiser::Parts parts{tree_, root_, parent_path(), saved_, Logger::silent()};
+    parts.monitor_parent = parent_path() + "/monitors";
+    auto opened = Optimiser::open(std::move(parts), settings);
     ASSERT_TRUE(opened) << opened.error().message();
     optimiser_ = std::move(*opened);
   }
@@ -97,6 +98,27 @@ TEST_F(RealOptimiser, TakesFromTheDisconnectedNotFromTheActiveAndGivesBackBefore
   EXPECT_EQ(figures.desktops[index_of(SessionClass::kActive)], 2U);
 }
 
+TEST_F(RealOptimiser, TakesTheMonitorAlongOnce) {
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, kSize, Pages::kDistinct);
+  const auto monitors = kernel::Cgroup::create(root_, parent_path() + "/monitors/d7");
+  ASSERT_TRUE(monitors) << monitors.error().message();
+  const MemoryChild monitor(*monitors, 1 * kMib, Pages::kDistinct);
+  // What it still shares with this program stays, and may be more than that MiB.
+  const std::uint64_t before = resident(monitor);
+  open(eager());
+  optimiser_->started(7, {"school", "standard"}, false);
+  EXPECT_TRUE(eventually([&] { return resident(monitor) + kMib / 2 < before; }))
+      << optimiser_->report().dump(1);
+  EXPECT_TRUE(monitor.touch());
+  EXPECT_TRUE(eventually([&] { return resident(child) < kSize / 4; }))
+      << optimiser_->report().dump(1);
+  EXPECT_GE(resident(monitor) + kMib / 4, before) << "once is enough: it sleeps";
+  const auto report = optimiser_->report();
+  EXPECT_EQ(report["shaver"]["monitors"], 1);
+  EXPECT_EQ(report["errors"], 0);
+}
+
 TEST_F(RealOptimiser, FreezesTheLongAwayAndThawsAtTheEnd) {
   const kernel::Cgroup group = make();
   const MemoryChild child(group, 4 * kMib, Pages::kDistinct);
@@ -119,6 +141,32 @@ TEST_F(RealOptimiser, FreezesTheLongAwayAndThawsAtTheEnd) {
   EXPECT_GT(tally.thawing.sum_seconds, 0);
   optimiser_.reset();
   EXPECT_TRUE(child.touch()) << "nothing stays frozen when panald ends";
+}
+
+TEST_F(RealOptimiser, FreezesWhoDoesNothingAndNotWhoComputes) {
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, 4 * kMib, Pages::kDistinct);
+  const auto beside = kernel::Cgroup::create(root_, parent_path() + "/d8");
+  ASSERT_TRUE(beside) << beside.error().message();
+  const pid_t busy = ::fork();
+  if (busy == 0) {
+    for (volatile unsigned turns = 0;;) turns = turns + 1;
+  }
+  ASSERT_TRUE(beside->add(busy));
+  Settings settings = eager();
+  settings.shaver.freeze_quiet_after_ns = 1'000'000'000;
+  open(settings);
+  optimiser_->started(8, {"school", "standard"}, false);
+  optimiser_->started(7, {"school", "standard"}, false);
+  EXPECT_TRUE(eventually([&] { return asleep(); }, 150s)) << optimiser_->report().dump(1);
+  EXPECT_EQ(optimiser_->report()["desktops"]["8"]["class"], "disconnected");
+  EXPECT_GT(optimiser_->figures().tally.verdicts.at("quiet"), 0U);
+  std::promise<void> awake;
+  optimiser_->wake(7, [&awake] { awake.set_value(); });
+  EXPECT_EQ(awake.get_future().wait_for(5s * panal::patience()), std::future_status::ready);
+  EXPECT_TRUE(child.touch()) << "it runs";
+  ::kill(busy, SIGKILL);
+  status_of(busy);
 }
 
 TEST_F(RealOptimiser, ThawsWhatAKilledOneFroze) {

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <fstream>
 
-#include "storage/compose/overlay.h"
+#include "storage/compose/overlay/overlay.h"
 #include "storage/image/image_store.h"
 #include "storage/recipe/recipe.h"
 #include "tests/system/storage/storage_fixture.h"

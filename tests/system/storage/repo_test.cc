@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <random>
 
-#include "storage/compose/overlay.h"
+#include "storage/compose/overlay/overlay.h"
 #include "storage/image/image_store.h"
 #include "tests/system/storage/storage_fixture.h"
 

@@ -58,8 +58,9 @@ class StorageTest : public ::testing::Test, protected test::TestFiles {
     if (!names) return 250;
     const pid_t child = ::fork();
     if (child == 0) {
-      if (::setns(names->fd(), CLONE_NEWUSER) != 0 || ::setresgid(id, id, id) != 0 ||
-          ::setresuid(id, id, id) != 0)
+      // By way of its root: only who was that gives its capabilities up with its id.
+      if (::setns(names->fd(), CLONE_NEWUSER) != 0 || ::setresuid(0, 0, 0) != 0 ||
+          ::setresgid(id, id, id) != 0 || ::setresuid(id, id, id) != 0)
         ::_exit(251);
       ::_exit(work());
     }

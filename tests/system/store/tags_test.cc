@@ -143,9 +143,10 @@ TEST_F(TagsTest, TheHistorySaysWhoWhenFromAndTo) {
   EXPECT_EQ((*rows)[0].action, "image.rollback");
   EXPECT_EQ((*rows)[0].detail, "2 -> 1");
   TagChange forced{image_, "default", "3", "1", TagMoveKind::kPublish, "dave", {hours(1), {}}};
-  forced.forced = true;
+  forced.forced = "its trial start failed";
   ASSERT_TRUE(admin_->move_tag(forced));
-  EXPECT_EQ(admin_->audit_rows(1)->front().detail, "1 -> 3, soft 3600 s, forced");
+  EXPECT_EQ(admin_->audit_rows(1)->front().detail,
+            "1 -> 3, soft 3600 s, forced: its trial start failed");
 }
 
 TEST_F(TagsTest, NobodyCanWriteHistory) {

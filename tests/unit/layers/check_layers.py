@@ -21,7 +21,9 @@ MAY_INCLUDE = [
     ("storage/repo", BASE),
     # An import is unpacked where builds are made, and finalised as they are.
     ("storage/import", [*BASE, "storage/repo", "storage/image", "storage/recipe", "storage/unpack"]),
-    ("storage/transfer", [*BASE, "storage/repo", "storage/transfer"]),  # its helper program is below it
+    ("storage/backup", [*BASE, "storage/home"]),
+    ("storage/home", [*BASE, "storage/image", "storage/quota"]),
+    ("storage/compose", [*BASE, "storage/image", "storage/compose"]),  # a backend is a folder below
     ("storage", [*BASE, "storage/repo", "storage/image"]),
     ("netconfine", [*BASE, "netconfine"]),
     ("runtime", ["engine", "storage", "netconfine", "runtime"]),

@@ -17,6 +17,8 @@ FORBIDDEN = {
     "panal-fetch": (("ostree", "gio-2", "archive", "lxc", "pq"), "it reads what strangers send"),
     "panal-unpack": (("ostree", "gio-2", "curl", "lxc", "pq"), "it reads what strangers made"),
     "panal-spawner": (("ostree", "gio-2", "archive", "curl", "pq", "ssl"), "it forks for each start"),
+    "panal-home": (("ostree", "gio-2", "archive", "curl", "lxc", "pq"), "one is started for each call"),
+    "panal-warm": (("ostree", "gio-2", "archive", "curl", "lxc", "pq"), "one is started for each pass"),
     "panal-agent": (("",), "it runs in every image, and brings all it needs"),
 }
 

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/btrfs.h>
 #include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
@@ -131,6 +132,8 @@ void try_calls() {
   call("madvise_mergeable", madvise(page, 4096, 12));
   call("prctl_memory_merge", prctl(67, 1, 0, 0, 0));
   call("tiocsti", ioctl(0, TIOCSTI, "x"));
+  call("btrfs_subvolume", ioctl(0, BTRFS_IOC_SUBVOL_CREATE, buffer));
+  call("btrfs_snapshot", ioctl(0, BTRFS_IOC_SNAP_CREATE_V2, buffer));
   for (const int family : {AF_VSOCK, AF_ALG, AF_PACKET, AF_CAN, AF_TIPC, AF_RDS, AF_KEY})
     call(("socket_" + std::to_string(family)).c_str(), socket(family, SOCK_RAW, 0));
   call("raw_socket", socket(AF_INET, SOCK_RAW, 1));

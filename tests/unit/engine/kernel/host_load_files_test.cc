@@ -43,9 +43,12 @@ TEST(NetDev, MalformedTables) {
 
 TEST(NetDev, ReadsWhatTheHostHas) {
   const FixtureTree host({{"proc/net/dev", kNetDev},
+                          {"proc/42/net/dev", "lo: 5 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n"},
                           {"sys/class/net/eth0/speed", "1000\n"},
                           {"sys/class/net/down/speed", "-1\n"}});
   EXPECT_EQ(read_net_dev(host.tree())->size(), 2U);
+  EXPECT_EQ(read_net_dev(host.tree(), 42)->size(), 1U) << "another network namespace";
+  EXPECT_TRUE(read_net_dev(host.tree(), 43).error().is_gone());
   EXPECT_EQ(read_link_speed(host.tree(), "eth0"), 1'000'000'000U);
   EXPECT_FALSE(read_link_speed(host.tree(), "down"));
   EXPECT_FALSE(read_link_speed(host.tree(), "absent"));

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <numeric>
+#include <utility>
 
 #include "engine/policy/ksm_trace.h"
 #include "engine/policy/shaver.h"
@@ -84,6 +86,32 @@ TEST_F(ShaverReplay, AsksMoreAndMoreRarelyWhereNothingComes) {
               static_cast<std::ptrdiff_t>(rounds.size()))
         << id;
   }
+}
+
+/// All that is taken is fetched back half a minute later.
+TEST_F(ShaverReplay, TakesLessAndLessFromWhoFetchesBack) {
+  Shaver shaver({.eagerness = 1, .reserve_bytes = 2'048 * kMib, .freeze_after_ns = 0});
+  std::map<DesktopId, std::uint64_t> out, back_pages;
+  std::vector<std::uint64_t> taken;  // by all, a round
+  for (std::size_t row = 0; row < hosts_.size(); row += kRowsPerRound) {
+    ShaveInput input = seen_at(row, kSwap);
+    if (taken.size() % 5 == 0)
+      for (auto& [id, bytes] : out) back_pages[id] += std::exchange(bytes, 0) / kPageBytes;
+    for (ShaveDesktop& one : input.desktops) {
+      one.anon_bytes = less(one.anon_bytes, out[one.id]);
+      one.refault_pages = back_pages[one.id];
+    }
+    taken.push_back(0);
+    for (const ShaveDecision& one : shaver.decide(input)) {
+      out[one.desktop] += one.bytes;
+      taken.back() += one.bytes;
+    }
+  }
+  const auto half = taken.begin() + static_cast<std::ptrdiff_t>(taken.size() / 2);
+  const std::uint64_t before = std::accumulate(taken.begin(), half, std::uint64_t{0});
+  const std::uint64_t after = std::accumulate(half, taken.end(), std::uint64_t{0});
+  EXPECT_GT(before, 0U);
+  EXPECT_LT(after * 4, before) << "of a minute and a half each";
 }
 
 /// What was asked for comes, and stays away: each is as large as recorded, less what was taken.

@@ -41,6 +41,42 @@ TEST(Shaver, TakesByClassAndNeverFromTheActive) {
   EXPECT_GT(taken[2], 5 * taken[1]);
 }
 
+TEST(Shaver, FreezesWhoIsAwayForLongAndSoonerWhoDoesNothing) {
+  struct Case {
+    const char* what;
+    SessionClass session;
+    MonotonicNs away, quiet;  ///< for so long; -1: not known to be quiet
+    MonotonicNs long_after, quiet_after;
+    bool freeze;
+  };
+  const auto kGone = SessionClass::kDisconnected;
+  for (const Case& c :
+       {Case{"away for long, at work", kGone, 61 * kMinute, -1, 60 * kMinute, 0, true},
+        Case{"not for long enough", kGone, 59 * kMinute, 59 * kMinute, 60 * kMinute, 0, false},
+        Case{"never", kGone, 600 * kMinute, 600 * kMinute, 0, 0, false},
+        Case{"quiet", kGone, 6 * kMinute, 6 * kMinute, 60 * kMinute, 5 * kMinute, true},
+        Case{"quiet, and never for its time alone", kGone, 6 * kMinute, 6 * kMinute, 0, 5 * kMinute,
+             true},
+        Case{"quiet for too short", kGone, 20 * kMinute, 4 * kMinute, 0, 5 * kMinute, false},
+        Case{"quiet already before its user left", kGone, 4 * kMinute, 20 * kMinute, 0, 5 * kMinute,
+             false},
+        Case{"at work", kGone, 20 * kMinute, -1, 60 * kMinute, 5 * kMinute, false},
+        Case{"somebody is there", SessionClass::kIdle, 90 * kMinute, 90 * kMinute, 60 * kMinute,
+             5 * kMinute, false}}) {
+    Shaver shaver(ShaverConfig{ShaveOrder::kPageOutFirst, 1, 0, c.long_after, c.quiet_after});
+    ShaveInput input = input_of(c.session);
+    input.at_ns = 1000 * kMinute;
+    input.desktops[0].anon_bytes = 0;
+    input.desktops[0].session_since_ns = input.at_ns - c.away;
+    input.desktops[0].quiet_since_ns = c.quiet < 0 ? 0 : input.at_ns - c.quiet;
+    const ShaveDecision decision = shaver.decide(input)[0];
+    EXPECT_EQ(decision.freeze, c.freeze) << c.what;
+    if (!c.freeze) continue;
+    const bool for_long = c.long_after > 0 && c.away >= c.long_after;
+    EXPECT_EQ(decision.reason, for_long ? ShaveReason::kLongAway : ShaveReason::kQuiet) << c.what;
+  }
+}
+
 TEST(Shaver, LeavesAloneWhoFetchesBack) {
   Shaver shaver(ShaverConfig{ShaveOrder::kPageOutFirst, 1, 0, 0});
   ShaveInput input = input_of(SessionClass::kIdle);
@@ -177,7 +213,7 @@ TEST(Shaver, WhoHadNothingToGiveIsAskedOnceAfterEachPause) {
     input.at_ns += 6 * kSecond;
     if (shaver.decide(input)[0].bytes > 0) ++steps;  // and nothing comes of it
   }
-  // Thrice at first, then after 12, 24 ... 600 s.
+  // Thrice at first and after a minute, once after 4 and after 16.
   EXPECT_GE(steps, 6);
   EXPECT_LE(steps, 20);
 }

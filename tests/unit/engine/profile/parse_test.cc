@@ -66,6 +66,15 @@ TEST(Profiles, BalancedMergesOnlyWithConsentAndRaisesWhatFourHundredDesktopsMeet
   }
 }
 
+TEST(Profiles, OnlyDenseStopsWhoDoesNothingAfterMinutes) {
+  const auto dense = shipped("dense");
+  ASSERT_TRUE(dense);
+  EXPECT_EQ(dense->classes.frozen.quiet_after_seconds, 300U);
+  EXPECT_GT(dense->classes.frozen.after_seconds, 3600U) << "a computation may end first";
+  for (const char* name : {"balanced", "strict", "laptop-demo"})
+    EXPECT_EQ(shipped(name)->classes.frozen.quiet_after_seconds, 0U) << name;
+}
+
 TEST(Profiles, TheGovernorSetsThePaceUnlessToldNotTo) {
   const auto governed = shipped("dense");
   ASSERT_TRUE(governed);
@@ -264,6 +273,12 @@ INSTANTIATE_TEST_SUITE_P(
                   "3: unknown key active_bytes_per_second in [class.idle]"},
         Malformed{"name = \"a\"\n[class.active]\nactive_bytes_per_second = 1000000001\n",
                   "3: active_bytes_per_second = 1000000001 is out of range"},
+        Malformed{"name = \"a\"\n[class.disconnected]\nquiet_after_seconds = 300\n",
+                  "3: unknown key quiet_after_seconds in [class.disconnected]"},
+        Malformed{"name = \"a\"\n[class.frozen]\nquiet_cpu_permille = 0\n",
+                  "3: quiet_cpu_permille = 0 is out of range; 1 to 1000 are allowed"},
+        Malformed{"name = \"a\"\n[class.frozen]\nquiet_bytes_per_second = 0\n",
+                  "3: quiet_bytes_per_second = 0 is out of range"},
         Malformed{"name = \"a\"\n[class.asleep]\ncpu_weight = 1\n",
                   "2: unknown section class.asleep"},
         Malformed{"name = \"a\"\n[gate]\nparallel_starts = 65\n",
@@ -277,6 +292,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "3: mask_memory must be true or false"},
         Malformed{"name = \"a\"\n[guest]\nmask_memry = true\n",
                   "3: unknown key mask_memry in [guest]; the nearest known one is mask_memory"},
+        Malformed{"name = \"a\"\n[guest]\nlean_heap = 1\n", "3: lean_heap must be true or false"},
         Malformed{"name = \"a\"\n[gest]\nmask_memory = true\n",
                   "2: unknown section gest in a profile; the nearest known one is guest"},
         Malformed{"name = \"a\"\n[guest]\nlogs = \"home\"\n",

@@ -130,5 +130,23 @@ TEST(Environment, NoAccessibilityBusAndItsOwnCookie) {
               testing::Contains("PULSE_SERVER=tcp:127.0.0.1:7100"));
 }
 
+TEST(Environment, HeapsAreLeanWhereTheProfileSaysSo) {
+  struct Case {
+    const char* word;
+    std::size_t variables;
+  };
+  const std::size_t usual = session_environment(alice(), 100, "/x", false).size();
+  for (const Case& c : {Case{"1", 2}, Case{"0", 0}, Case{"", 0}, Case{"yes", 0}, Case{"11", 0}}) {
+    const auto user = parse_user(welcome().add("lean_heap", c.word));
+    ASSERT_TRUE(user);
+    EXPECT_EQ(heap_variables(*user).size(), c.variables) << c.word;
+    EXPECT_EQ(session_environment(*user, 100, "/x", false).size(), usual + c.variables) << c.word;
+  }
+  EXPECT_THAT(
+      heap_variables(parse_user(welcome().add("lean_heap", "1")).value()),
+      testing::ElementsAre("GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.malloc.tcache_count=0",
+                           "G_SLICE=always-malloc"));
+}
+
 }  // namespace
 }  // namespace panal::agent

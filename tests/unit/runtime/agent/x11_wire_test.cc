@@ -77,6 +77,8 @@ TEST(X11Wire, RequestsAreWholeWordsWithTheirLength) {
         open_font(7, "fixed"),
         open_font(7, "7x13bold"),
         create_gc({}),
+        get_image(7, 12, {.width = 1280, .height = 12}),
+        warp_pointer(7, 1, 2),
         image_text(7, 8, 1, 2, "odd"),
         image_text(7, 8, 1, 2, std::string(1000, 'x')),
         configure_window(
@@ -116,6 +118,26 @@ TEST(X11Wire, Idle) {
   std::string bytes = reply();
   put<std::uint32_t>(bytes, 16, 61000);
   EXPECT_EQ(parse_idle(bytes).value(), 61000U);
+}
+
+TEST(X11Wire, PicturesHaveFourBytesAPixel) {
+  const Area area{.width = 3, .height = 2};
+  const std::string request = get_image(0x11, 7, area);
+  EXPECT_EQ(request[0], 73);
+  EXPECT_EQ(request[10], 7) << "from this row on";
+  EXPECT_EQ(request[12], 3);
+  std::string bytes = reply(kReplyBytes + 24);
+  put<std::uint8_t>(bytes, 1, 24);
+  put<std::uint32_t>(bytes, kReplyBytes + 20, 0x102030);
+  EXPECT_EQ(parse_image(bytes, area).value(), bytes.substr(kReplyBytes));
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut)
+    EXPECT_EQ(parse_image(bytes.substr(0, cut), area).error().code, EPROTO) << cut;
+  EXPECT_FALSE(parse_image(bytes, {.width = 3, .height = 3})) << "another area's";
+  EXPECT_FALSE(parse_image(bytes, {.width = 0xffff, .height = 0xffff}));
+  put<std::uint8_t>(bytes, 1, 8);
+  EXPECT_FALSE(parse_image(bytes, area)) << "a palette";
+  put<std::uint8_t>(bytes, 0, 0);
+  EXPECT_FALSE(parse_image(bytes, area)) << "an error";
 }
 
 TEST(X11Wire, Extension) {

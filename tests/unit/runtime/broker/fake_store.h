@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "runtime/store/store.h"
+#include "tests/support/fake_home_book.h"
 
 namespace panal::broker {
 
@@ -101,6 +102,7 @@ class FakeStore final : public store::Store {
     }
     return std::vector<std::string>{};
   }
+  store::HomeBook& homes() override { return homes_; }
   void interrupt() override { interrupted_ = true; }
 
   // Not the broker's.
@@ -155,6 +157,7 @@ class FakeStore final : public store::Store {
   Result<std::vector<store::AuditRow>> audit_rows(std::uint32_t) override { return no(); }
 
  private:
+  store::FakeHomeBook homes_;
   static Failure no() { return fail(EACCES, "the broker may not"); }
   FakeDatabase& db_;
   std::atomic<bool> interrupted_{false};

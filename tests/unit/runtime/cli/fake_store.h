@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,8 @@
 #include <utility>
 
 #include "runtime/cli/cli.h"
+#include "storage/image/trial_record.h"
+#include "tests/support/fake_home_book.h"
 #include "tests/unit/runtime/cli/fake_images.h"
 
 namespace panal::cli {
@@ -29,6 +32,9 @@ struct FakeFarm {
   bool node_answers = true, database_answers = true;
   nlohmann::json node_answer = {{"ok", true}};
   std::vector<nlohmann::json> requests;
+  store::FakeHomeBook homes;
+  std::set<std::string> do_not_start;  ///< versions whose trial start fails
+  int trials = 0;                      ///< that panald was asked for
 
   [[nodiscard]] std::string at(const std::string& image, const std::string& tag) const {
     const auto found = tags.find({image, tag});
@@ -147,7 +153,7 @@ class FakeStore final : public store::Store {
     if (image == farm_.images.end()) farm_.images.push_back({version.image, text, ""});
     farm_.move(version.image, store::kHeadTag, version.version, store::TagMoveKind::kCommit,
                version.author);
-    if (farm_.at(version.image, store::kDefaultTag).empty())
+    if (farm_.at(version.image, store::kDefaultTag).empty() && !version.untried)
       farm_.move(version.image, store::kDefaultTag, version.version, store::TagMoveKind::kCommit,
                  version.author);
     return {};
@@ -249,6 +255,7 @@ class FakeStore final : public store::Store {
     return std::vector<std::string>{};
   }
   void interrupt() override {}
+  store::HomeBook& homes() override { return farm_.homes; }
 
   // A node's and a broker's part: the commands never call it.
   Result<void> register_node(const std::string&, const std::string&, std::int64_t) override {
@@ -292,12 +299,38 @@ class FakeBackends final : public Backends {
     if (!farm.database_answers) return fail(ENOTCONN, "connect to PostgreSQL");
     return std::make_unique<FakeStore>(farm);
   }
-  Result<nlohmann::json> ask_node(const config::Config&, const nlohmann::json& request,
-                                  std::chrono::milliseconds,
-                                  const std::function<void(const std::string&)>&) override {
+  Result<nlohmann::json> ask_node(
+      const config::Config& c, const nlohmann::json& request, std::chrono::milliseconds,
+      const std::function<void(const std::string&)>& progress) override {
     if (!farm.node_answers) return fail(ECONNREFUSED, "connect to panald");
     farm.requests.push_back(request);
+    if (request.value("op", "") == "trial") return try_version(c, request, progress);
     return farm.node_answer;
+  }
+  /// As panald does: what came of it is kept with the version.
+  Result<nlohmann::json> try_version(const config::Config& c, const nlohmann::json& request,
+                                     const std::function<void(const std::string&)>& progress) {
+    const std::string image = request.value("image", "");
+    const std::string version = request.value("version", "");
+    ++farm.trials;
+    if (!disk.has(image, version))
+      return fail(ENOENT, "image " + image + " has no version " + version);
+    if (progress) progress("starting a throw-away desktop");
+    storage::TrialRecord record;
+    for (const auto& copy : disk.copies)
+      if (copy.image == image && copy.version == version) record.commit = copy.commit;
+    record.began_unix_s = 1'795'737'600;
+    record.took_ms = 3400;
+    record.good = !farm.do_not_start.contains(version);
+    if (!record.good) record.reason = "its session ended: no such program\x1b[31m";
+    record.windows = 2;
+    std::filesystem::create_directories(c.images_dir + "/" + image + "/" + version);
+    PANAL_TRY(storage::write_trial(c.images_dir, image, version, record, "PNG"));
+    record.pictured = true;
+    return nlohmann::json{{"ok", true},
+                          {"good", record.good},
+                          {"kept", true},
+                          {"record", storage::print_trial(record)}};
   }
   Result<MachinePlaces> machine() override {
     PANAL_ASSIGN(Tree tree, Tree::open_below(machine_root));

@@ -94,9 +94,10 @@ TEST_F(ImageTags, PublishRefusesWhatThisNodeCouldNotStart) {
   EXPECT_EQ(at("default"), "1");
   EXPECT_EQ(panal({"image", "publish", "icewm", "--force"}), ExitCode::kOk) << err();
   EXPECT_EQ(at("default"), "3");
-  EXPECT_TRUE(backends_.farm.changes.back().forced);
+  EXPECT_THAT(backends_.farm.changes.back().forced, HasSubstr("no copy"));
+  ASSERT_EQ(panal({"image", "trial", "icewm:2"}), ExitCode::kOk) << err();
   EXPECT_EQ(panal({"image", "publish", "icewm:2", "--force"}), ExitCode::kOk) << err();
-  EXPECT_FALSE(backends_.farm.changes.back().forced) << "there was nothing to force";
+  EXPECT_EQ(backends_.farm.changes.back().forced, "") << "there was nothing to force";
 }
 
 TEST_F(ImageTags, RollbackGoesBackStepByStepAndPastWhatIsGone) {

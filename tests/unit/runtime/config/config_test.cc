@@ -31,6 +31,8 @@ TEST(Config, EmptyFileIsAllDefaults) {
   EXPECT_EQ(config->state_dir, "/var/lib/panal");
   EXPECT_EQ(config->images_dir, "/var/lib/panal/images");
   EXPECT_EQ(config->homes_dir, "/var/lib/panal/homes");
+  EXPECT_EQ(config->desktops_dir, "/var/lib/panal/desktops");
+  EXPECT_EQ(config->desktop_state_dir(7), "/var/lib/panal/desktops/d7");
   EXPECT_EQ(config->recipes_dir, default_recipes_dir());
   EXPECT_EQ(config->port, 8443);
   EXPECT_FALSE(config->node_name.empty());
@@ -125,10 +127,14 @@ TEST(Config, PrintedTextReadsBackTheSame) {
   config.database_url = "host='x' password=\"\\\x01 y\"";
   config.desktop_memory_bytes = 1500;
   config.desktop_memory_bytes += std::uint64_t{1} << 30U;
+  config.compose_images = {{"icewm", "bind"}, {"xfce", "tmpfs"}};
+  config.compose_layers = {{"xfce", {"office/1", "/srv/\"site\""}}, {"icewm", {}}};
   const auto again = parse(print(config), "printed");
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_EQ(print(*again), print(config));
   EXPECT_EQ(again->database_url, config.database_url);
+  EXPECT_EQ(again->compose_images, config.compose_images);
+  EXPECT_EQ(again->compose_layers, config.compose_layers);
 }
 
 struct Malformed {
@@ -193,6 +199,26 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"[desktop]\nmemory = -5\n", "must be a size"},
         Malformed{"[desktop]\nmemory = 1000\n", "at least 32 MiB"},
         Malformed{"[desktop]\nparallel_starts = 0\n", "1 to 64 are allowed"},
+        Malformed{"[compose]\nbackend = 3\n", "backend in [compose] must be text in quotes"},
+        Malformed{"[compose]\nbackend = \"a/b\"\n", "p.toml:2: backend must be auto"},
+        Malformed{"[compose]\nimages = \"xfce\"\n", "images in [compose] must be a table"},
+        Malformed{"[compose]\nimages = { xfce = 3 }\n", "must be pairs of an image and text"},
+        Malformed{"[compose.images]\n\"x/y\" = \"copy\"\n", "is no image and backend"},
+        Malformed{"[compose]\nlayers = { xfce = \"/a\" }\n",
+                  "must be pairs of an image and a list"},
+        Malformed{"[compose]\nlayers = { xfce = [1] }\n", "must be lists of text"},
+        Malformed{"[compose]\nlayers = { xfce = [\"office\"] }\n",
+                  "must be an absolute path or IMAGE/VERSION"},
+        Malformed{"[compose]\nlayers = { xfce = [\"../office\"] }\n", "must be an absolute path"},
+        Malformed{"[compose]\nlayers = { xfce = [\"/1\", \"/2\", \"/3\", \"/4\", \"/5\", "
+                  "\"/6\", \"/7\", \"/8\", \"/9\"] }\n",
+                  "8 are possible"},
+        Malformed{"[compose]\ntmpfs_size = 4096\n", "at least 1 MiB"},
+        Malformed{"[compose]\ntmpfs_inodes = 1\n", "out of range"},
+        Malformed{"[compose]\nbtrfs = \"pool\"\n", "must be an absolute path"},
+        Malformed{"[compose]\nbtrfs_loop_size = \"10 MiB\"\n", "at least 256 MiB"},
+        Malformed{"[compose]\nlvm_pool = \"vg\"\n", "lvm_pool must be"},
+        Malformed{"[compose]\nlvm_pool = \"vg/-x\"\n", "lvm_pool must be"},
         Malformed{"[paths]\nstate = \"var\"\n", "must be an absolute path"},
         Malformed{"[paths]\nstate = \"\"\n", "state must not be empty"},
         Malformed{"[paths]\nstate = 7\n", "must be text in quotes"},
@@ -214,6 +240,19 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"[network]\nsubnet4 = \"10.77.1.0/16\"\n", "bits behind its prefix"},
         Malformed{"[network]\nsubnet6 = \"fd77::1/64\"\n", "bits behind its prefix"},
         Malformed{"[network]\nsubnet6 = \"10.0.0.0/8\"\n", "is no IPv6 address"},
+        Malformed{"[uppers]\nquota = \"qgroups\"\n",
+                  "p.toml:2: quota = \"qgroups\" is none of \"auto\", \"project\""},
+        Malformed{"[uppers]\nvolatile = \"ram\"\n", "is none of \"disk\", \"memory\""},
+        Malformed{"[uppers]\nvolatile = \"memory\"\n", "needs a limit in [uppers]"},
+        Malformed{"[uppers]\nlimit = \"1 MiB\"\n", "limit must be 0 (none) or at least 16 MiB"},
+        Malformed{"[uppers]\ninodes = 5\n", "at least 64"},
+        Malformed{"[uppers]\npool = \"1 MiB\"\n", "at least 256 MiB"},
+        Malformed{"[homes]\nremote = true\n", "remote in [homes] must be text in quotes"},
+        Malformed{"[homes]\nremote = \"maybe\"\n", "is none of \"auto\", \"yes\", \"no\""},
+        Malformed{"[homes]\nlimit = \"15 MiB\"\n", "p.toml:2: limit must be 0"},
+        Malformed{"[homes]\nlease_seconds = 60\n", "0 (never) or at least 120"},
+        Malformed{"[homes]\nanswer_seconds = 0\n", "1 to 120 are allowed"},
+        Malformed{"[disk]\nreserve = 1000\n", "at least 1 MiB"},
         Malformed{"[network]\noutside = \"nat\"\n", "outside can only be \"none\""}));
 
 TEST(Config, MetricsAreServedToThisMachineUnlessItSaysPublic) {
@@ -227,6 +266,18 @@ TEST(Config, MetricsAreServedToThisMachineUnlessItSaysPublic) {
   EXPECT_EQ(*parse_endpoint("127.8.0.1:1"), (Endpoint{"127.8.0.1", 1, true}));
   EXPECT_EQ(*parse_endpoint("[::1]:65535"), (Endpoint{"::1", 65535, true}));
   EXPECT_EQ(*parse_endpoint("[fe80::1]:2"), (Endpoint{"fe80::1", 2, false}));
+}
+
+TEST(Config, LayersMayBeElsewhereThanTheState) {
+  const auto config = parse(
+      "[paths]\nstate = \"/s\"\ndesktops = \"/fast\"\n[homes]\nlimit = \"5 GiB\"\n"
+      "remote = \"yes\"\n",
+      "p.toml");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->desktop_state_dir(7), "/fast/d7");
+  EXPECT_EQ(config->pool_file(), "/fast.img");
+  EXPECT_EQ(config->reserve_file(), "/s/.reserve");
+  EXPECT_EQ(config->homes_limit_bytes, std::uint64_t{5} << 30U);
 }
 
 TEST(Config, FirstProblemInTheFileIsTold) {

@@ -35,6 +35,7 @@ class FakeCompose final : public storage::ComposeBackend {
  public:
   explicit FakeCompose(FakeNode& node) : node_(node) {}
   std::string_view name() const override { return "fake"; }
+  storage::BackendTraits traits() const override { return {}; }
   Result<void> provision(const storage::RootSpec& spec) override {
     last = spec;
     return node_.step("compose", "root", true);
@@ -46,7 +47,13 @@ class FakeCompose final : public storage::ComposeBackend {
   Result<storage::RootUsage> usage(const storage::RootSpec&) override {
     return storage::RootUsage{};
   }
+  Result<storage::Recovered> recover(const storage::RecoverScope& scope) override {
+    recovered = scope;
+    return storage::Recovered{};
+  }
+  Result<void> erase(const storage::RootSpec&) override { return {}; }
   storage::RootSpec last;
+  storage::RecoverScope recovered;
 
  private:
   FakeNode& node_;

@@ -51,7 +51,22 @@ TEST(IdSlots, TakesWhatBothFilesGiveRoot) {
   ASSERT_TRUE(slots) << slots.error().message();
   EXPECT_EQ(slots->range(0)->first, 1065536U);
   EXPECT_EQ(slots->count(), 99U);
-  EXPECT_EQ(slots->for_desktops(), 98U) << "the last is the pre-warmers'";
+  EXPECT_EQ(slots->for_desktops(), 97U) << "the last two are the pre-warmers' and the trials'";
+  EXPECT_EQ(slots->for_prewarmers()->first, slots->range(98)->first);
+  EXPECT_EQ(slots->for_trials()->first, slots->range(97)->first);
+}
+
+TEST(IdSlots, WhereThereAreFewUsersComeFirst) {
+  const auto of = [](std::uint32_t slots) {
+    return IdSlots::make(IdRange{1000000, slots * 65536}, {}, {});
+  };
+  EXPECT_EQ(of(1)->for_desktops(), 1U);
+  EXPECT_EQ(of(1)->for_prewarmers().error().code, ENOSPC);
+  EXPECT_EQ(of(2)->for_desktops(), 1U);
+  EXPECT_TRUE(of(2)->for_prewarmers());
+  EXPECT_EQ(of(2)->for_trials().error().code, ENOSPC);
+  EXPECT_EQ(of(3)->for_desktops(), 1U);
+  EXPECT_EQ(of(3)->for_trials()->first, 1000000U + 65536);
 }
 
 TEST(IdSlots, TheWholeOfTheIdSpaceIsNotTooMuch) {

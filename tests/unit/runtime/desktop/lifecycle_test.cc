@@ -85,6 +85,7 @@ TEST_F(LifecycleTest, TellsEachStepAndGivesTheInit) {
   EXPECT_EQ(gate_.waited, std::chrono::seconds(config_.start_timeout_seconds));
   EXPECT_EQ(containers_.last.shared_dir, life_.shared_dir(7));
   EXPECT_EQ(compose_.last.upper_dir, config_.desktop_state_dir(7) + "/upper");
+  EXPECT_EQ(compose_.last.desktop, "d7");
   EXPECT_TRUE(fs::is_directory(containers_.last.log_dir));
 }
 
@@ -269,12 +270,27 @@ TEST_F(LifecycleTest, AStartAfterACrashClearsTheRestFirst) {
   EXPECT_THAT(node_.calls.front(), "-container");
 }
 
+TEST_F(LifecycleTest, ARootIsUnmadeByTheBackendThatMadeIt) {
+  DesktopSpec other = spec();
+  other.compose = "bind";
+  other.layers = {"/srv/site"};
+  ASSERT_TRUE(life_.start(other));
+  EXPECT_EQ(compose_.last.layers, other.layers);
+  EXPECT_EQ(life_.was_composed_by(7), "bind");
+  EXPECT_EQ(life_.was_composed_by(8), "");
+  ASSERT_TRUE(life_.discard_leftovers(7));
+  EXPECT_EQ(compose_.last.backend, "bind") << "the run directory says so";
+}
+
 TEST_F(LifecycleTest, RecoverKeepsWhatLives) {
   groups_.inits = {3, 4};
   ASSERT_TRUE(life_.recover({4}));
   EXPECT_EQ(groups_.inits, (std::set<DesktopId>{4}));
   EXPECT_EQ(network_.recovered, (std::set<DesktopId>{4}));
   EXPECT_EQ(homes_.recovered, (std::set<std::string>{"d4"}));
+  EXPECT_EQ(compose_.recovered.live, (std::set<std::string>{"d4"}));
+  EXPECT_EQ(compose_.recovered.state + "/d3", config_.desktop_state_dir(3));
+  EXPECT_EQ(compose_.recovered.run + "/d3", config_.desktop_run_dir(3));
 }
 
 }  // namespace

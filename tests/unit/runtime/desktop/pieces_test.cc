@@ -51,6 +51,7 @@ TEST(SavedSpec, ComesBack) {
   spec.sharing.merge = true;
   spec.sharing.trust = "guests";
   spec.sharing.apart = {"firefox-esr", "x++"};
+  spec.compose = "fuse-overlayfs";
   const auto text = print_saved(spec);
   ASSERT_TRUE(text);
   const auto back = parse_saved(*text);
@@ -62,6 +63,7 @@ TEST(SavedSpec, ComesBack) {
   EXPECT_EQ(back->ids, spec.ids);
   EXPECT_TRUE(back->persistent);
   EXPECT_EQ(back->sharing, spec.sharing);
+  EXPECT_EQ(back->compose, "fuse-overlayfs");
 }
 
 TEST(SavedSpec, MalformedTextIsRefused) {

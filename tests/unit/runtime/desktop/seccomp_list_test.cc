@@ -95,6 +95,12 @@ TEST(SeccompList, OnlyAnEnlistedDesktopMovesItsProgramsOutOfMerging) {
   }
 }
 
+TEST(SeccompList, NobodyMakesSubvolumesWhichNoQuotaCounts) {
+  const std::string text = render_seccomp_list(true);
+  for (const char* request : {"0x50009401", "0x5000940e", "0x50009417", "0x50009418"})
+    EXPECT_THAT(text, HasSubstr(std::string("\nioctl errno 1 [1,") + request + ","));
+}
+
 TEST(SeccompList, OnlyFourSocketFamilies) {
   const std::string text = render_seccomp_list(false);
   for (const char* family : {"0x1,", "0x2,", "0xa,", "0x10,"})

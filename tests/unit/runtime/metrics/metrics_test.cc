@@ -70,6 +70,8 @@ NodeFigures everything() {
   figures.resort.closed = true;
   figures.resort.steps["freeze"] = 2;
   figures.resort.killed_processes = 3;
+  figures.warm.hot_bytes = 8192;
+  figures.warm.runs["touch"] = 2;
   for (const int ms : {1, 40, 90, 90, 70'000}) all.tally.waking.add(std::chrono::milliseconds(ms));
   return figures;
 }
@@ -126,6 +128,9 @@ TEST(Metrics, ValuesAreInBaseUnits) {
   EXPECT_EQ(read.value("panal_io_read_bytes_total"), 0);
   EXPECT_EQ(read.value("panal_io_written_bytes_total"), 4096);
   EXPECT_EQ(read.value("panal_io_operations_total", {{"operation", "write"}}), 2);
+  EXPECT_EQ(read.value("panal_warm_hot_bytes"), 8192);
+  EXPECT_EQ(read.value("panal_warm_runs_total", {{"act", "touch"}}), 2);
+  EXPECT_EQ(read.value("panal_warm_failures_total", {{"act", "cool"}}), 0);
 }
 
 TEST(Metrics, TheRoomIsToldOfEachResourceThatIsKnown) {
@@ -186,7 +191,7 @@ TEST(Metrics, TheLastResortIsThereBeforeItIsNeeded) {
 
 TEST(Metrics, AllVerdictsOfTheShaverAreKnown) {
   const MetricsText read = good(NodeFigures{});
-  for (int i = 0; i <= static_cast<int>(ShaveReason::kLongAway); ++i) {
+  for (int i = 0; i <= static_cast<int>(ShaveReason::kQuiet); ++i) {
     const std::string word(to_string(static_cast<ShaveReason>(i)));
     EXPECT_EQ(read.value("panal_shaver_verdicts_total", {{"verdict", word}}), 0) << word;
   }

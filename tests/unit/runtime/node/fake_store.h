@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "runtime/store/store.h"
+#include "tests/support/fake_home_book.h"
 
 namespace panal::node {
 
@@ -15,6 +16,7 @@ struct FakeRows {
   std::map<DesktopId, store::Desktop> desktops;
   std::string next_version;  ///< what starts take from now on
   bool away = false;         ///< every call fails with ENOTCONN
+  store::FakeHomeBook homes;
 
   template <typename Work>
   auto with(Work work) {
@@ -134,6 +136,7 @@ class FakeStore final : public store::Store {
     return unused();
   }
   void interrupt() override {}
+  store::HomeBook& homes() override { return rows_->homes; }
 
  private:
   static Failure unused() { return fail(ENOSYS, "not faked"); }

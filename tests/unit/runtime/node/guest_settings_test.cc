@@ -16,6 +16,7 @@ TEST(GuestSettings, AreTheProfilesOneByOne) {
   profile::Guest guest;
   guest.mask_memory = true;
   guest.cpus = 3;
+  guest.lean_heap = true;
   guest.logs = profile::ScratchPlace::kOff;
   guest.var_tmp = profile::ScratchPlace::kMemory;
   guest.cache_in_memory = true;
@@ -23,6 +24,7 @@ TEST(GuestSettings, AreTheProfilesOneByOne) {
   guest.scratch_percent = 9;
   const desktop::GuestSettings wanted{.mask_memory = true,
                                       .cpus = 3,
+                                      .lean_heap = true,
                                       .logs = desktop::Scratch::kOff,
                                       .var_tmp = desktop::Scratch::kMemory,
                                       .cache_in_memory = true,

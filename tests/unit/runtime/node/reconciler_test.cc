@@ -232,6 +232,24 @@ TEST_F(ReconcilerTest, OneThatTheNodeKilledIsFailedAndStaysSo) {
   EXPECT_TRUE(until([&] { return reconciler_->running(1) != nullptr; }));
 }
 
+TEST_F(ReconcilerTest, OneThatIsGivenUpIsEndedAndFailedWithTheReason) {
+  EXPECT_FALSE(reconciler_->give_up(1, "nobody knows it"));
+  want(1, Desired::kRunning);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return reconciler_->running(1) != nullptr && !reconciler_->busy(1); }));
+  const std::string why = "the home is lost: no answer for 300 s";
+  EXPECT_TRUE(reconciler_->give_up(1, why));
+  EXPECT_FALSE(reconciler_->give_up(1, why)) << "it is being ended";
+  ASSERT_TRUE(until([&] { return row(1).observed == Observed::kFailed && !reconciler_->busy(1); }));
+  EXPECT_EQ(row(1).reason, why);
+  EXPECT_EQ(reconciler_->given_up(), 1U);
+  EXPECT_EQ(operations_.alive(), 0U);
+  EXPECT_EQ(ended_, 1);
+  reconciler_->scan();
+  ASSERT_TRUE(until([&] { return !reconciler_->busy(1); }));
+  EXPECT_EQ(operations_.starts, 1) << "only a new request starts it again";
+}
+
 TEST_F(ReconcilerTest, SaysWhyThereIsNoRoomAndStartsWhenThereIs) {
   bool full = true;
   gate_ = [&](const store::Desktop&, std::uint32_t) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/policy/units.h"
+
 namespace panal::optimiser {
 namespace {
 
@@ -31,6 +33,22 @@ TEST(ProfileSettings, WhatCountsAsWatchingIsTheActiveClasss) {
   profile.classes.idle.active_bytes_per_second = 5;
   profile.classes.active.active_bytes_per_second = 0;
   EXPECT_EQ(settings_of(profile, {}).active_bytes_per_second, 0U);
+}
+
+TEST(ProfileSettings, WhoIsFrozenIsTheFrozenClasss) {
+  profile::Profile profile;
+  EXPECT_FALSE(settings_of(profile, {}).freezes());
+  profile.classes.disconnected.quiet_after_seconds = 7;  // no such key
+  EXPECT_FALSE(settings_of(profile, {}).freezes());
+  profile.classes.frozen.quiet_after_seconds = 300;
+  profile.classes.frozen.quiet_cpu_permille = 25;
+  profile.classes.frozen.quiet_bytes_per_second = 99;
+  const Settings settings = settings_of(profile, {});
+  EXPECT_TRUE(settings.freezes());
+  EXPECT_EQ(settings.shaver.freeze_after_ns, 0);
+  EXPECT_EQ(settings.shaver.freeze_quiet_after_ns, 300 * policy::kSecond);
+  EXPECT_DOUBLE_EQ(settings.quiet.cpu_cores, 0.025);
+  EXPECT_DOUBLE_EQ(settings.quiet.bytes_per_second, 99);
 }
 
 TEST(ProfileSettings, TheGateIsTheProfiles) {

@@ -1,4 +1,4 @@
-#include "storage/compose/mapped_credentials.h"
+#include "storage/compose/layer/mapped_credentials.h"
 
 #include <linux/capability.h>
 #include <sys/syscall.h>

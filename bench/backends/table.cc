@@ -1,0 +1,58 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "bench/backends/backends.h"
+
+namespace panal::bench {
+namespace {
+
+using nlohmann::json;
+
+std::string number(double value) {
+  if (value >= 100) return fmt::format("{:.0f}", value);
+  if (value >= 10) return fmt::format("{:.1f}", value);
+  return fmt::format("{:.2f}", value);
+}
+
+/// "1.2 / 3.4": median and 99th percentile.
+std::string both(const json& spread) {
+  return number(spread["p50"].get<double>()) + " / " + number(spread["p99"].get<double>());
+}
+
+std::string middle(const json& spread) { return number(spread["p50"].get<double>()); }
+
+}  // namespace
+
+std::string backends_table(const json& result) {
+  const json& version = result["version"];
+  std::string out = fmt::format(
+      "{} ({:.0f} MiB, {} files); times in ms as p50 / p99, of stat and open in us (p50)\n\n"
+      "| backend | roots | provision, one | destroy, one | provision, all | destroy, all | "
+      "KiB on disk each | mounts each | first read | second read | second's extra cache, MiB | "
+      "stat first, again | open first, again |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+      version["name"].get<std::string>(), version["bytes"].get<double>() / (1024 * 1024),
+      version["files"].get<std::uint64_t>());
+  for (const std::string& name : backend_arms()) {
+    if (!result["arms"].contains(name)) continue;
+    const json& arm = result["arms"][name];
+    if (arm.contains("skipped")) {
+      out += fmt::format("| {} | not here: {} | | | | | | | | | | | |\n", name,
+                         arm["skipped"].get<std::string>());
+      continue;
+    }
+    out += fmt::format(
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}, {} | {}, {} |\n", name,
+        arm["count"].get<std::size_t>(), both(arm["one"]["provision_ms"]),
+        both(arm["one"]["destroy_ms"]), both(arm["many"]["provision_ms"]),
+        both(arm["many"]["destroy_ms"]), number(arm["disk_kib"].get<double>()),
+        arm["mounts"].get<std::size_t>(), number(arm["first_read_ms"].get<double>()),
+        number(arm["second_read_ms"].get<double>()),
+        fmt::format("{:.1f}", arm["second_extra_mib"].get<double>()), middle(arm["stat_first_us"]),
+        middle(arm["stat_again_us"]), middle(arm["open_first_us"]), middle(arm["open_again_us"]));
+  }
+  return out;
+}
+
+}  // namespace panal::bench
