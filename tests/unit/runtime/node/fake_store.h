@@ -104,6 +104,14 @@ class FakeStore final : public store::Store {
                           const std::string&) override {
     return unused();
   }
+  Result<void> set_net_policy(const store::NetTarget&, const std::string&,
+                              const std::string&) override {
+    return unused();
+  }
+  Result<std::vector<store::NetAssignment>> net_assignments() override { return unused(); }
+  Result<std::vector<store::DesktopNetPolicy>> net_policies(const std::string&) override {
+    return unused();
+  }
   Result<store::Desktop> add_desktop(const store::Desktop&) override { return unused(); }
   Result<void> remove_desktop(DesktopId) override { return unused(); }
   Result<std::vector<store::Desktop>> desktops() override { return unused(); }
