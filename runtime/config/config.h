@@ -38,6 +38,9 @@ struct Config {
   std::string subnet4 = "10.77.0.0/16";
   std::string subnet6 = "fd77:7061:6e61::/64";
   Outside outside = Outside::kNone;
+  /// What desktops may reach (netconfine/policy/text.h); default: network.toml beside this file.
+  /// One that is not there: nothing is allowed.
+  std::string policies_file;
 
   // [desktop]
   std::uint64_t desktop_memory_bytes = std::uint64_t{2} << 30U;

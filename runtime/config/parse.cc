@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <set>
 
 #include "engine/base/kernel_paths.h"
@@ -176,6 +177,13 @@ class Reader {
   toml::source_index error_line_ = 0;
 };
 
+/// Beside a configuration file, so that a second node for trials has its own.
+std::string network_file(const std::string& beside) {
+  std::error_code no_directory;
+  const auto file = std::filesystem::absolute(beside, no_directory);
+  return (no_directory ? "/etc/panal" : file.parent_path().string()) + "/network.toml";
+}
+
 std::string host_name() {
   std::array<char, HOST_NAME_MAX + 1> name{};
   if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
@@ -291,6 +299,7 @@ Result<Config> parse(const std::string& text, const std::string& file) {
   if (config.homes_dir.empty()) config.homes_dir = config.state_dir + "/homes";
   if (config.recipes_dir.empty()) config.recipes_dir = default_recipes_dir();
   if (config.profiles_dir.empty()) config.profiles_dir = default_profiles_dir();
+  if (config.policies_file.empty()) config.policies_file = network_file(file);
   if (reader.error.empty()) check_whole(reader, config);
   if (!reader.error.empty()) return fail(EPROTO, reader.error);
   return config;

@@ -36,6 +36,7 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.text("subnet4", c.subnet4, Kind::kSubnet4);
   v.text("subnet6", c.subnet6, Kind::kSubnet6);
   v.outside("outside", c.outside);
+  v.text("policies", c.policies_file, Kind::kPath);
   v.section("desktop");
   v.bytes("memory", c.desktop_memory_bytes);
   v.number("pids", c.desktop_pids, 32, 4'194'304);

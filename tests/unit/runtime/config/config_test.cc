@@ -36,6 +36,13 @@ TEST(Config, EmptyFileIsAllDefaults) {
   EXPECT_FALSE(config->node_name.empty());
 }
 
+TEST(Config, PoliciesLieBesideTheFileUnlessItSaysWhere) {
+  EXPECT_EQ(parse("", "/etc/panal/panal.toml")->policies_file, "/etc/panal/network.toml");
+  EXPECT_EQ(parse("", "/x/trial.toml")->policies_file, "/x/network.toml");
+  EXPECT_EQ(parse("[network]\npolicies = \"/y/n.toml\"\n", "/x/trial.toml")->policies_file,
+            "/y/n.toml");
+}
+
 TEST(Config, DesktopsGoWhereSystemdHasHandedOverAGroup) {
   namespace fs = std::filesystem;
   std::string pattern = testing::TempDir() + "config-XXXXXX";
@@ -113,7 +120,8 @@ TEST(Config, SampleDefaultsAreTheDefaults) {
   auto from_sample = parse(
       std::regex_replace(
           sample(),
-          std::regex("\n# ((?!name|recipes|profiles|certificate|key|listen|url)[a-z_0-9]+ = )"),
+          std::regex(
+              "\n# ((?!name|recipes|profiles|policies|certificate|key|listen|url)[a-z_0-9]+ = )"),
           "\n$1"),
       "sample");
   ASSERT_TRUE(from_sample) << from_sample.error().message();
