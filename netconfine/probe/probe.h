@@ -9,24 +9,19 @@
 
 namespace panal::netconfine {
 
-/// A packet that is sent from inside a desktop to see what becomes of it.
-struct Probe {
-  Addresses from;   ///< the desktop that sends
-  Flow flow;        ///< with the desktop's own address as its source
-  std::string out;  ///< the link in Panal's namespace that it must leave by: "pnl9", the uplink
-};
-
+/// What became of a packet that was sent from inside a desktop.
 struct ProbeResult {
   bool left = false;    ///< Panal's end of the desktop's link has seen it
-  bool passed = false;  ///< it went out by `out`
+  bool passed = false;  ///< it went out again, by another link
+  std::string by;       ///< that link's name: "pnl9", the uplink
 };
 
-/// Sends one packet at the desktop's eth0, below whatever rules it may have of its own, and watches
-/// both links in Panal's namespace until it has passed or `patience` is over. It goes on to where
-/// it is addressed. Blocks; any thread. Errors: ENODEV for a link that is not there; those of
-/// packet(7).
+/// Sends the first packet of `flow` at the eth0 of the desktop `from`, below whatever rules it may
+/// have of its own, and watches all links of Panal's namespace until it has passed or `patience` is
+/// over. One that passes goes on to where it is addressed. Blocks; any thread.
+/// Errors: ENODEV where a link is not there; those of packet(7) and setns(2).
 [[nodiscard]] Result<ProbeResult> probe(const UniqueFd& panal_namespace,
-                                        const UniqueFd& desktop_namespace, const Probe& probe,
-                                        std::chrono::milliseconds patience);
+                                        const UniqueFd& desktop_namespace, const Addresses& from,
+                                        const Flow& flow, std::chrono::milliseconds patience);
 
 }  // namespace panal::netconfine

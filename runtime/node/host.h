@@ -49,6 +49,7 @@ class Host {
   /// Of a desktop, for any thread; none: it is gone.
   [[nodiscard]] std::vector<pid_t> processes_of(DesktopId id) const;
   [[nodiscard]] kernel::ParentLimit& limit() { return *limit_; }
+  [[nodiscard]] netconfine::Network& network() { return *network_; }
   [[nodiscard]] const desktop::IdSlots& slots() const { return *slots_; }
   [[nodiscard]] const storage::ImageStore& images() const { return images_; }
 

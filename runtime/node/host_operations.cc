@@ -54,6 +54,9 @@ Result<std::optional<Started>> HostOperations::start(store::Store& store, Deskto
   if (!*claimed) return std::optional<Started>();
   const store::Desktop& row = **claimed;
   auto spec = spec_of(store, row);
+  if (spec && parts_.confine)
+    if (auto done = parts_.confine(store, id); !done)
+      spec = prefixed("network policy", std::move(done.error()));
   if (!spec) {
     PANAL_TRY(store.observe(id, Observed::kFailed, "prepare: " + spec.error().message()));
     return tl::make_unexpected(std::move(spec.error()));

@@ -10,11 +10,13 @@
 
 #include "runtime/node/agent_hub.h"
 #include "runtime/node/attach_desk.h"
+#include "runtime/node/confinement.h"
 #include "runtime/node/control_server.h"
 #include "runtime/node/cost_meter.h"
 #include "runtime/node/guest_settings.h"
 #include "runtime/node/host_operations.h"
 #include "runtime/node/metrics.h"
+#include "runtime/node/net_requests.h"
 #include "runtime/node/node_optimiser.h"
 #include "runtime/node/notify_thread.h"
 #include "runtime/node/openings.h"
@@ -55,11 +57,13 @@ struct Node::Impl {
     }
     if (workers) workers->finish();
     if (clerk) clerk->finish();
+    if (net_clerk) net_clerk->finish();
     loop.stop();
     if (thread.joinable()) thread.join();
     // Only now does nobody call into them any more.
     workers.reset();
     clerk.reset();
+    net_clerk.reset();
     costs.reset();
     optimiser.reset();
     if (!remove_groups) return;
@@ -73,6 +77,7 @@ struct Node::Impl {
   void begin(std::vector<Started> adopted);
   void tick_scan();
   void tick_limit();
+  void confine();
   void on_started(DesktopId id);
   void on_ended(DesktopId id);
   void on_session(DesktopId id, const AgentState& state);
@@ -89,15 +94,18 @@ struct Node::Impl {
   AgentHub hub;
   std::unique_ptr<NodeOptimiser> optimiser;
   std::optional<CostMeter> costs;
+  std::unique_ptr<Confinement> confinement;
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
   std::unique_ptr<WorkerPool> clerk;
+  std::unique_ptr<WorkerPool> net_clerk;  ///< rules may take longer than what the clerk does
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<NotifyThread> notify;
   std::optional<Reconciler> reconciler;
   std::optional<PrewarmFlow> prewarm;
   std::optional<AttachDesk> attaches;
   std::optional<SessionWriter> sessions;
+  std::optional<NetRequests> net_requests;
   std::optional<Requests> requests;
   std::unique_ptr<ControlServer> control;
   std::optional<loop::Timer> scan_timer, limit_timer;
@@ -109,21 +117,28 @@ struct Node::Impl {
 
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
+  PANAL_ASSIGN(confinement, Confinement::open({host->network(), config, log}));
+  confinement->resume();
   PANAL_ASSIGN(optimiser, NodeOptimiser::open({config, *host, log}));
   costs.emplace(
       CostMeter::Parts{host->tree(), [this](DesktopId id) { return host->processes_of(id); }});
   lifecycle.emplace(host->parts(hub), config);
   PANAL_ASSIGN(const desktop::GuestSettings guest, guest_settings(config));
   operations.emplace(
-      HostOperations::Parts{*lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
-                            [this](const store::Desktop& row) { return optimiser->sharing(row); },
-                            [this](DesktopId id) { optimiser->not_started(id); }, guest},
+      HostOperations::Parts{
+          *lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
+          [this](const store::Desktop& row) { return optimiser->sharing(row); },
+          [this](DesktopId id) { optimiser->not_started(id); },
+          [this](store::Store& store, DesktopId id) { return confinement->admit(store, id); },
+          guest},
       config);
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));
   PANAL_TRY(store->register_node(config.node_name, kVersion, ::getpid()));
+  PANAL_TRY(confinement->start(*store));
   const auto connect = [&conninfo] { return store::Store::connect(conninfo); };
   PANAL_ASSIGN(clerk, WorkerPool::open(1, connect));
+  PANAL_ASSIGN(net_clerk, WorkerPool::open(1, connect));
   PANAL_ASSIGN(workers, WorkerPool::open(std::max(1U, config.parallel_starts), connect));
 
   thread = std::thread([this] { loop.run(); });
@@ -139,6 +154,9 @@ Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(notify, NotifyThread::open(
                            std::move(store), "panal_node_" + config.node_name,
                            [this](const std::string& payload) {
+                             // Nothing said: the connection is a new one.
+                             if (payload.empty() || payload == store::kNetPayload) confine();
+                             if (payload == store::kNetPayload) return;
                              loop.post([this, payload] { reconciler->wake(payload); });
                            },
                            log));
@@ -185,6 +203,12 @@ void Node::Impl::wire() {
   };
   attaches.emplace(std::move(letting_in));
   sessions.emplace(loop, *clerk, log);
+  net_requests.emplace(
+      NetRequests::Parts{loop, *confinement, *net_clerk, [this](DesktopId id) -> Result<UniqueFd> {
+                           const Pidfd* init = reconciler->init(id);
+                           if (init == nullptr) return fail(ENOENT, "it does not run");
+                           return desktop::Lifecycle::network_of(*init);
+                         }});
   requests.emplace(Requests::Parts{
       *reconciler, *attaches, [this] { return status(); },
       [this](const StatisticsRequest& request) {
@@ -203,6 +227,9 @@ void Node::Impl::wire() {
       [this](bool all_stopped) {
         remove_groups = all_stopped;
         if (!std::exchange(stopping, true)) stopped.set_value();
+      },
+      [this](const CallerPtr& caller, const nlohmann::json& request) {
+        return net_requests->handle(caller, request);
       }});
   hub.set_events({[this](DesktopId id, const AgentState& state) { on_session(id, state); },
                   [this](DesktopId id) { prewarm->on_settled(id); }});
@@ -242,11 +269,19 @@ void Node::Impl::tick_scan() {
     if (auto told = store.register_node(config.node_name, kVersion, ::getpid()); !told)
       log->warning("heartbeat", {{"why", told.error().message()}});
   });
+  confine();
   reconciler->scan();
   optimiser->expect(reconciler->rows());
   // Only at rest: what starts or ends has not taken, or given back, what it will.
   if (reconciler->at_rest(kScanEvery)) optimiser->learn(reconciler->running_ids().size());
   scan_timer->start(kScanEvery, [this] { tick_scan(); });
+}
+
+void Node::Impl::confine() {
+  net_clerk->submit([this](store::Store& store) {
+    if (const auto done = confinement->refresh(store); !done)
+      log->warning("network_rules", {{"why", done.error().message()}});
+  });
 }
 
 void Node::Impl::tick_limit() {

@@ -110,4 +110,13 @@ Result<std::vector<DesktopNetPolicy>> PgStore::net_policies(const std::string& n
   return all;
 }
 
+Result<DesktopNetPolicy> PgStore::net_policy(DesktopId id) {
+  PANAL_ASSIGN(auto rows, database_.run("read a desktop's network policy",
+                                        "SELECT id, name, tenant, image, node, policy, given_by"
+                                        " FROM desktop_net_policies WHERE id = $1",
+                                        {parameter(id)}));
+  if (rows.empty()) return fail(ENOENT, "there is no desktop " + std::to_string(id));
+  return policy_of_row(rows, 0);
+}
+
 }  // namespace panal::store

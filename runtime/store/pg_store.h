@@ -60,6 +60,7 @@ class PgStore final : public Store {
                               const std::string& actor) override;
   Result<std::vector<NetAssignment>> net_assignments() override;
   Result<std::vector<DesktopNetPolicy>> net_policies(const std::string& node) override;
+  Result<DesktopNetPolicy> net_policy(DesktopId id) override;
 
   Result<void> register_node(const std::string& name, const std::string& version,
                              std::int64_t pid) override;

@@ -196,6 +196,8 @@ class Store {
   /// Of the desktops placed on a node; an empty name: of all.
   [[nodiscard]] virtual Result<std::vector<DesktopNetPolicy>> net_policies(
       const std::string& node) = 0;
+  /// Errors: ENOENT.
+  [[nodiscard]] virtual Result<DesktopNetPolicy> net_policy(DesktopId id) = 0;
 
   // Node (panald only)
   /// Makes or refreshes this node's row (heartbeat).

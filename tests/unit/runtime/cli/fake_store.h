@@ -244,6 +244,9 @@ class FakeStore final : public store::Store {
     }
     return out;
   }
+  Result<store::DesktopNetPolicy> net_policy(DesktopId) override {
+    return fail(EACCES, "not the CLI's");
+  }
   Result<store::Desktop> add_desktop(const store::Desktop& desktop) override {
     store::Desktop added = desktop;
     added.id = farm_.desktops.empty() ? 1 : farm_.desktops.rbegin()->first + 1;

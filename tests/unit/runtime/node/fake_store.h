@@ -12,6 +12,8 @@ namespace panal::node {
 /// connections share a database.
 struct FakeRows {
   std::mutex mutex;
+  std::vector<store::DesktopNetPolicy> net;
+  std::vector<std::string> audited;
   std::map<DesktopId, store::Desktop> desktops;
   std::string next_version;  ///< what starts take from now on
   bool away = false;         ///< every call fails with ENOTCONN
@@ -110,7 +112,15 @@ class FakeStore final : public store::Store {
   }
   Result<std::vector<store::NetAssignment>> net_assignments() override { return unused(); }
   Result<std::vector<store::DesktopNetPolicy>> net_policies(const std::string&) override {
-    return unused();
+    const std::lock_guard lock(rows_->mutex);
+    if (rows_->away) return lost();
+    return rows_->net;
+  }
+  Result<store::DesktopNetPolicy> net_policy(DesktopId id) override {
+    const std::lock_guard lock(rows_->mutex);
+    for (const auto& one : rows_->net)
+      if (one.id == id) return one;
+    return fail(ENOENT, "there is no desktop " + std::to_string(id));
   }
   Result<store::Desktop> add_desktop(const store::Desktop&) override { return unused(); }
   Result<void> remove_desktop(DesktopId) override { return unused(); }
@@ -132,9 +142,11 @@ class FakeStore final : public store::Store {
                            const std::string&) override {
     return unused();
   }
-  Result<void> audit(const std::string&, const std::string&, const std::string&,
-                     const std::string&) override {
-    return unused();
+  Result<void> audit(const std::string& actor, const std::string& action, const std::string& object,
+                     const std::string& detail) override {
+    const std::lock_guard lock(rows_->mutex);
+    rows_->audited.push_back(actor + " " + action + " " + object + ": " + detail);
+    return {};
   }
   Result<std::vector<store::AuditRow>> audit_rows(std::uint32_t) override { return unused(); }
   Result<void> listen(const std::string&) override { return unused(); }
