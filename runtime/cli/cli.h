@@ -39,6 +39,7 @@ void add_tenant_commands(CLI::App& app, Action& action);
 void add_image_commands(CLI::App& app, Action& action);
 void add_desktop_commands(CLI::App& app, Action& action);
 void add_tune_commands(CLI::App& app, Action& action);
+void add_net_commands(CLI::App& app, Action& action);
 void add_node_commands(CLI::App& app, CommandLine& line);
 
 }  // namespace panal::cli

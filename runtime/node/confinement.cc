@@ -92,7 +92,7 @@ Result<void> Confinement::bring(netpolicy::Plan plan) {
       PANAL_TRY(parts_.network.set_policy(id, holder.id));
     }
   }
-  if (same_rules && same_desktops && plan.set == plan_.set) return {};
+  if (same_rules && same_desktops && plan.set == plan_.set && !unsaved_) return {};
   plan_ = std::move(plan);
   for (const auto& [id, holder] : plan_.desktops)
     if (holder.missing)
@@ -101,6 +101,7 @@ Result<void> Confinement::bring(netpolicy::Plan plan) {
   parts_.log->info("network_rules", {{"policies", std::to_string(plan_.rules.policies.size())},
                                      {"desktops", std::to_string(plan_.desktops.size())}});
   // Less than all of it would allow less, and the next panald reads the database anyway.
+  unsaved_ = false;
   if (const auto saved = write_in_force(parts_.config.run_dir, plan_); !saved)
     parts_.log->warning("network_save", {{"why", saved.error().message()}});
   return {};
@@ -121,6 +122,7 @@ Result<void> Confinement::admit(store::Store& store, DesktopId id) {
     PANAL_ASSIGN(auto plan, netpolicy::make_plan(plan_.set, rows, parts_.config));
     return bring(std::move(plan));
   }
+  unsaved_ = true;  // by the next refresh: starts come in hundreds
   return parts_.network.set_policy(id, plan_.desktops[id].id);
 }
 

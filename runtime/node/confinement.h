@@ -72,6 +72,7 @@ class Confinement {
   std::mutex mutex_;  ///< of what follows, and of the order in which rules are put in force
   netpolicy::Plan plan_;
   bool file_there_ = false;
+  bool unsaved_ = false;
   std::string mistake_;  ///< of the file, when it was last read
 };
 
