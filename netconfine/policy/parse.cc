@@ -89,7 +89,8 @@ class PolicyReader {
     const toml::node* node = root_.get(kind);
     if (node == nullptr || !node->is_table()) return;
     for (const auto& [key, value] : *node->as_table())
-      if (value.is_table()) act(std::string(key.str()), *value.as_table());
+      if (value.is_table() && is_policy_name(key.str()))
+        act(std::string(key.str()), *value.as_table());
   }
 
   Service service(const std::string& name, const toml::table& table) {

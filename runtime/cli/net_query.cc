@@ -111,9 +111,9 @@ void say_verdict(const Shell& shell, const nlohmann::json& said) {
     shell.out << fmt::format("  by {}; what is in force may be other\n", by);
 }
 
-bool not_running(const Error& error) {
-  return error.code == ECONNREFUSED ||
-         (error.code == ENOENT && error.context.find("desktop") == std::string::npos);
+/// panald does not run, or the desktop has no place on this node yet: the file tells what it says.
+bool only_the_file_knows(const Error& error) {
+  return error.code == ECONNREFUSED || error.code == ENOENT;
 }
 
 }  // namespace
@@ -149,7 +149,7 @@ ExitCode net_explain(Shell& shell, const NetQueryOptions& options) {
     auto request = netpolicy::to_json(query);
     request["op"] = "net_explain";
     auto answer = shell.backends.ask_node(shell.config, request, kQueryTimeout);
-    if (!answer && !not_running(answer.error())) return shell.told(answer.error());
+    if (!answer && !only_the_file_knows(answer.error())) return shell.told(answer.error());
     asked = answer.has_value();
     if (answer) said = std::move(*answer);
   }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -95,6 +96,7 @@ struct Node::Impl {
   std::unique_ptr<NodeOptimiser> optimiser;
   std::optional<CostMeter> costs;
   std::unique_ptr<Confinement> confinement;
+  std::atomic<bool> confining{false};  ///< a look at the assignments is due
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
   std::unique_ptr<WorkerPool> clerk;
@@ -278,7 +280,10 @@ void Node::Impl::tick_scan() {
 }
 
 void Node::Impl::confine() {
+  // Assignments to hundreds come as hundreds of notifications; one look sees all before it.
+  if (confining.exchange(true)) return;
   net_clerk->submit([this](store::Store& store) {
+    confining = false;
     if (const auto done = confinement->refresh(store); !done)
       log->warning("network_rules", {{"why", done.error().message()}});
   });

@@ -1,13 +1,18 @@
-/// Network policies, which operators write. What is accepted says the same when it is printed and
-/// read again, compiles or is refused, and its rules never let anything to where nobody may go.
+/// Network policies and questions about them, which operators write, and the record of what was in
+/// force. Policies that are accepted say the same when they are printed and read again, compile or
+/// are refused, and their rules never let anything to where nobody may go.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "netconfine/policy/amount.h"
 #include "netconfine/policy/compiled.h"
 #include "netconfine/policy/prefix.h"
 #include "netconfine/policy/text.h"
+#include "runtime/netpolicy/query.h"
+#include "runtime/node/net_in_force.h"
 
 using namespace panal::netconfine;
 
@@ -53,11 +58,34 @@ void read_policies(const std::string& text) {
   if (rules) look_at(*rules, around.desktops);
 }
 
+void read_question(const std::string& text) {
+  namespace np = panal::netpolicy;
+  if (const auto words = np::parse_end(text)) {
+    must(!words->host.empty());
+    np::End from, to;
+    from.desktop = 7;
+    if (words->address)
+      to.address = parse_prefix(words->host).value();
+    else
+      to.desktop = 8;
+    const auto query = np::make_query({"x", false, {}, {}}, from, *words, to, false);
+    if (query) must(np::parse_query(np::to_json(*query)).has_value());
+  }
+  const auto request = nlohmann::json::parse(text, nullptr, false);
+  if (!request.is_object()) return;
+  if (const auto query = np::parse_query(request)) {
+    const auto again = np::parse_query(np::to_json(*query));
+    must(again.has_value() && np::to_json(*again) == np::to_json(*query));
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
   read_policies(text);
+  read_question(text);
+  (void)panal::node::parse_in_force(text);
   if (const auto prefix = parse_prefix(text)) {
     const auto again = parse_prefix(to_string(*prefix));
     must(again.has_value() && *again == *prefix);
