@@ -19,8 +19,6 @@
 namespace panal::cli {
 namespace {
 
-using nlohmann::json;
-
 constexpr std::chrono::seconds kNetTimeout{30};
 
 struct NetOptions {
@@ -30,20 +28,20 @@ struct NetOptions {
   bool dry_run = false, json = false, force = false;
 };
 
-std::string net_text(const json& value, const char* key) {
+std::string net_text(const nlohmann::json& value, const char* key) {
   const auto found = value.find(key);
   return found != value.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-std::string net_words(const json& list) {
+std::string net_words(const nlohmann::json& list) {
   std::string out;
   if (!list.is_array()) return out;
-  for (const json& one : list)
+  for (const nlohmann::json& one : list)
     if (one.is_string()) out += (out.empty() ? "" : ", ") + printable(one.get<std::string>(), 64);
   return out;
 }
 
-std::string net_number(const json& value, const char* key) {
+std::string net_number(const nlohmann::json& value, const char* key) {
   const auto found = value.find(key);
   return found != value.end() && found->is_number_integer() ? found->dump() : "0";
 }
@@ -136,7 +134,7 @@ ExitCode net_ls(Shell& shell, const NetOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto assignments, store->net_assignments());
   PANAL_CLI_ASSIGN(shell, const auto desktops, store->net_policies(""));
-  auto list = json::array();
+  auto list = nlohmann::json::array();
   Table table({"POLICY", "GIVEN TO", ">DESKTOPS THAT HAVE IT SO"});
   for (const auto& one : assignments) {
     std::size_t count = 0;
@@ -188,10 +186,10 @@ ExitCode net_check(Shell& shell, const NetOptions& options) {
   return ExitCode::kOk;
 }
 
-void say_missing_policies(const Shell& shell, const json& answer) {
+void say_missing_policies(const Shell& shell, const nlohmann::json& answer) {
   const auto missing = answer.find("missing");
   if (missing == answer.end() || !missing->is_array()) return;
-  for (const json& one : *missing)
+  for (const nlohmann::json& one : *missing)
     shell.out << fmt::format(
         "desktop {} has policy {}, which this node does not know: nothing is "
         "allowed\n",
@@ -209,8 +207,8 @@ ExitCode net_apply(Shell& shell, const NetOptions& options) {
     shell.print(answer);
     return ExitCode::kOk;
   }
-  const auto changes = answer.value("changes", json::array());
-  for (const json& change : changes)
+  const auto changes = answer.value("changes", nlohmann::json::array());
+  for (const nlohmann::json& change : changes)
     if (change.is_string()) shell.out << printable(change.get<std::string>(), 200) << "\n";
   say_missing_policies(shell, answer);
   const std::string file = printable(net_text(answer, "file"), 400);
@@ -279,10 +277,11 @@ ExitCode net_show(Shell& shell, const NetOptions& options) {
                              printable(mistake, 1000));
   Table table({"POLICY", ">DESKTOPS", "REACH", "REACHED BY", "GROUP"});
   table.add_row({netconfine::kNoPolicy, net_number(answer, "none"), "", "", ""});
-  for (const json& one : answer.value("policies", json::array()))
+  for (const nlohmann::json& one : answer.value("policies", nlohmann::json::array()))
     table.add_row({net_text(one, "name"), net_number(one, "desktops"),
-                   net_words(one.value("reach", json::array())),
-                   net_words(one.value("reached_by", json::array())), net_text(one, "group")});
+                   net_words(one.value("reach", nlohmann::json::array())),
+                   net_words(one.value("reached_by", nlohmann::json::array())),
+                   net_text(one, "group")});
   table.print(shell.out);
   if (const std::string more = net_number(answer, "more"); more != "0")
     shell.out << fmt::format("and {} more\n", more);
