@@ -39,7 +39,7 @@ Check check_net_policies(const config::Config& config,
     return {name, Check::kWarning,
             fmt::format("{} allows services, but there is no uplink: nothing outside is reached",
                         file->path),
-            "set outside in [network] of panal.toml"};
+            "set uplink in [network] of panal.toml"};
   return {name,
           Check::kOk,
           fmt::format("{} services and {} policies", file->set.services.size(),

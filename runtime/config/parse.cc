@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <filesystem>
 #include <set>
@@ -113,13 +114,29 @@ class Reader {
     out = *value;
   }
 
-  void outside(std::string_view key, Outside& out) {
+  template <std::size_t kCount>
+  void one_of(std::string_view key, std::string& out,
+              const std::array<std::string_view, kCount>& words) {
     const toml::node* node = find(key);
     if (node == nullptr) return;
-    if (node->value_exact<std::string>() != "none") {
-      return wrong(*node, fmt::format("{} can only be \"none\" in this version", key));
+    const auto value = node->value_exact<std::string>();
+    if (!value || std::find(words.begin(), words.end(), *value) == words.end())
+      return wrong(*node, fmt::format("{} must be one of \"{}\"", key, fmt::join(words, "\", \"")));
+    out = *value;
+  }
+
+  void texts(std::string_view key, std::vector<std::string>& out) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const toml::array* list = node->as_array();
+    if (list == nullptr) return wrong_type(*node, key, "a list of texts in quotes");
+    out.clear();
+    for (const toml::node& one : *list) {
+      const auto value = one.value_exact<std::string>();
+      if (!value || value->size() > 400 || value->find('\0') != std::string::npos)
+        return wrong_type(one, key, "a list of texts in quotes");
+      out.push_back(*value);
     }
-    out = Outside::kNone;
   }
 
   /// What the file says and nobody asked for.

@@ -5,6 +5,8 @@
 namespace panal::netpolicy {
 namespace {
 
+constexpr const char* kUplinkLink = "uplink0";  // in Panal's namespace, whatever its kind
+
 Holder holder_of(const netconfine::PolicySet& set, const store::DesktopNetPolicy& row) {
   Holder holder{row.name, row.tenant, row.policy, row.given_by, false, 0};
   if (holder.policy.empty()) {
@@ -29,9 +31,9 @@ Result<netconfine::Surroundings> surroundings(const config::Config& config) {
     PANAL_ASSIGN(const auto prefix, netconfine::parse_prefix(subnet));
     around.desktops.push_back(prefix);
   }
-  switch (config.outside) {
-    case config::Outside::kNone: break;
-  }
+  if (config.uplink != "none") around.uplink = kUplinkLink;
+  // With veth the host does it.
+  around.masquerade = config.uplink == "nic" || config.uplink == "macvlan";
   return around;
 }
 

@@ -36,6 +36,19 @@ TEST(Config, EmptyFileIsAllDefaults) {
   EXPECT_FALSE(config->node_name.empty());
 }
 
+TEST(Config, TheWayOutIsKept) {
+  const auto config = parse(
+      "[network]\nuplink = \"macvlan\"\nuplink_device = \"eth1\"\nuplink_direct = "
+      "[\"10.0.0.53\", \"fd00::/64\"]\n",
+      "p.toml");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->uplink, "macvlan");
+  EXPECT_THAT(config->uplink_direct, ::testing::ElementsAre("10.0.0.53", "fd00::/64"));
+  const auto again = parse(print(*config), "printed.toml");
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(print(*again), print(*config));
+}
+
 TEST(Config, PoliciesLieBesideTheFileUnlessItSaysWhere) {
   EXPECT_EQ(parse("", "/etc/panal/panal.toml")->policies_file, "/etc/panal/network.toml");
   EXPECT_EQ(parse("", "/x/trial.toml")->policies_file, "/x/network.toml");
@@ -222,7 +235,15 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"[network]\nsubnet4 = \"10.77.1.0/16\"\n", "bits behind its prefix"},
         Malformed{"[network]\nsubnet6 = \"fd77::1/64\"\n", "bits behind its prefix"},
         Malformed{"[network]\nsubnet6 = \"10.0.0.0/8\"\n", "is no IPv6 address"},
-        Malformed{"[network]\noutside = \"nat\"\n", "outside can only be \"none\""}));
+        Malformed{"[network]\noutside = \"nat\"\n", "unknown key outside in [network]"},
+        Malformed{"[network]\nuplink = \"nat\"\n",
+                  "p.toml:2: uplink must be one of \"none\", \"nic\", \"macvlan\", \"veth\""},
+        Malformed{"[network]\nuplink = true\n", "uplink must be one of"},
+        Malformed{"[network]\nbackend = \"pf\"\n",
+                  "backend must be one of \"auto\", \"nftables\", \"iptables\""},
+        Malformed{"[network]\nuplink_direct = \"10.0.0.0/8\"\n",
+                  "uplink_direct in [network] must be a list of texts in quotes"},
+        Malformed{"[network]\nuplink_direct = [1]\n", "must be a list of texts in quotes"}));
 
 TEST(Config, MetricsAreServedToThisMachineUnlessItSaysPublic) {
   EXPECT_EQ(parse("", "p.toml")->metrics_listen, "");

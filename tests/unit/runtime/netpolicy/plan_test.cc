@@ -91,6 +91,18 @@ TEST(Plan, ServicesAmongTheDesktopsAddressesAreRefused) {
   EXPECT_THAT(made.error().context, HasSubstr("10.77.0.0/24 is an address of desktops"));
 }
 
+TEST(Plan, TheUplinkIsTheConfigurations) {
+  config::Config config;
+  for (const auto& [kind, masked] :
+       {std::pair("nic", true), std::pair("macvlan", true), std::pair("veth", false)}) {
+    config.uplink = kind;
+    const auto made = make_plan(read(kPolicies), {}, config);
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(made->rules.uplink, "uplink0") << kind;
+    EXPECT_EQ(made->rules.masquerade, masked) << kind;
+  }
+}
+
 TEST(Plan, AnswersWithTheRule) {
   const Plan made = plan({row(7, "acme", "")});
   const auto pool = netconfine::AddressPool::parse("10.77.0.0/16", "fd77:7061:6e61::/64");
