@@ -108,7 +108,8 @@ Result<void> check_policy_known(const config::Config& config, const std::string&
 ExitCode net_assign(Shell& shell, const NetOptions& options) {
   const bool taking = options.policy.empty();
   if (!taking && !options.force)
-    PANAL_CLI_TRY(shell, check_policy_known(shell.config, options.policy));
+    if (const auto known = check_policy_known(shell.config, options.policy); !known)
+      return told_of_file(shell, known.error());
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
   // All are looked at before the first is changed.
   PANAL_CLI_ASSIGN(shell, const auto all, net_targets(*store, options));
@@ -166,7 +167,7 @@ ExitCode net_ls(Shell& shell, const NetOptions& options) {
 ExitCode net_check(Shell& shell, const NetOptions& options) {
   const std::string& path = options.file.empty() ? shell.config.policies_file : options.file;
   const auto file = netpolicy::read_policy_file(path);
-  if (!file) return shell.refuse(ExitCode::kUsage, sentence_of(file.error()));
+  if (!file) return told_of_file(shell, file.error());
   if (!file->there)
     return shell.refuse(ExitCode::kNotFound, fmt::format("there is no file {}", path));
   const auto plan = netpolicy::make_plan(file->set, {}, shell.config);
@@ -304,9 +305,13 @@ CLI::App& net_verb(CLI::App& family, Action& action, const std::shared_ptr<NetOp
 }
 
 void add_net_targets(CLI::App& command, NetOptions& options) {
-  command.add_option("--tenant", options.tenants, "all desktops of a tenant");
-  command.add_option("--image", options.images, "all desktops of an image");
-  command.add_option("--desktop", options.desktops, "one desktop: name, id, or TENANT/NAME");
+  // One word each, or they would take the policy's name too.
+  command.add_option("--tenant", options.tenants, "all desktops of a tenant")
+      ->allow_extra_args(false);
+  command.add_option("--image", options.images, "all desktops of an image")
+      ->allow_extra_args(false);
+  command.add_option("--desktop", options.desktops, "one desktop: name, id, or TENANT/NAME")
+      ->allow_extra_args(false);
   command.add_flag("--dry-run", options.dry_run, "say what would be done, change nothing");
 }
 

@@ -140,6 +140,10 @@ std::vector<std::string> without_arrows(std::vector<std::string> words) {
   return words;
 }
 
+ExitCode told_of_file(const Shell& shell, const Error& error) {
+  return error.code == EPROTO ? shell.refuse(ExitCode::kUsage, error.context) : shell.told(error);
+}
+
 ExitCode net_explain(Shell& shell, const NetQueryOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto query, query_of(shell, *store, options));
@@ -155,7 +159,9 @@ ExitCode net_explain(Shell& shell, const NetQueryOptions& options) {
   }
   if (!asked) {
     const std::string& path = options.file.empty() ? shell.config.policies_file : options.file;
-    PANAL_CLI_ASSIGN(shell, said, explain_by_file(shell, *store, query, path));
+    auto answer = explain_by_file(shell, *store, query, path);
+    if (!answer) return told_of_file(shell, answer.error());
+    said = std::move(*answer);
   }
   if (options.json)
     shell.print(said);

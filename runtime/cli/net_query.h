@@ -23,6 +23,9 @@ struct NetQueryOptions {
 /// option: it becomes "to".
 [[nodiscard]] std::vector<std::string> without_arrows(std::vector<std::string> words);
 
+/// Says an error of a file of policies: a mistake in it is the caller's, as one in panal.toml is.
+[[nodiscard]] ExitCode told_of_file(const Shell& shell, const Error& error);
+
 /// Says what the rules do with a connection, and why.
 [[nodiscard]] ExitCode net_explain(Shell& shell, const NetQueryOptions& options);
 /// The same, and has panald send a packet; kFailed when it does not do as the rules say.

@@ -410,7 +410,7 @@ TEST_F(NodeTest, FollowsNetworkPoliciesLiveAndSendsPacketsToProveThem) {
   });
   write("[policy.class]\ngroup = \"room\"\n");
   const json applied = node_->ask({{"op", "net_apply"}, {"actor", "test"}});
-  EXPECT_EQ(applied["changes"], json({"policy class added"})) << applied.dump();
+  EXPECT_EQ(applied["changes"], json::array({"policy class added"})) << applied.dump();
   const auto noted = node_->admin().audit_rows(1);
   ASSERT_TRUE(noted);
   EXPECT_EQ(noted->front().action, "net.apply");

@@ -84,8 +84,9 @@ TEST_F(NetPolicies, EveryChangeIsInTheAuditLog) {
 
 TEST_F(NetPolicies, WakeTheNodesConcerned) {
   ASSERT_TRUE(admin_->set_desired(desktop_.id, Desired::kRunning, "test"));
-  ASSERT_EQ(admin_->desktop(desktop_.id)->node, "n1");
-  ASSERT_TRUE(node_->listen("panal_node_n1"));
+  const auto placed = admin_->desktop(desktop_.id);
+  ASSERT_TRUE(placed) << placed.error().message();
+  ASSERT_TRUE(node_->listen("panal_node_" + placed->node));
   for (const NetTarget& target : {tenant(), image(), own()}) {
     ASSERT_TRUE(admin_->set_net_policy(target, "office", "test"));
     const auto heard = node_->wait_notifications(std::chrono::seconds(30));

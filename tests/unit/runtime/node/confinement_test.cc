@@ -198,9 +198,9 @@ TEST_F(ConfinementTest, ApplySaysWhatItChangesAndWritesItDown) {
   EXPECT_THAT(planned["changes"], ElementsAre("service dns changed"));
   EXPECT_EQ(planned["desktops"], 1);
   EXPECT_THAT(audited(), IsEmpty()) << "a dry run";
-  EXPECT_EQ(network_.rules.policies.at(1).reach.at(0).peer.bytes[3], 53);
+  EXPECT_EQ(network_.rules.policies.at(0).reach.at(0).peer.bytes[3], 53);
   EXPECT_EQ(apply(), planned);
-  EXPECT_EQ(network_.rules.policies.at(1).reach.at(0).peer.bytes[3], 54);
+  EXPECT_EQ(network_.rules.policies.at(0).reach.at(0).peer.bytes[3], 54);
   EXPECT_THAT(audited(), ElementsAre("alice net.apply node n1: service dns changed"));
   EXPECT_THAT(apply()["changes"], IsEmpty());
   EXPECT_THAT(audited(), SizeIs(1)) << "nothing changed";
