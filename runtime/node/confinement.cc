@@ -51,7 +51,7 @@ Result<std::unique_ptr<Confinement>> Confinement::open(Parts parts) {
 void Confinement::resume() {
   const std::lock_guard lock(mutex_);
   const auto resumed = [&]() -> Result<void> {
-    PANAL_ASSIGN(const InForce before, read_in_force(parts_.config.run_dir));
+    PANAL_ASSIGN(const RulesBefore before, read_in_force(parts_.config.run_dir));
     PANAL_ASSIGN(auto plan, netpolicy::make_plan(before.set, before.rows, parts_.config));
     return bring(std::move(plan));
   }();

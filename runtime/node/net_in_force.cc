@@ -65,13 +65,13 @@ std::string print_in_force(const netpolicy::Plan& plan) {
   return json{{"policies", netconfine::print_policies(plan.set)}, {"desktops", desktops}}.dump();
 }
 
-Result<InForce> parse_in_force(const std::string& text) {
+Result<RulesBefore> parse_in_force(const std::string& text) {
   const json parsed = json::parse(text, nullptr, false);
   const auto bad = [] { return fail(EPROTO, std::string(kInForceFile) + " is damaged"); };
   if (!parsed.is_object() || !parsed.contains("policies") || !parsed.contains("desktops") ||
       !parsed["policies"].is_string() || !parsed["desktops"].is_array())
     return bad();
-  InForce out;
+  RulesBefore out;
   PANAL_ASSIGN(out.set,
                netconfine::parse_policies(parsed["policies"].get<std::string>(), kInForceFile));
   for (const json& one : parsed["desktops"]) {
@@ -102,7 +102,7 @@ Result<void> write_in_force(const std::string& run_dir, const netpolicy::Plan& p
   return {};
 }
 
-Result<InForce> read_in_force(const std::string& run_dir) {
+Result<RulesBefore> read_in_force(const std::string& run_dir) {
   PANAL_ASSIGN(const Dir run, Dir::open(run_dir));
   PANAL_ASSIGN(const std::string text, run.read(kInForceFile));
   return parse_in_force(text);

@@ -450,15 +450,16 @@ TEST_F(NodeTest, FollowsNetworkPoliciesLiveAndSendsPacketsToProveThem) {
   const json shown = node_->ask({{"op", "net_show"}, {"desktop", two.id}});
   EXPECT_EQ(shown["given_by"], "desktop") << shown.dump();
 
-  write("[policy.class]\ngrop = \"room\"\n");
+  write("[policy.class]\ngr0up = \"room\"\n");
   const json refused = node_->ask({{"op", "net_apply"}});
   EXPECT_EQ(refused["status"], 400);
-  EXPECT_THAT(refused.value("error", ""), HasSubstr("network.toml:2: unknown key grop"));
+  EXPECT_THAT(refused.value("error", ""), HasSubstr("network.toml:2: unknown key gr0up"));
   explained("policy class: group room");
   node_->end_panald(SIGKILL);
   node_->start_panald();
   explained("policy class: group room");
-  EXPECT_THAT(node_->ask({{"op", "net_show"}}).value("mistake", ""), HasSubstr("unknown key grop"));
+  EXPECT_THAT(node_->ask({{"op", "net_show"}}).value("mistake", ""),
+              HasSubstr("unknown key gr0up"));
 }
 
 TEST_F(NodeTest, StopsAllOnRequestAndWantsThemStill) {

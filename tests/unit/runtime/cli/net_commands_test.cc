@@ -59,8 +59,8 @@ TEST_F(NetCommands, LooksBeforeItAssigns) {
   EXPECT_EQ(panal({"net", "assign", "offce", "--tenant", "default"}), ExitCode::kNotFound);
   EXPECT_THAT(err(), AllOf(HasSubstr("there is no policy offce in"),
                            HasSubstr("did you mean office?"), HasSubstr("--force")));
-  EXPECT_EQ(panal({"net", "assign", "office", "--tenant", "defalt"}), ExitCode::kNotFound);
-  EXPECT_THAT(err(), HasSubstr("there is no tenant defalt; did you mean default?"));
+  EXPECT_EQ(panal({"net", "assign", "office", "--tenant", "defaultx"}), ExitCode::kNotFound);
+  EXPECT_THAT(err(), HasSubstr("there is no tenant defaultx; did you mean default?"));
   EXPECT_EQ(panal({"net", "assign", "office", "--image", "icwm"}), ExitCode::kNotFound);
   EXPECT_EQ(panal({"net", "assign", "office", "--desktop", "d-1", "--desktop", "d-9"}),
             ExitCode::kNotFound);

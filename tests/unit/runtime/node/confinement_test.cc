@@ -250,7 +250,7 @@ TEST_F(ConfinementTest, ExplainsAndShows) {
   EXPECT_EQ(confinement_->show_desktop(9).error().code, ENOENT);
 }
 
-TEST(InForce, DamagedTextsAreRefused) {
+TEST(RulesBefore, DamagedTextsAreRefused) {
   for (const char* text : {
            "",
            "{",
