@@ -68,6 +68,9 @@ Result<void> Confinement::start(store::Store& store) {
     auto plan = netpolicy::make_plan(file->set, rows, parts_.config);
     if (plan) {
       mistake_.clear();
+      const auto changes = netpolicy::differences(plan_.set, file->set);
+      if (const auto noted = note(store, "panald", changes); !noted)
+        parts_.log->warning("network_audit", {{"why", noted.error().message()}});
       return bring(std::move(*plan));
     }
     mistake_ = parts_.config.policies_file + ": " + plan.error().context;
@@ -126,6 +129,15 @@ Result<void> Confinement::admit(store::Store& store, DesktopId id) {
   return parts_.network.set_policy(id, plan_.desktops[id].id);
 }
 
+Result<void> Confinement::note(store::Store& store, const std::string& actor,
+                               const std::vector<std::string>& changes) const {
+  if (changes.empty()) return {};
+  std::string detail;
+  for (const std::string& change : changes) detail += (detail.empty() ? "" : "; ") + change;
+  return store.audit(actor, "net.apply", "node " + parts_.config.node_name,
+                     printable(detail, 2000));
+}
+
 Result<json> Confinement::apply(store::Store& store, bool dry_run, const std::string& actor) {
   const std::lock_guard lock(mutex_);
   PANAL_ASSIGN(const auto rows, store.net_policies(parts_.config.node_name));
@@ -140,13 +152,8 @@ Result<json> Confinement::apply(store::Store& store, bool dry_run, const std::st
               {"desktops", concerned(plan_, *made)},
               {"missing", missing_json(*made)}};
   if (dry_run) return out;
-  if (!changes.empty()) {
-    // Written down first: what is in force unseen is worse than an entry too many.
-    std::string detail;
-    for (const std::string& change : changes) detail += (detail.empty() ? "" : "; ") + change;
-    PANAL_TRY(store.audit(actor, "net.apply", "node " + parts_.config.node_name,
-                          printable(detail, 2000)));
-  }
+  // Written down first: what is in force unseen is worse than an entry too many.
+  PANAL_TRY(note(store, actor, changes));
   PANAL_TRY(bring(std::move(*made)));
   file_there_ = file->there;
   mistake_.clear();

@@ -32,7 +32,8 @@ class Confinement {
   /// Before the database is there: what was in force when the last panald ended, so that desktops
   /// which run keep their connections. What cannot be read allows nothing.
   void resume();
-  /// Reads the file and who has what, and puts it in force.
+  /// Reads the file and who has what, and puts it in force; in the audit log as panald's where the
+  /// file is other than when the last one ended.
   [[nodiscard]] Result<void> start(store::Store& store);
   /// Reads again who has what; changes what is other, live.
   [[nodiscard]] Result<void> refresh(store::Store& store);
@@ -66,6 +67,9 @@ class Confinement {
   Confinement(Parts parts, netconfine::AddressPool pool) : parts_(std::move(parts)), pool_(pool) {}
   /// Under the lock.
   [[nodiscard]] Result<void> bring(netpolicy::Plan plan);
+  /// In the audit log; nothing where nothing changes.
+  [[nodiscard]] Result<void> note(store::Store& store, const std::string& actor,
+                                  const std::vector<std::string>& changes) const;
 
   Parts parts_;
   netconfine::AddressPool pool_;

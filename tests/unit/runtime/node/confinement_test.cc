@@ -101,8 +101,9 @@ class ConfinementTest : public ::testing::Test {
     ASSERT_TRUE(opened) << opened.error().message();
     confinement_ = std::move(*opened);
   }
+  /// Since the last call.
   [[nodiscard]] std::vector<std::string> audited() {
-    return rows_->with([](FakeRows& rows) { return rows.audited; });
+    return rows_->with([](FakeRows& rows) { return std::exchange(rows.audited, {}); });
   }
   [[nodiscard]] nlohmann::json apply(bool dry_run = false) {
     const auto done = confinement_->apply(store_, dry_run, "alice");
@@ -164,6 +165,7 @@ TEST_F(ConfinementTest, ADesktopGetsItsPolicyBeforeItsLink) {
 
 TEST_F(ConfinementTest, AFileWithAMistakeChangesNothing) {
   ASSERT_TRUE(confinement_->start(store_));
+  EXPECT_THAT(audited(), SizeIs(1));
   write("[policy.office]\nreach = [\"dsn\"]\n");
   const auto refused = confinement_->apply(store_, false, "alice");
   ASSERT_FALSE(refused);
@@ -191,6 +193,8 @@ TEST_F(ConfinementTest, AFileWithAMistakeChangesNothing) {
 
 TEST_F(ConfinementTest, ApplySaysWhatItChangesAndWritesItDown) {
   ASSERT_TRUE(confinement_->start(store_));
+  EXPECT_THAT(audited(), ElementsAre("panald net.apply node n1: service dns added; policy class "
+                                     "added; policy office added"));
   std::string text = kOffice;
   text.replace(text.find("10.0.0.53"), 9, "10.0.0.54");
   write(text);
@@ -203,7 +207,16 @@ TEST_F(ConfinementTest, ApplySaysWhatItChangesAndWritesItDown) {
   EXPECT_EQ(network_.rules.policies.at(0).reach.at(0).peer.bytes[3], 54);
   EXPECT_THAT(audited(), ElementsAre("alice net.apply node n1: service dns changed"));
   EXPECT_THAT(apply()["changes"], IsEmpty());
-  EXPECT_THAT(audited(), SizeIs(1)) << "nothing changed";
+  EXPECT_THAT(audited(), IsEmpty()) << "nothing changed";
+  open();
+  confinement_->resume();
+  ASSERT_TRUE(confinement_->start(store_));
+  EXPECT_THAT(audited(), IsEmpty()) << "the same file as before";
+  write("");
+  open();
+  confinement_->resume();
+  ASSERT_TRUE(confinement_->start(store_));
+  EXPECT_THAT(audited(), SizeIs(1));
 }
 
 TEST_F(ConfinementTest, WhatTheKernelRefusesIsTriedAgain) {
