@@ -55,7 +55,6 @@ class Confinement {
   /// "text"}. Errors: ENOENT.
   [[nodiscard]] Result<nlohmann::json> show_desktop(DesktopId id);
   /// Errors: as netpolicy::answer().
-  [[nodiscard]] Result<netpolicy::Answer> answer(const netpolicy::Query& query);
   [[nodiscard]] Result<nlohmann::json> explain(const netpolicy::Query& query);
   /// explain()'s answer with "sent": {"left", "passed", "by"} and "proved": whether the packet did
   /// as the rules say. `desktop_namespace`: of the desktop that sends. Blocks for up to a second.
