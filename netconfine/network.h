@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -10,6 +12,7 @@
 #include "engine/base/unique_fd.h"
 #include "engine/model/ids.h"
 #include "netconfine/firewall/firewall.h"
+#include "netconfine/policy/compiled.h"
 
 namespace panal::netconfine {
 
@@ -52,6 +55,20 @@ class Network {
   [[nodiscard]] virtual Result<std::vector<Link>> links() = 0;
   /// Detaches all that is not in `live`.
   [[nodiscard]] virtual Result<void> recover(const std::set<DesktopId>& live) = 0;
+  /// Puts rules in force, for all links at once: `policies` says which of them a desktop has,
+  /// attached or not yet (absent or 0: nothing is allowed). Until the first call nothing is
+  /// allowed. On error what was in force stays.
+  [[nodiscard]] virtual Result<void> set_rules(const Ruleset& rules,
+                                               const std::map<DesktopId, std::uint32_t>& policies) {
+    (void)rules, (void)policies;
+    return {};
+  }
+  /// Gives one desktop another policy of the rules in force, live where it is attached; attach()
+  /// takes what was said last.
+  [[nodiscard]] virtual Result<void> set_policy(DesktopId id, std::uint32_t policy) {
+    (void)id, (void)policy;
+    return {};
+  }
   /// What the rules dropped, by reason, since open().
   [[nodiscard]] virtual Result<std::vector<DropCounter>> drops() {
     return std::vector<DropCounter>{};
