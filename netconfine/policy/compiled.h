@@ -35,7 +35,8 @@ struct CompiledPolicy {
   /// loopback, addresses of desktops) is taken out by `except` lines already.
   std::vector<Allow> reach;
   std::vector<Allow> reached_by;
-  std::uint32_t group = 0;  ///< 1..65535; 0: none
+  std::uint32_t group = 0;      ///< 1..65535; 0: none
+  std::string group_name = {};  ///< for people
   NetLimits limits;
   NetLimits tenant_limits;
   NetLog log = NetLog::kNone;

@@ -59,14 +59,14 @@ inline constexpr const char* kNoPolicy = "none";
 
 /// What the desktops of an image or a tenant may do. The default allows nothing.
 struct NetPolicy {
-  std::string name;                     ///< [a-z0-9][a-z0-9_-]{0,31}
-  std::vector<std::string> reach;       ///< names of services
-  std::vector<std::string> reached_by;  ///< names of services: who may open connections to it
+  std::string name;                          ///< [a-z0-9][a-z0-9_-]{0,31}
+  std::vector<std::string> reach = {};       ///< names of services
+  std::vector<std::string> reached_by = {};  ///< names of services: who may open connections to it
   /// Desktops of one group and one tenant reach each other; "": none.
-  std::string group;
-  NetLimits limits;
+  std::string group = {};
+  NetLimits limits = {};
   /// Rates that all desktops of a tenant with this policy share.
-  NetLimits tenant_limits;
+  NetLimits tenant_limits = {};
   NetLog log = NetLog::kNone;
   [[nodiscard]] bool operator==(const NetPolicy&) const = default;
 };
