@@ -50,6 +50,8 @@ Result<void> set_all(std::initializer_list<Setting> settings) {
   const bool has_ipv6 = net.exists("ipv6");
   for (const auto& [path, value] : settings) {
     if (!has_ipv6 && std::string_view(path).starts_with("ipv6/")) continue;
+    // There once conntrack is, whose module comes with the first rule that wants it.
+    if (std::string_view(path).starts_with("netfilter/") && !net.exists(path)) continue;
     PANAL_TRY(net.write(path, value));
   }
   return {};
@@ -74,9 +76,10 @@ Result<void> prepare_desktop_namespace() {
                   {"ipv4/conf/default/accept_redirects", "0"}});
 }
 
-Result<void> prepare_panal_namespace() {
+Result<void> prepare_panal_namespace(bool forwarding) {
+  const char* passed_on = forwarding ? "1" : "0";
   // ip_forward first: writing it resets other settings to a router's or a host's defaults.
-  return set_all({{"ipv4/ip_forward", "0"},
+  return set_all({{"ipv4/ip_forward", passed_on},
                   {"ipv4/conf/all/accept_redirects", "0"},
                   {"ipv4/conf/default/accept_redirects", "0"},
                   {"ipv4/conf/all/send_redirects", "0"},
@@ -87,14 +90,16 @@ Result<void> prepare_panal_namespace() {
                   {"ipv4/conf/default/rp_filter", "1"},
                   {"ipv4/conf/all/arp_ignore", "8"},
                   {"ipv4/conf/default/arp_ignore", "8"},
-                  {"ipv6/conf/all/forwarding", "0"},
+                  {"ipv6/conf/all/forwarding", passed_on},
                   {"ipv6/conf/all/accept_ra", "0"},
                   {"ipv6/conf/default/accept_ra", "0"},
                   {"ipv6/conf/default/autoconf", "0"},
                   {"ipv6/conf/default/accept_dad", "0"},
                   {"ipv6/conf/all/accept_redirects", "0"},
                   {"ipv6/conf/default/accept_redirects", "0"},
-                  {"ipv6/conf/default/addr_gen_mode", kNoLinkLocal}});
+                  {"ipv6/conf/default/addr_gen_mode", kNoLinkLocal},
+                  // A packet from the middle of a connection nobody knows begins none.
+                  {"netfilter/nf_conntrack_tcp_loose", "0"}});
 }
 
 Result<RoutedVeths> RoutedVeths::open() {
@@ -125,6 +130,13 @@ Result<void> RoutedVeths::bring_up(const Addresses& addresses) {
   messages.push_back(std::move(route4));
   messages.push_back(std::move(route6));
   return prefix_link(addresses.link, socket_.transact(std::move(messages)));
+}
+
+Result<void> RoutedVeths::take_down(const std::string& link) {
+  PANAL_ASSIGN(const int index, index_of(socket_, link));
+  std::vector<Message> messages;
+  messages.push_back(link_down(index));
+  return socket_.transact(std::move(messages));
 }
 
 Result<void> RoutedVeths::remove(const std::string& link) {
