@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "engine/base/kernel_paths.h"
 #include "engine/base/tree.h"
@@ -121,40 +122,36 @@ class NftBackend : public FirewallBackend {
 
   Result<void> put(std::span<const Sender> senders) override {
     PANAL_TRY(must_be_loaded("add senders"));
-    NftElements old_elements, new_elements;
-    auto next = senders_;
+    Change change;
     for (const Sender& sender : senders) {
       PANAL_ASSIGN(auto wanted, elements_of(rules_, sender));
       NftElements present;
-      const auto known = next.find(sender.addresses.link);
-      if (known != next.end()) {
+      const auto known = senders_.find(sender.addresses.link);
+      if (known != senders_.end()) {
         PANAL_ASSIGN(present, elements_of(rules_, known->second));
       }
-      collect(old_elements, present, wanted);
-      collect(new_elements, wanted, present);
-      next[sender.addresses.link] = sender;
+      collect(change.goes, present, wanted);
+      collect(change.comes, wanted, present);
+      change.senders[sender.addresses.link] = sender;
     }
-    PANAL_TRY(change(old_elements, new_elements, std::move(next)));
-    return {};
+    return carry_out(change);
   }
 
   Result<void> remove(std::span<const Addresses> senders) override {
     if (!loaded_) return {};
-    NftElements old_elements;
+    Change change;
     std::set<std::vector<std::uint8_t>> gone;
-    auto next = senders_;
     for (const Addresses& sender : senders) {
-      const auto known = next.find(sender.link);
-      if (known == next.end()) continue;
+      const auto known = senders_.find(sender.link);
+      if (known == senders_.end()) continue;
       PANAL_ASSIGN(const auto present, elements_of(rules_, known->second));
-      collect(old_elements, present, {});
+      collect(change.goes, present, {});
+      change.senders[sender.link] = std::nullopt;
       const Addresses& addresses = known->second.addresses;
       gone.emplace(addresses.ipv4.begin(), addresses.ipv4.end());
       gone.emplace(addresses.ipv6.begin(), addresses.ipv6.end());
-      next.erase(known);
     }
-    if (gone.empty()) return {};
-    PANAL_TRY(change(old_elements, {}, std::move(next)));
+    PANAL_TRY(carry_out(change));
     return end(gone);
   }
 
@@ -298,37 +295,59 @@ class NftBackend : public FirewallBackend {
     return generation == 0xffffffff ? 1 : generation + 1;
   }
 
+  struct Change {
+    NftElements goes, comes;
+    std::map<std::string, std::optional<Sender>> senders;  // by link; nothing: it goes
+  };
+
+  void remember(const Change& change) {
+    for (const auto& [link, sender] : change.senders) {
+      if (sender) {
+        senders_[link] = *sender;
+      } else {
+        senders_.erase(link);
+      }
+    }
+  }
+
   // Elements go and come in one transaction. Where the kernel does not have what we think it has,
   // everything is loaded anew.
-  Result<void> change(const NftElements& old_elements, const NftElements& new_elements,
-                      std::map<std::string, Sender> next) {
+  Result<void> carry_out(const Change& change) {
     std::vector<Message> messages;
-    for (const auto& [set, elements] : old_elements) {
+    for (const auto& [set, elements] : change.goes) {
       PANAL_TRY(append_elements(messages, NFT_MSG_DELSETELEM, kInet, set, elements));
     }
-    for (const auto& [set, elements] : new_elements) {
+    for (const auto& [set, elements] : change.comes) {
       PANAL_TRY(append_elements(messages, NFT_MSG_NEWSETELEM, kInet, set, elements));
     }
-    if (messages.empty()) {
-      senders_ = std::move(next);
-      return {};
+    if (!messages.empty()) {
+      auto committed = kernel_.commit(messages, generation_);
+      if (!committed && committed.error().code == ERESTART) {
+        // Somebody has changed something; what, is for the next audit to say.
+        generation_ = 0;
+        committed = kernel_.commit(std::move(messages));
+      }
+      if (!committed) return load_again(change);
     }
-    const auto committed = kernel_.commit(std::move(messages), generation_);
-    if (!committed) {
-      std::vector<Sender> all;
-      for (const auto& [link, sender] : next) all.push_back(sender);
-      const Ruleset rules = rules_;
-      return load(rules, all);
+    if (!change.goes.empty() || !change.comes.empty()) {
+      if (generation_ != 0) generation_ = next_generation(generation_);
     }
-    generation_ = next_generation(generation_);
-    for (const auto& [set, elements] : old_elements) {
+    for (const auto& [set, elements] : change.goes) {
       for (const NftElement& element : elements) meant_.elements[set].erase(element);
     }
-    for (const auto& [set, elements] : new_elements) {
+    for (const auto& [set, elements] : change.comes) {
       meant_.elements[set].insert(elements.begin(), elements.end());
     }
-    senders_ = std::move(next);
+    remember(change);
     return {};
+  }
+
+  Result<void> load_again(const Change& change) {
+    remember(change);
+    std::vector<Sender> all;
+    for (const auto& [link, sender] : senders_) all.push_back(sender);
+    const Ruleset rules = rules_;
+    return load(rules, all);
   }
 
   Result<void> end(const std::set<std::vector<std::uint8_t>>& addresses) {
@@ -341,7 +360,7 @@ class NftBackend : public FirewallBackend {
   Ruleset rules_;
   std::map<std::string, Sender> senders_;  // by link
   NftSnapshot meant_;
-  std::uint32_t generation_ = 0;  // in which the kernel had exactly what was meant
+  std::uint32_t generation_ = 0;  // in which the kernel had what was meant; 0: not known
   bool tracks_ = false;
   bool loaded_ = false;
 };

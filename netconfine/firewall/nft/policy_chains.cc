@@ -13,6 +13,8 @@
 #include <algorithm>
 #include <span>
 
+#include "netconfine/log/packet_log.h"
+
 namespace panal::netconfine {
 namespace {
 
@@ -140,7 +142,7 @@ class Writer {
     NftRule rule(kInet, chain);
     if (state != 0) in_state(rule, state);
     rule.meta(link).rate(kLogRate, false, kLogPerSecond, kLogBurst);
-    script_.add(rule.log(kLogGroup, fmt::format("panal {} {} ", what, policy_.name)));
+    script_.add(rule.log(kPacketLogGroup, fmt::format("panal {} {} ", what, policy_.name)));
   }
 
   NftScript& script_;

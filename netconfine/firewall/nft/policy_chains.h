@@ -37,8 +37,6 @@ PolicyParts add_policy(NftScript& script, ServiceSets& services, const Ruleset& 
 /// How often a desktop's refused packets are logged, at most.
 inline constexpr const char* kLogRate = "log_rate";
 inline constexpr std::uint32_t kLogPerSecond = 5, kLogBurst = 20;
-/// The netlink log group that refused packets (and new connections) go to.
-inline constexpr std::uint16_t kLogGroup = 77;
 /// Connections that one desktop may have open where its policy does not say: with fewer than 64 at
 /// it nobody fills the smallest table Linux makes on 4 GiB (262,144).
 inline constexpr std::uint32_t kMostConnections = 4096;

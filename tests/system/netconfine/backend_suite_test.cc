@@ -1,11 +1,15 @@
 // What every backend must do with packets. explain() says what is right.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <set>
 
+#include "netconfine/log/packet_log.h"
+#include "netconfine/netlink/enter.h"
 #include "netconfine/policy/prefix.h"
 #include "netconfine/probe/packet.h"
 #include "tests/system/netconfine/world.h"
@@ -389,6 +393,49 @@ TEST_P(Backend, MasqueradeHidesDesktopsAndBringsRepliesBack) {
     EXPECT_TRUE(world.passes(0, 1, udp("10.1.0.53", "192.0.2.1", port, 53), false));
     EXPECT_FALSE(world.passes(0, 1, udp("10.1.0.53", "192.0.2.1", port, 54), false));
   }
+}
+
+TEST_P(Backend, WhatAPolicyLogsCanBeRead) {
+  World world(GetParam().open, 2);
+  NetPolicy talkative = policy("office", {"dns"});
+  talkative.log = NetLog::kAll;
+  NetPolicy quiet = policy("quiet", {"dns"});
+  ASSERT_TRUE(world.apply(policies({kDns}, {talkative, quiet}), {{1, "office"}, {2, "quiet"}}));
+  std::optional<PacketLog> log;
+  const auto opened = run_inside(world.panal(), [&]() -> Result<void> {
+    PANAL_ASSIGN(log, PacketLog::open());
+    return {};
+  });
+  ASSERT_TRUE(opened) << opened.error().message();
+  EXPECT_TRUE(world.passes(1, 0, udp("10.77.0.1", "10.1.0.53", 53), false));
+  EXPECT_FALSE(world.passes(1, 0, udp("fd77:70::1", "fd00:1::53", 54), true));
+  EXPECT_FALSE(world.passes(2, 0, udp("10.77.0.2", "10.1.0.53", 54), false));
+  std::vector<LoggedPacket> all;
+  for (int i = 0; i < 10'000 && all.size() < 2; ++i) {
+    const auto some = log->read();
+    ASSERT_TRUE(some) << some.error().message();
+    all.insert(all.end(), some->begin(), some->end());
+    usleep(1000);
+  }
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].prefix, "panal allowed office");
+  EXPECT_EQ(all[0].to, "10.1.0.53");
+  EXPECT_EQ(all[1].prefix, "panal denied office");
+  EXPECT_EQ(all[1].from, "fd77:70::1");
+  EXPECT_EQ(all[1].to_port, 54);
+  EXPECT_NE(all[1].in_link, 0);
+  // However much is refused, little is written.
+  for (int i = 0; i < 200; ++i) world.send(1, udp("10.77.0.1", "10.1.0.54", 54), false);
+  world.settle();
+  std::size_t written = 0;
+  for (int i = 0; i < 10'000 && written == 0; ++i) {
+    const auto more = log->read();
+    ASSERT_TRUE(more);
+    written += more->size();
+    usleep(1000);
+  }
+  EXPECT_GT(written, 0U);
+  EXPECT_LT(written, 100U);
 }
 
 TEST_P(Backend, OutsideCannotPretendToBeADesktop) {
