@@ -88,7 +88,6 @@ TEST_P(Audit, FindsNothingWhereNothingIs) {
   EXPECT_EQ(world.network().audit().outcome, Outcome::kAsMeant);
   ASSERT_TRUE(world.network().set_policy(2, 0));
   ASSERT_TRUE(world.network().detach(1));
-  EXPECT_TRUE(asks(world) == false);
   const auto report = world.network().audit();
   EXPECT_EQ(report.outcome, Outcome::kAsMeant)
       << (report.drifts.empty() ? report.why
@@ -101,10 +100,7 @@ TEST_P(Audit, WhatCannotBeRepairedCutsEverybodyOffUntilItCan) {
   ASSERT_TRUE(asks(world));
   ASSERT_TRUE(talks(world));
   faults_.load = true;
-  ASSERT_EQ(shell_inside(world.panal(),
-                         "nft flush chain inet panal forward 2>/dev/null || "
-                         "iptables -F 2>/dev/null"),
-            0);
+  ASSERT_EQ(shell_inside(world.panal(), GetParam().flush), 0);
   auto report = world.network().audit();
   EXPECT_EQ(report.outcome, Outcome::kCutOff);
   EXPECT_FALSE(report.drifts.empty());
@@ -125,10 +121,7 @@ TEST_P(Audit, WhereEvenTheCutFailsLinksGoDownAndComeBack) {
   ASSERT_TRUE(world.apply(office(), {{1, "office"}, {2, "office"}}));
   ASSERT_TRUE(talks(world));
   faults_.load = faults_.cut_off = true;
-  ASSERT_EQ(shell_inside(world.panal(),
-                         "nft insert rule inet panal forward accept 2>/dev/null || "
-                         "iptables -I FORWARD -j ACCEPT 2>/dev/null"),
-            0);
+  ASSERT_EQ(shell_inside(world.panal(), GetParam().open_up), 0);
   EXPECT_EQ(world.network().audit().outcome, Outcome::kCutOff);
   EXPECT_EQ(output_inside(world.panal(), "ip -o link show up | grep -c pnl"), "0\n");
   faults_.load = faults_.cut_off = false;
@@ -173,7 +166,7 @@ TEST_P(Audit, TheLoopRepairsWhatItIsToldOf) {
   ASSERT_TRUE(listener.wait_for_any());
   for (int i = 1; i <= 3; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    ASSERT_EQ(shell_inside(world.panal(), "nft flush ruleset; iptables -F 2>/dev/null; true"), 0);
+    ASSERT_EQ(shell_inside(world.panal(), GetParam().flush), 0);
     ASSERT_TRUE(listener.wait_for_repairs(i));
     RecordProperty("repaired_ms_" + std::to_string(i),
                    static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -256,7 +249,7 @@ TEST_P(Audit, ExchangingRulesUnderLoadLosesNothingOfWhatBothAllow) {
                              to_string(world.uplink_mac()) + " dev out0"),
             0);
   Talker talker(world.inside(1), world.outside());
-  while (talker.answered == 0 && talker.asked <= 1) usleep(1000);
+  for (int i = 0; i < 20'000 && talker.answered == 0; ++i) usleep(1000);
   ASSERT_GT(talker.answered, 0) << "no conversation";
   for (int i = 0; i < 40; ++i) {
     const auto applied = world.apply(i % 2 == 0 ? other : office(), has);
@@ -283,11 +276,7 @@ TEST_P(Audit, KilledInTheMiddleOfAChangeTheOldOrTheNewRulesStand) {
     for (DesktopId id = 1; id <= (second ? 40 : 20); ++id) senders.push_back({*pool->of(id), 1});
     return senders;
   };
-  const auto text = [&] {
-    return output_inside(panal,
-                         "nft -s list ruleset 2>/dev/null; iptables-save 2>/dev/null | "
-                         "grep -v '^#'");
-  };
+  const auto text = [&] { return output_inside(panal, GetParam().list); };
   const auto load = [&](bool second) {
     const auto loaded = run_inside(panal, [&]() -> Result<void> {
       PANAL_ASSIGN(auto firewall, GetParam().open());

@@ -52,7 +52,13 @@ constexpr Mac kOutsideMac = {0x02, 0x99, 0, 0, 0, 1};
 
 }  // namespace
 
-std::vector<BackendUnderTest> backends() { return {{"nftables", open_nftables_backend}}; }
+std::vector<BackendUnderTest> backends() {
+  return {{.name = "nftables",
+           .open = open_nftables_backend,
+           .flush = "nft flush ruleset",
+           .open_up = "nft insert rule inet panal forward accept",
+           .list = "nft -s list ruleset"}};
+}
 
 OneCore::OneCore() {
   sched_getaffinity(0, sizeof(before_), &before_);
