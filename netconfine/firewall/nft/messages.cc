@@ -103,6 +103,10 @@ bool put_element(nftnl_set* set, const NftElement& wanted, bool adds) {
     good = good && nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY_END, wanted.last.data(),
                                       static_cast<std::uint32_t>(wanted.last.size())) == 0;
   }
+  if (!wanted.data.empty() && adds) {
+    good = good && nftnl_set_elem_set(element, NFTNL_SET_ELEM_DATA, wanted.data.data(),
+                                      static_cast<std::uint32_t>(wanted.data.size())) == 0;
+  }
   if (!wanted.chain.empty() && adds) {
     nftnl_set_elem_set_u32(element, NFTNL_SET_ELEM_VERDICT, static_cast<std::uint32_t>(NFT_GOTO));
     good = good && nftnl_set_elem_set_str(element, NFTNL_SET_ELEM_CHAIN, wanted.chain.c_str()) == 0;
@@ -199,7 +203,7 @@ Result<Message> add_set(std::uint32_t family, const NftSet& wanted, std::uint32_
   }
   // Without ranges the kernel picks a hash.
   std::uint32_t flags = wanted.ranges ? NFT_SET_INTERVAL | NFT_SET_CONCAT : 0;
-  if (wanted.verdicts) flags |= NFT_SET_MAP;
+  if (wanted.verdicts || wanted.marks) flags |= NFT_SET_MAP;
   if (wanted.dynamic) flags |= NFT_SET_EVAL;
   if (wanted.timeout_ms != 0) flags |= NFT_SET_TIMEOUT;
   nftnl_set_set_u32(set.get(), NFTNL_SET_ID, id);
@@ -211,6 +215,10 @@ Result<Message> add_set(std::uint32_t family, const NftSet& wanted, std::uint32_
     return fail(ENOMEM, what);
   }
   if (wanted.verdicts) nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
+  if (wanted.marks) {
+    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, kFieldMark.type);
+    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, kFieldMark.bytes);
+  }
   // Packets cannot fill it past this; one element a desktop, and there are fewer of those.
   constexpr std::uint32_t kMostDynamic = 1U << 18;
   if (wanted.dynamic) nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, kMostDynamic);
@@ -301,7 +309,8 @@ std::vector<NftElement> parse_elements(const nlmsghdr* message) {
   const auto collect = [](nftnl_set_elem* element, void* to) {
     NftElement found{.key = key_of(element, NFTNL_SET_ELEM_KEY),
                      .last = key_of(element, NFTNL_SET_ELEM_KEY_END),
-                     .chain = {}};
+                     .chain = {},
+                     .data = key_of(element, NFTNL_SET_ELEM_DATA)};
     if (const char* chain = nftnl_set_elem_get_str(element, NFTNL_SET_ELEM_CHAIN)) {
       found.chain = chain;
     }

@@ -39,13 +39,14 @@ struct NftField {
   std::uint32_t bytes = 0;
 };
 inline constexpr NftField kFieldIpv4{7, 4}, kFieldIpv6{8, 16}, kFieldMac{9, 6},
-    kFieldProtocol{12, 1}, kFieldPort{13, 2}, kFieldLink{41, 16};
+    kFieldProtocol{12, 1}, kFieldPort{13, 2}, kFieldMark{19, 4}, kFieldLink{41, 16};
 
 struct NftSet {
   std::string name;
   std::vector<NftField> key;
   bool ranges = false;    ///< elements have a first and a last key; the key has several parts
   bool verdicts = false;  ///< a map whose elements say where to go on
+  bool marks = false;     ///< a map whose elements are numbers of 4 bytes
   /// Filled by packets, by NftRule::over_rate and its like; else by us, and audited.
   bool dynamic = false;
   std::uint64_t timeout_ms = 0;  ///< of dynamic elements nobody has used since; 0: none
@@ -55,6 +56,7 @@ struct NftElement {
   NftKey key;
   NftKey last = {};        ///< in sets with ranges
   std::string chain = {};  ///< in maps of verdicts: the chain to go on in
+  NftKey data = {};        ///< in maps of marks: the number, in host byte order
   [[nodiscard]] auto operator<=>(const NftElement&) const = default;
 };
 

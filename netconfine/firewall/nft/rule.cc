@@ -167,6 +167,13 @@ NftRule& NftRule::not_in_set(const std::string& set) {
   return *this;
 }
 
+NftRule& NftRule::value_of(const std::string& map) {
+  if (nftnl_expr* e = lookup(map)) {
+    nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, kRegister0);
+  }
+  return *this;
+}
+
 NftRule& NftRule::verdict_of(const std::string& map) {
   if (nftnl_expr* e = lookup(map)) {
     nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
@@ -213,6 +220,14 @@ NftRule& NftRule::over_connections(const std::string& set, std::uint32_t count) 
     nftnl_expr_set_u32(connections, NFTNL_EXPR_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
   }
   return per_key(set, NFT_DYNSET_OP_ADD, connections);
+}
+
+NftRule& NftRule::set_packet_mark() {
+  if (nftnl_expr* e = add("meta")) {
+    nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, NFT_META_MARK);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_META_SREG, kRegister0);
+  }
+  return *this;
 }
 
 NftRule& NftRule::set_connection_mark(std::uint32_t mark) {

@@ -53,6 +53,8 @@ class NftRule {
   /// Goes on only if the key that begins in register 0 is in the set.
   NftRule& in_set(const std::string& set);
   NftRule& not_in_set(const std::string& set);
+  /// Loads what the map has for the key in register 0 into it; goes no further if it has none.
+  NftRule& value_of(const std::string& map);
   /// Goes where the map says for the key in register 0, and on if it has no such key.
   NftRule& verdict_of(const std::string& map);
 
@@ -63,6 +65,8 @@ class NftRule {
   /// open.
   NftRule& over_connections(const std::string& set, std::uint32_t count);
 
+  /// The packet's mark becomes what is in register 0.
+  NftRule& set_packet_mark();
   NftRule& set_connection_mark(std::uint32_t mark);
   NftRule& count(const std::string& counter);
   /// The packet's beginning to the netlink log `group`, under `prefix` (at most 127 bytes).

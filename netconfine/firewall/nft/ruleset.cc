@@ -41,7 +41,9 @@ constexpr const char* kOutput = "output";
 constexpr const char* kPostrouting = "postrouting";
 constexpr const char* kFromUplink = "from_uplink";
 
-// What a desktop's packets go on by, keyed by its link.
+// Which policy a link has, and where packets with its number go on. Two steps, so that adding a
+// desktop adds no verdict: for each of those the kernel looks through all chains there are.
+constexpr const char* kPolicyOf = "policy_of";
 constexpr const char* kPolicyOut = "policy_out";
 constexpr const char* kPolicyIn = "policy_in";
 constexpr const char* kPolicyPeers = "policy_peers";
@@ -204,25 +206,26 @@ void local(NftScript& script, const std::string& uplink) {
   script.add(rule_in(kOutput, kArp).count(kArpOut).drop());
 }
 
+// Sends packets to the chain that `verdicts` has for the policy of the link at one end.
+NftRule& by_policy(NftRule& rule, std::uint32_t link, const char* verdicts) {
+  return rule.meta(link)
+      .value_of(kPolicyOf)
+      .set_packet_mark()
+      .meta(NFT_META_MARK)
+      .verdict_of(verdicts);
+}
+
 void forward(NftScript& script, const std::string& uplink, bool groups) {
-  if (groups) {
-    script.add(rule_in(kForward)
-                   .meta(NFT_META_OIFNAME)
-                   .is_link(kDesktopLinks)
-                   .meta(NFT_META_IIFNAME)
-                   .verdict_of(kPolicyPeers));
-  }
+  const auto pass = [&](std::uint32_t end, const char* name, std::uint32_t desktops_end,
+                        const char* verdicts) {
+    NftRule rule(kInet, kForward);
+    rule.meta(end).is_link(name);
+    script.add(by_policy(rule, desktops_end, verdicts));
+  };
+  if (groups) pass(NFT_META_OIFNAME, kDesktopLinks, NFT_META_IIFNAME, kPolicyPeers);
   if (!uplink.empty()) {
-    script.add(rule_in(kForward)
-                   .meta(NFT_META_OIFNAME)
-                   .is_link(uplink)
-                   .meta(NFT_META_IIFNAME)
-                   .verdict_of(kPolicyOut));
-    script.add(rule_in(kForward)
-                   .meta(NFT_META_IIFNAME)
-                   .is_link(uplink)
-                   .meta(NFT_META_OIFNAME)
-                   .verdict_of(kPolicyIn));
+    pass(NFT_META_OIFNAME, uplink.c_str(), NFT_META_IIFNAME, kPolicyOut);
+    pass(NFT_META_IIFNAME, uplink.c_str(), NFT_META_OIFNAME, kPolicyIn);
   }
   script.add(
       rule_in(kForward).meta(NFT_META_OIFNAME).is_link(kDesktopLinks).count(kToDesktop).drop());
@@ -262,14 +265,33 @@ void merge(NftElements& into, NftElements from) {
   }
 }
 
-void add_maps(NftPlan& plan, const std::string& uplink, bool groups) {
-  const auto map_of_links = [&](const char* name) {
-    plan.sets.push_back({.name = name, .key = {kFieldLink}, .verdicts = true});
+NftKey mark_of(std::uint32_t number) {
+  const auto* first = reinterpret_cast<const std::uint8_t*>(&number);
+  return {first, first + sizeof(number)};
+}
+
+// Of policies, not of desktops: these change with the rules only.
+void add_maps(NftPlan& plan, const Ruleset& rules, bool groups) {
+  if (rules.uplink.empty() && !groups) return;
+  plan.sets.push_back({.name = kPolicyOf, .key = {kFieldLink}, .marks = true});
+  const auto verdicts = [&](const char* name) {
+    plan.sets.push_back({.name = name, .key = {kFieldMark}, .verdicts = true});
   };
-  if (groups) map_of_links(kPolicyPeers);
-  if (!uplink.empty()) {
-    map_of_links(kPolicyOut);
-    map_of_links(kPolicyIn);
+  if (groups) verdicts(kPolicyPeers);
+  if (!rules.uplink.empty()) {
+    verdicts(kPolicyOut);
+    verdicts(kPolicyIn);
+  }
+  for (const CompiledPolicy& policy : rules.policies) {
+    const PolicyChains chains = chains_of(policy);
+    const NftKey number = mark_of(policy.id);
+    if (policy.group != 0) {
+      plan.elements[kPolicyPeers].push_back({.key = number, .chain = chains.peers});
+    }
+    if (!rules.uplink.empty()) {
+      plan.elements[kPolicyOut].push_back({.key = number, .chain = chains.out});
+      plan.elements[kPolicyIn].push_back({.key = number, .chain = chains.in});
+    }
   }
 }
 
@@ -325,16 +347,11 @@ Result<NftElements> elements_of(const Ruleset& rules, const Sender& sender) {
     return fail(EINVAL, fmt::format("{}: policy number {} is not among the rules",
                                     sender.addresses.link, sender.policy));
   }
-  const PolicyChains chains = chains_of(*policy);
+  // Without a way out and a group there is nowhere to go to.
+  if (rules.uplink.empty() && policy->group == 0) return elements;
   const NftKey link = link_key(sender.addresses.link);
-  if (!rules.uplink.empty()) {
-    elements[kPolicyOut] = {{.key = link, .chain = chains.out}};
-    elements[kPolicyIn] = {{.key = link, .chain = chains.in}};
-  }
-  if (policy->group != 0) {
-    elements[kPolicyPeers] = {{.key = link, .chain = chains.peers}};
-    elements[chains.group] = {{.key = link}};
-  }
+  elements[kPolicyOf] = {{.key = link, .data = mark_of(policy->id)}};
+  if (policy->group != 0) elements[chains_of(*policy).group] = {{.key = link}};
   return elements;
 }
 
@@ -355,7 +372,7 @@ Result<NftPlan> plan(const Ruleset& rules, std::span<const Sender> senders) {
   plan.tracks = !plan.chains.empty();
   const bool masquerade = rules.masquerade && !rules.uplink.empty();
   add_base_chains(plan, masquerade);
-  add_maps(plan, rules.uplink, !groups.empty());
+  add_maps(plan, rules, !groups.empty());
   for (const auto& group : groups) plan.sets.push_back({.name = group, .key = {kFieldLink}});
   if (logs) {
     plan.sets.push_back(

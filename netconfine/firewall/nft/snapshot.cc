@@ -81,7 +81,12 @@ std::string bytes_of(const Attributes& attributes, std::initializer_list<int> ty
 std::string describe(const NftElement& element) {
   if (element.key.size() >= kFieldLink.bytes && element.last.empty()) {
     const std::string link = link_of_key(element.key);
-    if (!link.empty()) return element.chain.empty() ? link : link + " -> " + element.chain;
+    if (!link.empty() && element.data.size() == sizeof(std::uint32_t)) {
+      std::uint32_t number = 0;
+      std::memcpy(&number, element.data.data(), sizeof(number));
+      return fmt::format("{} : {}", link, number);
+    }
+    if (!link.empty()) return link;
   }
   return fmt::format("{:02x}", fmt::join(element.key, ""));
 }

@@ -370,10 +370,14 @@ TEST_F(NftAudit, EveryKindOfDriftIsToldAndRepaired) {
   expect_repair(
       "nft add element inet panal senders4 '{ \"pnl1\" . 02:70:00:00:00:01 . 10.77.0.2 }'",
       "set inet panal senders4", "has pnl1, which is not ours");
-  expect_repair("nft delete element inet panal policy_out '{ \"pnl1\" }'",
-                "set inet panal policy_out", "misses pnl1 -> p1_office_out");
-  expect_repair("nft add element inet panal policy_out '{ \"up0\" : accept }'",
-                "set inet panal policy_out", "has up0");
+  expect_repair("nft delete element inet panal policy_of '{ \"pnl1\" }'",
+                "set inet panal policy_of", "misses pnl1 : 1");
+  expect_repair("nft add element inet panal policy_of '{ \"up0\" : 1 }'",
+                "set inet panal policy_of", "has up0 : 1");
+  expect_repair("nft delete element inet panal policy_out '{ 1 }'", "set inet panal policy_out",
+                "misses");
+  expect_repair("nft add element inet panal policy_out '{ 7 : accept }'",
+                "set inet panal policy_out", "which is not ours");
   expect_repair("nft add element inet panal service_dns4 '{ 9.9.9.9 . udp . 53 }'",
                 "set inet panal service_dns4", "which is not ours");
   expect_repair("nft add element inet panal group_1 '{ \"up0\" }'", "set inet panal group_1",

@@ -136,16 +136,26 @@ TEST(NftPlan, RefusesRulesThatCannotBe) {
   EXPECT_THAT(made.error().message(), ::testing::HasSubstr("pnl1"));
 }
 
+TEST(NftPlan, APolicysNumberLeadsToItsChains) {
+  const auto made = *plan(office(), {});
+  const auto& out = made.elements.at("policy_out");
+  ASSERT_EQ(out.size(), 2U);
+  EXPECT_EQ(out.front().chain, "p1_office_out");
+  ASSERT_EQ(made.elements.at("policy_peers").size(), 1U);
+  EXPECT_EQ(made.elements.at("policy_peers").front().chain, "p2_room_peers");
+}
+
 TEST(NftElements, FollowFromThePolicy) {
   const auto rules = office();
   const auto none = *elements_of(rules, {addresses(1), 0});
   EXPECT_EQ(none.size(), 2U);
   const auto some = *elements_of(rules, {addresses(1), 1});
-  ASSERT_TRUE(some.contains("policy_out"));
-  EXPECT_EQ(some.at("policy_out").front().chain, "p1_office_out");
-  EXPECT_FALSE(some.contains("policy_peers"));
+  ASSERT_TRUE(some.contains("policy_of"));
+  EXPECT_EQ(link_of_key(some.at("policy_of").front().key), "pnl1");
+  const std::uint32_t one = 1;
+  EXPECT_EQ(std::memcmp(some.at("policy_of").front().data.data(), &one, sizeof(one)), 0);
+  EXPECT_FALSE(some.contains("group_3"));
   const auto group = *elements_of(rules, {addresses(1), 2});
-  EXPECT_EQ(group.at("policy_peers").front().chain, "p2_room_peers");
   EXPECT_EQ(link_of_key(group.at("group_3").front().key), "pnl1");
 }
 
@@ -252,7 +262,8 @@ TEST(Messages, MoreElementsThanFitGoIntoAnother) {
 TEST(Messages, AnElementIsReadBackAsItWasWritten) {
   const NftElement kAll[] = {{.key = NftKey(16, 7)},
                              {.key = NftKey(16, 7), .chain = "p1_office_out"},
-                             {.key = NftKey(12, 1), .last = NftKey(12, 9)}};
+                             {.key = NftKey(12, 1), .last = NftKey(12, 9)},
+                             {.key = NftKey(16, 1), .data = NftKey(4, 9)}};
   for (const NftElement& element : kAll) {
     const auto message = change_elements(NFT_MSG_NEWSETELEM, NFPROTO_INET, "x", {element});
     ASSERT_TRUE(message);
