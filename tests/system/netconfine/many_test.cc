@@ -141,19 +141,37 @@ TEST(Many, DISABLED_CostOfOneMore) {
     if (id > total - 20) last.push_back(ms);
   }
   // A world of its own for the rules alone: 50 more by one, and all at once.
-  const auto senders = senders_of(total + 50);
+  auto senders = senders_of(total + 50);
+  Ruleset rules;
+  rules.uplink = "up0";
+  for (std::uint32_t id = 1; id <= 20; ++id) {
+    CompiledPolicy policy;
+    policy.id = id;
+    policy.name = "p" + std::to_string(id);
+    policy.group = id;
+    for (std::uint8_t host = 1; host <= 30; ++host) {
+      policy.reach.push_back({.service = "s" + std::to_string(host),
+                              .peer = {false, {10, 1, host}, 24},
+                              .protocol = Protocol::kTcp,
+                              .ports = {443, 443}});
+    }
+    rules.policies.push_back(policy);
+  }
+  for (Sender& sender : senders) sender.policy = 1 + sender.addresses.ipv4[3] % 20U;
   const auto alone = new_network_namespace();
   double at_once = 0, swap = 0;
   ASSERT_TRUE(run_inside(alone, [&]() -> Result<void> {
     PANAL_ASSIGN(auto firewall, open_nftables_backend());
-    PANAL_TRY(firewall->load({}, {}));
+    PANAL_TRY(firewall->load(rules, {}));
     const std::span all(senders);
     const auto most = static_cast<std::size_t>(total);
     at_once = milliseconds([&] { EXPECT_TRUE(firewall->put(all.first(most))); });
     for (const Sender& sender : all.subspan(most)) {
       element.push_back(milliseconds([&] { EXPECT_TRUE(firewall->put(std::span(&sender, 1))); }));
     }
-    swap = milliseconds([&] { EXPECT_TRUE(firewall->load({}, senders)); });
+    swap = milliseconds([&] { EXPECT_TRUE(firewall->load(rules, senders)); });
+    PANAL_ASSIGN(const auto drifts, firewall->audit());
+    EXPECT_TRUE(drifts.empty());
     return {};
   }));
   const double list = milliseconds([&] { ASSERT_TRUE(network->links()); });
