@@ -93,7 +93,7 @@ class Request {
   // Sends it and reads the answer.
   Result<void> ask(int fd, const char* what) {
     if (send(fd, header_, header_->nlmsg_len, 0) < 0) return fail_errno(what);
-    std::array<char, 4096> answer{};
+    alignas(nlmsghdr) std::array<char, 4096> answer{};
     for (;;) {
       const auto length = recv(fd, answer.data(), answer.size(), 0);
       if (length < 0) return fail_errno(what);
@@ -109,7 +109,7 @@ class Request {
   }
 
  private:
-  std::array<char, 256> bytes_{};
+  alignas(nlmsghdr) std::array<char, 256> bytes_{};
   nlmsghdr* header_;
 };
 

@@ -25,7 +25,7 @@ class Buffer {
   }
 
  private:
-  std::array<char, 2048> bytes_{};
+  alignas(nlmsghdr) std::array<char, 2048> bytes_{};
 };
 
 // The attributes of a message (or of one of them) that are of interest, by type.
