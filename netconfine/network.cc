@@ -31,6 +31,9 @@ Link unplanned(DesktopId id) {
   return link;
 }
 
+// How a drift of a sysctl begins.
+const std::string kSetting = "sysctl ";
+
 // Two desktops that may reach each other, or something outside: packets must be passed on.
 bool forwards(const Ruleset& rules) {
   return !rules.uplink.empty() ||
@@ -89,17 +92,19 @@ class RoutedNetwork : public Network {
   AuditReport audit() override {
     const std::lock_guard lock(mutex_);
     AuditReport report;
-    auto found = firewall_->audit();
+    auto found = look();
     if (found && found->empty() && !cut_off_) return report;
+    bool rules_differ = cut_off_ || !found;
     if (found) {
       report.drifts = std::move(*found);
     } else {
       report.why = found.error().message();
     }
     for (const Drift& drift : report.drifts) {
+      rules_differ = rules_differ || !drift.where.starts_with(kSetting);
       log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
     }
-    const auto repaired = repair();
+    const auto repaired = repair(rules_differ);
     if (repaired) {
       report.outcome = AuditReport::Outcome::kRepaired;
       log_->warning("network_repaired", {{"places", std::to_string(report.drifts.size())}});
@@ -175,16 +180,34 @@ class RoutedNetwork : public Network {
     return found != policies.end() ? found->second : 0;
   }
 
-  // Everything anew, and a look at whether it is so.
-  Result<void> repair() {
+  // Both walls, compared with what is meant.
+  Result<std::vector<Drift>> look() {
+    PANAL_ASSIGN(auto drifts, firewall_->audit());
+    PANAL_TRY(run_inside(namespace_, [&]() -> Result<void> {
+      PANAL_ASSIGN(const auto changed, changed_settings(forwards(rules_)));
+      for (const ChangedSetting& setting : changed) {
+        drifts.push_back(
+            {kSetting + setting.name, fmt::format("is {}, not {}", setting.value, setting.wanted)});
+      }
+      return {};
+    }));
+    return drifts;
+  }
+
+  // Everything anew, and a look at whether it is so. Rules that are as meant are left alone: their
+  // counters and limits would begin anew.
+  Result<void> repair(bool rules_differ) {
     PANAL_ASSIGN(const auto ids, veths_.list());
-    std::vector<Sender> senders;
-    for (const DesktopId id : ids) {
-      auto addresses = pool_.of(id);
-      if (addresses) senders.push_back({std::move(*addresses), policy_in(policies_, id)});
+    if (rules_differ) {
+      std::vector<Sender> senders;
+      for (const DesktopId id : ids) {
+        auto addresses = pool_.of(id);
+        if (addresses) senders.push_back({std::move(*addresses), policy_in(policies_, id)});
+      }
+      PANAL_TRY(firewall_->load(rules_, senders));
     }
-    PANAL_TRY(firewall_->load(rules_, senders));
-    PANAL_ASSIGN(const auto left, firewall_->audit());
+    PANAL_TRY(run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules_)); }));
+    PANAL_ASSIGN(const auto left, look());
     if (left.empty()) {
       if (cut_off_) PANAL_TRY(raise_links(ids));
       return {};

@@ -56,4 +56,14 @@ class RoutedVeths {
 /// advertisements, no link-local addresses; connections begin at their beginning.
 [[nodiscard]] Result<void> prepare_panal_namespace(bool forwarding);
 
+/// A sysctl that is no longer as prepare_panal_namespace() made it.
+struct ChangedSetting {
+  std::string name;  ///< "net.ipv4.ip_forward"
+  std::string value;
+  std::string wanted;
+};
+/// Inside Panal's namespace (of the calling thread). With `forwarding`, whether packets are passed
+/// on is not looked at: an uplink may want one family only.
+[[nodiscard]] Result<std::vector<ChangedSetting>> changed_settings(bool forwarding);
+
 }  // namespace panal::netconfine

@@ -94,6 +94,21 @@ TEST_P(Audit, FindsNothingWhereNothingIs) {
                                 : report.drifts.front().where + " " + report.drifts.front().what);
 }
 
+TEST_P(Audit, TheFirstWallIsLookedAtToo) {
+  World world(GetParam().open, 1);
+  ASSERT_TRUE(world.apply(policies({}, {policy("none-at-all", {})}), {}));
+  for (const char* setting : {"net.ipv4.conf.all.rp_filter=0", "net.ipv6.conf.all.accept_ra=1",
+                              "net.ipv4.conf.default.accept_source_route=1"}) {
+    ASSERT_EQ(shell_inside(world.panal(), std::string("sysctl -qw ") + setting), 0);
+    const auto report = world.network().audit();
+    EXPECT_EQ(report.outcome, Outcome::kRepaired) << report.why;
+    ASSERT_EQ(report.drifts.size(), 1U) << setting;
+    EXPECT_EQ(report.drifts.front().where + "=",
+              "sysctl " + std::string(setting, std::string_view(setting).find('=') + 1));
+    EXPECT_EQ(world.network().audit().outcome, Outcome::kAsMeant) << setting;
+  }
+}
+
 TEST_P(Audit, WhatCannotBeRepairedCutsEverybodyOffUntilItCan) {
   World world(faulty(), 2);
   ASSERT_TRUE(world.apply(office(), {{1, "office"}, {2, "office"}}));
