@@ -111,18 +111,21 @@ class NftBackend : public FirewallBackend {
 
   Result<void> load(const Ruleset& rules, const std::vector<Sender>& senders) override {
     PANAL_ASSIGN(const auto wanted, plan(rules, senders));
-    PANAL_ASSIGN(const auto gone, replace(wanted));
+    PANAL_ASSIGN(const auto lost, replace(wanted));
+    gone_.insert(lost.begin(), lost.end());
     rules_ = rules;
     senders_.clear();
     for (const Sender& sender : senders) senders_[sender.addresses.link] = sender;
     tracks_ = wanted.tracks;
+    const bool first = !loaded_;
     loaded_ = true;
-    return end(gone);
+    return first ? forget_strangers() : forget_gone();
   }
 
   Result<void> put(std::span<const Sender> senders) override {
     PANAL_TRY(must_be_loaded("add senders"));
     Change change;
+    bool had_an_owner = false;
     for (const Sender& sender : senders) {
       PANAL_ASSIGN(auto wanted, elements_of(rules_, sender));
       NftElements present;
@@ -133,14 +136,17 @@ class NftBackend : public FirewallBackend {
       collect(change.goes, present, wanted);
       collect(change.comes, wanted, present);
       change.senders[sender.addresses.link] = sender;
+      had_an_owner = had_an_owner || is_gone(sender.addresses);
     }
+    // Whoever has an address next is told nothing that its last owner had asked for.
+    if (had_an_owner) PANAL_TRY(forget_gone());
     return carry_out(change);
   }
 
   Result<void> remove(std::span<const Addresses> senders) override {
     if (!loaded_) return {};
     Change change;
-    std::set<std::vector<std::uint8_t>> gone;
+    AddressSet gone;
     for (const Addresses& sender : senders) {
       const auto known = senders_.find(sender.link);
       if (known == senders_.end()) continue;
@@ -152,7 +158,10 @@ class NftBackend : public FirewallBackend {
       gone.emplace(addresses.ipv6.begin(), addresses.ipv6.end());
     }
     PANAL_TRY(carry_out(change));
-    return end(gone);
+    // Nothing of theirs passes any more. Their connections are forgotten together with others', at
+    // the next audit or before somebody else has the address.
+    gone_.insert(gone.begin(), gone.end());
+    return {};
   }
 
   Result<std::vector<std::string>> links() override {
@@ -176,6 +185,8 @@ class NftBackend : public FirewallBackend {
   Result<std::vector<Drift>> audit() override {
     PANAL_TRY(must_be_loaded("audit the rules"));
     kernel_.forget_changes();
+    // Where it fails, put() tries again before it would matter.
+    (void)forget_gone();
     PANAL_ASSIGN(auto present, kernel_.generation());
     // Nobody but us has changed anything: nothing can be different.
     if (present == generation_) return std::vector<Drift>{};
@@ -230,7 +241,7 @@ class NftBackend : public FirewallBackend {
   // One transaction that makes the tables those of the plan; the addresses that lost their entries
   // by it. The kernel refuses it when somebody else has changed something since it was looked at,
   // and what it then holds is read back and kept: an audit compares with that.
-  Result<std::set<std::vector<std::uint8_t>>> replace(const NftPlan& wanted) {
+  Result<AddressSet> replace(const NftPlan& wanted) {
     constexpr int kAttempts = 5;
     bool exchange = true;
     for (int attempt = 1; attempt <= kAttempts; ++attempt) {
@@ -275,8 +286,8 @@ class NftBackend : public FirewallBackend {
     return messages;
   }
 
-  static std::set<std::vector<std::uint8_t>> lost(const NftSnapshot& found, const NftPlan& wanted) {
-    std::set<std::vector<std::uint8_t>> gone;
+  static AddressSet lost(const NftSnapshot& found, const NftPlan& wanted) {
+    AddressSet gone;
     for (const char* set : {kSenders4, kSenders6}) {
       const auto there = found.elements.find(set);
       if (there == found.elements.end()) continue;
@@ -350,15 +361,43 @@ class NftBackend : public FirewallBackend {
     return load(rules, all);
   }
 
-  Result<void> end(const std::set<std::vector<std::uint8_t>>& addresses) {
-    if (!tracks_ || addresses.empty()) return {};
-    return end_connections(kernel_.socket(), addresses);
+  [[nodiscard]] bool is_gone(const Addresses& addresses) const {
+    return gone_.contains({addresses.ipv4.begin(), addresses.ipv4.end()}) ||
+           gone_.contains({addresses.ipv6.begin(), addresses.ipv6.end()});
+  }
+
+  Result<void> forget_gone() {
+    // Rules that track nothing let nothing through; who is gone is remembered for others.
+    if (!tracks_ || gone_.empty()) return {};
+    PANAL_TRY(end_connections(kernel_.socket(), [&](const ConnectionEnds& ends) {
+      return gone_.contains(ends.source) || gone_.contains(ends.destination);
+    }));
+    gone_.clear();
+    return {};
+  }
+
+  // An earlier process may have removed senders and not lived to forget their connections: in this
+  // namespace every connection has a sender at one end.
+  Result<void> forget_strangers() {
+    if (!tracks_) return {};
+    AddressSet present;
+    for (const auto& [link, sender] : senders_) {
+      present.emplace(sender.addresses.ipv4.begin(), sender.addresses.ipv4.end());
+      present.emplace(sender.addresses.ipv6.begin(), sender.addresses.ipv6.end());
+    }
+    PANAL_TRY(end_connections(kernel_.socket(), [&](const ConnectionEnds& ends) {
+      return gone_.contains(ends.source) || gone_.contains(ends.destination) ||
+             (!present.contains(ends.source) && !present.contains(ends.destination));
+    }));
+    gone_.clear();
+    return {};
   }
 
   NftKernel kernel_;
   const bool alone_;  // in this network namespace
   Ruleset rules_;
   std::map<std::string, Sender> senders_;  // by link
+  AddressSet gone_;                        // may have connections still
   NftSnapshot meant_;
   std::uint32_t generation_ = 0;  // in which the kernel had what was meant; 0: not known
   bool tracks_ = false;

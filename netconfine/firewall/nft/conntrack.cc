@@ -6,6 +6,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -105,9 +106,9 @@ Result<ConnectionEnds> parse_connection(const nlmsghdr* message) {
 }
 
 Result<void> end_connections(NetlinkSocket& socket,
-                             const std::set<std::vector<std::uint8_t>>& addresses) {
+                             const std::function<bool(const ConnectionEnds&)>& which) {
   PANAL_ASSIGN(const bool any, has_connections(socket));
-  if (!any || addresses.empty()) return {};
+  if (!any) return {};
   // A listing is disturbed by connections that come and go, and is whole enough: what is not in it
   // has begun after the rules stopped to let it through.
   std::vector<Message> ends;
@@ -119,8 +120,7 @@ Result<void> end_connections(NetlinkSocket& socket,
         const auto connection = parse_connection(message);
         if (!connection) {
           if (parsed) parsed = tl::make_unexpected(connection.error());
-        } else if (addresses.contains(connection->source) ||
-                   addresses.contains(connection->destination)) {
+        } else if (which(*connection)) {
           ends.push_back(end_of(message));
         }
       });

@@ -2,9 +2,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <set>
-#include <span>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -22,10 +20,13 @@ struct ConnectionEnds {
 /// In one message of conntrack's listing. Errors: EPROTO without two addresses of one family.
 [[nodiscard]] Result<ConnectionEnds> parse_connection(const nlmsghdr* message);
 
-/// Ends all connections with one of `addresses` (as ConnectionEnds has them) in the socket's
-/// network namespace: what comes later begins anew. Costs a walk over all connections of the
-/// namespace, and next to nothing when there are none.
+/// Addresses of both families, as ConnectionEnds has them.
+using AddressSet = std::set<std::vector<std::uint8_t>>;
+
+/// Ends all connections in the socket's network namespace that `which` is true for: what comes
+/// later begins anew. Costs a listing of all connections of the namespace (about a microsecond
+/// each), and next to nothing when there are none.
 [[nodiscard]] Result<void> end_connections(NetlinkSocket& socket,
-                                           const std::set<std::vector<std::uint8_t>>& addresses);
+                                           const std::function<bool(const ConnectionEnds&)>& which);
 
 }  // namespace panal::netconfine
