@@ -24,8 +24,8 @@ struct ConnectionEnds {
 using AddressSet = std::set<std::vector<std::uint8_t>>;
 
 /// Ends all connections in the socket's network namespace that `which` is true for: what comes
-/// later begins anew. Costs a listing of all connections of the namespace (about a microsecond
-/// each), and next to nothing when there are none.
+/// later begins anew. Costs a listing of all connections of the namespace, and next to nothing when
+/// there are none.
 [[nodiscard]] Result<void> end_connections(NetlinkSocket& socket,
                                            const std::function<bool(const ConnectionEnds&)>& which);
 
