@@ -259,6 +259,7 @@ class NftBackend : public FirewallBackend {
       if (!committed) return tl::make_unexpected(committed.error());
       PANAL_ASSIGN(auto now, kernel_.snapshot(&after));
       if (after != next_generation(before)) continue;
+      PANAL_TRY(holds(now, wanted));
       meant_ = std::move(now);
       generation_ = after;
       return lost(found, wanted);
@@ -284,6 +285,24 @@ class NftBackend : public FirewallBackend {
       messages.push_back(std::move(message));
     }
     return messages;
+  }
+
+  // What is read back is what later audits believe in: elements, which are most of it and are
+  // compared one by one, must be those that were asked for.
+  static Result<void> holds(const NftSnapshot& now, const NftPlan& wanted) {
+    for (const NftSet& set : wanted.sets) {
+      if (set.dynamic) continue;
+      std::set<NftElement> asked;
+      if (const auto some = wanted.elements.find(set.name); some != wanted.elements.end()) {
+        asked.insert(some->second.begin(), some->second.end());
+      }
+      const auto there = now.elements.find(set.name);
+      if (there == now.elements.end() || there->second != asked) {
+        return fail(EPROTO, "nftables: load rules: the kernel reads set " + set.name +
+                                " back as another than it was given");
+      }
+    }
+    return {};
   }
 
   static AddressSet lost(const NftSnapshot& found, const NftPlan& wanted) {
