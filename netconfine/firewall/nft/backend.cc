@@ -12,6 +12,7 @@
 #include "engine/base/kernel_paths.h"
 #include "engine/base/tree.h"
 #include "netconfine/firewall/nft/conntrack.h"
+#include "netconfine/firewall/nft/exchange.h"
 #include "netconfine/firewall/nft/kernel_state.h"
 #include "netconfine/firewall/nft/ruleset.h"
 #include "netconfine/firewall/nft/script.h"
@@ -35,57 +36,6 @@ Result<bool> namespace_is_ours() {
   }
   if (fstatat(proc.fd(), "1/ns/net", &machines, 0) != 0) return false;
   return ours.st_dev != machines.st_dev || ours.st_ino != machines.st_ino;
-}
-
-// Names in a snapshot below "KIND FAMILY panal ".
-std::vector<std::string> names_of(const NftSnapshot& snapshot, const char* kind,
-                                  std::uint32_t family) {
-  const std::string start = nft_name(kind, family, kNftTable) + " ";
-  std::vector<std::string> names;
-  for (const auto& [where, bytes] : snapshot.objects) {
-    if (where.starts_with(start)) names.push_back(where.substr(start.size()));
-  }
-  return names;
-}
-
-bool has_base_chain(const NftPlan& plan, std::uint32_t family, const std::string& name) {
-  return std::any_of(plan.base_chains.begin(), plan.base_chains.end(), [&](const auto& chain) {
-    return chain.first == family && chain.second.name == name;
-  });
-}
-
-// Whether the kernel's tables hook in as the plan's do, so that what is in them can be exchanged
-// under the packets' feet.
-bool same_hooks(const NftSnapshot& found, const NftPlan& plan) {
-  for (const std::uint32_t family : {kInet, kArp}) {
-    const auto table = found.objects.find(nft_name("table", family, kNftTable));
-    if (table == found.objects.end() || table->second != describe_table(0)) return false;
-    for (const auto& name : names_of(found, "chain", family)) {
-      const auto& hooks = found.objects.at(nft_name("chain", family, kNftTable, name));
-      if (!hooks.empty() && !has_base_chain(plan, family, name)) return false;
-    }
-  }
-  return std::all_of(plan.base_chains.begin(), plan.base_chains.end(), [&](const auto& chain) {
-    const auto there =
-        found.objects.find(nft_name("chain", chain.first, kNftTable, chain.second.name));
-    return there != found.objects.end() && there->second == describe_hook(chain.second);
-  });
-}
-
-// Empties our tables but for their base chains. A base chain made anew is empty, and drops, from
-// the moment the kernel has read of it until the whole transaction is in force; one that stays
-// changes from the old rules to the new between two packets.
-void empty_tables(NftScript& script, const NftSnapshot& found, const NftPlan& plan) {
-  for (const std::uint32_t family : {kInet, kArp}) {
-    script.add(delete_rules(family));
-    for (const auto& name : names_of(found, "set", family)) script.add(delete_set(family, name));
-    for (const auto& name : names_of(found, "chain", family)) {
-      if (!has_base_chain(plan, family, name)) script.add(delete_chain(family, name));
-    }
-    for (const auto& name : names_of(found, "object", family)) {
-      script.add(delete_counter(family, name));
-    }
-  }
 }
 
 void new_tables(NftScript& script, const NftPlan& plan) {
@@ -269,15 +219,16 @@ class NftBackend : public FirewallBackend {
 
   Result<std::vector<Message>> replacement(const NftSnapshot& found, const NftPlan& wanted,
                                            bool exchanges) const {
-    NftScript script;
+    std::vector<Message> messages;
     if (exchanges) {
-      empty_tables(script, found, wanted);
+      PANAL_ASSIGN(messages, exchange(found, wanted));
     } else {
+      NftScript script;
       new_tables(script, wanted);
+      PANAL_ASSIGN(messages, script.finish());
+      PANAL_ASSIGN(auto inside, contents(wanted));
+      std::move(inside.begin(), inside.end(), std::back_inserter(messages));
     }
-    PANAL_ASSIGN(auto messages, script.finish());
-    PANAL_ASSIGN(auto inside, contents(wanted));
-    std::move(inside.begin(), inside.end(), std::back_inserter(messages));
     // At the end, so that whoever is cut off stays so until the rules stand.
     for (const auto& [family, name] : foreign_tables(found)) {
       if (!alone_ && name != kCutTable) continue;

@@ -191,40 +191,47 @@ Result<Message> delete_counter(std::uint32_t family, const std::string& name) {
   return counter_message(NFT_MSG_DELOBJ, family, 0, "nftables: delete counter " + name, name);
 }
 
+NftSetShape shape_of(const NftSet& set) {
+  NftSetShape shape;
+  // Without ranges the kernel picks a hash.
+  if (set.ranges) shape.flags |= NFT_SET_INTERVAL | NFT_SET_CONCAT;
+  if (set.verdicts || set.marks) shape.flags |= NFT_SET_MAP;
+  if (set.dynamic) shape.flags |= NFT_SET_EVAL;
+  if (set.timeout_ms != 0) shape.flags |= NFT_SET_TIMEOUT;
+  for (const NftField& field : set.key) shape.key_type = shape.key_type << 6 | field.type;
+  shape.key_bytes = key_bytes(set.key);
+  if (set.verdicts) shape.data_type = NFT_DATA_VERDICT;
+  if (set.marks) {
+    shape.data_type = kFieldMark.type;
+    shape.data_bytes = kFieldMark.bytes;
+  }
+  shape.timeout_ms = set.timeout_ms;
+  return shape;
+}
+
 Result<Message> add_set(std::uint32_t family, const NftSet& wanted, std::uint32_t id) {
   std::string what = "nftables: add set " + wanted.name;
   const auto set = named_set(family, wanted.name);
   if (!set) return fail(ENOMEM, what);
-  std::uint32_t type = 0;
+  const NftSetShape shape = shape_of(wanted);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_ID, id);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, shape.flags);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, shape.key_type);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, shape.key_bytes);
+  if (shape.data_type != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, shape.data_type);
+  if (shape.data_bytes != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.data_bytes);
+  if (shape.timeout_ms != 0) nftnl_set_set_u64(set.get(), NFTNL_SET_TIMEOUT, shape.timeout_ms);
   std::vector<std::uint8_t> lengths;
   for (const NftField& field : wanted.key) {
-    type = type << 6 | field.type;
     lengths.push_back(static_cast<std::uint8_t>(field.bytes));
   }
-  // Without ranges the kernel picks a hash.
-  std::uint32_t flags = wanted.ranges ? NFT_SET_INTERVAL | NFT_SET_CONCAT : 0;
-  if (wanted.verdicts || wanted.marks) flags |= NFT_SET_MAP;
-  if (wanted.dynamic) flags |= NFT_SET_EVAL;
-  if (wanted.timeout_ms != 0) flags |= NFT_SET_TIMEOUT;
-  nftnl_set_set_u32(set.get(), NFTNL_SET_ID, id);
-  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, flags);
-  nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, type);
-  nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, key_bytes(wanted.key));
   if (wanted.ranges && nftnl_set_set_data(set.get(), NFTNL_SET_DESC_CONCAT, lengths.data(),
                                           static_cast<std::uint32_t>(lengths.size())) != 0) {
     return fail(ENOMEM, what);
   }
-  if (wanted.verdicts) nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
-  if (wanted.marks) {
-    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, kFieldMark.type);
-    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, kFieldMark.bytes);
-  }
   // Packets cannot fill it past this; one element a desktop, and there are fewer of those.
   constexpr std::uint32_t kMostDynamic = 1U << 18;
   if (wanted.dynamic) nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, kMostDynamic);
-  if (wanted.timeout_ms != 0) {
-    nftnl_set_set_u64(set.get(), NFTNL_SET_TIMEOUT, wanted.timeout_ms);
-  }
   NftBuffer buffer;
   nlmsghdr* header = buffer.begin(NFT_MSG_NEWSET, family, NLM_F_CREATE);
   nftnl_set_nlmsg_build_payload(header, set.get());

@@ -52,6 +52,18 @@ struct NftSet {
   std::uint64_t timeout_ms = 0;  ///< of dynamic elements nobody has used since; 0: none
 };
 
+/// What the kernel keeps of a set besides its name and elements (NFTA_SET_*).
+struct NftSetShape {
+  std::uint32_t flags = 0;     ///< NFT_SET_*
+  std::uint32_t key_type = 0;  ///< of each part 6 bits
+  std::uint32_t key_bytes = 0;
+  std::uint32_t data_type = 0;   ///< of maps
+  std::uint32_t data_bytes = 0;  ///< of maps of marks
+  std::uint64_t timeout_ms = 0;
+  [[nodiscard]] bool operator==(const NftSetShape&) const = default;
+};
+[[nodiscard]] NftSetShape shape_of(const NftSet& set);
+
 struct NftElement {
   NftKey key;
   NftKey last = {};        ///< in sets with ranges

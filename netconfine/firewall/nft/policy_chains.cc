@@ -25,6 +25,11 @@ std::string chain_name(const CompiledPolicy& policy, const char* part) {
   return fmt::format("p{}_{}_{}", policy.id, policy.name, part);
 }
 
+std::uint32_t connections_of(const CompiledPolicy& policy) {
+  const std::uint32_t wanted = policy.limits.connections;
+  return wanted == 0 ? kMostConnections : std::min(wanted, kMostConnections);
+}
+
 NftRule rule_in(const std::string& chain) { return {kInet, chain}; }
 
 NftRule& in_state(NftRule& rule, std::uint32_t bits) {
@@ -48,8 +53,11 @@ class Writer {
         opened_(chain_name(policy, "opened")),
         reach_(chain_name(policy, "reach")),
         reached_(chain_name(policy, "reached")),
-        rate_(chain_name(policy, "rate")),
-        connections_(chain_name(policy, "connections")) {}
+        // With their numbers: what is counted towards one is not kept for another.
+        rate_(fmt::format("{}_{}", chain_name(policy, "rate"),
+                          policy.limits.new_connections_per_second)),
+        connections_(
+            fmt::format("{}_{}", chain_name(policy, "connections"), connections_of(policy))) {}
 
   // A connection that was allowed goes on by its mark: one lookup, however long the policy. One
   // that the policy has not allowed yet is looked at as its opener meant it, in both directions.
@@ -120,12 +128,10 @@ class Writer {
       parts_.sets.push_back(
           {.name = rate_, .key = {kFieldLink}, .dynamic = true, .timeout_ms = kMinuteMs});
     }
-    const std::uint32_t wanted = policy_.limits.connections;
     NftRule connections(kInet, chain);
     in_state(connections, kStateNew)
         .meta(link)
-        .over_connections(connections_,
-                          wanted == 0 ? kMostConnections : std::min(wanted, kMostConnections));
+        .over_connections(connections_, connections_of(policy_));
     script_.add(connections.count(kOverConnections).drop());
     if (policy_.log == NetLog::kAll) log(chain, link, "allowed", kStateNew);
     script_.add(rule_in(chain).set_connection_mark(mark_).accept());

@@ -1,6 +1,7 @@
 #include "netconfine/firewall/nft/snapshot.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
@@ -114,6 +115,21 @@ Result<std::string> hook_of(const Attributes& chain) {
                        bytes_of(parts, {NFTA_HOOK_DEV, NFTA_HOOK_DEVS}));
 }
 
+NftSetShape shape_in(const Attributes& set) {
+  NftSetShape shape{.flags = number_of(set, NFTA_SET_FLAGS),
+                    .key_type = number_of(set, NFTA_SET_KEY_TYPE),
+                    .key_bytes = number_of(set, NFTA_SET_KEY_LEN),
+                    .data_type = number_of(set, NFTA_SET_DATA_TYPE),
+                    .data_bytes = number_of(set, NFTA_SET_DATA_LEN)};
+  // How long a verdict is, is the kernel's own affair.
+  if (shape.data_type == NFT_DATA_VERDICT) shape.data_bytes = 0;
+  const auto timeout = set.find(NFTA_SET_TIMEOUT);
+  if (timeout != set.end() && mnl_attr_get_payload_len(timeout->second) == 8) {
+    shape.timeout_ms = be64toh(mnl_attr_get_u64(timeout->second));
+  }
+  return shape;
+}
+
 // Collects differences up to a limit.
 class Report {
  public:
@@ -178,6 +194,11 @@ std::string describe_hook(const NftBaseChain& chain) {
   return describe_hook(chain.type, chain.hook, chain.priority, chain.drops ? NF_DROP : NF_ACCEPT);
 }
 
+std::string describe_set(const NftSetShape& shape) {
+  return fmt::format("flags {} key {}:{} data {}:{} timeout {}", shape.flags, shape.key_type,
+                     shape.key_bytes, shape.data_type, shape.data_bytes, shape.timeout_ms);
+}
+
 Result<void> add_to_snapshot(const nlmsghdr* message, NftSnapshot& snapshot) {
   const int type = message->nlmsg_type;
   if (type >> 8 != NFNL_SUBSYS_NFTABLES) return {};
@@ -207,9 +228,7 @@ Result<void> add_to_snapshot(const nlmsghdr* message, NftSnapshot& snapshot) {
     case NFT_MSG_NEWSET: {
       PANAL_ASSIGN(const auto table, text_of(attributes, NFTA_SET_TABLE));
       PANAL_ASSIGN(const auto name, text_of(attributes, NFTA_SET_NAME));
-      snapshot.objects[nft_name("set", family, table, name)] =
-          bytes_of(attributes, {NFTA_SET_FLAGS, NFTA_SET_KEY_TYPE, NFTA_SET_KEY_LEN,
-                                NFTA_SET_DATA_TYPE, NFTA_SET_DATA_LEN, NFTA_SET_TIMEOUT});
+      snapshot.objects[nft_name("set", family, table, name)] = describe_set(shape_in(attributes));
       const bool ours = family == NFPROTO_INET && table == kNftTable;
       if (ours && (number_of(attributes, NFTA_SET_FLAGS) & NFT_SET_EVAL) == 0) {
         snapshot.elements.try_emplace(name);
@@ -255,7 +274,7 @@ std::vector<Drift> differences(const NftSnapshot& meant, const NftSnapshot& foun
     if (there == found.objects.end()) {
       report.add(where, "is missing");
     } else if (there->second != bytes) {
-      const bool words = where.starts_with("table ") || where.starts_with("chain ");
+      const bool words = !where.starts_with("object ");
       report.add(where, words ? fmt::format("is now \"{}\", not \"{}\"", there->second, bytes)
                               : "is another than it was made as");
     }

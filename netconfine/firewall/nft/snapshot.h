@@ -30,9 +30,10 @@ struct NftSnapshot {
 [[nodiscard]] std::string nft_name(const char* kind, std::uint32_t family, const std::string& table,
                                    const std::string& name = {});
 
-/// How a snapshot describes a table with these flags (NFT_TABLE_F_*), and a base chain.
+/// How a snapshot describes a table with these flags (NFT_TABLE_F_*), a base chain, and a set.
 [[nodiscard]] std::string describe_table(std::uint32_t flags);
 [[nodiscard]] std::string describe_hook(const NftBaseChain& chain);
+[[nodiscard]] std::string describe_set(const NftSetShape& shape);
 
 /// Puts one message of the answer to list_all() into `snapshot`. Other types are skipped.
 /// Errors: EPROTO for a message that is cut short or lacks its name.

@@ -59,6 +59,7 @@ NftSnapshot meant() {
   NftSnapshot snapshot;
   snapshot.objects = {{"table inet panal", "flags 0"},
                       {"chain inet panal forward", "type filter hook 2 priority 0 policy drop"},
+                      {"object inet panal to_host", "1"},
                       {"set inet panal senders4", "x"}};
   snapshot.rules = {{"chain inet panal forward", {"one", "two", "two"}}};
   snapshot.elements = {
@@ -139,7 +140,9 @@ TEST(Differences, SayWhatAndWhere) {
       {[](NftSnapshot& s) { s.objects["table inet panal"] = "flags 1"; }, "table inet panal",
        "is now \"flags 1\", not \"flags 0\""},
       {[](NftSnapshot& s) { s.objects["set inet panal senders4"] = "y"; },
-       "set inet panal senders4", "is another than it was made as"},
+       "set inet panal senders4", "is now \"y\", not \"x\""},
+      {[](NftSnapshot& s) { s.objects["object inet panal to_host"] = "2"; },
+       "object inet panal to_host", "is another than it was made as"},
       {[](NftSnapshot& s) { s.objects["chain inet panal x"] = ""; }, "chain inet panal x",
        "is not ours"},
       {[](NftSnapshot& s) { s.objects["table ip x"] = ""; }, "table ip x", "is not ours"},
