@@ -50,6 +50,7 @@ Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Pro
   host->containers_.emplace(*host->spawners_,
                             desktop::lxc::LxcOptions{programs.agent, config.cgroup_parent,
                                                      config.run_dir + "/lxc", apparmor});
+  PANAL_ASSIGN(host->audit_, netconfine::AuditLoop::start(*host->network_));
   return host;
 }
 

@@ -11,6 +11,7 @@
 #include "engine/base/tree.h"
 #include "engine/kernel/cgroup.h"
 #include "engine/kernel/parent_limit.h"
+#include "netconfine/audit/audit_loop.h"
 #include "netconfine/network.h"
 #include "runtime/config/config.h"
 #include "runtime/desktop/groups.h"
@@ -67,6 +68,7 @@ class Host {
   desktop::TmpfsSharedDirs shared_;
   std::unique_ptr<desktop::KernelGroups> groups_;
   std::unique_ptr<netconfine::Network> network_;
+  std::unique_ptr<netconfine::AuditLoop> audit_;  // of network_
   std::unique_ptr<desktop::lxc::SpawnerPool> spawners_;
   std::optional<desktop::lxc::LxcBackend> containers_;
 };
