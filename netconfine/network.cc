@@ -32,7 +32,7 @@ Link unplanned(DesktopId id) {
 }
 
 // How a drift of a sysctl begins.
-const std::string kSetting = "sysctl ";
+constexpr const char* kSetting = "sysctl ";
 
 // Two desktops that may reach each other, or something outside: packets must be passed on.
 bool forwards(const Ruleset& rules) {
