@@ -38,6 +38,7 @@ struct Config {
   std::string subnet4 = "10.77.0.0/16";
   std::string subnet6 = "fd77:7061:6e61::/64";
   Outside outside = Outside::kNone;
+  std::string firewall = "auto";  ///< or "nftables", "iptables" (netconfine/firewall/choice)
 
   // [desktop]
   std::uint64_t desktop_memory_bytes = std::uint64_t{2} << 30U;

@@ -70,6 +70,8 @@ class Reader {
     }
     if (kind == Kind::kSubnet4) problem = check_subnet(AF_INET, *value, 30);
     if (kind == Kind::kSubnet6) problem = check_subnet(AF_INET6, *value, 96);
+    if (kind == Kind::kFirewall && *value != "auto" && *value != "nftables" && *value != "iptables")
+      problem = "must be \"auto\", \"nftables\" or \"iptables\"";
     if (!problem.empty()) {
       return wrong(*node, fmt::format("{} = \"{}\" {}", key, printable(*value, 80), problem));
     }

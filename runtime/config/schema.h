@@ -7,7 +7,7 @@
 namespace panal::config {
 
 /// What a value may be.
-enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kOutside };
+enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kOutside, kFirewall };
 
 /// Every key of the file, once: parse(), print() and the check for unknown keys are visitors of it,
 /// so that they cannot disagree.
@@ -36,6 +36,7 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.text("subnet4", c.subnet4, Kind::kSubnet4);
   v.text("subnet6", c.subnet6, Kind::kSubnet6);
   v.outside("outside", c.outside);
+  v.text("backend", c.firewall, Kind::kFirewall);
   v.section("desktop");
   v.bytes("memory", c.desktop_memory_bytes);
   v.number("pids", c.desktop_pids, 32, 4'194'304);

@@ -214,6 +214,8 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"[network]\nsubnet4 = \"10.77.1.0/16\"\n", "bits behind its prefix"},
         Malformed{"[network]\nsubnet6 = \"fd77::1/64\"\n", "bits behind its prefix"},
         Malformed{"[network]\nsubnet6 = \"10.0.0.0/8\"\n", "is no IPv6 address"},
+        Malformed{"[network]\nbackend = \"nft\"\n",
+                  "backend = \"nft\" must be \"auto\", \"nftables\" or \"iptables\""},
         Malformed{"[network]\noutside = \"nat\"\n", "outside can only be \"none\""}));
 
 TEST(Config, MetricsAreServedToThisMachineUnlessItSaysPublic) {
