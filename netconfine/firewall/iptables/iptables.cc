@@ -227,8 +227,9 @@ class Iptables : public FirewallBackend {
 
   Result<void> load_inside(const Ruleset& rules, Senders wanted) {
     auto done = load_pictures(rules, wanted);
-    if (!done && done.error().code == EPROTONOSUPPORT && set_tool_) {
-      // A program that knows sets, and a kernel whose iptables does not.
+    if (!done && set_tool_ && (done.error().code == EPROTONOSUPPORT || done.error().code == EIO)) {
+      // A program that knows sets, and a kernel whose iptables does not: the legacy variant then
+      // says no more than that the table's last line has failed.
       set_tool_.reset();
       done = load_pictures(rules, wanted);
     }
