@@ -23,11 +23,16 @@ class Request {
     header_ = mnl_nlmsg_put_header(bytes_.data());
     header_->nlmsg_type = static_cast<std::uint16_t>(type);
     header_->nlmsg_flags = static_cast<std::uint16_t>(flags);
-    *static_cast<Fixed*>(mnl_nlmsg_put_extra_header(header_, sizeof(fixed))) = fixed;
+    this->fixed(fixed);
   }
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
 
+  /// A structure without an attribute around it, as a nested link begins with.
+  template <typename Fixed>
+  void fixed(const Fixed& value) {
+    *static_cast<Fixed*>(mnl_nlmsg_put_extra_header(header_, sizeof(value))) = value;
+  }
   void text(std::uint16_t type, const std::string& value) {
     mnl_attr_put_strz(header_, type, value.c_str());
   }
