@@ -21,7 +21,10 @@ class Trees : public Qos {
   Result<void> make() {
     for (Shaper& shaper : shapers_) PANAL_TRY(shaper.ensure(socket_));
     PANAL_ASSIGN(queue_, shapers_[0].choose_queue(socket_));
-    for (Shaper& shaper : shapers_) shaper.set_queue(queue_);
+    for (Shaper& shaper : shapers_) {
+      shaper.set_queue(queue_);
+      PANAL_TRY(carry_out(socket_, shaper.base_steps()));
+    }
     return {};
   }
 

@@ -91,8 +91,17 @@ Result<bool> Shaper::ensure(NetlinkSocket& socket) {
   return made;
 }
 
+std::vector<Step> Shaper::base_steps() const {
+  std::vector<Step> steps;
+  put_steps(plan_.classes().at(kRootMinor), steps);
+  put_steps(plan_.classes().at(kStrayMinor), steps);
+  // A stranger's filter in its place is for compare() to find.
+  steps.push_back(step(add_classifier(index_, plan_.direction()), {EEXIST, EINVAL}));
+  return steps;
+}
+
 Result<LeafQueue> Shaper::choose_queue(NetlinkSocket& socket) {
-  const auto stray = stray_class();
+  const auto& stray = plan_.classes().at(kStrayMinor);
   std::vector<Step> steps;
   steps.push_back(step(put_class(index_, plan_.classes().at(kRootMinor))));
   steps.push_back(step(put_class(index_, stray)));
@@ -101,8 +110,11 @@ Result<LeafQueue> Shaper::choose_queue(NetlinkSocket& socket) {
   attempt.push_back(put_queue(index_, stray, LeafQueue::kFqCodel));
   const auto taken = socket.transact(std::move(attempt));
   if (taken) return LeafQueue::kFqCodel;
-  // "Specified qdisc kind is unknown."
-  if (taken.error().code != ENOENT) return tl::make_unexpected(taken.error());
+  // ENOENT: "Specified qdisc kind is unknown"; EINVAL: the other kind is there since a time when
+  // this kernel had no better one, and stays.
+  if (taken.error().code != ENOENT && taken.error().code != EINVAL) {
+    return tl::make_unexpected(taken.error());
+  }
   return LeafQueue::kFifo;
 }
 

@@ -34,6 +34,8 @@ class Shaper {
   /// fq_codel where the kernel takes it. After ensure().
   [[nodiscard]] Result<LeafQueue> choose_queue(NetlinkSocket& socket);
 
+  /// The steps for what every tree has: the root, the class of strays, the classifier.
+  [[nodiscard]] std::vector<Step> base_steps() const;
   /// The steps for changes of the plan.
   [[nodiscard]] std::vector<Step> steps(const ShapePlan::Changes& changes) const;
   /// The steps that put a link's redirect right: there or not there.
