@@ -11,14 +11,10 @@
 #include "netconfine/policy/prefix.h"
 #include "netconfine/uplink/program.h"
 #include "netconfine/uplink/uplink_messages.h"
+#include "netconfine/uplink/uplink_step.h"
 
 namespace panal::netconfine {
 namespace {
-
-Result<Dir> net_settings() {
-  PANAL_ASSIGN(const auto proc, Dir::open(kernel_paths::kProc));
-  return proc.open_dir("sys/net");
-}
 
 // 0 for what is not there, or no number.
 std::uint64_t number_at(const std::string& path) {
@@ -75,18 +71,6 @@ Result<void> look_at_filters(HostFacts& facts) {
 }
 
 }  // namespace
-
-Result<std::string> read_net_setting(const std::string& path) {
-  PANAL_ASSIGN(const auto net, net_settings());
-  PANAL_ASSIGN(auto text, net.read(path));
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  return text;
-}
-
-Result<void> write_net_setting(const std::string& path, const std::string& value) {
-  PANAL_ASSIGN(const auto net, net_settings());
-  return net.write(path, value);
-}
 
 Result<HostFacts> look_at_host(NetlinkSocket& socket, const UplinkPlan& plan) {
   HostFacts facts;

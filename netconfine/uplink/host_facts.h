@@ -30,8 +30,4 @@ struct HostFacts {
 /// Programs that are not installed are as if they had no rules.
 [[nodiscard]] Result<HostFacts> look_at_host(NetlinkSocket& socket, const UplinkPlan& plan);
 
-/// A setting below net of the calling thread's namespace. ENOENT where the kernel has none.
-[[nodiscard]] Result<std::string> read_net_setting(const std::string& path);
-[[nodiscard]] Result<void> write_net_setting(const std::string& path, const std::string& value);
-
 }  // namespace panal::netconfine

@@ -4,15 +4,13 @@
 #include <linux/netlink.h>
 
 #include <algorithm>
-#include <functional>
 
 #include "netconfine/link/find_link.h"
 #include "netconfine/link/route_messages.h"
 #include "netconfine/netlink/enter.h"
 #include "netconfine/netlink/steps.h"
 #include "netconfine/policy/prefix.h"
-#include "netconfine/uplink/host_facts.h"
-#include "netconfine/uplink/program.h"
+#include "netconfine/uplink/host_side.h"
 #include "netconfine/uplink/uplink_messages.h"
 
 namespace panal::netconfine {
@@ -28,13 +26,6 @@ constexpr Ipv6 kToInside6 = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 // What a link's alias says it was: how it is found, and given back, after a crash.
 constexpr std::string_view kNicAlias = "panal nic ";
 constexpr const char* kOurAlias = "panal uplink";
-constexpr const char* kPanal = "panal's network namespace";
-
-// One thing up() does: how it reads, and how it is done. It may find it done already.
-struct UplinkStep {
-  std::string shown;
-  std::function<Result<void>()> apply;
-};
 
 Prefix everything(bool v6) {
   Prefix all;
@@ -49,15 +40,21 @@ Mac macvlan_mac(Mac card) {
   return card;
 }
 
+std::string shown_route(const Prefix& to, const std::string& router, const char* link) {
+  return fmt::format("\nip {}route replace {} {}dev {}{}", to.v6 ? "-6 " : "",
+                     to.length == 0 ? "default" : to_string(to),
+                     router.empty() ? "" : "via " + router + " ", link,
+                     router.empty() ? "" : " onlink");
+}
+
 class HostUplink : public Uplink {
  public:
-  HostUplink(UniqueFd host, UniqueFd panal, UplinkPlan plan, NetlinkSocket host_socket,
-             NetlinkSocket panal_socket, LoggerPtr log)
-      : host_(std::move(host)),
+  HostUplink(UniqueFd host, NetlinkSocket host_socket, UniqueFd panal, NetlinkSocket panal_socket,
+             UplinkPlan plan, LoggerPtr log)
+      : host_(std::move(host), std::move(host_socket), plan),
         panal_(std::move(panal)),
+        socket_(std::move(panal_socket)),
         plan_(std::move(plan)),
-        host_socket_(std::move(host_socket)),
-        panal_socket_(std::move(panal_socket)),
         log_(std::move(log)) {}
 
   Result<std::vector<std::string>> describe() override {
@@ -81,7 +78,7 @@ class HostUplink : public Uplink {
       auto done = step.apply();
       if (done) continue;
       log_->error("uplink_failed", {{"step", step.shown}, {"error", done.error().message()}});
-      auto undone = down();
+      const auto undone = down();
       if (!undone) log_->error("uplink_undo_failed", {{"error", undone.error().message()}});
       return failed(std::move(done.error()));
     }
@@ -91,11 +88,16 @@ class HostUplink : public Uplink {
 
   Result<void> down() override {
     // No packet is forwarded from here on, whatever else fails.
-    PANAL_TRY(set_inside({{"ipv4/ip_forward", "0"}, {"ipv6/conf/all/forwarding", "0"}}));
+    PANAL_TRY(run_inside(panal_, [] {
+      return write_net_settings({{"ipv4/ip_forward", "0"}, {"ipv6/conf/all/forwarding", "0"}});
+    }));
     PANAL_TRY(take_away_link());
-    PANAL_TRY(run_inside(host_, [&] { return take_away_host_side(); }));
-    expected_.clear();
-    return {};
+    std::vector<Step> steps;
+    for (const Prefix& prefix : {plan_.desktops4, plan_.desktops6}) {
+      steps.push_back({delete_blackhole(prefix), {ESRCH, ENOENT}});
+    }
+    PANAL_TRY(carry_out(socket_, std::move(steps)));
+    return host_.take_away();
   }
 
   Result<std::vector<Drift>> audit() override {
@@ -103,7 +105,7 @@ class HostUplink : public Uplink {
     const auto note = [&](bool good, const std::string& where, const std::string& what) {
       if (!good) drifts.push_back({where, what});
     };
-    const auto link = find_link(panal_socket_, kUplinkName);
+    const auto link = find_link(socket_, kUplinkName);
     if (!link && !link.error().is_gone()) return tl::make_unexpected(link.error());
     const std::string where = fmt::format("link {}", kUplinkName);
     if (plan_.kind == UplinkKind::kNone) {
@@ -113,8 +115,8 @@ class HostUplink : public Uplink {
     note(link.has_value(), where, "is missing");
     if (link) {
       note(link->up, where, "is down");
-      note(link->alias == alias(), where, "is another");
-      PANAL_ASSIGN(const auto routes, all_routes(panal_socket_));
+      note(link->alias == alias() && kind_fits(*link), where, "is another");
+      PANAL_ASSIGN(const auto routes, all_routes(socket_));
       for (const Prefix& wanted : routes_wanted()) {
         const bool there = std::any_of(routes.begin(), routes.end(), [&](const FoundRoute& route) {
           return route.to == wanted && route.index == link->index;
@@ -127,68 +129,46 @@ class HostUplink : public Uplink {
       note(forwards == "1", "net.ipv4.ip_forward", "is off");
       return {};
     }));
-    if (plan_.kind == UplinkKind::kVeth) {
-      PANAL_TRY(run_inside(host_, [&] { return audit_host(drifts); }));
-    }
+    if (plan_.kind == UplinkKind::kVeth) PANAL_TRY(host_.audit(drifts));
     return drifts;
   }
 
   Result<void> cut_off() override {
-    const auto link = find_link(panal_socket_, kUplinkName);
+    const auto link = find_link(socket_, kUplinkName);
     if (!link && link.error().is_gone()) return {};
     if (!link) return tl::make_unexpected(link.error());
     std::vector<Message> messages;
     messages.push_back(set_link_down(link->index));
-    return panal_socket_.transact(std::move(messages));
+    return socket_.transact(std::move(messages));
   }
 
  private:
-  using Settings = std::vector<std::pair<std::string, std::string>>;
+  // An end's way over the other: where to, and by which router that nobody is.
+  struct Way {
+    Prefix to;
+    Ip router;
+    Prefix router_prefix;
+  };
 
   [[nodiscard]] std::string alias() const {
     return plan_.kind == UplinkKind::kNic ? std::string(kNicAlias) + plan_.device : kOurAlias;
+  }
+
+  [[nodiscard]] bool kind_fits(const FoundLink& link) const {
+    if (plan_.kind == UplinkKind::kMacvlan) return link.kind == "macvlan";
+    return plan_.kind != UplinkKind::kVeth || link.kind == "veth";
   }
 
   [[nodiscard]] std::vector<Prefix> routes_wanted() const {
     std::vector<Prefix> wanted = plan_.direct;
     const bool by_host = plan_.kind == UplinkKind::kVeth;
     if (by_host || plan_.gateway4) wanted.push_back(everything(false));
-    if ((by_host && host_forwards6_) || plan_.gateway6) wanted.push_back(everything(true));
+    if ((by_host && host_.forwards6()) || plan_.gateway6) wanted.push_back(everything(true));
     return wanted;
   }
 
-  Result<void> set_inside(const Settings& settings) {
-    return run_inside(panal_, [&] { return write_all(settings); });
-  }
-
-  // A kernel booted without IPv6 has no such settings: nothing to set.
-  static Result<void> write_all(const Settings& settings) {
-    for (const auto& [path, value] : settings) {
-      auto written = write_net_setting(path, value);
-      if (!written && !(written.error().is_gone() && path.starts_with("ipv6/"))) return written;
-    }
-    return {};
-  }
-
-  static std::string shown_settings(const std::string& where, const Settings& settings) {
-    std::string text = fmt::format("# in {}:", where);
-    for (const auto& [path, value] : settings) {
-      std::string key = path;
-      std::replace(key.begin(), key.end(), '/', '.');
-      text += fmt::format("\nsysctl -w net.{}={}", key, value);
-    }
-    return text;
-  }
-
-  UplinkStep host_settings(Settings settings) {
-    std::string text = shown_settings("the host's network namespace", settings);
-    return {std::move(text),
-            [this, settings] { return run_inside(host_, [&] { return write_all(settings); }); }};
-  }
-
-  UplinkStep inside_settings(Settings settings) {
-    std::string text = shown_settings(kPanal, settings);
-    return {std::move(text), [this, settings] { return set_inside(settings); }};
+  UplinkStep inside_settings(NetSettings settings) {
+    return settings_step(panal_, kPanalSpace, std::move(settings));
   }
 
   Result<std::vector<UplinkStep>> planned() {
@@ -198,23 +178,27 @@ class HostUplink : public Uplink {
           {"# no uplink: nothing is done to the host; what an earlier one left goes", {}});
       return steps;
     }
-    HostFacts facts;
-    PANAL_TRY(run_inside(host_, [&]() -> Result<void> {
-      PANAL_ASSIGN(facts, look_at_host(host_socket_, plan_));
-      return {};
-    }));
-    host_forwards6_ = facts.forwards6;
+    PANAL_ASSIGN(const auto facts, host_.look());
     PANAL_TRY(check(facts));
-    switch (plan_.kind) {
-      case UplinkKind::kNic: plan_nic(facts, steps); break;
-      case UplinkKind::kMacvlan: plan_macvlan(facts, steps); break;
-      default: plan_veth(facts, steps); break;
+    if (plan_.kind == UplinkKind::kVeth) {
+      plan_veth(facts, steps);
+      return steps;
     }
+    if (facts.has_table || !facts.our_rules.empty()) {
+      steps.push_back({"# what an earlier uplink of another kind left on the host goes",
+                       [this] { return host_.take_away(); }});
+    }
+    if (plan_.kind == UplinkKind::kNic) {
+      plan_nic(facts, steps);
+    } else {
+      plan_macvlan(facts, steps);
+    }
+    plan_addressed(steps);
     return steps;
   }
 
   Result<void> check(const HostFacts& facts) {
-    const auto inside = find_link(panal_socket_, kUplinkName);
+    const auto inside = find_link(socket_, kUplinkName);
     if (!inside && !inside.error().is_gone()) return tl::make_unexpected(inside.error());
     const bool moved = plan_.kind == UplinkKind::kNic && inside && inside->alias == alias();
     if (facts.device == 0 && !moved) {
@@ -239,75 +223,63 @@ class HostUplink : public Uplink {
 
   // What is there under the uplink's name and is not this one's goes first.
   Result<bool> keeps_link() {
-    const auto inside = find_link(panal_socket_, kUplinkName);
+    const auto inside = find_link(socket_, kUplinkName);
     if (!inside && !inside.error().is_gone()) return tl::make_unexpected(inside.error());
     if (inside && inside->alias == alias() && kind_fits(*inside)) return true;
     PANAL_TRY(take_away_link());
     return false;
   }
 
-  [[nodiscard]] bool kind_fits(const FoundLink& link) const {
-    switch (plan_.kind) {
-      case UplinkKind::kMacvlan: return link.kind == "macvlan";
-      case UplinkKind::kVeth: return link.kind == "veth";
-      default: return true;
-    }
-  }
-
   Result<void> take_away_link() {
-    const auto inside = find_link(panal_socket_, kUplinkName);
+    const auto inside = find_link(socket_, kUplinkName);
     if (!inside && inside.error().is_gone()) return {};
     if (!inside) return tl::make_unexpected(inside.error());
     std::vector<Message> messages;
     if (inside->alias.starts_with(kNicAlias)) {
       // A card goes back under the name it had.
       messages.push_back(
-          move_link(inside->index, host_.get(), inside->alias.substr(kNicAlias.size())));
+          move_link(inside->index, host_.space().get(), inside->alias.substr(kNicAlias.size())));
     } else {
       PANAL_ASSIGN(auto message, delete_link(kUplinkName));
       messages.push_back(std::move(message));
     }
-    return panal_socket_.transact(std::move(messages));
+    return socket_.transact(std::move(messages));
+  }
+
+  Result<void> mark_inside() {
+    PANAL_ASSIGN(const auto inside, find_link(socket_, kUplinkName));
+    std::vector<Message> messages;
+    messages.push_back(set_alias(inside.index, alias()));
+    return socket_.transact(std::move(messages));
   }
 
   void plan_nic(const HostFacts& facts, std::vector<UplinkStep>& steps) {
-    const int device = facts.device;
     steps.push_back(
         {fmt::format("ip link set {} alias \"{}\"\nip link set {} netns <panal> name {}",
                      plan_.device, alias(), plan_.device, kUplinkName),
-         [this, device]() -> Result<void> {
+         [this, device = facts.device]() -> Result<void> {
            PANAL_ASSIGN(const bool keeps, keeps_link());
            if (keeps) return {};
            std::vector<Message> messages;
            messages.push_back(set_alias(device, alias()));
            messages.push_back(move_link(device, panal_.get(), kUplinkName));
-           return host_socket_.transact(std::move(messages));
+           return host_.socket().transact(std::move(messages));
          }});
-    plan_addressed(steps);
   }
 
   void plan_macvlan(const HostFacts& facts, std::vector<UplinkStep>& steps) {
-    const int device = facts.device;
     const Mac mac = macvlan_mac(facts.device_mac);
     steps.push_back(
         {fmt::format("ip link add {} address {} link {} netns <panal> type macvlan mode private",
                      kUplinkName, to_string(mac), plan_.device),
-         [this, device, mac]() -> Result<void> {
+         [this, device = facts.device, mac]() -> Result<void> {
            PANAL_ASSIGN(const bool keeps, keeps_link());
            if (keeps) return {};
            std::vector<Message> messages;
            messages.push_back(add_macvlan(device, kUplinkName, mac, panal_.get()));
-           PANAL_TRY(host_socket_.transact(std::move(messages)));
+           PANAL_TRY(host_.socket().transact(std::move(messages)));
            return mark_inside();
          }});
-    plan_addressed(steps);
-  }
-
-  Result<void> mark_inside() {
-    PANAL_ASSIGN(const auto inside, find_link(panal_socket_, kUplinkName));
-    std::vector<Message> messages;
-    messages.push_back(set_alias(inside.index, alias()));
-    return panal_socket_.transact(std::move(messages));
   }
 
   // A link in the LAN: everything goes to the router, so that it has one neighbour and not as many
@@ -322,90 +294,52 @@ class HostUplink : public Uplink {
                                      {v6 + "accept_ra", "0"},
                                      {v6 + "accept_dad", "0"},
                                      {v6 + "addr_gen_mode", "1"}}));
-    std::string text = fmt::format("# in {}:\nip link set {} up", kPanal, kUplinkName);
-    const auto words = [&](const std::string& line) { text += "\n" + line; };
-    if (plan_.address4) {
-      words(
-          fmt::format("ip address replace {}/32 dev {}", to_string(*plan_.address4), kUplinkName));
-      words(fmt::format("ip route replace default via {} dev {} onlink", to_string(*plan_.gateway4),
-                        kUplinkName));
-    }
-    if (plan_.address6) {
-      words(fmt::format("ip address replace {}/128 dev {} nodad", to_string(*plan_.address6),
-                        kUplinkName));
-      words(fmt::format("ip -6 route replace default via {} dev {} onlink",
-                        to_string(*plan_.gateway6), kUplinkName));
-    }
-    for (const Prefix& prefix : plan_.direct) {
-      words(fmt::format("ip route replace {} dev {}", to_string(prefix), kUplinkName));
-    }
-    steps.push_back({std::move(text), [this]() -> Result<void> {
-                       PANAL_ASSIGN(const auto link, find_link(panal_socket_, kUplinkName));
-                       std::vector<Step> requests;
-                       requests.push_back({link_up(link.index), {}});
-                       if (plan_.address4) {
-                         PANAL_ASSIGN(auto address, add_address(link.index, Ip(*plan_.address4)));
-                         requests.push_back({std::move(address), {EEXIST}});
-                       }
-                       if (plan_.address6) {
-                         PANAL_ASSIGN(auto address, add_address(link.index, Ip(*plan_.address6)));
-                         requests.push_back({std::move(address), {EEXIST}});
-                       }
-                       if (plan_.gateway4)
-                         put_default(link.index, prefix_of(*plan_.gateway4), requests);
-                       if (plan_.gateway6)
-                         put_default(link.index, prefix_of(*plan_.gateway6), requests);
-                       for (const Prefix& prefix : plan_.direct) {
-                         requests.push_back({put_route(link.index, prefix, nullptr), {}});
-                       }
-                       return carry_out(panal_socket_, std::move(requests));
-                     }});
+    std::string text = fmt::format("# in {}:\nip link set {} up", kPanalSpace, kUplinkName);
+    const auto words = [&](const auto& address, const auto& router, int length, bool v6_words) {
+      text += fmt::format("\nip address replace {}/{} dev {}{}", to_string(*address), length,
+                          kUplinkName, v6_words ? " nodad" : "");
+      text += shown_route(everything(v6_words), to_string(*router), kUplinkName);
+    };
+    if (plan_.address4) words(plan_.address4, plan_.gateway4, 32, false);
+    if (plan_.address6) words(plan_.address6, plan_.gateway6, 128, true);
+    for (const Prefix& prefix : plan_.direct) text += shown_route(prefix, "", kUplinkName);
+    steps.push_back({std::move(text), [this] { return address_link(); }});
     forward_inside(plan_.address6.has_value(), steps);
   }
 
-  static void put_default(int index, const Prefix& router, std::vector<Step>& requests) {
-    requests.push_back({put_route(index, everything(router.v6), &router), {}});
+  Result<void> address_link() {
+    PANAL_ASSIGN(const auto link, find_link(socket_, kUplinkName));
+    std::vector<Step> requests;
+    requests.push_back({link_up(link.index), {}});
+    const auto put_default = [&](const Prefix& router) {
+      requests.push_back({put_route(link.index, everything(router.v6), &router), {}});
+    };
+    if (plan_.address4) {
+      PANAL_ASSIGN(auto address, add_address(link.index, Ip(*plan_.address4)));
+      requests.push_back({std::move(address), {EEXIST}});
+      put_default(prefix_of(*plan_.gateway4));
+    }
+    if (plan_.address6) {
+      PANAL_ASSIGN(auto address, add_address(link.index, Ip(*plan_.address6)));
+      requests.push_back({std::move(address), {EEXIST}});
+      put_default(prefix_of(*plan_.gateway6));
+    }
+    for (const Prefix& prefix : plan_.direct) {
+      requests.push_back({put_route(link.index, prefix, nullptr), {}});
+    }
+    return carry_out(socket_, std::move(requests));
   }
-
-  void forward_inside(bool v6, std::vector<UplinkStep>& steps) {
-    // Writing ip_forward sets what else it likes: those that wall desktops in follow it.
-    steps.push_back(inside_settings({{"ipv4/ip_forward", "1"},
-                                     {"ipv4/conf/all/accept_redirects", "0"},
-                                     {"ipv4/conf/all/send_redirects", "0"},
-                                     {"ipv6/conf/all/forwarding", v6 ? "1" : "0"}}));
-  }
-
-  // --- veth: the host's side -----------------------------------------------------------------
 
   void plan_veth(const HostFacts& facts, std::vector<UplinkStep>& steps) {
-    HostTableFacts table;
-    table.device = plan_.device;
-    table.desktops4 = to_string(plan_.desktops4);
-    table.desktops6 = facts.forwards6 ? to_string(plan_.desktops6) : "";
-    // Found again after a crash: the device forwards by now, but we are who made it.
-    table.guard = !facts.forwards4 || (facts.mark.device == plan_.device && facts.mark.guard);
-    table.next_hops = facts.shares.next_hops;
-    table.connections = facts.shares.connections;
-    if (!facts.mark.device.empty() && facts.mark.device != plan_.device && facts.mark.guard) {
-      steps.push_back(
-          host_settings({{fmt::format("ipv4/conf/{}/forwarding", facts.mark.device), "0"}}));
-    }
-    const std::string text = host_table(table);
-    steps.push_back({"nft -f - <<'END'\n" + text + "END", [this, text]() -> Result<void> {
-                       return run_inside(host_, [&]() -> Result<void> {
-                         PANAL_TRY(must_run({"nft", "-f", "-"}, text));
-                         PANAL_ASSIGN(expected_, listed_table());
-                         return {};
-                       });
-                     }});
-    plan_filters(facts, steps);
-    const std::string v4 = fmt::format("ipv4/conf/{}/", kHostUplinkName);
-    const std::string v6 = fmt::format("ipv6/conf/{}/", kHostUplinkName);
+    host_.plan_rules(facts, steps);
     steps.push_back(
         {fmt::format("ip link add {} address {} type veth peer name {} address {} netns <panal>",
                      kHostUplinkName, to_string(kHostMac), kUplinkName, to_string(kInsideMac)),
          [this] { return make_pair(); }});
-    steps.push_back(host_settings({{v4 + "rp_filter", "1"},
+    const std::string v4 = fmt::format("ipv4/conf/{}/", kHostUplinkName);
+    const std::string v6 = fmt::format("ipv6/conf/{}/", kHostUplinkName);
+    steps.push_back(settings_step(host_.space(), kHostSpace,
+                                  {{v4 + "rp_filter", "1"},
                                    {v4 + "accept_redirects", "0"},
                                    {v4 + "send_redirects", "0"},
                                    {v4 + "accept_source_route", "0"},
@@ -413,87 +347,33 @@ class HostUplink : public Uplink {
                                    {v6 + "accept_ra", "0"},
                                    {v6 + "accept_redirects", "0"}}));
     steps.push_back(join(true, facts.forwards6));
-    Settings forwarding = {{v4 + "forwarding", "1"}};
-    if (!facts.forwards4) {
-      forwarding.emplace_back(fmt::format("ipv4/conf/{}/forwarding", plan_.device), "1");
-    }
-    steps.push_back(host_settings(std::move(forwarding)));
-    if (!facts.forwards6) {
-      steps.push_back(
-          {"# IPv6 does not go out: this host does not forward it. Whoever wants that sets "
-           "net.ipv6.conf.all.forwarding=1 (and accept_ra=2 where the host itself "
-           "listens to a router), and starts panal anew",
-           {}});
-    }
+    host_.plan_forwarding(facts, steps);
     steps.push_back(join(false, facts.forwards6));
     forward_inside(facts.forwards6, steps);
   }
 
-  // Programs that drop what the host forwards (Docker's FORWARD) must be told; an accept of ours in
-  // a table of ours would not reach theirs. Rules for another device, or of another day, go.
-  void plan_filters(const HostFacts& facts, std::vector<UplinkStep>& steps) {
-    for (const auto& filter : facts.filters) {
-      const auto wanted = filter.v6 && !facts.forwards6 ? std::vector<Words>{}
-                                                        : forward_rules(filter, plan_.device);
-      const auto old = facts.our_rules.find(filter.program);
-      if (old != facts.our_rules.end()) {
-        for (const Words& rule : old->second) {
-          if (std::find(wanted.begin(), wanted.end(), rule) == wanted.end()) {
-            steps.push_back(filter_step(filter.program, "-D", rule));
-          }
-        }
-      }
-      for (const Words& rule : wanted) steps.push_back(filter_step(filter.program, "-I", rule));
-    }
-  }
-
-  static Words filter_words(const std::string& program, const char* verb, const Words& rule) {
-    Words words = {program, "-w", "5", verb};
-    words.insert(words.end(), rule.begin(), rule.end());
-    return words;
-  }
-
-  UplinkStep filter_step(const std::string& program, const char* verb, const Words& rule) {
-    const Words words = filter_words(program, verb, rule);
-    const Words ask = filter_words(program, "-C", rule);
-    const bool adds = std::string_view(verb) == "-I";
-    return {shown(words), [this, words, ask, adds]() -> Result<void> {
-              return run_inside(host_, [&]() -> Result<void> {
-                if (adds) {
-                  PANAL_ASSIGN(const auto there, run_program(ask));
-                  if (there.status == 0) return {};
-                }
-                PANAL_TRY(must_run(words));
-                return {};
-              });
-            }};
-  }
-
   Result<void> make_pair() {
     PANAL_ASSIGN(const bool keeps, keeps_link());
-    const auto outside = find_link(host_socket_, kHostUplinkName);
+    auto& host = host_.socket();
+    const auto outside = find_link(host, kHostUplinkName);
     if (!outside && !outside.error().is_gone()) return tl::make_unexpected(outside.error());
     if (keeps && outside && outside->alias == kOurAlias) return {};
+    if (outside && outside->kind != "veth") {
+      return fail(EEXIST,
+                  fmt::format("link {} of the host is no veth: rename it", kHostUplinkName));
+    }
     // Half a pair, or one whose other half is somewhere else.
     PANAL_TRY(take_away_link());
-    if (outside && find_link(host_socket_, kHostUplinkName)) {
-      if (outside->kind != "veth") {
-        return fail(EEXIST,
-                    fmt::format("link {} of the host is no veth: rename it", kHostUplinkName));
-      }
-      PANAL_ASSIGN(auto message, delete_link(kHostUplinkName));
-      std::vector<Message> messages;
-      messages.push_back(std::move(message));
-      PANAL_TRY(host_socket_.transact(std::move(messages)));
-    }
-    std::vector<Message> messages;
-    messages.push_back(
-        add_veth_pair(kHostUplinkName, kHostMac, kUplinkName, kInsideMac, panal_.get()));
-    PANAL_TRY(host_socket_.transact(std::move(messages)));
-    PANAL_ASSIGN(const auto made, find_link(host_socket_, kHostUplinkName));
+    std::vector<Step> steps;
+    PANAL_ASSIGN(auto away, delete_link(kHostUplinkName));
+    steps.push_back({std::move(away), {ENODEV}});
+    steps.push_back(
+        {add_veth_pair(kHostUplinkName, kHostMac, kUplinkName, kInsideMac, panal_.get()), {}});
+    PANAL_TRY(carry_out(host, std::move(steps)));
+    PANAL_ASSIGN(const auto made, find_link(host, kHostUplinkName));
     std::vector<Message> mark;
     mark.push_back(set_alias(made.index, kOurAlias));
-    PANAL_TRY(host_socket_.transact(std::move(mark)));
+    PANAL_TRY(host.transact(std::move(mark)));
     return mark_inside();
   }
 
@@ -501,11 +381,6 @@ class HostUplink : public Uplink {
   UplinkStep join(bool on_host, bool v6) {
     const char* name = on_host ? kHostUplinkName : kUplinkName;
     const Mac& mac = on_host ? kInsideMac : kHostMac;
-    struct Way {
-      Prefix to;
-      Ip router;
-      Prefix router_prefix;
-    };
     std::vector<Way> ways;
     const Ipv4& router4 = on_host ? kToInside4 : kToHost4;
     const Ipv6& router6 = on_host ? kToInside6 : kToHost6;
@@ -516,21 +391,20 @@ class HostUplink : public Uplink {
           {on_host ? plan_.desktops6 : everything(true), Ip(router6), prefix_of(router6)});
     }
     std::string text = fmt::format("# in {}:\nip link set {} arp off up",
-                                   on_host ? "the host's network namespace" : kPanal, name);
+                                   on_host ? kHostSpace : kPanalSpace, name);
     for (const auto& way : ways) {
-      text += fmt::format("\nip neighbour replace {} lladdr {} dev {} nud permanent",
-                          way.router.text, to_string(mac), name);
-      text +=
-          fmt::format("\nip route replace {} via {} dev {} onlink",
-                      way.to.length == 0 ? "default" : to_string(way.to), way.router.text, name);
+      const std::string router = to_string(way.router_prefix);
+      text += fmt::format("\nip neighbour replace {} lladdr {} dev {} nud permanent", router,
+                          to_string(mac), name);
+      text += shown_route(way.to, router, name);
     }
     return {std::move(text), [this, on_host, name, mac, ways]() -> Result<void> {
-              NetlinkSocket& socket = on_host ? host_socket_ : panal_socket_;
+              NetlinkSocket& socket = on_host ? host_.socket() : socket_;
               PANAL_ASSIGN(const auto link, find_link(socket, name));
               std::vector<Step> requests;
               requests.push_back({link_up(link.index), {}});
               for (const auto& way : ways) {
-                PANAL_ASSIGN(auto neighbour, add_neighbour(link.index, way.router, mac));
+                PANAL_ASSIGN(auto neighbour, add_neighbour(link.index, Ip(way.router), mac));
                 requests.push_back({std::move(neighbour), {}});
                 requests.push_back({put_route(link.index, way.to, &way.router_prefix), {}});
               }
@@ -538,68 +412,36 @@ class HostUplink : public Uplink {
             }};
   }
 
-  static Result<std::string> listed_table() {
-    // Without the sets' passing elements and the counters.
-    return must_run({"nft", "-s", "-t", "list", "table", "inet", kHostTable});
+  // Last of all: before it no packet leaves.
+  void forward_inside(bool v6, std::vector<UplinkStep>& steps) {
+    // A desktop's address that has no link leads nowhere, and not out.
+    std::string text = fmt::format("# in {}:", kPanalSpace);
+    for (const Prefix& prefix : {plan_.desktops4, plan_.desktops6}) {
+      text += fmt::format("\nip route replace blackhole {}", to_string(prefix));
+    }
+    steps.push_back({std::move(text), [this] {
+                       std::vector<Step> requests;
+                       for (const Prefix& prefix : {plan_.desktops4, plan_.desktops6}) {
+                         requests.push_back({put_blackhole(prefix), {EOPNOTSUPP}});
+                       }
+                       return carry_out(socket_, std::move(requests));
+                     }});
+    // Writing ip_forward sets what else it likes: those that wall desktops in follow it.
+    // Connections that nobody uses any more give their place back (RFC 5382: not before 2 h 4 min),
+    // and none begins in its middle.
+    steps.push_back(inside_settings({{"ipv4/ip_forward", "1"},
+                                     {"ipv4/conf/all/accept_redirects", "0"},
+                                     {"ipv4/conf/all/send_redirects", "0"},
+                                     {"ipv6/conf/all/forwarding", v6 ? "1" : "0"},
+                                     {"netfilter/nf_conntrack_tcp_timeout_established", "7440"},
+                                     {"netfilter/nf_conntrack_tcp_loose", "0"}}));
   }
 
-  Result<void> audit_host(std::vector<Drift>& drifts) {
-    const auto note = [&](bool good, const std::string& where, const std::string& what) {
-      if (!good) drifts.push_back({where, what});
-    };
-    const auto link = find_link(host_socket_, kHostUplinkName);
-    note(link && link->up, fmt::format("link {} of the host", kHostUplinkName),
-         link ? "is down" : "is missing");
-    const auto table = listed_table();
-    note(table && *table == expected_, fmt::format("table inet {} of the host", kHostTable),
-         table ? "is another" : "is missing");
-    for (const auto& device : {plan_.device, std::string(kHostUplinkName)}) {
-      const auto forwards = read_net_setting(fmt::format("ipv4/conf/{}/forwarding", device));
-      note(forwards && *forwards == "1", fmt::format("forwarding of {} on the host", device),
-           "is off");
-    }
-    PANAL_ASSIGN(const auto facts, look_at_host(host_socket_, plan_));
-    for (const auto& filter : facts.filters) {
-      if (filter.v6 && !host_forwards6_) continue;
-      for (const Words& rule : forward_rules(filter, plan_.device)) {
-        PANAL_ASSIGN(const auto there, run_program(filter_words(filter.program, "-C", rule)));
-        note(there.status == 0, fmt::format("{} of the host", filter.program),
-             "misses the rule that lets the uplink through");
-      }
-    }
-    return {};
-  }
-
-  Result<void> take_away_host_side() {
-    const auto outside = find_link(host_socket_, kHostUplinkName);
-    if (outside && outside->kind == "veth") {
-      PANAL_ASSIGN(auto message, delete_link(kHostUplinkName));
-      std::vector<Step> steps;
-      steps.push_back({std::move(message), {ENODEV}});
-      PANAL_TRY(carry_out(host_socket_, std::move(steps)));
-    }
-    PANAL_ASSIGN(const auto facts, look_at_host(host_socket_, plan_));
-    if (facts.mark.guard) {
-      auto restored =
-          write_net_setting(fmt::format("ipv4/conf/{}/forwarding", facts.mark.device), "0");
-      // The device itself may be gone.
-      if (!restored && !restored.error().is_gone()) return restored;
-    }
-    for (const auto& [program, rules] : facts.our_rules) {
-      for (const Words& rule : rules) PANAL_TRY(must_run(filter_words(program, "-D", rule)));
-    }
-    // The table last: it is what keeps the device from forwarding for others.
-    if (!facts.has_table) return {};
-    PANAL_TRY(must_run({"nft", "-f", "-"}, no_host_table()));
-    return {};
-  }
-
-  UniqueFd host_, panal_;
+  HostSide host_;
+  UniqueFd panal_;
+  NetlinkSocket socket_;  ///< of Panal's namespace
   UplinkPlan plan_;
-  NetlinkSocket host_socket_, panal_socket_;
   LoggerPtr log_;
-  bool host_forwards6_ = false;
-  std::string expected_;  ///< the host's table as nft lists it after up()
 };
 
 }  // namespace
@@ -615,8 +457,8 @@ Result<std::unique_ptr<Uplink>> Uplink::open(UniqueFd host, UniqueFd panal, Upli
       return {};
     }));
   }
-  return std::make_unique<HostUplink>(std::move(host), std::move(panal), std::move(plan),
-                                      std::move(sockets[0]), std::move(sockets[1]), std::move(log));
+  return std::make_unique<HostUplink>(std::move(host), std::move(sockets[0]), std::move(panal),
+                                      std::move(sockets[1]), std::move(plan), std::move(log));
 }
 
 }  // namespace panal::netconfine

@@ -29,6 +29,19 @@ void put_address(Request& request, std::uint16_t type, const Prefix& address) {
   }
 }
 
+Message blackhole(int type, int flags, const Prefix& to, const char* verb) {
+  rtmsg route{};
+  route.rtm_family = static_cast<unsigned char>(to.v6 ? AF_INET6 : AF_INET);
+  route.rtm_dst_len = to.length;
+  route.rtm_table = RT_TABLE_MAIN;
+  route.rtm_protocol = RTPROT_STATIC;
+  route.rtm_type = RTN_BLACKHOLE;
+  route.rtm_scope = RT_SCOPE_UNIVERSE;
+  Request request(type, flags, route, fmt::format("{} blackhole {}", verb, to_string(to)));
+  put_address(request, RTA_DST, to);
+  return request.finish();
+}
+
 ifinfomsg without_arp() {
   ifinfomsg info{};
   info.ifi_flags = IFF_NOARP;
@@ -106,6 +119,12 @@ Message put_route(int index, const Prefix& to, const Prefix* router) {
   request.u32(RTA_OIF, static_cast<std::uint32_t>(index));
   return request.finish();
 }
+
+Message put_blackhole(const Prefix& to) {
+  return blackhole(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, to, "add");
+}
+
+Message delete_blackhole(const Prefix& to) { return blackhole(RTM_DELROUTE, 0, to, "delete"); }
 
 Message list_routes(bool v6) {
   rtmsg route{};

@@ -28,6 +28,10 @@ namespace panal::netconfine {
 /// the link. Replaces one that is there.
 [[nodiscard]] Message put_route(int index, const Prefix& to, const Prefix* router);
 
+/// A prefix that leads nowhere unless a longer one in it leads somewhere.
+[[nodiscard]] Message put_blackhole(const Prefix& to);
+[[nodiscard]] Message delete_blackhole(const Prefix& to);
+
 /// A question for NetlinkSocket::query.
 [[nodiscard]] Message list_routes(bool v6);
 
