@@ -67,7 +67,7 @@ TreeDifference compare_trees(const std::map<Minor, ShapeClass>& meant,
 }
 
 bool same_queue(const ShapeClass& shape, LeafQueue meant, const FoundQdisc& found) {
-  if (found.handle != std::uint32_t{shape.minor} << 16) return false;
+  if (found.handle != queue_handle(shape.minor)) return false;
   if (meant == LeafQueue::kFqCodel) return found.kind == "fq_codel";
   return found.kind == "bfifo" && found.fifo_bytes == shape.queue_bytes;
 }

@@ -130,7 +130,7 @@ Message delete_class(int index, Minor minor) {
 Message put_queue(int index, const ShapeClass& shape, LeafQueue queue) {
   Request request(
       RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE,
-      tc_of(index, classid(shape.minor), std::uint32_t{shape.minor} << 16),
+      tc_of(index, classid(shape.minor), queue_handle(shape.minor)),
       fmt::format("put the queue of class {:x}:{:x} on link {}", kShaperMajor, shape.minor, index));
   if (queue == LeafQueue::kFifo) {
     request.text(TCA_KIND, "bfifo");

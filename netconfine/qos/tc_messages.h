@@ -18,6 +18,12 @@ namespace panal::netconfine {
 /// Handle of the shapers' HTB. High, so that a desktop's queue can have its class's number.
 inline constexpr std::uint16_t kShaperMajor = 0xf000;
 
+/// The handle of a class's queue: the class's number. The strays' would be that of clsact; they
+/// have the root's, which has no queue.
+[[nodiscard]] constexpr std::uint32_t queue_handle(Minor minor) {
+  return std::uint32_t{minor == kStrayMinor ? kRootMinor : minor} << 16;
+}
+
 /// What a desktop's packets wait in.
 enum class LeafQueue : std::uint8_t {
   kFqCodel,  ///< fair among the desktop's own flows, short queues

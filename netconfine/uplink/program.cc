@@ -57,11 +57,11 @@ struct FileActions {
   posix_spawn_file_actions_t actions{};
 };
 
-struct Attributes {
-  Attributes() { posix_spawnattr_init(&value); }
-  ~Attributes() { posix_spawnattr_destroy(&value); }
-  Attributes(const Attributes&) = delete;
-  Attributes& operator=(const Attributes&) = delete;
+struct SpawnAttributes {
+  SpawnAttributes() { posix_spawnattr_init(&value); }
+  ~SpawnAttributes() { posix_spawnattr_destroy(&value); }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
   posix_spawnattr_t value{};
 };
 
@@ -72,7 +72,7 @@ Result<pid_t> start(const std::string& path, const std::vector<std::string>& wor
   posix_spawn_file_actions_adddup2(&files.actions, out, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&files.actions, error, STDERR_FILENO);
   // panald blocks signals it waits for; a program with those blocked could not be stopped.
-  Attributes attributes;
+  SpawnAttributes attributes;
   sigset_t none, all;
   sigemptyset(&none);
   sigfillset(&all);
