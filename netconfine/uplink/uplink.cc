@@ -11,6 +11,7 @@
 #include "netconfine/netlink/steps.h"
 #include "netconfine/policy/prefix.h"
 #include "netconfine/uplink/host_side.h"
+#include "netconfine/uplink/program.h"
 #include "netconfine/uplink/uplink_messages.h"
 
 namespace panal::netconfine {
@@ -210,6 +211,9 @@ class HostUplink : public Uplink {
       return fail(EBUSY, fmt::format("{} is the host's own way out: it would lose it. Take another "
                                      "card, or uplink = \"macvlan\" or \"veth\"",
                                      plan_.device));
+    }
+    if (plan_.kind == UplinkKind::kVeth && !has_program("nft")) {
+      return fail(ENOENT, "the host's table is loaded by nft(8): install the package nftables");
     }
     if (plan_.kind == UplinkKind::kVeth && !facts.clash.empty()) {
       return fail(EEXIST, fmt::format("the host has a route among desktops' addresses ({}): give "
