@@ -22,6 +22,7 @@ Result<FoundLink> parse_link(std::span<const std::byte> payload) {
       case IFLA_IFNAME: link.name = read_text(one->payload); break;
       case IFLA_IFALIAS: link.alias = read_text(one->payload); break;
       case IFLA_GROUP: link.group = read_value<std::uint32_t>(one->payload).value_or(0); break;
+      case IFLA_LINK: link.peer = read_value<int>(one->payload).value_or(0); break;
       case IFLA_LINKINFO:
         link.kind = read_text(find_attribute(one->payload, IFLA_INFO_KIND));
         break;

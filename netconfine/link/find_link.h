@@ -17,6 +17,7 @@ struct FoundLink {
   std::string alias;  ///< free text an administrator, or we, have given it
   std::string kind;   ///< "veth", "ifb", "macvlan", "tun"; "" for a real card
   std::uint32_t group = 0;
+  int peer = 0;  ///< index of a veth's other end, of the link below a macvlan
   bool up = false;
   std::vector<std::uint8_t> mac;
 };

@@ -94,6 +94,10 @@ Result<HostFacts> look_at_host(NetlinkSocket& socket, const UplinkPlan& plan) {
     facts.has_table = listed.status == 0;
     if (facts.has_table) facts.mark = parse_host_table_mark(listed.out);
   }
+  if (facts.mark.device.empty()) {
+    const auto link = find_link(socket, kHostUplinkName);
+    if (link) facts.mark = parse_host_table_mark(link->alias);
+  }
   return facts;
 }
 

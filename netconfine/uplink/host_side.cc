@@ -39,6 +39,7 @@ Result<HostFacts> HostSide::look() {
     return {};
   }));
   forwards6_ = facts.forwards6;
+  if (facts.mark.device.empty()) facts.mark = mark_;
   return facts;
 }
 
@@ -49,6 +50,7 @@ void HostSide::plan_rules(const HostFacts& facts, std::vector<UplinkStep>& steps
   table.desktops6 = facts.forwards6 ? to_string(plan_.desktops6) : "";
   // Found again after a crash: the device forwards by now, but we are who made it.
   table.guard = !facts.forwards4 || (facts.mark.device == plan_.device && facts.mark.guard);
+  mark_ = {plan_.device, table.guard};
   table.next_hops = facts.shares.next_hops;
   table.connections = facts.shares.connections;
   // Of an earlier configuration.
@@ -116,6 +118,9 @@ Result<void> HostSide::take_away() {
 }
 
 Result<void> HostSide::take_away_inside() {
+  // Before the link goes: it may be all that remembers.
+  PANAL_ASSIGN(auto facts, look_at_host(socket_, plan_));
+  if (facts.mark.device.empty()) facts.mark = mark_;
   const auto link = find_link(socket_, kHostUplinkName);
   if (!link && !link.error().is_gone()) return tl::make_unexpected(link.error());
   if (link && link->kind == "veth") {
@@ -124,7 +129,6 @@ Result<void> HostSide::take_away_inside() {
     steps.push_back({std::move(message), {ENODEV}});
     PANAL_TRY(carry_out(socket_, std::move(steps)));
   }
-  PANAL_ASSIGN(const auto facts, look_at_host(socket_, plan_));
   if (facts.mark.guard) {
     auto restored = write_net_settings({{forwarding_of(facts.mark.device), "0"}});
     // The device itself may be gone.
@@ -133,6 +137,7 @@ Result<void> HostSide::take_away_inside() {
   for (const auto& [program, rules] : facts.our_rules) {
     for (const Words& rule : rules) PANAL_TRY(must_run(filter_words(program, "-D", rule)));
   }
+  mark_ = {};
   // The table last: it is what keeps the device from forwarding for others.
   if (!facts.has_table) return {};
   PANAL_TRY(must_run({"nft", "-f", "-"}, no_host_table()));

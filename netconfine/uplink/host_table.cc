@@ -74,7 +74,7 @@ std::string host_table(const HostTableFacts& facts) {
   const std::string to_device = fmt::format("oifname \"{}\"", facts.device);
 
   line(fmt::format("table inet {} {{", kHostTable));
-  line(fmt::format("  comment \"{}{}{}\"", kMark, facts.device, facts.guard ? kGuardMark : ""));
+  line(fmt::format("  comment \"{}\"", to_string(HostTableMark{facts.device, facts.guard})));
   text += next_hops(false, facts.next_hops);
   if (v6) text += next_hops(true, facts.next_hops);
 
@@ -185,13 +185,17 @@ std::vector<Words> our_rules(const std::string& text) {
   return rules;
 }
 
+std::string to_string(const HostTableMark& mark) {
+  return fmt::format("{}{}{}", kMark, mark.device, mark.guard ? kGuardMark : "");
+}
+
 HostTableMark parse_host_table_mark(const std::string& listed) {
   HostTableMark mark;
   const auto at = listed.find(kMark);
   if (at == std::string::npos) return mark;
   const auto begin = at + kMark.size();
-  const auto end = listed.find_first_of("\" \n", begin);
-  if (end == std::string::npos || end == begin || end - begin > 15) return mark;
+  const auto end = std::min(listed.find_first_of("\" \n", begin), listed.size());
+  if (end == begin || end - begin > 15) return mark;
   mark.device = listed.substr(begin, end - begin);
   mark.guard = listed.compare(end, kGuardMark.size(), kGuardMark) == 0;
   return mark;

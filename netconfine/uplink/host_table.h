@@ -29,14 +29,16 @@ inline constexpr const char* kHostTable = "panal_uplink";
 /// The text that deletes it, whether it is there or not.
 [[nodiscard]] std::string no_host_table();
 
-/// What a loaded table remembers of the host, for a process that finds it.
+/// What a loaded table, and the alias of the host's link, remember of the host, for a process that
+/// finds them.
 struct HostTableMark {
   std::string device;
   bool guard = false;
   [[nodiscard]] bool operator==(const HostTableMark&) const = default;
 };
-/// `listed`: what nft(8) lists. Nothing is believed that is not as we write it: then both are
-/// empty.
+[[nodiscard]] std::string to_string(const HostTableMark& mark);
+/// `listed`: what nft(8) lists, or an alias. Nothing is believed that is not as we write it: then
+/// both are empty.
 [[nodiscard]] HostTableMark parse_host_table_mark(const std::string& listed);
 
 /// How much of the host's tables desktops may take. `connection_max`: nf_conntrack_max;

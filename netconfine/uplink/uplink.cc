@@ -359,24 +359,31 @@ class HostUplink : public Uplink {
   Result<void> make_pair() {
     PANAL_ASSIGN(const bool keeps, keeps_link());
     auto& host = host_.socket();
-    const auto outside = find_link(host, kHostUplinkName);
+    auto outside = find_link(host, kHostUplinkName);
     if (!outside && !outside.error().is_gone()) return tl::make_unexpected(outside.error());
-    if (keeps && outside && outside->alias == kOurAlias) return {};
     if (outside && outside->kind != "veth") {
       return fail(EEXIST,
                   fmt::format("link {} of the host is no veth: rename it", kHostUplinkName));
     }
-    // Half a pair, or one whose other half is somewhere else.
-    PANAL_TRY(take_away_link());
-    std::vector<Step> steps;
-    PANAL_ASSIGN(auto away, delete_link(kHostUplinkName));
-    steps.push_back({std::move(away), {ENODEV}});
-    steps.push_back(
-        {add_veth_pair(kHostUplinkName, kHostMac, kUplinkName, kInsideMac, panal_.get()), {}});
-    PANAL_TRY(carry_out(host, std::move(steps)));
-    PANAL_ASSIGN(const auto made, find_link(host, kHostUplinkName));
+    bool whole = keeps && outside;
+    if (whole) {
+      PANAL_ASSIGN(const auto inside, find_link(socket_, kUplinkName));
+      whole = inside.peer == outside->index;
+    }
+    if (!whole) {
+      // Half a pair, or one whose other half is somewhere else.
+      PANAL_TRY(take_away_link());
+      std::vector<Step> steps;
+      PANAL_ASSIGN(auto away, delete_link(kHostUplinkName));
+      steps.push_back({std::move(away), {ENODEV}});
+      steps.push_back(
+          {add_veth_pair(kHostUplinkName, kHostMac, kUplinkName, kInsideMac, panal_.get()), {}});
+      PANAL_TRY(carry_out(host, std::move(steps)));
+      outside = find_link(host, kHostUplinkName);
+      if (!outside) return tl::make_unexpected(std::move(outside.error()));
+    }
     std::vector<Message> mark;
-    mark.push_back(set_alias(made.index, kOurAlias));
+    mark.push_back(set_alias(outside->index, host_.alias()));
     PANAL_TRY(host.transact(std::move(mark)));
     return mark_inside();
   }

@@ -139,14 +139,7 @@ TEST(Taps, OneOfAnotherProgramIsTakenOverWhileItIsOpen) {
   ASSERT_TRUE(street.veths().bring_up(addresses));
   street.add_and_bring_up(1);
   ASSERT_TRUE(testing::say(street.inside(1), to_string(addresses.ipv4), 7777));
-  std::array<std::uint8_t, 2048> frame{};
-  bool came = false;
-  for (;;) {
-    const auto n = read(tap.get(), frame.data(), frame.size());
-    if (n < 0) break;
-    came = came || n == 14 + 20 + 8 + 5;
-  }
-  EXPECT_TRUE(came);
+  EXPECT_EQ(testing::frames_of(tap, 14 + 20 + 8 + 5, 1), 1);
 }
 
 TEST(Taps, AVethIsNoTap) {

@@ -2,7 +2,9 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <stdexcept>
 #include <thread>
@@ -102,6 +104,19 @@ int hear(UdpEar& ear, int count) {
     if (heard < count) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return heard;
+}
+
+int frames_of(const UniqueFd& tap, std::size_t bytes, int count) {
+  int came = 0;
+  std::array<std::uint8_t, 2048> frame{};
+  for (int i = 0; i < 1000 * patience() && came < count;) {
+    const auto n = read(tap.get(), frame.data(), frame.size());
+    if (n == static_cast<ssize_t>(bytes)) ++came;
+    if (n >= 0) continue;
+    ++i;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return came;
 }
 
 void drain(Qos& qos) {

@@ -49,6 +49,9 @@ void blast(const UniqueFd& from, const std::string& address, std::uint16_t port,
 /// Waits, not for ever, until so many datagrams have come. How many.
 [[nodiscard]] int hear(UdpEar& ear, int count);
 
+/// Waits, not for ever, until so many frames of a length have come out of a tap. How many.
+[[nodiscard]] int frames_of(const UniqueFd& tap, std::size_t bytes, int count);
+
 /// Waits until nothing waits in any class.
 void drain(Qos& qos);
 

@@ -61,6 +61,8 @@ class UplinkTest : public ::testing::Test {
                            "ip route add default via 10.9.0.2"),
               0);
     ASSERT_EQ(shell_inside(host_, "ip route add default via 192.168.1.1"), 0);
+    // Listing may make its tables.
+    ASSERT_EQ(shell_inside(host_, "iptables-nft -S >/dev/null && ip6tables-nft -S >/dev/null"), 0);
     ASSERT_TRUE(run_inside(panal_, prepare_panal_namespace));
     add_desktop(1);
   }
@@ -107,7 +109,7 @@ class UplinkTest : public ::testing::Test {
   // All of the host that an uplink could leave something in.
   [[nodiscard]] std::string host_state() const {
     return host(
-        "ip -br link show | sed 's/@[^ ]*//' | sort; ip route; ip -6 route; "
+        "ip -br link show | sed 's/[@ ].*//' | sort; ip route; ip -6 route | grep -v '^fe80'; "
         "nft -s list ruleset; iptables-nft -S 2>/dev/null; "
         "cat /proc/sys/net/ipv4/conf/*/forwarding | sort | uniq -c; "
         "cat /proc/sys/net/ipv4/conf/eth0/forwarding /proc/sys/net/ipv4/ip_forward");
@@ -305,6 +307,23 @@ TEST_F(UplinkTest, ANewProcessTakesOverAndDoublesNothing) {
   // It still knows what the host was like before the first.
   ASSERT_TRUE(next->down());
   EXPECT_EQ(host("cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "0\n");
+}
+
+TEST_F(UplinkTest, WhatTheHostWasLikeIsKnownWithoutItsTableOrItsLink) {
+  for (const char* lost : {"nft flush ruleset", "ip link del panal-uplink"}) {
+    {
+      const auto first = open(veth_);
+      up(*first);
+    }
+    ASSERT_EQ(shell_inside(host_, lost), 0);
+    const auto next = open(veth_);
+    up(*next);
+    EXPECT_NE(host("nft list chain inet panal_uplink forward").find("iifname \"eth0\" counter"),
+              std::string::npos)
+        << lost;
+    ASSERT_TRUE(next->down());
+    EXPECT_EQ(host("cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "0\n") << lost;
+  }
 }
 
 TEST_F(UplinkTest, AProcessOfAnotherConfigurationTakesAwayWhatThereWas) {

@@ -53,6 +53,10 @@ TEST(HostTable, RemembersTheHostByItsComment) {
   EXPECT_EQ(parse_host_table_mark(host_table(one)), (HostTableMark{"eth0", true}));
   one.guard = false;
   EXPECT_EQ(parse_host_table_mark(host_table(one)), (HostTableMark{"eth0", false}));
+  for (const bool guard : {false, true}) {
+    const HostTableMark mark{"eth0.100", guard};
+    EXPECT_EQ(parse_host_table_mark(to_string(mark)), mark) << "as an alias";
+  }
 }
 
 TEST(HostTable, AStrangeCommentRemembersNothing) {

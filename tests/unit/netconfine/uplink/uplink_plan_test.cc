@@ -33,7 +33,7 @@ TEST(UplinkPlan, AMacvlanHasAddressesRoutersAndWhatIsDirect) {
   auto settings = macvlan();
   settings.address6 = "2001:db8::9";
   settings.gateway6 = "fe80::1";
-  settings.direct = {"192.168.1.128/26", "192.168.1.5", "192.168.1.128/27", "2001:db8::/120"};
+  settings.direct = {"192.168.1.128/26", "192.168.1.5", "192.168.1.128/27", "2001:db8::/124"};
   const auto plan = parse(settings);
   ASSERT_TRUE(plan) << plan.error().message();
   EXPECT_EQ(plan->kind, UplinkKind::kMacvlan);
