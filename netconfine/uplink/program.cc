@@ -5,12 +5,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/socket.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 #include <utility>
 
 #include "engine/base/unique_fd.h"
@@ -41,12 +42,18 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-// The way in is a socket: writing to one whose reader has ended raises no SIGPIPE.
-Result<Pipe> make_input() {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-    return fail_errno("socketpair");
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+// Standard input: a file in memory. Whoever stops reading gets no SIGPIPE, nobody waits for each
+// other, and a program that opens /dev/stdin by name can (it could not with a socket).
+Result<UniqueFd> make_input(const std::string& text) {
+  UniqueFd file(memfd_create("panal-input", MFD_CLOEXEC));
+  if (!file) return fail_errno("memfd_create");
+  for (std::size_t written = 0; written < text.size();) {
+    const auto n = write(file.get(), text.data() + written, text.size() - written);
+    if (n < 0) return fail_errno("write a program's input");
+    written += static_cast<std::size_t>(n);
+  }
+  if (lseek(file.get(), 0, SEEK_SET) != 0) return fail_errno("rewind a program's input");
+  return file;
 }
 
 struct FileActions {
@@ -92,31 +99,22 @@ Result<pid_t> start(const std::string& path, const std::vector<std::string>& wor
   return pid;
 }
 
-// Feeds and reads until both outputs end.
-Result<void> exchange(UniqueFd in, const std::string& input, UniqueFd out, UniqueFd error,
-                      ProgramOutput& output, Clock::time_point end) {
-  for (const int fd : {in.get(), out.get(), error.get()}) fcntl(fd, F_SETFL, O_NONBLOCK);
-  std::size_t written = 0;
-  if (input.empty()) in.reset();
+// Reads until both outputs end.
+Result<void> read_outputs(UniqueFd out, UniqueFd error, ProgramOutput& output,
+                          Clock::time_point end) {
+  for (const int fd : {out.get(), error.get()}) fcntl(fd, F_SETFL, O_NONBLOCK);
   while (out || error) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
     if (left <= 0) return fail(ETIMEDOUT, "wait for its end");
     // A negative descriptor is skipped.
-    std::array<pollfd, 3> waiting{{{in ? in.get() : -1, POLLOUT, 0},
-                                   {out ? out.get() : -1, POLLIN, 0},
-                                   {error ? error.get() : -1, POLLIN, 0}}};
+    std::array<pollfd, 2> waiting{
+        {{out ? out.get() : -1, POLLIN, 0}, {error ? error.get() : -1, POLLIN, 0}}};
     if (poll(waiting.data(), waiting.size(), static_cast<int>(left)) < 0 && errno != EINTR) {
       return fail_errno("poll");
     }
-    if (waiting[0].revents != 0) {
-      const auto n = send(in.get(), input.data() + written, input.size() - written, MSG_NOSIGNAL);
-      if (n > 0) written += static_cast<std::size_t>(n);
-      // A program that reads no further (EPIPE) says why itself.
-      if ((n < 0 && errno != EAGAIN && errno != EINTR) || written == input.size()) in.reset();
-    }
-    for (auto [fd, events, text] : {std::tuple(&out, waiting[1].revents, &output.out),
-                                    std::tuple(&error, waiting[2].revents, &output.error)}) {
+    for (auto [fd, events, text] : {std::tuple(&out, waiting[0].revents, &output.out),
+                                    std::tuple(&error, waiting[1].revents, &output.error)}) {
       if (events == 0) continue;
       std::array<char, 16384> part{};
       const auto n = read(fd->get(), part.data(), part.size());
@@ -146,17 +144,15 @@ Result<ProgramOutput> run_program(const std::vector<std::string>& words, const s
   const auto end = Clock::now() + limit;
   const std::string path = path_of(words.front());
   if (path.empty()) return fail(ENOENT, "run " + words.front());
-  PANAL_ASSIGN(auto in, make_input());
+  PANAL_ASSIGN(auto in, make_input(input));
   PANAL_ASSIGN(auto out, make_pipe());
   PANAL_ASSIGN(auto error, make_pipe());
-  PANAL_ASSIGN(const pid_t pid,
-               start(path, words, in.read.get(), out.write.get(), error.write.get()));
-  in.read.reset();
+  PANAL_ASSIGN(const pid_t pid, start(path, words, in.get(), out.write.get(), error.write.get()));
+  in.reset();
   out.write.reset();
   error.write.reset();
   ProgramOutput output;
-  auto done =
-      exchange(std::move(in.write), input, std::move(out.read), std::move(error.read), output, end);
+  auto done = read_outputs(std::move(out.read), std::move(error.read), output, end);
   if (!done) kill(pid, SIGKILL);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {

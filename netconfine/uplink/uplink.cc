@@ -95,7 +95,7 @@ class HostUplink : public Uplink {
     PANAL_TRY(take_away_link());
     std::vector<Step> steps;
     for (const Prefix& prefix : {plan_.desktops4, plan_.desktops6}) {
-      steps.push_back({delete_blackhole(prefix), {ESRCH, ENOENT}});
+      steps.push_back({delete_blackhole(prefix), {ESRCH, ENOENT, EOPNOTSUPP}});
     }
     PANAL_TRY(carry_out(socket_, std::move(steps)));
     return host_.take_away();
