@@ -50,7 +50,7 @@ void HostSide::plan_rules(const HostFacts& facts, std::vector<UplinkStep>& steps
   table.desktops6 = facts.forwards6 ? to_string(plan_.desktops6) : "";
   // Found again after a crash: the device forwards by now, but we are who made it.
   table.guard = !facts.forwards4 || (facts.mark.device == plan_.device && facts.mark.guard);
-  mark_ = {plan_.device, table.guard};
+  const HostTableMark mark{plan_.device, table.guard};
   table.next_hops = facts.shares.next_hops;
   table.connections = facts.shares.connections;
   // Of an earlier configuration.
@@ -58,9 +58,10 @@ void HostSide::plan_rules(const HostFacts& facts, std::vector<UplinkStep>& steps
     steps.push_back(settings_step(space_, kHostSpace, {{forwarding_of(facts.mark.device), "0"}}));
   }
   const std::string text = host_table(table);
-  steps.push_back({"nft -f - <<'END'\n" + text + "END", [this, text]() -> Result<void> {
+  steps.push_back({"nft -f - <<'END'\n" + text + "END", [this, text, mark]() -> Result<void> {
                      return run_inside(space_, [&]() -> Result<void> {
                        PANAL_TRY(must_run({"nft", "-f", "-"}, text));
+                       mark_ = mark;
                        PANAL_ASSIGN(expected_, listed_table());
                        return {};
                      });

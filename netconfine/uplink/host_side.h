@@ -24,7 +24,7 @@ class HostSide {
 
   /// Looks; the other calls go by what was seen last.
   [[nodiscard]] Result<HostFacts> look();
-  /// What the host's link is to remember, as its alias. After plan_rules().
+  /// What the host's link is to remember, as its alias. After the steps of plan_rules().
   [[nodiscard]] std::string alias() const { return to_string(mark_); }
   /// IPv6 goes out.
   [[nodiscard]] bool forwards6() const { return forwards6_; }
@@ -47,7 +47,7 @@ class HostSide {
   NetlinkSocket socket_;
   UplinkPlan plan_;
   bool forwards6_ = false;
-  HostTableMark mark_;    ///< what the host was like, as this process has seen it
+  HostTableMark mark_;    ///< what the host was like before this process changed it
   std::string expected_;  ///< the table as nft(8) lists it after it was loaded
 };
 

@@ -121,8 +121,8 @@ TEST_F(Rates, ATenantsDesktopsShareItsRate) {
   const auto time = Clock::now() - begin;
   const auto together =
       use_of(*qos_, "pnl1", Direction::kSend).bytes + use_of(*qos_, "pnl2", Direction::kSend).bytes;
-  // Each has a two-frame bucket of its own besides.
-  EXPECT_LE(together, most(8 * kMbit, time) + 4 * kFrame4);
+  // Each has a bucket of three frames of its own besides, and the 4,096th part of the rate.
+  EXPECT_LE(together, most(8 * kMbit, time) + 16 * kFrame4);
 }
 
 TEST_F(Rates, ActiveSessionsComeFirst) {
@@ -169,7 +169,7 @@ TEST_F(Rates, ALineHoldsAllOfThemTogether) {
   const auto time = Clock::now() - begin;
   EXPECT_LE(
       use_of(*qos_, "pnl1", Direction::kSend).bytes + use_of(*qos_, "pnl2", Direction::kSend).bytes,
-      most(8 * kMbit, time) + 4 * kFrame4);
+      most(8 * kMbit, time) + 16 * kFrame4);
 }
 
 TEST_F(Rates, WhatIsSentUnderAnothersMacIsChargedToNobody) {
