@@ -61,6 +61,7 @@ Result<void> prepare_desktop_namespace() {
 
 Result<void> prepare_panal_namespace() {
   // ip_forward first: writing it resets other settings to a router's or a host's defaults.
+  // arp_ignore of each link, not of "all": the larger value counts, and an uplink must answer.
   return set_all({{"ipv4/ip_forward", "0"},
                   {"ipv4/conf/all/accept_redirects", "0"},
                   {"ipv4/conf/default/accept_redirects", "0"},
@@ -70,7 +71,7 @@ Result<void> prepare_panal_namespace() {
                   {"ipv4/conf/default/accept_source_route", "0"},
                   {"ipv4/conf/all/rp_filter", "1"},
                   {"ipv4/conf/default/rp_filter", "1"},
-                  {"ipv4/conf/all/arp_ignore", "8"},
+                  {"ipv4/conf/all/arp_ignore", "0"},
                   {"ipv4/conf/default/arp_ignore", "8"},
                   {"ipv6/conf/all/forwarding", "0"},
                   {"ipv6/conf/all/accept_ra", "0"},

@@ -88,10 +88,7 @@ class HostUplink : public Uplink {
   }
 
   Result<void> down() override {
-    // No packet is forwarded from here on, whatever else fails.
-    PANAL_TRY(run_inside(panal_, [] {
-      return write_net_settings({{"ipv4/ip_forward", "0"}, {"ipv6/conf/all/forwarding", "0"}});
-    }));
+    // No packet leaves from here on, whatever else fails.
     PANAL_TRY(take_away_link());
     std::vector<Step> steps;
     for (const Prefix& prefix : {plan_.desktops4, plan_.desktops6}) {
@@ -125,11 +122,6 @@ class HostUplink : public Uplink {
         note(there, fmt::format("route to {}", to_string(wanted)), "is missing");
       }
     }
-    PANAL_TRY(run_inside(panal_, [&]() -> Result<void> {
-      PANAL_ASSIGN(const auto forwards, read_net_setting("ipv4/ip_forward"));
-      note(forwards == "1", "net.ipv4.ip_forward", "is off");
-      return {};
-    }));
     if (plan_.kind == UplinkKind::kVeth) PANAL_TRY(host_.audit(drifts));
     return drifts;
   }
@@ -181,6 +173,7 @@ class HostUplink : public Uplink {
     }
     PANAL_ASSIGN(const auto facts, host_.look());
     PANAL_TRY(check(facts));
+    wall_inside(steps);
     if (plan_.kind == UplinkKind::kVeth) {
       plan_veth(facts, steps);
       return steps;
@@ -291,8 +284,7 @@ class HostUplink : public Uplink {
   void plan_addressed(std::vector<UplinkStep>& steps) {
     const std::string v4 = fmt::format("ipv4/conf/{}/", kUplinkName);
     const std::string v6 = fmt::format("ipv6/conf/{}/", kUplinkName);
-    steps.push_back(inside_settings({{"ipv4/conf/all/arp_ignore", "0"},
-                                     {v4 + "arp_ignore", "1"},
+    steps.push_back(inside_settings({{v4 + "arp_ignore", "1"},
                                      {v4 + "arp_announce", "2"},
                                      {v4 + "rp_filter", "1"},
                                      {v6 + "accept_ra", "0"},
@@ -308,7 +300,6 @@ class HostUplink : public Uplink {
     if (plan_.address6) words(plan_.address6, plan_.gateway6, 128, true);
     for (const Prefix& prefix : plan_.direct) text += shown_route(prefix, "", kUplinkName);
     steps.push_back({std::move(text), [this] { return address_link(); }});
-    forward_inside(plan_.address6.has_value(), steps);
   }
 
   Result<void> address_link() {
@@ -353,7 +344,6 @@ class HostUplink : public Uplink {
     steps.push_back(join(true, facts.forwards6));
     host_.plan_forwarding(facts, steps);
     steps.push_back(join(false, facts.forwards6));
-    forward_inside(facts.forwards6, steps);
   }
 
   Result<void> make_pair() {
@@ -423,12 +413,13 @@ class HostUplink : public Uplink {
             }};
   }
 
-  // Last of all: before it no packet leaves.
-  void forward_inside(bool v6, std::vector<UplinkStep>& steps) {
-    // A desktop's address that has no link leads nowhere, and not out.
+  // Before the link is up: a desktop's address that has no link leads nowhere, and not out. And
+  // connections that nobody uses any more give their place back (RFC 5382: not before 2 h 4 min).
+  void wall_inside(std::vector<UplinkStep>& steps) {
     std::string text = fmt::format("# in {}:", kPanalSpace);
     for (const Prefix& prefix : {plan_.desktops4, plan_.desktops6}) {
-      text += fmt::format("\nip route replace blackhole {}", to_string(prefix));
+      text += fmt::format("\nip {}route replace blackhole {}", prefix.v6 ? "-6 " : "",
+                          to_string(prefix));
     }
     steps.push_back({std::move(text), [this] {
                        std::vector<Step> requests;
@@ -437,15 +428,7 @@ class HostUplink : public Uplink {
                        }
                        return carry_out(socket_, std::move(requests));
                      }});
-    // Writing ip_forward sets what else it likes: those that wall desktops in follow it.
-    // Connections that nobody uses any more give their place back (RFC 5382: not before 2 h 4 min),
-    // and none begins in its middle.
-    steps.push_back(inside_settings({{"ipv4/ip_forward", "1"},
-                                     {"ipv4/conf/all/accept_redirects", "0"},
-                                     {"ipv4/conf/all/send_redirects", "0"},
-                                     {"ipv6/conf/all/forwarding", v6 ? "1" : "0"},
-                                     {"netfilter/nf_conntrack_tcp_timeout_established", "7440"},
-                                     {"netfilter/nf_conntrack_tcp_loose", "0"}}));
+    steps.push_back(inside_settings({{"netfilter/nf_conntrack_tcp_timeout_established", "7440"}}));
   }
 
   HostSide host_;

@@ -12,10 +12,10 @@
 
 namespace panal::netconfine {
 
-/// The way out of Panal's network namespace. Packets are forwarded there only while it is up; which
-/// ones is the firewall's matter (Ruleset::uplink = kUplinkName), and is so before this is called.
-/// Whatever an earlier process, or an earlier configuration, has left is found by name and taken
-/// over or taken down; nothing is doubled. Not thread-safe.
+/// The way out of Panal's network namespace. Whether packets are forwarded there at all, and which,
+/// is the firewall's and Network's matter (Ruleset::uplink = kUplinkName), and is so before up() is
+/// called. Whatever an earlier process, or an earlier configuration, has left is found by name and
+/// taken over or taken down; nothing is doubled. Not thread-safe.
 class Uplink {
  public:
   /// Changes nothing. `host`: the namespace that has the card or forwards. Errors: EPERM.

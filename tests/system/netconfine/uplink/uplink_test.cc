@@ -64,6 +64,11 @@ class UplinkTest : public ::testing::Test {
     // Listing may make its tables.
     ASSERT_EQ(shell_inside(host_, "iptables-nft -S >/dev/null && ip6tables-nft -S >/dev/null"), 0);
     ASSERT_TRUE(run_inside(panal_, prepare_panal_namespace));
+    // What Network does where rules let something out.
+    ASSERT_EQ(shell_inside(panal_,
+                           "echo 1 > /proc/sys/net/ipv4/ip_forward && "
+                           "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"),
+              0);
     add_desktop(1);
   }
   void move(const std::string& link, const UniqueFd& to) const {
@@ -357,7 +362,6 @@ TEST_F(UplinkTest, EveryKindOfDriftIsSeenAndMended) {
       {false, "ip link set uplink0 down", "link uplink0 is down"},
       {false, "ip link set uplink0 alias mine", "link uplink0 is another"},
       {false, "ip route del default", "route to 0.0.0.0/0 is missing"},
-      {false, "echo 0 > /proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward is off"},
   };
   UdpEar ear(lan_, AF_INET, kPort);
   for (const auto& one : cases) {
@@ -503,6 +507,24 @@ TEST_F(UplinkTest, OneKindFollowsAnother) {
     EXPECT_EQ(hear(ear, 1), 1) << settings.kind;
     (void)shell_inside(panal_, "nft flush ruleset");
   }
+}
+
+TEST_F(UplinkTest, TheAddressOfADesktopThatIsNotThereLeadsNowhere) {
+  const auto uplink = open(veth_);
+  up(*uplink);
+  for (const char* address : {"10.77.0.9", "10.77.255.255"}) {
+    (void)testing::say(desktop(), address, kPort);
+  }
+  UdpEar ear(lan_, AF_INET, kPort);
+  ASSERT_TRUE(testing::say(desktop(), "192.168.1.1", kPort));
+  EXPECT_EQ(hear(ear, 1), 1);
+  EXPECT_EQ(output_inside(panal_, "ip route get 10.77.0.9 2>&1 | head -1 | grep -c uplink0"),
+            "0\n");
+  EXPECT_EQ(output_inside(host_,
+                          "nft list chain inet panal_uplink from_desktops | "
+                          "grep -c 'oifname != \"eth0\" counter packets 0 '"),
+            "1\n")
+      << "none of it came to the host";
 }
 
 // --- tables that are everybody's
