@@ -7,6 +7,7 @@
 
 #include "storage/transfer/remote_source.h"
 #include "storage/transfer/source.h"
+#include "tests/support/patience.h"
 #include "tests/system/storage/storage_fixture.h"
 
 namespace panal::storage {
@@ -31,7 +32,7 @@ class EvilHelper : public StorageTest, public ::testing::WithParamInterface<Evil
         std::string(PANAL_SOURCE_DIR) + "/tests/system/storage/helper/evil_fetch.py",
         make_dir("scratch"), 1, 1};
     PullBudget budget;
-    budget.quiet = std::chrono::milliseconds(1500);
+    budget.quiet = std::chrono::milliseconds(1500) * patience();
     PANAL_ASSIGN(const auto source, start_remote_source(archive, helper, budget));
     PANAL_ASSIGN(const UniqueFd file, fetch_one(*source, "panal-images", 1000));
     return read_fetched(file.get(), 1000);

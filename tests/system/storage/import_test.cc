@@ -13,6 +13,7 @@
 #include "storage/recipe/build_process.h"
 #include "storage/unpack/unpack.h"
 #include "tests/support/oci_maker.h"
+#include "tests/support/patience.h"
 #include "tests/support/tar_maker.h"
 #include "tests/system/storage/storage_fixture.h"
 
@@ -432,7 +433,7 @@ TEST_F(ImportTest, TheUnpackerIsConfined) {
   // It waits for its archive, confined.
   std::string proc;
   std::string status;
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 500 * patience(); ++i) {
     for (const auto& entry : fs::directory_iterator("/proc")) {
       const std::string text = read(entry.path().string() + "/status");
       if (line_of(text, "Name:\t") != "panal-unpack") continue;

@@ -21,6 +21,7 @@
 #include "storage/transfer/remote_source.h"
 #include "storage/transfer/signed_list.h"
 #include "storage/transfer/trust.h"
+#include "tests/support/patience.h"
 #include "tests/system/storage/storage_fixture.h"
 
 namespace panal::storage {
@@ -164,9 +165,9 @@ class TransferTest : public StorageTest {
     return count;
   }
 
-  /// Waits, 20 s at most, for so many.
+  /// Waits, 20 s at most (times patience()), for so many.
   [[nodiscard]] bool wait_for_requests(const std::string& ending, std::size_t count) const {
-    for (int turn = 0; turn < 4000; ++turn) {
+    for (int turn = 0; turn < 4000 * patience(); ++turn) {
       if (requests(ending) >= count) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }

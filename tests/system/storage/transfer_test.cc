@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "tests/support/patience.h"
 #include "tests/system/storage/transfer_fixture.h"
 
 namespace panal::storage {
@@ -80,13 +81,13 @@ TEST_P(HostileServer, IsGivenUpWithAReasonAndLeavesNothing) {
   const ArchiveServer server(archive_dir(), log_file());
   const auto before = steady_clock::now();
   PullBudget impatient = small_budget();
-  impatient.quiet = std::chrono::seconds(2);
+  impatient.quiet = std::chrono::seconds(2) * patience();
   const auto report = pull_from(at(server.url(GetParam().how)), "1", impatient);
   ASSERT_FALSE(report);
   EXPECT_THAT(GetParam().codes, ::testing::Contains(report.error().code))
       << report.error().message();
   EXPECT_THAT(report.error().message(), HasSubstr("127.0.0.1")) << "which server it was";
-  EXPECT_LT(steady_clock::now() - before, std::chrono::seconds(20));
+  EXPECT_LT(steady_clock::now() - before, std::chrono::seconds(20) * patience());
   EXPECT_FALSE(node_->resolve("icewm", "1"));
   EXPECT_THAT(helpers(), IsEmpty());
   EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/scratch"));
@@ -263,7 +264,7 @@ TEST_F(TransferTest, AKilledPullIsGoneOnWithAndItsHelperEnds) {
   ASSERT_TRUE(report) << report.error().message();
   EXPECT_TRUE(*node_->has(first_.commit));
   // The orphan: its socket has ended, and it with it.
-  const auto until = steady_clock::now() + std::chrono::seconds(5);
+  const auto until = steady_clock::now() + std::chrono::seconds(5) * patience();
   bool alive = true;
   while (alive && steady_clock::now() < until) {
     alive = false;
