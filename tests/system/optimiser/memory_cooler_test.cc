@@ -1,6 +1,8 @@
 // Cold memory, when memory gets short at once: who is away loses it, and not who is at work.
 #include "runtime/optimiser/memory_cooler.h"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -18,6 +20,18 @@ using kernel::Pages;
 
 class RealCooler : public RealSwapGroup {
  protected:
+  /// Of what is started, too.
+  static void allow_huge_pages(bool allow) {
+    ASSERT_EQ(::prctl(PR_SET_THP_DISABLE, allow ? 0 : 1, 0, 0, 0), 0);
+  }
+  void SetUp() override {
+    allow_huge_pages(false);
+    RealSwapGroup::SetUp();
+  }
+  void TearDown() override {
+    RealSwapGroup::TearDown();
+    allow_huge_pages(true);
+  }
   kernel::Cgroup desktop(const std::string& name) const {
     auto made = kernel::Cgroup::create(root_, parent_path() + "/" + name);
     EXPECT_TRUE(made) << made.error().message();
@@ -75,10 +89,40 @@ TEST_F(RealCooler, WhoIsAwayLosesMoreAndWhoIsAtWorkLess) {
     }
   }
   for (auto* each : {&with, &without}) std::sort(each->begin(), each->end());
-  // On some runs the kernel chooses well by itself.
+  // Without it 6.1 takes as much of the one as of the other, and 6.18 nearly all of who is at work;
+  // on some runs the kernel chooses well by itself.
   constexpr double kHardly = 0.05;
-  EXPECT_LE(with[2], std::max(without[2] / 2, kHardly))
+  EXPECT_LE(with[2], std::max(without[2] * 2 / 3, kHardly))
       << "the share of the loss that who is at work bears";
+}
+
+// On Debian's 6.1 who was at work lost more the more of who was away was marked.
+TEST_F(RealCooler, LeavesHugePagesAlone) {
+  constexpr const char* kKnob = "kernel/mm/transparent_hugepage/enabled";
+  const auto former = tree_.sys.read(kKnob);
+  if (!former) GTEST_SKIP() << "nothing is missing here: this kernel has no huge pages";
+  const std::size_t open = former->find('[');
+  ASSERT_NE(open, std::string::npos) << *former;
+  ASSERT_TRUE(tree_.sys.write(kKnob, "always"));
+  allow_huge_pages(true);
+  {
+    const kernel::Cgroup group = make();
+    const MemoryChild child(group, kSize, Pages::kDistinct);
+    EXPECT_TRUE(tree_.sys.write(kKnob, former->substr(open + 1, former->find(']') - open - 1)));
+    const auto before =
+        kernel::walk_smaps(tree_, child.pid(), {std::chrono::steady_clock::now() + 10s});
+    ASSERT_TRUE(before) << before.error().message();
+    std::uint64_t huge = 0;
+    for (const auto& mapping : before->mappings) huge += mapping.huge != 0 ? mapping.bytes : 0;
+    const auto cooled =
+        cool_memory(tree_, group, {0, std::chrono::steady_clock::now() + 10s, nullptr});
+    ASSERT_TRUE(cooled) << cooled.error().message();
+    EXPECT_TRUE(cooled->complete);
+    EXPECT_EQ(cooled->huge_bytes, huge);
+    EXPECT_GE(cooled->advised_bytes + cooled->huge_bytes, kSize);
+    if (huge == 0) GTEST_SKIP() << "nothing is missing: no run of free memory was long enough";
+    EXPECT_LT(cooled->advised_bytes, kSize);
+  }
 }
 
 TEST_F(RealCooler, StopsForWhoReturns) {
