@@ -1,8 +1,8 @@
 """Inside the virtual machine: the whole path of a node on a stock Debian, over a reboot.
 
 Started by panal-vm.service at each boot; which stage it is, a file on the disk says. What it prints
-goes to the serial line that tests/vm/run reads: "step NAME", "ok NAME SECONDS", "FAILED NAME", and at
-the end of a boot "reboot", "done" or "failed". Other lines are for people.
+goes to the serial line that tests/vm/run reads: "step NAME", "ok NAME SECONDS", "FAILED NAME" (of a
+test program with its seconds, and with how many passed), and at the end of a boot "reboot", "done" or "failed". Other lines are for people.
 """
 
 import json
@@ -269,10 +269,14 @@ def down(node):
     expect(not left, f"left in /run/panal: {left}")
 
 
+def skips(text):
+    """Tests that were skipped, and their words."""
+    return re.findall(r"^\[ RUN +\] (\S+)\n(?:(?!\[ ).*\n)*?\S+:\d+: Skipped\n(.*)$", text, re.M)
+
+
 def unexpected_skips(text):
     """Tests that were skipped and should not have been, with their words."""
-    skips = re.findall(r"^\[ RUN +\] (\S+)\n(?:(?!\[ ).*\n)*?\S+:\d+: Skipped\n(.*)$", text, re.M)
-    return [f"{test}: {why}" for test, why in skips
+    return [f"{test}: {why}" for test, why in skips(text)
             if not any(re.fullmatch(a, test) and re.fullmatch(b, why) for a, b in ALLOWED_SKIPS)]
 
 
@@ -289,9 +293,10 @@ def system_tests(_):
     os.environ["PANAL_PATIENCE"] = str(PATIENCE)
     failed = []
     for program in sorted((PAYLOAD / "source/build/dev/bin").glob("system_*")):
-        lab = ["--memory", "1G"]
+        lab = ["--memory", "2560M"]
         if program.name in MACHINE_SETTINGS:
-            lab = ["--machine-settings", "--memory", "2560M"]
+            lab.append("--machine-settings")
+        begin = time.monotonic()
         done = subprocess.run([f"{PAYLOAD}/source/scripts/lab", *lab, "sh", "-c", place,
                                str(program)],
                               capture_output=True, text=True, check=False, timeout=6 * SLOW)
@@ -306,8 +311,12 @@ def system_tests(_):
         skipped = unexpected_skips(text)
         if skipped:
             say("skipped, and should not have been:\n  " + "\n  ".join(skipped))
-        if done.returncode != 0 or skipped:
+        good = done.returncode == 0 and not skipped
+        if not good:
             failed.append(program.name)
+        passed = re.findall(r"^\[       OK \]", text, re.M)
+        emit(f"{'ok' if good else 'FAILED'} {program.name} {time.monotonic() - begin:.0f} "
+             f"{len(passed)} passed, {len(skips(text))} skipped")
     expect(not failed, f"failed: {failed}")
 
 
