@@ -163,6 +163,13 @@ Message link_up(int index) {
   return link_message(RTM_NEWLINK, 0, info, fmt::format("bring up link {}", index));
 }
 
+Message link_down(int index) {
+  ifinfomsg info{};
+  info.ifi_index = index;
+  info.ifi_change = IFF_UP;
+  return link_message(RTM_NEWLINK, 0, info, fmt::format("take down link {}", index));
+}
+
 Result<Message> add_address(int index, const Ip& ip) {
   std::string what = "add address " + ip.text;
   const Owned<rtnl_addr> address(rtnl_addr_alloc());

@@ -17,6 +17,7 @@ namespace panal::netconfine {
 [[nodiscard]] Result<Message> get_link(const std::string& name);
 [[nodiscard]] Message dump_links();
 [[nodiscard]] Message link_up(int index);
+[[nodiscard]] Message link_down(int index);
 
 /// An IP address of either family, as libnl wants it.
 struct Ip {
