@@ -5,8 +5,6 @@
 namespace panal::netpolicy {
 namespace {
 
-constexpr const char* kUplinkLink = "uplink0";  // in Panal's namespace, whatever its kind
-
 Holder holder_of(const netconfine::PolicySet& set, const store::DesktopNetPolicy& row) {
   Holder holder{row.name, row.tenant, row.policy, row.given_by, false, 0};
   if (holder.policy.empty()) {
@@ -25,15 +23,22 @@ std::map<DesktopId, std::uint32_t> Plan::policies() const {
   return out;
 }
 
+Result<netconfine::UplinkPlan> uplink_plan(const config::Config& config) {
+  PANAL_ASSIGN(const auto desktops4, netconfine::parse_prefix(config.subnet4));
+  PANAL_ASSIGN(const auto desktops6, netconfine::parse_prefix(config.subnet6));
+  const netconfine::UplinkSettings settings{config.uplink,          config.uplink_device,
+                                            config.uplink_address4, config.uplink_gateway4,
+                                            config.uplink_address6, config.uplink_gateway6,
+                                            config.uplink_direct};
+  return netconfine::parse_uplink(settings, desktops4, desktops6);
+}
+
 Result<netconfine::Surroundings> surroundings(const config::Config& config) {
+  PANAL_ASSIGN(const auto uplink, uplink_plan(config));
   netconfine::Surroundings around;
-  for (const std::string& subnet : {config.subnet4, config.subnet6}) {
-    PANAL_ASSIGN(const auto prefix, netconfine::parse_prefix(subnet));
-    around.desktops.push_back(prefix);
-  }
-  if (config.uplink != "none") around.uplink = kUplinkLink;
-  // With veth the host does it.
-  around.masquerade = config.uplink == "nic" || config.uplink == "macvlan";
+  around.desktops = {uplink.desktops4, uplink.desktops6};
+  if (uplink.kind != netconfine::UplinkKind::kNone) around.uplink = netconfine::kUplinkName;
+  around.masquerade = uplink.masquerade();
   return around;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/model/ids.h"
 #include "netconfine/address/address_pool.h"
 #include "netconfine/policy/compiled.h"
+#include "netconfine/uplink/uplink_plan.h"
 #include "runtime/config/config.h"
 #include "runtime/store/net_policies.h"
 
@@ -33,6 +34,9 @@ struct Plan {
   /// As netconfine::Network::set_rules() takes it.
   [[nodiscard]] std::map<DesktopId, std::uint32_t> policies() const;
 };
+
+/// The way outside, as the configuration has it. Errors: EINVAL with a sentence that names the key.
+[[nodiscard]] Result<netconfine::UplinkPlan> uplink_plan(const config::Config& config);
 
 /// Where the desktops' addresses are from, and how the outside is reached.
 [[nodiscard]] Result<netconfine::Surroundings> surroundings(const config::Config& config);

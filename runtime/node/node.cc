@@ -68,6 +68,8 @@ struct Node::Impl {
     costs.reset();
     optimiser.reset();
     if (!remove_groups) return;
+    if (const auto removed = host->remove_uplink(); !removed)
+      log->warning("remove_uplink", {{"why", removed.error().message()}});
     if (const auto removed = host->remove_groups(); !removed)
       log->warning("remove_groups", {{"why", removed.error().message()}});
   }
@@ -286,6 +288,9 @@ void Node::Impl::confine() {
     confining = false;
     if (const auto done = confinement->refresh(store); !done)
       log->warning("network_rules", {{"why", done.error().message()}});
+    // After the rules, which say who may take it.
+    if (const auto kept = host->keep_uplink(); !kept)
+      log->warning("uplink", {{"why", kept.error().message()}});
   });
 }
 

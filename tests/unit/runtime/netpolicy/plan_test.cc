@@ -96,11 +96,16 @@ TEST(Plan, TheUplinkIsTheConfigurations) {
   for (const auto& [kind, masked] :
        {std::pair("nic", true), std::pair("macvlan", true), std::pair("veth", false)}) {
     config.uplink = kind;
+    config.uplink_device = "eth1";
+    config.uplink_address4 = masked ? "192.168.1.9" : "";
+    config.uplink_gateway4 = masked ? "192.168.1.1" : "";
     const auto made = make_plan(read(kPolicies), {}, config);
     ASSERT_TRUE(made) << made.error().message();
     EXPECT_EQ(made->rules.uplink, "uplink0") << kind;
     EXPECT_EQ(made->rules.masquerade, masked) << kind;
   }
+  config.uplink_device.clear();
+  EXPECT_EQ(make_plan(read(kPolicies), {}, config).error().code, EINVAL) << "no device";
 }
 
 TEST(Plan, AnswersWithTheRule) {
