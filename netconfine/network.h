@@ -12,6 +12,7 @@
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
 #include "engine/model/ids.h"
+#include "engine/model/session.h"
 #include "netconfine/firewall/backend.h"
 #include "netconfine/policy/compiled.h"
 
@@ -88,6 +89,12 @@ class Network {
   /// takes what was said last.
   [[nodiscard]] virtual Result<void> set_policy(DesktopId id, std::uint32_t policy) {
     (void)id, (void)policy;
+    return {};
+  }
+  /// How much somebody is at a desktop: whose packets come first where rates are shared. What is
+  /// said of one that is not attached holds once it is.
+  [[nodiscard]] virtual Result<void> set_session(DesktopId id, SessionClass session) {
+    (void)id, (void)session;
     return {};
   }
   /// Compares what the kernel has with what is meant. What is different is repaired, and looked at

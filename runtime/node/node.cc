@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <future>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -84,6 +85,7 @@ struct Node::Impl {
   void on_started(DesktopId id);
   void on_ended(DesktopId id);
   void on_session(DesktopId id, const AgentState& state);
+  void tell_network(DesktopId id, const AgentState& state);
   std::optional<Refusal> refusal(DesktopId id) const;
   Result<UniqueFd> open_nx(DesktopId id) const;
   nlohmann::json status() const;
@@ -98,7 +100,8 @@ struct Node::Impl {
   std::unique_ptr<NodeOptimiser> optimiser;
   std::optional<CostMeter> costs;
   std::unique_ptr<Confinement> confinement;
-  std::atomic<bool> confining{false};  ///< a look at the assignments is due
+  std::atomic<bool> confining{false};              ///< a look at the assignments is due
+  std::map<DesktopId, SessionClass> network_told;  ///< whose packets come first
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
   std::unique_ptr<WorkerPool> clerk;
@@ -308,13 +311,27 @@ void Node::Impl::on_started(DesktopId id) {
 }
 
 void Node::Impl::on_ended(DesktopId id) {
+  network_told.erase(id);
   prewarm->cancel(id);
   attaches->forget(id);
   sessions->forget(id);
   optimiser->ended(id);
 }
 
+void Node::Impl::tell_network(DesktopId id, const AgentState& state) {
+  const bool somebody = state.session == agent::SessionState::kConnected ||
+                        state.session == agent::SessionState::kResuming;
+  const SessionClass now = somebody ? SessionClass::kActive : SessionClass::kDisconnected;
+  const auto [told, first] = network_told.try_emplace(id, now);
+  if (!first && std::exchange(told->second, now) == now) return;
+  net_clerk->submit([this, id, now](store::Store&) {
+    if (const auto done = host->network().set_session(id, now); !done)
+      log->warning("network_rates", {{"why", done.error().message()}});
+  });
+}
+
 void Node::Impl::on_session(DesktopId id, const AgentState& state) {
+  tell_network(id, state);
   sessions->note(id, state);
   optimiser->session(id, state);
   prewarm->on_session(id, state);
