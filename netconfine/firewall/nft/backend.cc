@@ -67,9 +67,8 @@ class NftBackend : public FirewallBackend {
     senders_.clear();
     for (const Sender& sender : senders) senders_[sender.addresses.link] = sender;
     tracks_ = wanted.tracks;
-    const bool first = !loaded_;
     loaded_ = true;
-    return first ? forget_strangers() : forget_gone();
+    return knows_connections_ ? forget_gone() : forget_strangers();
   }
 
   Result<void> put(std::span<const Sender> senders) override {
@@ -360,6 +359,7 @@ class NftBackend : public FirewallBackend {
              (!present.contains(ends.source) && !present.contains(ends.destination));
     }));
     gone_.clear();
+    knows_connections_ = true;
     return {};
   }
 
@@ -371,6 +371,7 @@ class NftBackend : public FirewallBackend {
   NftSnapshot meant_;
   std::uint32_t generation_ = 0;  // in which the kernel had what was meant; 0: not known
   bool tracks_ = false;
+  bool knows_connections_ = false;  // those an earlier process had left are forgotten
   bool loaded_ = false;
 };
 
