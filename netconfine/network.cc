@@ -34,7 +34,7 @@ Link unplanned(DesktopId id) {
 }
 
 // How a drift of a sysctl begins.
-const std::string kSetting = "sysctl ";
+constexpr const char* kSetting = "sysctl ";
 
 // Classes of a thousand desktops are much to read, and nobody gets out by them.
 constexpr std::chrono::seconds kLookAtRates{60};

@@ -61,8 +61,8 @@ class NftBackend : public FirewallBackend {
 
   Result<void> load(const Ruleset& rules, const std::vector<Sender>& senders) override {
     PANAL_ASSIGN(const auto wanted, plan(rules, senders));
-    PANAL_ASSIGN(const auto lost, replace(wanted));
-    gone_.insert(lost.begin(), lost.end());
+    PANAL_ASSIGN(const auto without_entry, replace(wanted));
+    gone_.insert(without_entry.begin(), without_entry.end());
     rules_ = rules;
     senders_.clear();
     for (const Sender& sender : senders) senders_[sender.addresses.link] = sender;

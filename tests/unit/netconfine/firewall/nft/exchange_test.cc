@@ -22,7 +22,7 @@ Ruleset two_policies() {
     CompiledPolicy policy;
     policy.id = id;
     policy.name = id == 1 ? "one" : "two";
-    policy.reach = {{.service = "dns", .peer = *parse_prefix("10.1.0.53"), .ports = {}}};
+    policy.reach.push_back({.service = "dns", .peer = *parse_prefix("10.1.0.53"), .ports = {}});
     rules.policies.push_back(policy);
   }
   return rules;
