@@ -41,12 +41,15 @@ class FirewallBackend {
   [[nodiscard]] virtual Result<std::vector<DropCounter>> drops() = 0;
   /// What the kernel has, compared with what load(), put() and remove() have meant. Empty: equal.
   [[nodiscard]] virtual Result<std::vector<Drift>> audit() = 0;
+  /// A descriptor that becomes readable when somebody may have changed rules, ourselves included;
+  /// audit() reads it empty. -1 where the kernel does not tell: then ask often.
+  [[nodiscard]] virtual int changes() const { return -1; }
   /// Drops everything, with the least that can fail: for when drift cannot be repaired.
   [[nodiscard]] virtual Result<void> cut_off() = 0;
 };
 
-/// Errors: EPERM, EPROTONOSUPPORT where the kernel lacks it (iptables: or the programs are missing),
-/// with a sentence that says what to use.
+/// Errors: EPERM, EPROTONOSUPPORT where the kernel lacks it (iptables: or the programs are
+/// missing), with a sentence that says what to use.
 [[nodiscard]] Result<std::unique_ptr<FirewallBackend>> open_nftables_backend();
 [[nodiscard]] Result<std::unique_ptr<FirewallBackend>> open_iptables_backend();
 

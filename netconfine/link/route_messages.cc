@@ -199,6 +199,13 @@ Message move_link(int index, int network_namespace, const std::string& name) {
   return request.finish();
 }
 
+Message link_down(int index) {
+  ifinfomsg info{};
+  info.ifi_index = index;
+  info.ifi_change = IFF_UP;
+  return link_message(RTM_NEWLINK, 0, info, fmt::format("take down link {}", index));
+}
+
 Result<Message> add_address(int index, const Ip& ip) {
   std::string what = "add address " + ip.text;
   const Owned<rtnl_addr> address(rtnl_addr_alloc());

@@ -24,6 +24,7 @@ namespace panal::netconfine {
 [[nodiscard]] Message delete_link_group(std::uint32_t group);
 /// To another network namespace, under a name that is free there. The kernel takes it down.
 [[nodiscard]] Message move_link(int index, int network_namespace, const std::string& name);
+[[nodiscard]] Message link_down(int index);
 
 /// An IP address of either family, as libnl wants it.
 struct Ip {

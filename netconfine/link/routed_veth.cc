@@ -27,15 +27,23 @@ struct Setting {
   const char* value;
 };
 
-// Writes sysctls of the calling thread's network namespace. A kernel booted without IPv6 has no
-// ipv6 directory: nothing to set there.
-Result<void> set_all(std::initializer_list<Setting> settings) {
+// Sysctls of the calling thread's network namespace.
+Result<Dir> open_settings() {
   PANAL_ASSIGN(const auto proc, Dir::open(kernel_paths::kProc));
-  PANAL_ASSIGN(const auto net, proc.open_dir("sys/net"));
-  const bool has_ipv6 = net.exists("ipv6");
+  return proc.open_dir("sys/net");
+}
+
+// A kernel booted without IPv6 has no ipv6 directory, and conntrack's settings are there once
+// conntrack is, whose module comes with the first rule that wants it.
+bool is_there(const Dir& net, std::string_view path) {
+  if (path.starts_with("ipv6/")) return net.exists("ipv6");
+  return !path.starts_with("netfilter/") || net.exists(std::string(path));
+}
+
+Result<void> set_all(const std::vector<Setting>& settings) {
+  PANAL_ASSIGN(const auto net, open_settings());
   for (const auto& [path, value] : settings) {
-    if (!has_ipv6 && std::string_view(path).starts_with("ipv6/")) continue;
-    PANAL_TRY(net.write(path, value));
+    if (is_there(net, path)) PANAL_TRY(net.write(path, value));
   }
   return {};
 }
@@ -48,6 +56,36 @@ Result<void> prefix_link(std::string_view link, Result<void> result) {
 // addr_gen_mode 1: no link-local address is made (kernel: Documentation/networking/ip-sysctl).
 constexpr const char* kNoLinkLocal = "1";
 
+constexpr const char* kForward4 = "ipv4/ip_forward";
+constexpr const char* kForward6 = "ipv6/conf/all/forwarding";
+
+std::vector<Setting> panal_settings(bool forwarding) {
+  const char* passed_on = forwarding ? "1" : "0";
+  // ip_forward first: writing it resets other settings to a router's or a host's defaults.
+  // arp_ignore of each link, not of "all": the larger value counts, and an uplink must answer.
+  return {{kForward4, passed_on},
+          {"ipv4/conf/all/accept_redirects", "0"},
+          {"ipv4/conf/default/accept_redirects", "0"},
+          {"ipv4/conf/all/send_redirects", "0"},
+          {"ipv4/conf/default/send_redirects", "0"},
+          {"ipv4/conf/all/accept_source_route", "0"},
+          {"ipv4/conf/default/accept_source_route", "0"},
+          {"ipv4/conf/all/rp_filter", "1"},
+          {"ipv4/conf/default/rp_filter", "1"},
+          {"ipv4/conf/all/arp_ignore", "0"},
+          {"ipv4/conf/default/arp_ignore", "8"},
+          {kForward6, passed_on},
+          {"ipv6/conf/all/accept_ra", "0"},
+          {"ipv6/conf/default/accept_ra", "0"},
+          {"ipv6/conf/default/autoconf", "0"},
+          {"ipv6/conf/default/accept_dad", "0"},
+          {"ipv6/conf/all/accept_redirects", "0"},
+          {"ipv6/conf/default/accept_redirects", "0"},
+          {"ipv6/conf/default/addr_gen_mode", kNoLinkLocal},
+          // A packet from the middle of a connection nobody knows begins none.
+          {"netfilter/nf_conntrack_tcp_loose", "0"}};
+}
+
 }  // namespace
 
 Result<void> prepare_desktop_namespace() {
@@ -59,28 +97,26 @@ Result<void> prepare_desktop_namespace() {
                   {"ipv4/conf/default/accept_redirects", "0"}});
 }
 
-Result<void> prepare_panal_namespace() {
-  // ip_forward first: writing it resets other settings to a router's or a host's defaults.
-  // arp_ignore of each link, not of "all": the larger value counts, and an uplink must answer.
-  return set_all({{"ipv4/ip_forward", "0"},
-                  {"ipv4/conf/all/accept_redirects", "0"},
-                  {"ipv4/conf/default/accept_redirects", "0"},
-                  {"ipv4/conf/all/send_redirects", "0"},
-                  {"ipv4/conf/default/send_redirects", "0"},
-                  {"ipv4/conf/all/accept_source_route", "0"},
-                  {"ipv4/conf/default/accept_source_route", "0"},
-                  {"ipv4/conf/all/rp_filter", "1"},
-                  {"ipv4/conf/default/rp_filter", "1"},
-                  {"ipv4/conf/all/arp_ignore", "0"},
-                  {"ipv4/conf/default/arp_ignore", "8"},
-                  {"ipv6/conf/all/forwarding", "0"},
-                  {"ipv6/conf/all/accept_ra", "0"},
-                  {"ipv6/conf/default/accept_ra", "0"},
-                  {"ipv6/conf/default/autoconf", "0"},
-                  {"ipv6/conf/default/accept_dad", "0"},
-                  {"ipv6/conf/all/accept_redirects", "0"},
-                  {"ipv6/conf/default/accept_redirects", "0"},
-                  {"ipv6/conf/default/addr_gen_mode", kNoLinkLocal}});
+Result<void> prepare_panal_namespace(bool forwarding) {
+  return set_all(panal_settings(forwarding));
+}
+
+Result<std::vector<ChangedSetting>> changed_settings(bool forwarding) {
+  PANAL_ASSIGN(const auto net, open_settings());
+  std::vector<ChangedSetting> changed;
+  for (const auto& [path, value] : panal_settings(forwarding)) {
+    const std::string_view name = path;
+    if (!is_there(net, name)) continue;
+    // Which family is passed on is the uplink's matter, where there is one.
+    if (forwarding && (name == kForward4 || name == kForward6)) continue;
+    PANAL_ASSIGN(auto found, net.read(path));
+    while (found.ends_with('\n')) found.pop_back();
+    if (found == value) continue;
+    std::string dotted = "net." + std::string(name);
+    std::replace(dotted.begin(), dotted.end(), '/', '.');
+    changed.push_back({std::move(dotted), std::move(found), value});
+  }
+  return changed;
 }
 
 Result<RoutedVeths> RoutedVeths::open() {
@@ -142,6 +178,13 @@ Result<void> RoutedVeths::bring_up(std::span<const Addresses> all) {
     }
   }
   return carry_out(socket_, std::move(steps));
+}
+
+Result<void> RoutedVeths::take_down(const std::string& link) {
+  PANAL_ASSIGN(const int index, index_of(socket_, link));
+  std::vector<Message> messages;
+  messages.push_back(link_down(index));
+  return socket_.transact(std::move(messages));
 }
 
 Result<void> RoutedVeths::remove(const std::string& link) {

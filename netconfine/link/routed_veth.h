@@ -42,6 +42,8 @@ class RoutedVeths {
   /// any kind of link that is there under that name: a veth, or a machine's tap (tap.h).
   [[nodiscard]] Result<void> bring_up(const Addresses& addresses);
   [[nodiscard]] Result<void> bring_up(std::span<const Addresses> addresses);
+  /// Errors: ENODEV.
+  [[nodiscard]] Result<void> take_down(const std::string& link);
   /// Removes a link by name. Errors: ENODEV.
   [[nodiscard]] Result<void> remove(const std::string& link);
   /// Several at once; those that are not there are not an error. The kernel waits for its readers
@@ -63,8 +65,19 @@ class RoutedVeths {
 /// Inside a desktop's namespace (of the calling thread): lo up; eth0 with addresses, up, default
 /// routes and permanent neighbours.
 [[nodiscard]] Result<void> configure_desktop_end(const Addresses& addresses);
-/// Inside Panal's namespace (of the calling thread): no forwarding, no redirects, strict reverse
-/// path, no answer to ARP, nothing learnt from router advertisements, no link-local addresses.
-[[nodiscard]] Result<void> prepare_panal_namespace();
+/// Inside Panal's namespace (of the calling thread): forwarding only where somebody may reach
+/// something, no redirects, strict reverse path, no answer to ARP, nothing learnt from router
+/// advertisements, no link-local addresses; connections begin at their beginning.
+[[nodiscard]] Result<void> prepare_panal_namespace(bool forwarding);
+
+/// A sysctl that is no longer as prepare_panal_namespace() made it.
+struct ChangedSetting {
+  std::string name;  ///< "net.ipv4.ip_forward"
+  std::string value;
+  std::string wanted;
+};
+/// Inside Panal's namespace (of the calling thread). With `forwarding`, whether packets are passed
+/// on is not looked at: an uplink may want one family only.
+[[nodiscard]] Result<std::vector<ChangedSetting>> changed_settings(bool forwarding);
 
 }  // namespace panal::netconfine

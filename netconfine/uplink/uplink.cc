@@ -131,7 +131,7 @@ class HostUplink : public Uplink {
     if (!link && link.error().is_gone()) return {};
     if (!link) return tl::make_unexpected(link.error());
     std::vector<Message> messages;
-    messages.push_back(set_link_down(link->index));
+    messages.push_back(link_down(link->index));
     return socket_.transact(std::move(messages));
   }
 

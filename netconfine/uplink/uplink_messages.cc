@@ -95,13 +95,6 @@ Message set_alias(int index, const std::string& alias) {
   return request.finish();
 }
 
-Message set_link_down(int index) {
-  ifinfomsg info{};
-  info.ifi_index = index;
-  info.ifi_change = IFF_UP;
-  return Request(RTM_SETLINK, 0, info, fmt::format("take down link {}", index)).finish();
-}
-
 Message put_route(int index, const Prefix& to, const Prefix* router) {
   rtmsg route{};
   route.rtm_family = static_cast<unsigned char>(to.v6 ? AF_INET6 : AF_INET);

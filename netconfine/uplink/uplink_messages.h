@@ -23,7 +23,6 @@ namespace panal::netconfine {
 [[nodiscard]] Message add_macvlan(int parent, const std::string& name, const Mac& mac,
                                   int network_namespace);
 [[nodiscard]] Message set_alias(int index, const std::string& alias);
-[[nodiscard]] Message set_link_down(int index);
 /// To a prefix over a router that need not be in any network of the link; without one straight over
 /// the link. Replaces one that is there.
 [[nodiscard]] Message put_route(int index, const Prefix& to, const Prefix* router);
