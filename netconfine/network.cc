@@ -11,6 +11,7 @@
 #include "netconfine/address/address_pool.h"
 #include "netconfine/link/routed_veth.h"
 #include "netconfine/netlink/enter.h"
+#include "netconfine/qos/rates.h"
 
 namespace panal::netconfine {
 namespace {
@@ -43,12 +44,13 @@ bool forwards(const Ruleset& rules) {
 
 class RoutedNetwork : public Network {
  public:
-  RoutedNetwork(UniqueFd network_namespace, AddressPool pool, RoutedVeths veths,
-                std::unique_ptr<FirewallBackend> firewall, LoggerPtr log)
+  RoutedNetwork(UniqueFd network_namespace, AddressPool pool, const LineLimits& line,
+                RoutedVeths veths, std::unique_ptr<FirewallBackend> firewall, LoggerPtr log)
       : namespace_(std::move(network_namespace)),
         pool_(pool),
         veths_(std::move(veths)),
         firewall_(std::move(firewall)),
+        rates_(namespace_, line),
         log_(std::move(log)) {}
 
   // Rules that know the links which are there: what an earlier process left is taken over, and
@@ -63,9 +65,11 @@ class RoutedNetwork : public Network {
       // A link past the end of a plan that has since shrunk: it gets no entry, so it is mute.
       if (addresses) senders.push_back({std::move(*addresses), policy_in(policies, id)});
     }
+    PANAL_TRY(rates_.prepare(rules));
     PANAL_TRY(firewall_->load(rules, senders));
     rules_ = rules;
     policies_ = policies;
+    PANAL_TRY(rates_.load(rules, senders));
     log_->info("network_loaded", {{"backend", firewall_->name()},
                                   {"links", std::to_string(ids.size())},
                                   {"policies", std::to_string(rules.policies.size())}});
@@ -84,6 +88,8 @@ class RoutedNetwork : public Network {
         return prefixed(fmt::format("give {} another network policy", kernel_name(id)),
                         std::move(put.error()));
       }
+      policies_[id] = policy;  // the rules have it; rates that fail are mended by the next audit
+      return rates_.put(sender);
     }
     policies_[id] = policy;
     return {};
@@ -92,8 +98,12 @@ class RoutedNetwork : public Network {
   AuditReport audit() override {
     const std::lock_guard lock(mutex_);
     AuditReport report;
+    const auto rates = repair_rates();
     auto found = look();
-    if (found && found->empty() && !cut_off_) return report;
+    if (found && found->empty() && !cut_off_) {
+      if (!rates.empty()) report = {AuditReport::Outcome::kRepaired, rates, {}};
+      return report;
+    }
     bool rules_differ = cut_off_ || !found;
     if (found) {
       report.drifts = std::move(*found);
@@ -105,6 +115,7 @@ class RoutedNetwork : public Network {
       log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
     }
     const auto repaired = repair(rules_differ);
+    report.drifts.insert(report.drifts.end(), rates.begin(), rates.end());
     if (repaired) {
       report.outcome = AuditReport::Outcome::kRepaired;
       log_->warning("network_repaired", {{"places", std::to_string(report.drifts.size())}});
@@ -140,6 +151,22 @@ class RoutedNetwork : public Network {
     return detach_locked(id);
   }
 
+  Result<void> detach_all(std::span<const DesktopId> ids) override {
+    const std::lock_guard lock(mutex_);
+    return detach_all_locked(ids);
+  }
+
+  Result<void> set_session(DesktopId id, SessionClass session) override {
+    const std::lock_guard lock(mutex_);
+    PANAL_ASSIGN(const auto addresses, pool_.of(id));
+    return rates_.set_session(addresses, session);
+  }
+
+  Result<std::vector<ShapeUse>> rates() override {
+    const std::lock_guard lock(mutex_);
+    return rates_.use();
+  }
+
   Result<std::vector<Link>> links() override {
     const std::lock_guard lock(mutex_);
     PANAL_ASSIGN(const auto ids, veths_.list());
@@ -159,14 +186,14 @@ class RoutedNetwork : public Network {
     for (const auto& name : with_entry) {
       if (const DesktopId id = id_of_link(name); id != 0) found.insert(id);
     }
-    Result<void> result;
+    std::vector<DesktopId> dead;
     for (const DesktopId id : found) {
-      if (live.contains(id)) continue;
-      auto detached = detach_locked(id);
-      if (!detached && result) result = std::move(detached);
+      if (!live.contains(id)) dead.push_back(id);
+    }
+    for (const DesktopId id : dead) {
       log_->info("link_recovered", {{"desktop", std::to_string(id)}});
     }
-    return result;
+    return detach_all_locked(dead);
   }
 
   Result<std::vector<DropCounter>> drops() override {
@@ -256,6 +283,8 @@ class RoutedNetwork : public Network {
         [&] { undo_step("entry", addresses.link, firewall_->remove(std::span(&addresses, 1))); });
     PANAL_TRY(veths_.add(addresses, desktop_namespace));
     undo.push([&] { undo_step("link", addresses.link, veths_.remove(addresses.link)); });
+    PANAL_TRY(rates_.put(sender));
+    undo.push([&] { undo_step("rate", addresses.link, rates_.remove(std::span(&addresses, 1))); });
     PANAL_TRY(run_inside(desktop_namespace, [&] { return configure_desktop_end(addresses); }));
     PANAL_TRY(veths_.bring_up(addresses));
     undo.release();
@@ -273,9 +302,41 @@ class RoutedNetwork : public Network {
     if (!removed && !removed.error().is_gone()) return removed;
     const auto addresses = pool_.of(id);
     if (!addresses) return {};  // outside the plan: it never had an entry
+    PANAL_TRY(rates_.remove(std::span(&*addresses, 1)));
     PANAL_TRY(firewall_->remove(std::span(&*addresses, 1)));
     if (removed) log_->info("link_down", {{"desktop", std::to_string(id)}});
     return {};
+  }
+
+  Result<void> detach_all_locked(std::span<const DesktopId> ids) {
+    if (ids.size() == 1) return detach_locked(ids.front());
+    std::vector<std::string> names;
+    std::vector<Addresses> planned;
+    for (const DesktopId id : ids) {
+      names.push_back(link_name(id));
+      auto addresses = pool_.of(id);
+      if (addresses) planned.push_back(std::move(*addresses));
+    }
+    // Links first: without them entries and classes allow nothing.
+    Result<void> result = veths_.remove(names);
+    for (auto step : {rates_.remove(planned), firewall_->remove(planned)}) {
+      if (!step && result) result = std::move(step);
+    }
+    if (result) log_->info("links_down", {{"links", std::to_string(ids.size())}});
+    return result;
+  }
+
+  // Rates are no walls: where they cannot be mended nobody is cut off, but it is said.
+  std::vector<Drift> repair_rates() {
+    auto drifts = rates_.repair();
+    if (!drifts) {
+      log_->error("network_rates_cannot_be_repaired", {{"error", drifts.error().message()}});
+      return {};
+    }
+    for (const Drift& drift : *drifts) {
+      log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
+    }
+    return std::move(*drifts);
   }
 
   const UniqueFd namespace_;
@@ -283,6 +344,7 @@ class RoutedNetwork : public Network {
   std::mutex mutex_;  // of all below, the sockets inside veths_ and firewall_ among it
   RoutedVeths veths_;
   std::unique_ptr<FirewallBackend> firewall_;
+  Rates rates_;
   Ruleset rules_;
   std::map<DesktopId, std::uint32_t> policies_;  // attached or not
   bool cut_off_ = false;
@@ -313,7 +375,7 @@ Result<std::unique_ptr<Network>> Network::open(UniqueFd network_namespace, const
     return {};
   });
   if (!opened) return failed(std::move(opened.error()));
-  auto network = std::make_unique<RoutedNetwork>(std::move(network_namespace), pool,
+  auto network = std::make_unique<RoutedNetwork>(std::move(network_namespace), pool, plan.line,
                                                  std::move(*veths), std::move(firewall), log);
   auto loaded = network->set_rules(rules, policies);
   if (!loaded) return failed(std::move(loaded.error()));
