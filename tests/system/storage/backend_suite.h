@@ -18,6 +18,7 @@
 #include "storage/compose/tmpfs/tmpfs.h"
 #include "storage/compose/union_fuse/union_fuse.h"
 #include "tests/system/storage/lvm_group.h"
+#include "tests/system/storage/page_cache.h"
 #include "tests/system/storage/storage_fixture.h"
 
 namespace panal::storage {
@@ -149,23 +150,6 @@ class BackendSuite : public StorageTest {
   std::unique_ptr<ComposeBackend> backend_;
   int mounts_before_ = 0;
 };
-
-/// Pages of `path` that are in the page cache, or -1.
-inline long cached_pages(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat info{};
-  if (!fd || ::fstat(fd.get(), &info) != 0) return -1;
-  const auto size = static_cast<std::size_t>(info.st_size);
-  void* map = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
-  if (map == MAP_FAILED) return -1;
-  std::vector<unsigned char> present((size + 4095) / 4096);
-  const int looked = ::mincore(map, size, present.data());
-  ::munmap(map, size);
-  if (looked != 0) return -1;
-  long count = 0;
-  for (const unsigned char page : present) count += page & 1U;
-  return count;
-}
 
 /// Puts a file out of the page cache.
 inline void drop_pages(const std::string& path) {

@@ -11,6 +11,7 @@
 
 #include "storage/compose/overlay/overlay.h"
 #include "storage/image/image_store.h"
+#include "tests/system/storage/page_cache.h"
 #include "tests/system/storage/storage_fixture.h"
 
 namespace panal::storage {
@@ -131,21 +132,6 @@ TEST_F(RepoSystemTest, CapabilitiesOnlyOfWhatWeBuilt) {
             20);
 }
 
-/// Pages of a file that are in the page cache.
-std::size_t cached_pages(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat info{};
-  if (!fd || ::fstat(fd.get(), &info) != 0) return 0;
-  const auto size = static_cast<std::size_t>(info.st_size);
-  void* const mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
-  if (mapped == MAP_FAILED) return 0;
-  std::vector<unsigned char> pages((size + 4095) / 4096);
-  EXPECT_EQ(::mincore(mapped, size, pages.data()), 0);
-  ::munmap(mapped, size);
-  return static_cast<std::size_t>(
-      std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return page & 1U; }));
-}
-
 TEST_F(RepoSystemTest, TwoVersionsHaveOnePageCache) {
   constexpr std::size_t kPages = 512;
   const auto fill = [](const char* version) {
@@ -162,7 +148,7 @@ TEST_F(RepoSystemTest, TwoVersionsHaveOnePageCache) {
     ASSERT_EQ(::syncfs(fd.get()), 0);
     ASSERT_EQ(::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
   }
-  EXPECT_EQ(cached_pages(root_of(*two) + "/usr/lib.so"), 0U);
+  EXPECT_EQ(cached_pages(root_of(*two) + "/usr/lib.so"), 0);
 
   // Read by a desktop of version one, through its overlay: there for version two as well.
   OverlayBackend backend;
@@ -174,7 +160,7 @@ TEST_F(RepoSystemTest, TwoVersionsHaveOnePageCache) {
   const auto composed = backend.provision(spec);
   ASSERT_TRUE(composed) << composed.error().message();
   EXPECT_EQ(read(spec.mount_point + "/usr/lib.so").size(), kPages * 4096);
-  EXPECT_EQ(cached_pages(root_of(*two) + "/usr/lib.so"), kPages);
+  EXPECT_EQ(cached_pages(root_of(*two) + "/usr/lib.so"), static_cast<long>(kPages));
 
   // What the desktop writes goes to its upper, never to the file that all versions share.
   write(spec.mount_point + "/usr/lib.so", "overwritten");
