@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <mutex>
+#include <optional>
+#include <span>
 
 #include "engine/base/cleanup.h"
 #include "netconfine/address/address_pool.h"
-#include "netconfine/firewall/firewall.h"
 #include "netconfine/link/routed_veth.h"
 #include "netconfine/netlink/enter.h"
+#include "netconfine/qos/qos.h"
 
 namespace panal::netconfine {
 namespace {
@@ -30,28 +33,120 @@ Link unplanned(DesktopId id) {
   return link;
 }
 
+// How a drift of a sysctl begins.
+constexpr const char* kSetting = "sysctl ";
+
+// Classes of a thousand desktops are much to read, and nobody gets out by them.
+constexpr std::chrono::seconds kLookAtRates{60};
+
+bool bounds(const NetLimits& limits) {
+  return limits.send_bits_per_second != 0 || limits.receive_bits_per_second != 0;
+}
+
+// Two desktops that may reach each other, or something outside: packets must be passed on.
+bool forwards(const Ruleset& rules) {
+  return !rules.uplink.empty() ||
+         std::any_of(rules.policies.begin(), rules.policies.end(),
+                     [](const CompiledPolicy& policy) { return policy.group != 0; });
+}
+
 class RoutedNetwork : public Network {
  public:
-  RoutedNetwork(AddressPool pool, RoutedVeths veths, std::unique_ptr<Firewall> firewall,
+  RoutedNetwork(UniqueFd network_namespace, AddressPool pool, RoutedVeths veths,
+                std::unique_ptr<FirewallBackend> firewall, std::unique_ptr<Qos> rates,
                 LoggerPtr log)
-      : pool_(pool),
+      : namespace_(std::move(network_namespace)),
+        pool_(pool),
         veths_(std::move(veths)),
         firewall_(std::move(firewall)),
+        rates_(std::move(rates)),
         log_(std::move(log)) {}
 
   // Rules that know the links which are there: what an earlier process left is taken over, and
   // a ruleset of another version or one that was tampered with is replaced.
-  Result<void> load() {
+  Result<void> set_rules(const Ruleset& rules,
+                         const std::map<DesktopId, std::uint32_t>& policies) override {
+    const std::lock_guard lock(mutex_);
     PANAL_ASSIGN(const auto ids, veths_.list());
-    std::vector<Addresses> senders;
+    std::vector<Sender> senders;
     for (const DesktopId id : ids) {
       auto addresses = pool_.of(id);
       // A link past the end of a plan that has since shrunk: it gets no entry, so it is mute.
-      if (addresses) senders.push_back(std::move(*addresses));
+      if (addresses) senders.push_back({std::move(*addresses), policy_in(policies, id)});
     }
-    PANAL_TRY(firewall_->load(senders));
-    log_->info("network_loaded", {{"links", std::to_string(ids.size())}});
+    PANAL_TRY(firewall_->load(rules, senders));
+    rules_ = rules;
+    policies_ = policies;
+    load_rates(ids);
+    log_->info("network_loaded", {{"backend", firewall_->name()},
+                                  {"links", std::to_string(ids.size())},
+                                  {"policies", std::to_string(rules.policies.size())}});
+    return run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules)); });
+  }
+
+  Result<void> set_policy(DesktopId id, std::uint32_t policy) override {
+    const std::lock_guard lock(mutex_);
+    if (policy == policy_in(policies_, id)) return {};
+    const auto addresses = pool_.of(id);
+    PANAL_ASSIGN(const bool attached, veths_.exists(link_name(id)));
+    if (addresses && attached) {
+      const Sender sender{*addresses, policy};
+      auto put = firewall_->put(std::span(&sender, 1));
+      if (!put) {
+        return prefixed(fmt::format("give {} another network policy", kernel_name(id)),
+                        std::move(put.error()));
+      }
+    }
+    policies_[id] = policy;
+    // Who reaches what is in force; a rate that is not is found by the next look at them.
+    if (addresses && attached) note_rates(put_rates(id, *addresses));
     return {};
+  }
+
+  Result<void> set_session(DesktopId id, SessionClass session) override {
+    const std::lock_guard lock(mutex_);
+    const auto before = sessions_.find(id);
+    if (before != sessions_.end() && before->second == session) return {};
+    sessions_[id] = session;
+    if (!rates_) return {};
+    PANAL_ASSIGN(const auto addresses, pool_.of(id));
+    PANAL_ASSIGN(const bool attached, veths_.exists(addresses.link));
+    return attached ? put_rates(id, addresses) : Result<void>();
+  }
+
+  AuditReport audit() override {
+    const std::lock_guard lock(mutex_);
+    look_at_rates();
+    AuditReport report;
+    auto found = look();
+    if (found && found->empty() && !cut_off_) return report;
+    bool rules_differ = cut_off_ || !found;
+    if (found) {
+      report.drifts = std::move(*found);
+    } else {
+      report.why = found.error().message();
+    }
+    for (const Drift& drift : report.drifts) {
+      rules_differ = rules_differ || !drift.where.starts_with(kSetting);
+      log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
+    }
+    const auto repaired = repair(rules_differ);
+    if (repaired) {
+      report.outcome = AuditReport::Outcome::kRepaired;
+      log_->warning("network_repaired", {{"places", std::to_string(report.drifts.size())}});
+      cut_off_ = false;
+      return report;
+    }
+    report.outcome = AuditReport::Outcome::kCutOff;
+    report.why = repaired.error().message();
+    if (!cut_off_) log_->error("network_cut_off", {{"error", report.why}});
+    cut_off_everybody();
+    return report;
+  }
+
+  int changes() override {
+    const std::lock_guard lock(mutex_);
+    return firewall_->changes();
   }
 
   Result<Link> attach(DesktopId id, const UniqueFd& desktop_namespace) override {
@@ -60,7 +155,7 @@ class RoutedNetwork : public Network {
     };
     auto addresses = pool_.of(id);
     if (!addresses) return failed(std::move(addresses.error()));
-    auto done = attach_link(*addresses, desktop_namespace);
+    auto done = attach_link(id, *addresses, desktop_namespace);
     if (!done) return failed(std::move(done.error()));
     log_->info("link_up", {{"desktop", std::to_string(id)}, {"link", addresses->link}});
     return to_link(id, *addresses);
@@ -106,7 +201,74 @@ class RoutedNetwork : public Network {
   }
 
  private:
-  Result<void> attach_link(const Addresses& addresses, const UniqueFd& desktop_namespace) {
+  static std::uint32_t policy_in(const std::map<DesktopId, std::uint32_t>& policies, DesktopId id) {
+    const auto found = policies.find(id);
+    return found != policies.end() ? found->second : 0;
+  }
+
+  // Both walls, compared with what is meant.
+  Result<std::vector<Drift>> look() {
+    PANAL_ASSIGN(auto drifts, firewall_->audit());
+    PANAL_TRY(run_inside(namespace_, [&]() -> Result<void> {
+      PANAL_ASSIGN(const auto changed, changed_settings(forwards(rules_)));
+      for (const ChangedSetting& setting : changed) {
+        drifts.push_back(
+            {kSetting + setting.name, fmt::format("is {}, not {}", setting.value, setting.wanted)});
+      }
+      return {};
+    }));
+    return drifts;
+  }
+
+  // Everything anew, and a look at whether it is so. Rules that are as meant are left alone: their
+  // counters and limits would begin anew.
+  Result<void> repair(bool rules_differ) {
+    PANAL_ASSIGN(const auto ids, veths_.list());
+    if (rules_differ) {
+      std::vector<Sender> senders;
+      for (const DesktopId id : ids) {
+        auto addresses = pool_.of(id);
+        if (addresses) senders.push_back({std::move(*addresses), policy_in(policies_, id)});
+      }
+      PANAL_TRY(firewall_->load(rules_, senders));
+    }
+    PANAL_TRY(run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules_)); }));
+    PANAL_ASSIGN(const auto left, look());
+    if (left.empty()) {
+      if (cut_off_) PANAL_TRY(raise_links(ids));
+      return {};
+    }
+    return fail(EIO, fmt::format("repair the rules: {} {}", left.front().where, left.front().what));
+  }
+
+  // With the least that can fail; where even that does, no link carries anything.
+  void cut_off_everybody() {
+    cut_off_ = true;
+    auto cut = firewall_->cut_off();
+    if (cut) return;
+    log_->error("network_rules_cannot_cut_off", {{"error", cut.error().message()}});
+    const auto ids = veths_.list();
+    if (!ids) {
+      log_->error("network_links_cannot_be_listed", {{"error", ids.error().message()}});
+      return;
+    }
+    for (const DesktopId id : *ids)
+      undo_step("link", link_name(id), veths_.take_down(link_name(id)));
+    links_down_ = true;
+  }
+
+  Result<void> raise_links(const std::vector<DesktopId>& ids) {
+    if (!links_down_) return {};
+    for (const DesktopId id : ids) {
+      const auto addresses = pool_.of(id);
+      if (addresses) PANAL_TRY(veths_.bring_up(*addresses));
+    }
+    links_down_ = false;
+    return {};
+  }
+
+  Result<void> attach_link(DesktopId id, const Addresses& addresses,
+                           const UniqueFd& desktop_namespace) {
     PANAL_TRY(run_inside(desktop_namespace, prepare_desktop_namespace));
     const std::lock_guard lock(mutex_);
     Cleanup undo;  // after the lock: its steps run under it
@@ -114,14 +276,63 @@ class RoutedNetwork : public Network {
     if (exists) return fail(EEXIST, "add link " + addresses.link);
     // First the entry, then the link: there is no moment at which it could send unchecked. (It
     // could not anyway: a link without an entry is mute.)
-    PANAL_TRY(firewall_->add(addresses));
-    undo.push([&] { undo_step("entry", addresses.link, firewall_->remove(addresses)); });
+    const Sender sender{addresses, policy_in(policies_, id)};
+    PANAL_TRY(firewall_->put(std::span(&sender, 1)));
+    undo.push(
+        [&] { undo_step("entry", addresses.link, firewall_->remove(std::span(&addresses, 1))); });
     PANAL_TRY(veths_.add(addresses, desktop_namespace));
     undo.push([&] { undo_step("link", addresses.link, veths_.remove(addresses.link)); });
     PANAL_TRY(run_inside(desktop_namespace, [&] { return configure_desktop_end(addresses); }));
+    PANAL_TRY(put_rates(id, addresses));  // while nothing can be sent
+    undo.push([&] {
+      if (rates_) undo_step("rates", addresses.link, rates_->remove(std::span(&addresses, 1)));
+    });
     PANAL_TRY(veths_.bring_up(addresses));
     undo.release();
     return {};
+  }
+
+  [[nodiscard]] ShapedDesktop shaped_now(DesktopId id, const Addresses& addresses) const {
+    const auto session = sessions_.find(id);
+    const SessionClass now = session != sessions_.end() ? session->second : SessionClass::kActive;
+    const std::uint32_t policy = policy_in(policies_, id);
+    if (policy == 0 || policy > rules_.policies.size()) return {addresses, {}, {}, {}, now};
+    return shaped(addresses, rules_.policies[policy - 1], now);
+  }
+
+  Result<void> put_rates(DesktopId id, const Addresses& addresses) {
+    if (!rates_) return {};
+    const ShapedDesktop desktop = shaped_now(id, addresses);
+    return rates_->put(std::span(&desktop, 1));
+  }
+
+  void load_rates(const std::vector<DesktopId>& ids) {
+    const bool wanted = std::any_of(rules_.policies.begin(), rules_.policies.end(),
+                                    [](const CompiledPolicy& policy) {
+                                      return bounds(policy.limits) || bounds(policy.tenant_limits);
+                                    });
+    if (!rates_) {
+      if (wanted) log_->error("network_rates", {{"why", "this kernel cannot bound rates"}});
+      return;
+    }
+    std::vector<ShapedDesktop> desktops;
+    for (const DesktopId id : ids)
+      if (const auto addresses = pool_.of(id)) desktops.push_back(shaped_now(id, *addresses));
+    note_rates(rates_->load(desktops));
+  }
+
+  void note_rates(const Result<void>& done) {
+    if (!done) log_->error("network_rates", {{"why", done.error().message()}});
+  }
+
+  void look_at_rates() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!rates_ || now < next_look_at_rates_) return;
+    next_look_at_rates_ = now + kLookAtRates;
+    const auto drifts = rates_->repair();
+    if (!drifts) return note_rates(tl::make_unexpected(drifts.error()));
+    for (const Drift& drift : *drifts)
+      log_->warning("network_rates_repaired", {{"where", drift.where}, {"what", drift.what}});
   }
 
   void undo_step(const char* what, const std::string& link, const Result<void>& result) {
@@ -135,32 +346,65 @@ class RoutedNetwork : public Network {
     if (!removed && !removed.error().is_gone()) return removed;
     const auto addresses = pool_.of(id);
     if (!addresses) return {};  // outside the plan: it never had an entry
-    PANAL_TRY(firewall_->remove(*addresses));
+    PANAL_TRY(firewall_->remove(std::span(&*addresses, 1)));
+    if (rates_) note_rates(rates_->remove(std::span(&*addresses, 1)));
+    sessions_.erase(id);
     if (removed) log_->info("link_down", {{"desktop", std::to_string(id)}});
     return {};
   }
 
+  const UniqueFd namespace_;
   const AddressPool pool_;
-  std::mutex mutex_;  // of the sockets inside veths_ and firewall_
+  std::mutex mutex_;  // of all below, the sockets inside veths_ and firewall_ among it
   RoutedVeths veths_;
-  std::unique_ptr<Firewall> firewall_;
+  std::unique_ptr<FirewallBackend> firewall_;
+  std::unique_ptr<Qos> rates_;  // null: this kernel has none
+  std::chrono::steady_clock::time_point next_look_at_rates_{};
+  std::map<DesktopId, SessionClass> sessions_;
+  Ruleset rules_;
+  std::map<DesktopId, std::uint32_t> policies_;  // attached or not
+  bool cut_off_ = false;
+  bool links_down_ = false;
   LoggerPtr log_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Network>> Network::open(UniqueFd network_namespace, const AddressPlan& plan,
-                                               LoggerPtr log) {
+                                               LoggerPtr log, const OpenBackend& open_backend) {
+  return open(std::move(network_namespace), plan, std::move(log), open_backend, {}, {});
+}
+
+Result<std::unique_ptr<Network>> Network::open(UniqueFd network_namespace, const AddressPlan& plan,
+                                               LoggerPtr log, const OpenBackend& open_backend,
+                                               const Ruleset& rules,
+                                               const std::map<DesktopId, std::uint32_t>& policies) {
+  const auto failed = [](Error error) {
+    return prefixed("open the desktops' network", std::move(error));
+  };
   PANAL_ASSIGN(const auto pool, AddressPool::parse(plan.subnet4, plan.subnet6));
-  std::unique_ptr<RoutedNetwork> network;
-  const auto opened = run_inside(network_namespace, [&]() -> Result<void> {
-    PANAL_ASSIGN(auto veths, RoutedVeths::open());
-    PANAL_ASSIGN(auto firewall, open_nftables());
-    network = std::make_unique<RoutedNetwork>(pool, std::move(veths), std::move(firewall), log);
-    PANAL_TRY(network->load());
-    return prepare_panal_namespace();
+  std::optional<RoutedVeths> veths;
+  std::unique_ptr<FirewallBackend> firewall;
+  std::unique_ptr<Qos> rates;
+  auto opened = run_inside(network_namespace, [&]() -> Result<void> {
+    PANAL_ASSIGN(veths, RoutedVeths::open());
+    PANAL_ASSIGN(firewall, open_backend());
+    auto opened_rates = Qos::open({});
+    if (opened_rates) {
+      rates = std::move(*opened_rates);
+      return {};
+    }
+    const Error& error = opened_rates.error();
+    if (!error.is_unsupported() && !error.is_gone()) return tl::make_unexpected(error);
+    log->warning("network_rates", {{"why", error.message()}});
+    return {};
   });
-  if (!opened) return prefixed("open the desktops' network", opened.error());
+  if (!opened) return failed(std::move(opened.error()));
+  auto network =
+      std::make_unique<RoutedNetwork>(std::move(network_namespace), pool, std::move(*veths),
+                                      std::move(firewall), std::move(rates), log);
+  auto loaded = network->set_rules(rules, policies);
+  if (!loaded) return failed(std::move(loaded.error()));
   return network;
 }
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -9,7 +12,9 @@
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
 #include "engine/model/ids.h"
-#include "netconfine/firewall/firewall.h"
+#include "engine/model/session.h"
+#include "netconfine/firewall/backend.h"
+#include "netconfine/policy/compiled.h"
 
 namespace panal::netconfine {
 
@@ -28,18 +33,38 @@ struct Link {
   std::string mac;  ///< the desktop's
 };
 
-/// The desktops' network: a namespace of its own, one routed point-to-point veth a desktop, one
-/// nftables table whose cost does not depend on the number of desktops.
+/// What an audit found, and what it did about it.
+struct AuditReport {
+  enum class Outcome : std::uint8_t {
+    kAsMeant,   ///< nothing was different
+    kRepaired,  ///< and found to be as meant afterwards
+    kCutOff,    ///< could not be repaired: every desktop is cut off until a later audit can
+  };
+  Outcome outcome = Outcome::kAsMeant;
+  std::vector<Drift> drifts;  ///< what was different
+  std::string why;            ///< it could not be repaired, or looked at
+};
+
+using OpenBackend = std::function<Result<std::unique_ptr<FirewallBackend>>()>;
+
+/// The desktops' network: a namespace of its own, one routed point-to-point veth a desktop, rules
+/// whose cost does not depend on the number of desktops.
 /// All calls act inside the namespace whose descriptor open() was given; the calling thread's
 /// namespace is not changed. Thread-safe.
 class Network {
  public:
-  /// Loads the ruleset (one atomic batch, default drop), with an entry for each link that is
-  /// already there, and sets the namespace's sysctls. Errors: EPERM, EOPNOTSUPP without nftables,
-  /// EINVAL for a bad plan.
-  [[nodiscard]] static Result<std::unique_ptr<Network>> open(UniqueFd network_namespace,
-                                                             const AddressPlan& plan,
-                                                             LoggerPtr log);
+  /// Loads rules that allow nothing (default drop), with an entry for each link that is already
+  /// there, and sets the namespace's sysctls. `open_backend` is called inside the namespace.
+  /// Errors: EPERM, EPROTONOSUPPORT where the kernel lacks the backend, EINVAL for a bad plan.
+  [[nodiscard]] static Result<std::unique_ptr<Network>> open(
+      UniqueFd network_namespace, const AddressPlan& plan, LoggerPtr log,
+      const OpenBackend& open_backend = open_nftables_backend);
+  /// The same with rules in force from the first moment, as set_rules() takes them: what a restart
+  /// uses, so that connections of running desktops go on.
+  [[nodiscard]] static Result<std::unique_ptr<Network>> open(
+      UniqueFd network_namespace, const AddressPlan& plan, LoggerPtr log,
+      const OpenBackend& open_backend, const Ruleset& rules,
+      const std::map<DesktopId, std::uint32_t>& policies);
   virtual ~Network() = default;
 
   /// Gives the network namespace `desktop_namespace` its link: eth0 with addresses, routes and
@@ -52,7 +77,33 @@ class Network {
   [[nodiscard]] virtual Result<std::vector<Link>> links() = 0;
   /// Detaches all that is not in `live`.
   [[nodiscard]] virtual Result<void> recover(const std::set<DesktopId>& live) = 0;
-  /// What the rules dropped, by reason, since open().
+  /// Puts rules in force, for all links at once: `policies` says which of them a desktop has,
+  /// attached or not yet (absent or 0: nothing is allowed). Until the first call nothing is
+  /// allowed. On error what was in force stays.
+  [[nodiscard]] virtual Result<void> set_rules(const Ruleset& rules,
+                                               const std::map<DesktopId, std::uint32_t>& policies) {
+    (void)rules, (void)policies;
+    return {};
+  }
+  /// Gives one desktop another policy of the rules in force, live where it is attached; attach()
+  /// takes what was said last.
+  [[nodiscard]] virtual Result<void> set_policy(DesktopId id, std::uint32_t policy) {
+    (void)id, (void)policy;
+    return {};
+  }
+  /// How much somebody is at a desktop: whose packets come first where rates are shared. What is
+  /// said of one that is not attached holds once it is.
+  [[nodiscard]] virtual Result<void> set_session(DesktopId id, SessionClass session) {
+    (void)id, (void)session;
+    return {};
+  }
+  /// Compares what the kernel has with what is meant. What is different is repaired, and looked at
+  /// again; where that fails, every desktop is cut off (by rules, or else by its link) rather than
+  /// left open. Logs what it finds. AuditLoop calls it.
+  [[nodiscard]] virtual AuditReport audit() { return {}; }
+  /// A descriptor that becomes readable when rules may have changed; -1: audit often.
+  [[nodiscard]] virtual int changes() { return -1; }
+  /// What the rules dropped, by reason, since they were loaded.
   [[nodiscard]] virtual Result<std::vector<DropCounter>> drops() {
     return std::vector<DropCounter>{};
   }

@@ -2,9 +2,7 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace panal::profile {
 
@@ -23,8 +21,5 @@ struct Sysctl {
 [[nodiscard]] std::span<const Sysctl> sysctls();
 /// nullptr where there is none.
 [[nodiscard]] const Sysctl* find_sysctl(std::string_view name);
-
-/// The known word a mistyped one most likely means; empty when none is near.
-[[nodiscard]] std::string nearest(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace panal::profile

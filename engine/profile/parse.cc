@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/base/log.h"
+#include "engine/base/nearest.h"
 #include "engine/profile/catalog.h"
 #include "engine/profile/plain_text.h"
 #include "engine/profile/schema.h"

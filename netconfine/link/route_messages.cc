@@ -16,6 +16,8 @@
 
 #include <memory>
 
+#include "netconfine/netlink/request.h"
+
 namespace panal::netconfine {
 namespace {
 
@@ -161,6 +163,47 @@ Message link_up(int index) {
   info.ifi_flags = IFF_UP;
   info.ifi_change = IFF_UP;
   return link_message(RTM_NEWLINK, 0, info, fmt::format("bring up link {}", index));
+}
+
+Message link_down(int index) {
+  ifinfomsg info{};
+  info.ifi_index = index;
+  info.ifi_change = IFF_UP;
+  return link_message(RTM_NEWLINK, 0, info, fmt::format("take down link {}", index));
+}
+
+Message settle_link(int index, const Mac& mac) {
+  ifinfomsg info{};
+  info.ifi_index = index;
+  info.ifi_flags = IFF_NOARP;
+  info.ifi_change = IFF_UP | IFF_NOARP;
+  Request request(RTM_SETLINK, 0, info, fmt::format("set MAC and flags of link {}", index));
+  request.value(IFLA_ADDRESS, mac);
+  return request.finish();
+}
+
+// By RTM_SETLINK: RTM_NEWLINK with a group, for a name that is not there, would mean all links of
+// the group.
+Message set_link_group(const std::string& name, std::uint32_t group) {
+  Request request(RTM_SETLINK, 0, ifinfomsg{}, "put link " + name + " into a group");
+  request.text(IFLA_IFNAME, name);
+  request.u32(IFLA_GROUP, group);
+  return request.finish();
+}
+
+Message delete_link_group(std::uint32_t group) {
+  Request request(RTM_DELLINK, 0, ifinfomsg{}, "delete a group of links");
+  request.u32(IFLA_GROUP, group);
+  return request.finish();
+}
+
+Message move_link(int index, int network_namespace, const std::string& name) {
+  ifinfomsg info{};
+  info.ifi_index = index;
+  Request request(RTM_SETLINK, 0, info, fmt::format("move link {} in as {}", index, name));
+  request.u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(network_namespace));
+  request.text(IFLA_IFNAME, name);
+  return request.finish();
 }
 
 Result<Message> add_address(int index, const Ip& ip) {

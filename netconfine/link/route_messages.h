@@ -17,6 +17,14 @@ namespace panal::netconfine {
 [[nodiscard]] Result<Message> get_link(const std::string& name);
 [[nodiscard]] Message dump_links();
 [[nodiscard]] Message link_up(int index);
+[[nodiscard]] Message link_down(int index);
+/// Down, with this MAC and without ARP: as the host end of a new veth is.
+[[nodiscard]] Message settle_link(int index, const Mac& mac);
+[[nodiscard]] Message set_link_group(const std::string& name, std::uint32_t group);
+/// Removes all links of a group. ENODEV when there is none.
+[[nodiscard]] Message delete_link_group(std::uint32_t group);
+/// To another network namespace, under a name that is free there. The kernel takes it down.
+[[nodiscard]] Message move_link(int index, int network_namespace, const std::string& name);
 
 /// An IP address of either family, as libnl wants it.
 struct Ip {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,12 @@ inline constexpr Ipv6 kGateway6 = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 /// The desktop's end.
 inline constexpr const char* kInsideName = "eth0";
 
+/// A link to be made.
+struct NewLink {
+  Addresses addresses;
+  int desktop_namespace = -1;  ///< descriptor of a network namespace
+};
+
 /// Makes and removes routed point-to-point veths, from Panal's network namespace.
 /// Nothing is resolved on them, neither ARP nor neighbour discovery: both ends have permanent
 /// neighbours. Not thread-safe.
@@ -29,10 +36,19 @@ class RoutedVeths {
   /// A pair: `addresses.link` here (down, no ARP), eth0 directly in `desktop_namespace` (down).
   /// Errors: EEXIST when either name is taken.
   [[nodiscard]] Result<void> add(const Addresses& addresses, const UniqueFd& desktop_namespace);
-  /// Brings the host end up, with route and permanent neighbour to the desktop.
+  /// Several at once: all or none. A batch saves little (the kernel takes its lock for each).
+  [[nodiscard]] Result<void> add(std::span<const NewLink> links);
+  /// Brings the host end up, with route and permanent neighbour to the desktop. The host end may be
+  /// any kind of link that is there under that name: a veth, or a machine's tap (tap.h).
   [[nodiscard]] Result<void> bring_up(const Addresses& addresses);
+  /// Errors: ENODEV.
+  [[nodiscard]] Result<void> take_down(const std::string& link);
+  [[nodiscard]] Result<void> bring_up(std::span<const Addresses> addresses);
   /// Removes a link by name. Errors: ENODEV.
   [[nodiscard]] Result<void> remove(const std::string& link);
+  /// Several at once; those that are not there are not an error. The kernel waits for its readers
+  /// once for all of them, and not once for each: 400 cost hardly more than one.
+  [[nodiscard]] Result<void> remove(std::span<const std::string> links);
   /// True when there is a link of that name.
   [[nodiscard]] Result<bool> exists(const std::string& link);
   /// Ids of all our host ends.
@@ -49,8 +65,19 @@ class RoutedVeths {
 /// Inside a desktop's namespace (of the calling thread): lo up; eth0 with addresses, up, default
 /// routes and permanent neighbours.
 [[nodiscard]] Result<void> configure_desktop_end(const Addresses& addresses);
-/// Inside Panal's namespace (of the calling thread): no forwarding, no redirects, strict reverse
-/// path, no answer to ARP, nothing learnt from router advertisements, no link-local addresses.
-[[nodiscard]] Result<void> prepare_panal_namespace();
+/// Inside Panal's namespace (of the calling thread): forwarding only where somebody may reach
+/// something, no redirects, strict reverse path, no answer to ARP, nothing learnt from router
+/// advertisements, no link-local addresses; connections begin at their beginning.
+[[nodiscard]] Result<void> prepare_panal_namespace(bool forwarding);
+
+/// A sysctl that is no longer as prepare_panal_namespace() made it.
+struct ChangedSetting {
+  std::string name;  ///< "net.ipv4.ip_forward"
+  std::string value;
+  std::string wanted;
+};
+/// Inside Panal's namespace (of the calling thread). With `forwarding`, whether packets are passed
+/// on is not looked at: an uplink may want one family only.
+[[nodiscard]] Result<std::vector<ChangedSetting>> changed_settings(bool forwarding);
 
 }  // namespace panal::netconfine

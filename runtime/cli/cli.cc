@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/base/log.h"
+#include "runtime/cli/net_query.h"
 
 namespace panal::cli {
 namespace {
@@ -45,8 +46,10 @@ Parsed parse_command_line(const std::vector<std::string>& words, std::ostream& o
   add_home_commands(app, line.action);
   add_compose_commands(app, line.action);
   add_tune_commands(app, line.action);
+  add_net_commands(app, line.action);
   try {
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+    const auto plain = without_arrows(words);
+    app.parse(std::vector<std::string>(plain.rbegin(), plain.rend()));
   } catch (const CLI::CallForHelp&) {
     const CLI::App* at = &app;
     while (!at->get_subcommands().empty()) at = at->get_subcommands().front();

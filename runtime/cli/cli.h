@@ -41,6 +41,7 @@ void add_desktop_commands(CLI::App& app, Action& action);
 void add_home_commands(CLI::App& app, Action& action);
 void add_compose_commands(CLI::App& app, Action& action);
 void add_tune_commands(CLI::App& app, Action& action);
+void add_net_commands(CLI::App& app, Action& action);
 void add_node_commands(CLI::App& app, CommandLine& line);
 
 }  // namespace panal::cli

@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "engine/kernel/namespaces.h"
+#include "runtime/cli/doctor_net.h"
 #include "runtime/cli/doctor_probe.h"
 #include "runtime/cli/doctor_storage.h"
 #include "runtime/cli/doctor_takers.h"
@@ -104,6 +105,13 @@ Check check_database(const config::Config& config) {
           "start Panal: panal up"};
 }
 
+/// None where the database does not answer, which has a check of its own.
+std::vector<store::NetAssignment> assignments(const config::Config& config) {
+  const auto store = store::Store::connect(config.database_conninfo(store::kAdminRole));
+  return store ? (*store)->net_assignments().value_or(std::vector<store::NetAssignment>())
+               : std::vector<store::NetAssignment>();
+}
+
 Check check_node(const config::Config& config) {
   const auto connection = control::Connection::connect(config.node_socket());
   if (connection) return {"panald", Check::kOk, "answers on " + config.node_socket(), {}};
@@ -160,6 +168,7 @@ std::vector<Check> run_doctor(const config::Config& config, const Tree& tree) {
                                    .count()));
   checks.push_back(check_namespaces(config));
   checks.push_back(check_database(config));
+  checks.push_back(check_net_policies(config, assignments(config)));
   checks.push_back(check_node(config));
   checks.push_back(check_port(config, tree));
   return checks;

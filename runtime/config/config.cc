@@ -81,8 +81,14 @@ struct Printer {
     }
     out += fmt::format("{} = {{{}}}\n", key, inside);
   }
-  void outside(std::string_view key, Outside /*value*/) {
-    out += fmt::format("{} = \"none\"\n", key);
+  template <typename Words>
+  void one_of(std::string_view key, const std::string& value, const Words& /*words*/) {
+    out += fmt::format("{} = {}\n", key, quoted(value));
+  }
+  void texts(std::string_view key, const std::vector<std::string>& values) {
+    out += fmt::format("{} = [", key);
+    for (std::size_t i = 0; i < values.size(); ++i) out += (i == 0 ? "" : ", ") + quoted(values[i]);
+    out += "]\n";
   }
 };
 

@@ -10,9 +10,6 @@
 
 namespace panal::config {
 
-/// How desktops reach the world outside; see design: `none` is the default.
-enum class Outside { kNone };
-
 /// Everything /etc/panal/panal.toml can say, with defaults. All roots are settable, so that tests
 /// run beside a live node. An unknown key is an error "file:line: unknown key ...".
 struct Config {
@@ -43,7 +40,15 @@ struct Config {
   // [network]
   std::string subnet4 = "10.77.0.0/16";
   std::string subnet6 = "fd77:7061:6e61::/64";
-  Outside outside = Outside::kNone;
+  std::string firewall_backend = "auto";  ///< "auto", "nftables", "iptables"
+  std::string uplink = "none";  ///< the way outside: "none", "nic", "macvlan", "veth" (with NAT)
+  std::string uplink_device;    ///< of the host: the card, or by which it forwards
+  std::string uplink_address4, uplink_gateway4;  ///< with nic and macvlan
+  std::string uplink_address6, uplink_gateway6;
+  std::vector<std::string> uplink_direct;  ///< prefixes reached without the router
+  /// What desktops may reach (netconfine/policy/text.h); default: network.toml beside this file.
+  /// One that is not there: nothing is allowed.
+  std::string policies_file;
 
   // [desktop]
   std::uint64_t desktop_memory_bytes = std::uint64_t{2} << 30U;

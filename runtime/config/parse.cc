@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <filesystem>
 #include <set>
 
 #include "engine/base/kernel_paths.h"
@@ -154,13 +156,29 @@ class Reader {
     }
   }
 
-  void outside(std::string_view key, Outside& out) {
+  template <std::size_t kCount>
+  void one_of(std::string_view key, std::string& out,
+              const std::array<std::string_view, kCount>& words) {
     const toml::node* node = find(key);
     if (node == nullptr) return;
-    if (node->value_exact<std::string>() != "none") {
-      return wrong(*node, fmt::format("{} can only be \"none\" in this version", key));
+    const auto value = node->value_exact<std::string>();
+    if (!value || std::find(words.begin(), words.end(), *value) == words.end())
+      return wrong(*node, fmt::format("{} must be one of \"{}\"", key, fmt::join(words, "\", \"")));
+    out = *value;
+  }
+
+  void texts(std::string_view key, std::vector<std::string>& out) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const toml::array* list = node->as_array();
+    if (list == nullptr) return wrong_type(*node, key, "a list of texts in quotes");
+    out.clear();
+    for (const toml::node& one : *list) {
+      const auto value = one.value_exact<std::string>();
+      if (!value || value->size() > 400 || value->find('\0') != std::string::npos)
+        return wrong_type(one, key, "a list of texts in quotes");
+      out.push_back(*value);
     }
-    out = Outside::kNone;
   }
 
   /// What the file says and nobody asked for.
@@ -224,6 +242,13 @@ class Reader {
   std::set<std::string> sections_, keys_;
   toml::source_index error_line_ = 0;
 };
+
+/// Beside a configuration file, so that a second node for trials has its own.
+std::string network_file(const std::string& beside) {
+  std::error_code no_directory;
+  const auto file = std::filesystem::absolute(beside, no_directory);
+  return (no_directory ? "/etc/panal" : file.parent_path().string()) + "/network.toml";
+}
 
 std::string host_name() {
   std::array<char, HOST_NAME_MAX + 1> name{};
@@ -415,6 +440,7 @@ Result<Config> parse(const std::string& text, const std::string& file) {
   if (config.profiles_dir.empty()) config.profiles_dir = default_profiles_dir();
   if (config.btrfs_dir.empty() && config.btrfs_loop_bytes > 0)
     config.btrfs_dir = config.state_dir + "/btrfs";
+  if (config.policies_file.empty()) config.policies_file = network_file(file);
   if (reader.error.empty()) check_whole(reader, config);
   if (!reader.error.empty()) return fail(EPROTO, reader.error);
   return config;

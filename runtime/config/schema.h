@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "runtime/config/config.h"
@@ -7,13 +8,17 @@
 namespace panal::config {
 
 /// What a value may be.
-enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kOutside, kQuota, kPlace, kAnswer };
+enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kQuota, kPlace, kAnswer };
+
+inline constexpr std::array<std::string_view, 3> kFirewallBackends{"auto", "nftables", "iptables"};
+inline constexpr std::array<std::string_view, 4> kUplinks{"none", "nic", "macvlan", "veth"};
 
 /// Every key of the file, once: parse(), print() and the check for unknown keys are visitors of it,
 /// so that they cannot disagree.
 ///
 /// The visitor has text(section, key, string&, Kind), number(section, key, integer&, least, most),
-/// flag(section, key, bool&), names(key, map<text, text>&), lists(key, map<text, texts>&) and
+/// flag(section, key, bool&), names(key, map<text, text>&), lists(key, map<text, texts>&),
+/// one_of(key, string&, words), texts(key, vector<string>&) and
 /// section(name).
 template <typename Visitor, typename AnyConfig>
 void visit_keys(Visitor& v, AnyConfig& c) {
@@ -40,7 +45,15 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.section("network");
   v.text("subnet4", c.subnet4, Kind::kSubnet4);
   v.text("subnet6", c.subnet6, Kind::kSubnet6);
-  v.outside("outside", c.outside);
+  v.one_of("backend", c.firewall_backend, kFirewallBackends);
+  v.one_of("uplink", c.uplink, kUplinks);
+  v.text("uplink_device", c.uplink_device, Kind::kText);
+  v.text("uplink_address4", c.uplink_address4, Kind::kText);
+  v.text("uplink_gateway4", c.uplink_gateway4, Kind::kText);
+  v.text("uplink_address6", c.uplink_address6, Kind::kText);
+  v.text("uplink_gateway6", c.uplink_gateway6, Kind::kText);
+  v.texts("uplink_direct", c.uplink_direct);
+  v.text("policies", c.policies_file, Kind::kPath);
   v.section("desktop");
   v.bytes("memory", c.desktop_memory_bytes);
   v.number("pids", c.desktop_pids, 32, 4'194'304);

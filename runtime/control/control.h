@@ -44,6 +44,13 @@ namespace panal::control {
 ///                                record is the text of storage/image/trial_record.h, which with
 ///                                the picture is kept with the version. May take minutes
 ///   wake                         run the reconcile loop now
+///   net_show policy=NAME desktop=ID
+///                                the network policies in force; one of them; what a desktop has
+///   net_explain from to traffic v6
+///                                an end is {"desktop": ID} or {"address": text}; traffic "443/tcp"
+///                                or "ping"; answers "allowed" and the "rule" that says so
+///   net_test from to traffic v6  the same, and sends a packet: "sent", "proved"
+///   net_apply dry_run actor      reads network.toml again; answers what is other
 inline constexpr std::size_t kMessageBytes = std::size_t{256} << 10U;
 
 /// A blocking client of that socket, for the CLI and for workers' threads.

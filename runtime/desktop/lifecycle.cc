@@ -34,17 +34,6 @@ storage::HomeSpec home_spec(const DesktopSpec& spec, const Places& places) {
                            places.home,      spec.home_leased, spec.home_evicted};
 }
 
-/// The network namespace of a process that is held by descriptor: the second look makes sure that
-/// the pid was still its own when the name was looked up.
-Result<UniqueFd> net_namespace_of(const Pidfd& init) {
-  PANAL_ASSIGN(const Dir process,
-               Dir::open(std::string(kernel_paths::kProc) + "/" + std::to_string(init.pid())));
-  PANAL_ASSIGN(UniqueFd ns, process.open_file("ns/net", O_RDONLY));
-  PANAL_ASSIGN(const bool ended, init.wait_exit(milliseconds{0}));
-  if (ended) return fail(ESRCH, "the desktop's init has ended");
-  return ns;
-}
-
 Result<void> save_spec(const DesktopSpec& spec, const Places& places) {
   PANAL_ASSIGN(const std::string text, print_saved(spec));
   PANAL_ASSIGN(const Dir dir, Dir::open(places.run));
@@ -73,6 +62,16 @@ class FirstError {
 
 Lifecycle::Lifecycle(Parts parts, const config::Config& config)
     : parts_(std::move(parts)), config_(config) {}
+
+Result<UniqueFd> Lifecycle::network_of(const Pidfd& init) {
+  PANAL_ASSIGN(const Dir process,
+               Dir::open(std::string(kernel_paths::kProc) + "/" + std::to_string(init.pid())));
+  PANAL_ASSIGN(UniqueFd ns, process.open_file("ns/net", O_RDONLY));
+  // The second look makes sure that the pid was still its own when the name was looked up.
+  PANAL_ASSIGN(const bool ended, init.wait_exit(milliseconds{0}));
+  if (ended) return fail(ESRCH, "the desktop's init has ended");
+  return ns;
+}
 
 std::string Lifecycle::shared_dir(DesktopId id) const { return places_of(config_, id).host; }
 
@@ -158,7 +157,7 @@ tl::expected<RunningDesktop, StepError> Lifecycle::start_once(const DesktopSpec&
   if (!init) return failed(init.error());
 
   begin("network");
-  auto network = net_namespace_of(*init);
+  auto network = network_of(*init);
   if (!network) return failed(network.error());
   auto link = parts_.network.attach(spec.id, *network);
   if (!link) return failed(link.error());

@@ -91,6 +91,9 @@ class Lifecycle {
   /// there.
   [[nodiscard]] Result<UniqueFd> open_nx_socket(DesktopId id, std::uint32_t owner) const;
 
+  /// The network namespace of a desktop whose init lives. Errors: ESRCH.
+  [[nodiscard]] static Result<UniqueFd> network_of(const Pidfd& init);
+
   /// Where the shared tmpfs of a desktop is: desktop_run_dir(id)/host.
   [[nodiscard]] std::string shared_dir(DesktopId id) const;
 

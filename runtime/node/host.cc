@@ -5,12 +5,38 @@
 #include <algorithm>
 #include <thread>
 
+#include "engine/base/kernel_paths.h"
 #include "engine/kernel/namespaces.h"
+#include "netconfine/firewall/choice/choice.h"
+#include "netconfine/firewall/choice/leftovers.h"
+#include "netconfine/firewall/iptables/iptables.h"
 #include "runtime/desktop/lxc/config.h"
+#include "runtime/node/net_in_force.h"
 #include "runtime/space/space_plan.h"
 #include "storage/home/guarded_home_store.h"
 
 namespace panal::node {
+namespace {
+
+Result<std::unique_ptr<netconfine::FirewallBackend>> open_backend(const config::Config& config,
+                                                                  Logger& log) {
+  PANAL_ASSIGN(const auto choice, netconfine::parse_firewall_choice(config.firewall_backend));
+  const netconfine::FirewallWay nftables{netconfine::open_nftables_backend,
+                                         netconfine::clear_nftables};
+  const netconfine::FirewallWay iptables{[] { return netconfine::open_iptables_backend(); },
+                                         netconfine::clear_iptables};
+  PANAL_ASSIGN(auto chosen, netconfine::choose_firewall(choice, nftables, iptables));
+  log.info("network_backend", {{"name", chosen.backend->name()}, {"why", chosen.why}});
+  return std::move(chosen.backend);
+}
+
+/// What was in force when the last panald ended, so that connections of desktops which run go on.
+Result<netpolicy::Plan> plan_before(const config::Config& config) {
+  PANAL_ASSIGN(const RulesBefore before, read_in_force(config.run_dir));
+  return netpolicy::make_plan(before.set, before.rows, config);
+}
+
+}  // namespace
 
 Result<Programs> Programs::beside(const std::string& directory) {
   Programs programs{directory + "/panal-spawner", directory + "/panal-agent",
@@ -80,9 +106,7 @@ Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Pro
   log->info("parent_limit", {{"mib", std::to_string(limit >> 20U)}});
   PANAL_ASSIGN(host->groups_, desktop::KernelGroups::open(host->tree_, config.cgroup_parent));
 
-  PANAL_ASSIGN(auto net, kernel::open_namespace(config.net_namespace_file()));
-  PANAL_ASSIGN(host->network_,
-               netconfine::Network::open(std::move(net), {config.subnet4, config.subnet6}, log));
+  PANAL_TRY(host->open_network(config));
 
   desktop::lxc::SpawnerOptions spawner;
   spawner.program = programs.spawner;
@@ -102,6 +126,40 @@ bool Host::shares_pages(const std::string& image) const {
   if (!choice) return false;
   const auto traits = compose_.traits_of(choice->backend);
   return traits && traits->shares_pages;
+}
+
+Result<void> Host::open_network(const config::Config& config) {
+  PANAL_ASSIGN(auto net, kernel::open_namespace(config.net_namespace_file()));
+  PANAL_ASSIGN(auto panal, net.duplicate());
+  const auto before = plan_before(config);
+  if (!before && before.error().code != ENOENT)
+    log_->warning("network_before", {{"why", before.error().message()}});
+  const netpolicy::Plan plan = before.value_or(netpolicy::Plan());
+  PANAL_ASSIGN(network_, netconfine::Network::open(
+                             std::move(net), {config.subnet4, config.subnet6}, log_,
+                             [this, &config] { return open_backend(config, *log_); }, plan.rules,
+                             plan.policies()));
+  PANAL_ASSIGN(audit_, netconfine::AuditLoop::start(*network_));
+  PANAL_ASSIGN(auto way_out, netpolicy::uplink_plan(config));
+  PANAL_ASSIGN(auto own, kernel::open_namespace(std::string(kernel_paths::kProc) + "/self/ns/net"));
+  PANAL_ASSIGN(uplink_, netconfine::Uplink::open(std::move(own), std::move(panal),
+                                                 std::move(way_out), log_));
+  return {};
+}
+
+Result<void> Host::keep_uplink() {
+  if (uplink_made_) {
+    PANAL_ASSIGN(const auto drifts, uplink_->audit());
+    for (const netconfine::Drift& drift : drifts)
+      log_->warning("uplink_drift", {{"where", drift.where}, {"what", drift.what}});
+    if (drifts.empty()) return {};
+  }
+  auto made = uplink_->up();
+  uplink_made_ = made.has_value();
+  if (made) return {};
+  if (const auto cut = uplink_->cut_off(); !cut)
+    log_->error("uplink_cut_off", {{"why", cut.error().message()}});
+  return made;
 }
 
 std::vector<pid_t> Host::processes_of(DesktopId id) const {

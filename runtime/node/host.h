@@ -11,7 +11,9 @@
 #include "engine/base/tree.h"
 #include "engine/kernel/cgroup.h"
 #include "engine/kernel/parent_limit.h"
+#include "netconfine/audit/audit_loop.h"
 #include "netconfine/network.h"
+#include "netconfine/uplink/uplink.h"
 #include "runtime/compose/root_choice.h"
 #include "runtime/config/config.h"
 #include "runtime/desktop/groups.h"
@@ -53,6 +55,12 @@ class Host {
   /// Of a desktop, for any thread; none: it is gone.
   [[nodiscard]] std::vector<pid_t> processes_of(DesktopId id) const;
   [[nodiscard]] kernel::ParentLimit& limit() { return *limit_; }
+  [[nodiscard]] netconfine::Network& network() { return *network_; }
+  /// Makes the way outside, or mends what is other than it was made; takes its link down where that
+  /// fails. Blocks (it may run programs); one thread at a time.
+  [[nodiscard]] Result<void> keep_uplink();
+  /// At the node's end: the host gets back what it had.
+  [[nodiscard]] Result<void> remove_uplink() { return uplink_->down(); }
   [[nodiscard]] const desktop::IdSlots& slots() const { return *slots_; }
   [[nodiscard]] const storage::ImageStore& images() const { return images_; }
   [[nodiscard]] const compose::RootChoice& roots() const { return *roots_; }
@@ -64,6 +72,7 @@ class Host {
  private:
   Host(const config::Config& config, LoggerPtr log);
   [[nodiscard]] Result<void> open_storage(const config::Config& config, const Programs& programs);
+  [[nodiscard]] Result<void> open_network(const config::Config& config);
 
   LoggerPtr log_;
   Tree tree_;
@@ -80,6 +89,9 @@ class Host {
   desktop::TmpfsSharedDirs shared_;
   std::unique_ptr<desktop::KernelGroups> groups_;
   std::unique_ptr<netconfine::Network> network_;
+  std::unique_ptr<netconfine::AuditLoop> audit_;  ///< of network_, which must outlive it
+  std::unique_ptr<netconfine::Uplink> uplink_;
+  bool uplink_made_ = false;
   std::unique_ptr<desktop::lxc::SpawnerPool> spawners_;
   std::optional<desktop::lxc::LxcBackend> containers_;
 };

@@ -108,6 +108,9 @@ Result<std::optional<Started>> HostOperations::start(store::Store& store, Deskto
     if (auto chosen = choose_root(*spec); !chosen)
       spec = tl::make_unexpected(std::move(chosen.error()));
   }
+  if (spec && parts_.confine)
+    if (auto done = parts_.confine(store, id); !done)
+      spec = prefixed("network policy", std::move(done.error()));
   if (!spec) {
     PANAL_TRY(store.observe(id, Observed::kFailed, "prepare: " + spec.error().message()));
     return tl::make_unexpected(std::move(spec.error()));

@@ -28,6 +28,8 @@ class HostOperations final : public Operations {
     /// What a desktop that is about to start offers of its memory; none: nothing.
     std::function<desktop::MemorySharing(const store::Desktop&)> sharing = nullptr;
     std::function<void(DesktopId)> not_started = nullptr;
+    /// Sees to it that a desktop gets its link with the network policy that it has now.
+    std::function<Result<void>(store::Store&, DesktopId)> confine = nullptr;
     desktop::GuestSettings guest = {};           ///< of desktops that start
     const compose::RootChoice* roots = nullptr;  ///< null: overlay for all
   };

@@ -403,10 +403,15 @@ const desktop::DesktopSpec* Reconciler::running(DesktopId id) const {
                                                        : nullptr;
 }
 
-pid_t Reconciler::init_pid(DesktopId id) const {
+const Pidfd* Reconciler::init(DesktopId id) const {
   const auto found = entries_.find(id);
-  return found != entries_.end() && found->second.held ? found->second.held->started.init.pid()
-                                                       : -1;
+  return found != entries_.end() && found->second.held ? &found->second.held->started.init
+                                                       : nullptr;
+}
+
+pid_t Reconciler::init_pid(DesktopId id) const {
+  const Pidfd* of = init(id);
+  return of != nullptr ? of->pid() : -1;
 }
 
 std::vector<DesktopId> Reconciler::running_ids() const {

@@ -72,6 +72,8 @@ class Reconciler {
   [[nodiscard]] std::vector<DesktopId> running_ids() const;
   /// Of its init; -1 when it does not run.
   [[nodiscard]] pid_t init_pid(DesktopId id) const;
+  /// Null when it does not run.
+  [[nodiscard]] const Pidfd* init(DesktopId id) const;
   /// True while an operation for it is under way.
   [[nodiscard]] bool busy(DesktopId id) const;
   /// The rows of this node as last read; they stand until the loop's next turn.

@@ -48,6 +48,7 @@ void Requests::handle(const CallerPtr& caller, const json& request) {
     parts_.reconciler.scan();
     return caller->answer(json::object());
   }
+  if (parts_.net && parts_.net(caller, request)) return;
   caller->refuse(400, "panald knows no request \"" + printable(op, 40) + "\"");
 }
 

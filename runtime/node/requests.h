@@ -28,6 +28,8 @@ class Requests {
     std::function<bool(DesktopId, const optimiser::Treatment&)> treat;
     std::function<void(const FlowReport&)> flow;
     std::function<void(bool all_stopped)> exit;  ///< soon: panald ends
+    /// Requests about the network; false: it knows no such request.
+    std::function<bool(const CallerPtr&, const nlohmann::json&)> net = nullptr;
   };
   explicit Requests(Parts parts) : parts_(std::move(parts)) {}
 

@@ -12,7 +12,7 @@
 namespace panal::store {
 
 /// Store on PostgreSQL. Its methods are in one file a subject: users.cc, tenants.cc, images.cc,
-/// tags.cc, desktops.cc, node.cc, sessions.cc.
+/// tags.cc, desktops.cc, net_policies.cc, node.cc, sessions.cc.
 class PgStore final : public Store {
  public:
   explicit PgStore(Database database) : database_(std::move(database)) {}
@@ -56,6 +56,12 @@ class PgStore final : public Store {
   Result<void> set_source(DesktopId id, const std::string& version, const std::string& tag,
                           const std::string& actor) override;
   Result<void> set_desired(DesktopId id, Desired desired, const std::string& actor) override;
+
+  Result<void> set_net_policy(const NetTarget& target, const std::string& policy,
+                              const std::string& actor) override;
+  Result<std::vector<NetAssignment>> net_assignments() override;
+  Result<std::vector<DesktopNetPolicy>> net_policies(const std::string& node) override;
+  Result<DesktopNetPolicy> net_policy(DesktopId id) override;
 
   Result<void> register_node(const std::string& name, const std::string& version,
                              std::int64_t pid) override;

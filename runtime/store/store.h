@@ -11,6 +11,7 @@
 #include "engine/base/result.h"
 #include "engine/model/ids.h"
 #include "runtime/store/homes.h"
+#include "runtime/store/net_policies.h"
 #include "runtime/store/tags.h"
 
 namespace panal::store {
@@ -186,6 +187,19 @@ class Store {
   /// transaction with a row lock, and notifies that node.
   [[nodiscard]] virtual Result<void> set_desired(DesktopId id, Desired desired,
                                                  const std::string& actor) = 0;
+
+  // Network policies (admin writes); a trigger writes the audit log and wakes the nodes concerned.
+  /// An empty policy takes away what was assigned. Errors: ENOENT; EINVAL for a name outside
+  /// [a-z0-9][a-z0-9_-]{0,31}. Whether a node knows a policy of that name is not looked at.
+  [[nodiscard]] virtual Result<void> set_net_policy(const NetTarget& target,
+                                                    const std::string& policy,
+                                                    const std::string& actor) = 0;
+  [[nodiscard]] virtual Result<std::vector<NetAssignment>> net_assignments() = 0;
+  /// Of the desktops placed on a node; an empty name: of all.
+  [[nodiscard]] virtual Result<std::vector<DesktopNetPolicy>> net_policies(
+      const std::string& node) = 0;
+  /// Errors: ENOENT.
+  [[nodiscard]] virtual Result<DesktopNetPolicy> net_policy(DesktopId id) = 0;
 
   // Node (panald only)
   /// Makes or refreshes this node's row (heartbeat).

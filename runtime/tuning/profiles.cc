@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "engine/base/log.h"
+#include "engine/base/nearest.h"
 #include "engine/kernel/meminfo.h"
-#include "engine/profile/catalog.h"
 
 namespace panal::tuning {
 namespace {
@@ -22,7 +22,7 @@ bool is_file(const std::string& word) {
 Failure no_profile(const config::Config& config, const std::string& word) {
   const auto names = profile_names(config);
   if (!names) return tl::make_unexpected(names.error());
-  const std::string near = profile::nearest(word, *names);
+  const std::string near = nearest(word, *names);
   return fail(
       ENOENT,
       fmt::format("there is no profile {} in {}; {}", printable(word, 80), config.profiles_dir,

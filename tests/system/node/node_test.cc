@@ -443,6 +443,68 @@ TEST_F(NodeTest, RecordsWhatADesktopUsesOfItsImageAndKeepsItWarm) {
   EXPECT_GT(touched, 0) << node_->log();
 }
 
+TEST_F(NodeTest, FollowsNetworkPoliciesLiveAndSendsPacketsToProveThem) {
+  const auto write = [](const std::string& text) {
+    std::ofstream(node_->config().policies_file) << text;
+  };
+  const Cleanup no_file([&write] {
+    write("");
+    node_->ask({{"op", "net_apply"}});
+  });
+  write("[policy.class]\ngroup = \"room\"\n");
+  const json applied = node_->ask({{"op", "net_apply"}, {"actor", "test"}});
+  EXPECT_EQ(applied["changes"], json::array({"policy class added"})) << applied.dump();
+  const auto noted = node_->admin().audit_rows(1);
+  ASSERT_TRUE(noted);
+  EXPECT_EQ(noted->front().action, "net.apply");
+
+  const auto one = new_desktop(), two = new_desktop();
+  for (const auto& desktop : {one, two}) node_->want(desktop.id, Desired::kRunning);
+  for (const auto& desktop : {one, two}) node_->await(desktop.id, Observed::kRunning);
+  json question = {{"op", "net_test"},
+                   {"from", {{"desktop", one.id}}},
+                   {"to", {{"desktop", two.id}}},
+                   {"v6", false},
+                   {"traffic", "22/tcp"}};
+  for (const bool v6 : {false, true}) {
+    question["v6"] = v6;
+    const json denied = node_->ask(question);
+    EXPECT_EQ(denied["rule"], "no policy: nothing is allowed") << denied.dump();
+    EXPECT_EQ(denied["sent"]["left"], true) << denied.dump();
+    EXPECT_EQ(denied["sent"]["passed"], false) << denied.dump();
+    EXPECT_EQ(denied["proved"], true) << denied.dump();
+  }
+
+  // By notification: nobody asks panald to look.
+  question["op"] = "net_explain";
+  const auto explained = [&question](const std::string& rule) {
+    json said;
+    for (int i = 0; i < 600; ++i) {
+      said = node_->ask(question);
+      if (said.value("rule", "") == rule) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    FAIL() << said.dump();
+  };
+  for (const auto& desktop : {one, two})
+    ASSERT_TRUE(node_->admin().set_net_policy({store::NetScope::kDesktop, "", desktop.id}, "class",
+                                              "test"));
+  explained("policy class: group room");
+  const json shown = node_->ask({{"op", "net_show"}, {"desktop", two.id}});
+  EXPECT_EQ(shown["given_by"], "desktop") << shown.dump();
+
+  write("[policy.class]\ngr0up = \"room\"\n");
+  const json refused = node_->ask({{"op", "net_apply"}});
+  EXPECT_EQ(refused["status"], 400);
+  EXPECT_THAT(refused.value("error", ""), HasSubstr("network.toml:2: unknown key gr0up"));
+  explained("policy class: group room");
+  node_->end_panald(SIGKILL);
+  node_->start_panald();
+  explained("policy class: group room");
+  EXPECT_THAT(node_->ask({{"op", "net_show"}}).value("mistake", ""),
+              HasSubstr("unknown key gr0up"));
+}
+
 TEST_F(NodeTest, StopsAllOnRequestAndWantsThemStill) {
   const auto desktop = new_desktop();
   node_->want(desktop.id, Desired::kRunning);

@@ -317,15 +317,6 @@ TEST(ProfileText, AFileWithoutEndIsRefusedUnread) {
   EXPECT_THAT(profile.error().context, HasSubstr("at most 256 KiB"));
 }
 
-TEST(Nearest, FindsTypingMistakesAndNothingElse) {
-  const std::vector<std::string> known{"run", "enlist", "pages_to_scan"};
-  EXPECT_EQ(nearest("rnu", known), "run");
-  EXPECT_EQ(nearest("page_to_scan", known), "pages_to_scan");
-  EXPECT_EQ(nearest("xylophone", known), "");
-  EXPECT_EQ(nearest("", known), "");
-  EXPECT_EQ(nearest(std::string(100'000, 'x'), known), "") << "not worth the work";
-}
-
 TEST(Catalogue, NamesAreOnceAndHaveAReason) {
   std::vector<std::string> names;
   for (const Sysctl& sysctl : sysctls()) {

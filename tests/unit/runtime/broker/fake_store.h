@@ -139,6 +139,15 @@ class FakeStore final : public store::Store {
                           const std::string&) override {
     return no();
   }
+  Result<void> set_net_policy(const store::NetTarget&, const std::string&,
+                              const std::string&) override {
+    return no();
+  }
+  Result<std::vector<store::NetAssignment>> net_assignments() override { return no(); }
+  Result<std::vector<store::DesktopNetPolicy>> net_policies(const std::string&) override {
+    return no();
+  }
+  Result<store::DesktopNetPolicy> net_policy(DesktopId) override { return no(); }
   Result<store::Desktop> add_desktop(const store::Desktop&) override { return no(); }
   Result<void> remove_desktop(DesktopId) override { return no(); }
   Result<std::vector<store::Desktop>> desktops() override { return no(); }

@@ -28,6 +28,7 @@ struct FakeFarm {
   std::vector<store::Removal> removals;
   std::function<void()> meanwhile;  ///< what somebody else does just before move_tag()
   std::map<DesktopId, store::Desktop> desktops;
+  std::vector<store::NetAssignment> net;
   std::set<DesktopId> cannot_start;  ///< panald fails these, with evidence
   bool node_answers = true, database_answers = true;
   nlohmann::json node_answer = {{"ok", true}};
@@ -211,6 +212,46 @@ class FakeStore final : public store::Store {
     farm_.desktops.at(id).version = version;
     farm_.desktops.at(id).tag = tag;
     return {};
+  }
+  Result<void> set_net_policy(const store::NetTarget& target, const std::string& policy,
+                              const std::string&) override {
+    std::erase_if(farm_.net, [&](const auto& one) {
+      return one.target.scope == target.scope && one.target.name == target.name &&
+             one.target.desktop == target.desktop;
+    });
+    if (policy.empty()) return {};
+    std::string shown = target.name;
+    if (target.scope == store::NetScope::kDesktop) {
+      const auto& d = farm_.desktops.at(target.desktop);
+      shown = d.tenant + "/" + d.name;
+    }
+    farm_.net.push_back({target, shown, policy});
+    return {};
+  }
+  Result<std::vector<store::NetAssignment>> net_assignments() override { return farm_.net; }
+  Result<std::vector<store::DesktopNetPolicy>> net_policies(const std::string& node) override {
+    std::vector<store::DesktopNetPolicy> out;
+    for (const auto& [id, d] : farm_.desktops) {
+      if (!node.empty() && d.node != node) continue;
+      store::DesktopNetPolicy one{id, d.name, d.tenant, d.image, d.node, "", ""};
+      for (const store::NetScope scope :
+           {store::NetScope::kTenant, store::NetScope::kImage, store::NetScope::kDesktop}) {
+        for (const auto& given : farm_.net) {
+          const std::string& name = scope == store::NetScope::kTenant ? d.tenant : d.image;
+          if (given.target.scope != scope) continue;
+          if (scope == store::NetScope::kDesktop ? given.target.desktop != id
+                                                 : given.target.name != name)
+            continue;
+          one.policy = given.policy;
+          one.given_by = store::to_string(scope);
+        }
+      }
+      out.push_back(std::move(one));
+    }
+    return out;
+  }
+  Result<store::DesktopNetPolicy> net_policy(DesktopId) override {
+    return fail(EACCES, "not the CLI's");
   }
   Result<store::Desktop> add_desktop(const store::Desktop& desktop) override {
     store::Desktop added = desktop;

@@ -38,6 +38,26 @@ TEST(Config, EmptyFileIsAllDefaults) {
   EXPECT_FALSE(config->node_name.empty());
 }
 
+TEST(Config, TheWayOutIsKept) {
+  const auto config = parse(
+      "[network]\nuplink = \"macvlan\"\nuplink_device = \"eth1\"\nuplink_direct = "
+      "[\"10.0.0.53\", \"fd00::/64\"]\n",
+      "p.toml");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->uplink, "macvlan");
+  EXPECT_THAT(config->uplink_direct, ::testing::ElementsAre("10.0.0.53", "fd00::/64"));
+  const auto again = parse(print(*config), "printed.toml");
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(print(*again), print(*config));
+}
+
+TEST(Config, PoliciesLieBesideTheFileUnlessItSaysWhere) {
+  EXPECT_EQ(parse("", "/etc/panal/panal.toml")->policies_file, "/etc/panal/network.toml");
+  EXPECT_EQ(parse("", "/x/trial.toml")->policies_file, "/x/network.toml");
+  EXPECT_EQ(parse("[network]\npolicies = \"/y/n.toml\"\n", "/x/trial.toml")->policies_file,
+            "/y/n.toml");
+}
+
 TEST(Config, DesktopsGoWhereSystemdHasHandedOverAGroup) {
   namespace fs = std::filesystem;
   std::string pattern = testing::TempDir() + "config-XXXXXX";
@@ -115,7 +135,8 @@ TEST(Config, SampleDefaultsAreTheDefaults) {
   auto from_sample = parse(
       std::regex_replace(
           sample(),
-          std::regex("\n# ((?!name|recipes|profiles|certificate|key|listen|url)[a-z_0-9]+ = )"),
+          std::regex(
+              "\n# ((?!name|recipes|profiles|policies|certificate|key|listen|url)[a-z_0-9]+ = )"),
           "\n$1"),
       "sample");
   ASSERT_TRUE(from_sample) << from_sample.error().message();
@@ -253,7 +274,15 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"[homes]\nlease_seconds = 60\n", "0 (never) or at least 120"},
         Malformed{"[homes]\nanswer_seconds = 0\n", "1 to 120 are allowed"},
         Malformed{"[disk]\nreserve = 1000\n", "at least 1 MiB"},
-        Malformed{"[network]\noutside = \"nat\"\n", "outside can only be \"none\""}));
+        Malformed{"[network]\noutside = \"nat\"\n", "unknown key outside in [network]"},
+        Malformed{"[network]\nuplink = \"nat\"\n",
+                  "p.toml:2: uplink must be one of \"none\", \"nic\", \"macvlan\", \"veth\""},
+        Malformed{"[network]\nuplink = true\n", "uplink must be one of"},
+        Malformed{"[network]\nbackend = \"pf\"\n",
+                  "backend must be one of \"auto\", \"nftables\", \"iptables\""},
+        Malformed{"[network]\nuplink_direct = \"10.0.0.0/8\"\n",
+                  "uplink_direct in [network] must be a list of texts in quotes"},
+        Malformed{"[network]\nuplink_direct = [1]\n", "must be a list of texts in quotes"}));
 
 TEST(Config, MetricsAreServedToThisMachineUnlessItSaysPublic) {
   EXPECT_EQ(parse("", "p.toml")->metrics_listen, "");

@@ -13,6 +13,8 @@ namespace panal::node {
 /// connections share a database.
 struct FakeRows {
   std::mutex mutex;
+  std::vector<store::DesktopNetPolicy> net;
+  std::vector<std::string> audited;
   std::map<DesktopId, store::Desktop> desktops;
   std::string next_version;  ///< what starts take from now on
   bool away = false;         ///< every call fails with ENOTCONN
@@ -106,6 +108,22 @@ class FakeStore final : public store::Store {
                           const std::string&) override {
     return unused();
   }
+  Result<void> set_net_policy(const store::NetTarget&, const std::string&,
+                              const std::string&) override {
+    return unused();
+  }
+  Result<std::vector<store::NetAssignment>> net_assignments() override { return unused(); }
+  Result<std::vector<store::DesktopNetPolicy>> net_policies(const std::string&) override {
+    const std::lock_guard lock(rows_->mutex);
+    if (rows_->away) return lost();
+    return rows_->net;
+  }
+  Result<store::DesktopNetPolicy> net_policy(DesktopId id) override {
+    const std::lock_guard lock(rows_->mutex);
+    for (const auto& one : rows_->net)
+      if (one.id == id) return one;
+    return fail(ENOENT, "there is no desktop " + std::to_string(id));
+  }
   Result<store::Desktop> add_desktop(const store::Desktop&) override { return unused(); }
   Result<void> remove_desktop(DesktopId) override { return unused(); }
   Result<std::vector<store::Desktop>> desktops() override { return unused(); }
@@ -126,9 +144,11 @@ class FakeStore final : public store::Store {
                            const std::string&) override {
     return unused();
   }
-  Result<void> audit(const std::string&, const std::string&, const std::string&,
-                     const std::string&) override {
-    return unused();
+  Result<void> audit(const std::string& actor, const std::string& action, const std::string& object,
+                     const std::string& detail) override {
+    const std::lock_guard lock(rows_->mutex);
+    rows_->audited.push_back(actor + " " + action + " " + object + ": " + detail);
+    return {};
   }
   Result<std::vector<store::AuditRow>> audit_rows(std::uint32_t) override { return unused(); }
   Result<void> listen(const std::string&) override { return unused(); }

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "netconfine/netlink/socket.h"
+
+namespace panal::netconfine {
+
+/// A link as the kernel lists it.
+struct FoundLink {
+  int index = 0;
+  std::string name;
+  std::string alias;  ///< free text an administrator, or we, have given it
+  std::string kind;   ///< "veth", "ifb", "macvlan", "tun"; "" for a real card
+  std::uint32_t group = 0;
+  int peer = 0;  ///< index of a veth's other end, of the link below a macvlan
+  bool up = false;
+  std::vector<std::uint8_t> mac;
+};
+
+/// `payload`: of an RTM_NEWLINK. Errors: EPROTO for one that is cut or lies about a length.
+[[nodiscard]] Result<FoundLink> parse_link(std::span<const std::byte> payload);
+
+/// Errors: ENODEV.
+[[nodiscard]] Result<FoundLink> find_link(NetlinkSocket& socket, const std::string& name);
+/// All links of the socket's namespace.
+[[nodiscard]] Result<std::vector<FoundLink>> all_links(NetlinkSocket& socket);
+
+}  // namespace panal::netconfine
