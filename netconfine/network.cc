@@ -12,7 +12,7 @@
 #include "netconfine/address/address_pool.h"
 #include "netconfine/link/routed_veth.h"
 #include "netconfine/netlink/enter.h"
-#include "netconfine/qos/qos.h"
+#include "netconfine/qos/rates.h"
 
 namespace panal::netconfine {
 namespace {
@@ -39,10 +39,6 @@ constexpr const char* kSetting = "sysctl ";
 // Classes of a thousand desktops are much to read, and nobody gets out by them.
 constexpr std::chrono::seconds kLookAtRates{60};
 
-bool bounds(const NetLimits& limits) {
-  return limits.send_bits_per_second != 0 || limits.receive_bits_per_second != 0;
-}
-
 // Two desktops that may reach each other, or something outside: packets must be passed on.
 bool forwards(const Ruleset& rules) {
   return !rules.uplink.empty() ||
@@ -52,14 +48,13 @@ bool forwards(const Ruleset& rules) {
 
 class RoutedNetwork : public Network {
  public:
-  RoutedNetwork(UniqueFd network_namespace, AddressPool pool, RoutedVeths veths,
-                std::unique_ptr<FirewallBackend> firewall, std::unique_ptr<Qos> rates,
-                LoggerPtr log)
+  RoutedNetwork(UniqueFd network_namespace, AddressPool pool, const LineLimits& line,
+                RoutedVeths veths, std::unique_ptr<FirewallBackend> firewall, LoggerPtr log)
       : namespace_(std::move(network_namespace)),
         pool_(pool),
         veths_(std::move(veths)),
         firewall_(std::move(firewall)),
-        rates_(std::move(rates)),
+        rates_(namespace_, line),
         log_(std::move(log)) {}
 
   // Rules that know the links which are there: what an earlier process left is taken over, and
@@ -74,10 +69,11 @@ class RoutedNetwork : public Network {
       // A link past the end of a plan that has since shrunk: it gets no entry, so it is mute.
       if (addresses) senders.push_back({std::move(*addresses), policy_in(policies, id)});
     }
+    PANAL_TRY(rates_.prepare(rules));
     PANAL_TRY(firewall_->load(rules, senders));
     rules_ = rules;
     policies_ = policies;
-    load_rates(ids);
+    note_rates(rates_.load(rules, senders));
     log_->info("network_loaded", {{"backend", firewall_->name()},
                                   {"links", std::to_string(ids.size())},
                                   {"policies", std::to_string(rules.policies.size())}});
@@ -89,29 +85,31 @@ class RoutedNetwork : public Network {
     if (policy == policy_in(policies_, id)) return {};
     const auto addresses = pool_.of(id);
     PANAL_ASSIGN(const bool attached, veths_.exists(link_name(id)));
-    if (addresses && attached) {
-      const Sender sender{*addresses, policy};
-      auto put = firewall_->put(std::span(&sender, 1));
-      if (!put) {
-        return prefixed(fmt::format("give {} another network policy", kernel_name(id)),
-                        std::move(put.error()));
-      }
+    if (!addresses || !attached) {
+      policies_[id] = policy;
+      return {};
+    }
+    const Sender sender{*addresses, policy};
+    auto put = firewall_->put(std::span(&sender, 1));
+    if (!put) {
+      return prefixed(fmt::format("give {} another network policy", kernel_name(id)),
+                      std::move(put.error()));
     }
     policies_[id] = policy;
     // Who reaches what is in force; a rate that is not is found by the next look at them.
-    if (addresses && attached) note_rates(put_rates(id, *addresses));
+    note_rates(rates_.put(sender));
     return {};
   }
 
   Result<void> set_session(DesktopId id, SessionClass session) override {
     const std::lock_guard lock(mutex_);
-    const auto before = sessions_.find(id);
-    if (before != sessions_.end() && before->second == session) return {};
-    sessions_[id] = session;
-    if (!rates_) return {};
     PANAL_ASSIGN(const auto addresses, pool_.of(id));
-    PANAL_ASSIGN(const bool attached, veths_.exists(addresses.link));
-    return attached ? put_rates(id, addresses) : Result<void>();
+    return rates_.set_session(addresses, session);
+  }
+
+  Result<std::vector<ShapeUse>> rates() override {
+    const std::lock_guard lock(mutex_);
+    return rates_.use();
   }
 
   AuditReport audit() override {
@@ -166,6 +164,11 @@ class RoutedNetwork : public Network {
     return detach_locked(id);
   }
 
+  Result<void> detach_all(std::span<const DesktopId> ids) override {
+    const std::lock_guard lock(mutex_);
+    return detach_all_locked(ids);
+  }
+
   Result<std::vector<Link>> links() override {
     const std::lock_guard lock(mutex_);
     PANAL_ASSIGN(const auto ids, veths_.list());
@@ -185,14 +188,13 @@ class RoutedNetwork : public Network {
     for (const auto& name : with_entry) {
       if (const DesktopId id = id_of_link(name); id != 0) found.insert(id);
     }
-    Result<void> result;
+    std::vector<DesktopId> dead;
     for (const DesktopId id : found) {
       if (live.contains(id)) continue;
-      auto detached = detach_locked(id);
-      if (!detached && result) result = std::move(detached);
+      dead.push_back(id);
       log_->info("link_recovered", {{"desktop", std::to_string(id)}});
     }
-    return result;
+    return detach_all_locked(dead);
   }
 
   Result<std::vector<DropCounter>> drops() override {
@@ -283,42 +285,11 @@ class RoutedNetwork : public Network {
     PANAL_TRY(veths_.add(addresses, desktop_namespace));
     undo.push([&] { undo_step("link", addresses.link, veths_.remove(addresses.link)); });
     PANAL_TRY(run_inside(desktop_namespace, [&] { return configure_desktop_end(addresses); }));
-    PANAL_TRY(put_rates(id, addresses));  // while nothing can be sent
-    undo.push([&] {
-      if (rates_) undo_step("rates", addresses.link, rates_->remove(std::span(&addresses, 1)));
-    });
+    PANAL_TRY(rates_.put(sender));  // while nothing can be sent
+    undo.push([&] { undo_step("rates", addresses.link, rates_.remove(std::span(&addresses, 1))); });
     PANAL_TRY(veths_.bring_up(addresses));
     undo.release();
     return {};
-  }
-
-  [[nodiscard]] ShapedDesktop shaped_now(DesktopId id, const Addresses& addresses) const {
-    const auto session = sessions_.find(id);
-    const SessionClass now = session != sessions_.end() ? session->second : SessionClass::kActive;
-    const std::uint32_t policy = policy_in(policies_, id);
-    if (policy == 0 || policy > rules_.policies.size()) return {addresses, {}, {}, {}, now};
-    return shaped(addresses, rules_.policies[policy - 1], now);
-  }
-
-  Result<void> put_rates(DesktopId id, const Addresses& addresses) {
-    if (!rates_) return {};
-    const ShapedDesktop desktop = shaped_now(id, addresses);
-    return rates_->put(std::span(&desktop, 1));
-  }
-
-  void load_rates(const std::vector<DesktopId>& ids) {
-    const bool wanted = std::any_of(rules_.policies.begin(), rules_.policies.end(),
-                                    [](const CompiledPolicy& policy) {
-                                      return bounds(policy.limits) || bounds(policy.tenant_limits);
-                                    });
-    if (!rates_) {
-      if (wanted) log_->error("network_rates", {{"why", "this kernel cannot bound rates"}});
-      return;
-    }
-    std::vector<ShapedDesktop> desktops;
-    for (const DesktopId id : ids)
-      if (const auto addresses = pool_.of(id)) desktops.push_back(shaped_now(id, *addresses));
-    note_rates(rates_->load(desktops));
   }
 
   void note_rates(const Result<void>& done) {
@@ -327,9 +298,9 @@ class RoutedNetwork : public Network {
 
   void look_at_rates() {
     const auto now = std::chrono::steady_clock::now();
-    if (!rates_ || now < next_look_at_rates_) return;
+    if (now < next_look_at_rates_) return;
     next_look_at_rates_ = now + kLookAtRates;
-    const auto drifts = rates_->repair();
+    const auto drifts = rates_.repair();
     if (!drifts) return note_rates(tl::make_unexpected(drifts.error()));
     for (const Drift& drift : *drifts)
       log_->warning("network_rates_repaired", {{"where", drift.where}, {"what", drift.what}});
@@ -347,10 +318,28 @@ class RoutedNetwork : public Network {
     const auto addresses = pool_.of(id);
     if (!addresses) return {};  // outside the plan: it never had an entry
     PANAL_TRY(firewall_->remove(std::span(&*addresses, 1)));
-    if (rates_) note_rates(rates_->remove(std::span(&*addresses, 1)));
-    sessions_.erase(id);
+    note_rates(rates_.remove(std::span(&*addresses, 1)));
     if (removed) log_->info("link_down", {{"desktop", std::to_string(id)}});
     return {};
+  }
+
+  Result<void> detach_all_locked(std::span<const DesktopId> ids) {
+    if (ids.empty()) return {};
+    if (ids.size() == 1) return detach_locked(ids.front());
+    std::vector<std::string> names;
+    std::vector<Addresses> planned;
+    for (const DesktopId id : ids) {
+      names.push_back(link_name(id));
+      auto addresses = pool_.of(id);
+      if (addresses) planned.push_back(std::move(*addresses));
+    }
+    // Links first: without them entries and classes allow nothing.
+    Result<void> result = veths_.remove(names);
+    auto entries = firewall_->remove(planned);
+    if (!entries && result) result = std::move(entries);
+    note_rates(rates_.remove(planned));
+    if (result) log_->info("links_down", {{"links", std::to_string(ids.size())}});
+    return result;
   }
 
   const UniqueFd namespace_;
@@ -358,9 +347,8 @@ class RoutedNetwork : public Network {
   std::mutex mutex_;  // of all below, the sockets inside veths_ and firewall_ among it
   RoutedVeths veths_;
   std::unique_ptr<FirewallBackend> firewall_;
-  std::unique_ptr<Qos> rates_;  // null: this kernel has none
+  Rates rates_;
   std::chrono::steady_clock::time_point next_look_at_rates_{};
-  std::map<DesktopId, SessionClass> sessions_;
   Ruleset rules_;
   std::map<DesktopId, std::uint32_t> policies_;  // attached or not
   bool cut_off_ = false;
@@ -385,24 +373,14 @@ Result<std::unique_ptr<Network>> Network::open(UniqueFd network_namespace, const
   PANAL_ASSIGN(const auto pool, AddressPool::parse(plan.subnet4, plan.subnet6));
   std::optional<RoutedVeths> veths;
   std::unique_ptr<FirewallBackend> firewall;
-  std::unique_ptr<Qos> rates;
   auto opened = run_inside(network_namespace, [&]() -> Result<void> {
     PANAL_ASSIGN(veths, RoutedVeths::open());
     PANAL_ASSIGN(firewall, open_backend());
-    auto opened_rates = Qos::open({});
-    if (opened_rates) {
-      rates = std::move(*opened_rates);
-      return {};
-    }
-    const Error& error = opened_rates.error();
-    if (!error.is_unsupported() && !error.is_gone()) return tl::make_unexpected(error);
-    log->warning("network_rates", {{"why", error.message()}});
     return {};
   });
   if (!opened) return failed(std::move(opened.error()));
-  auto network =
-      std::make_unique<RoutedNetwork>(std::move(network_namespace), pool, std::move(*veths),
-                                      std::move(firewall), std::move(rates), log);
+  auto network = std::make_unique<RoutedNetwork>(std::move(network_namespace), pool, plan.line,
+                                                 std::move(*veths), std::move(firewall), log);
   auto loaded = network->set_rules(rules, policies);
   if (!loaded) return failed(std::move(loaded.error()));
   return network;

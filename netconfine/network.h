@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,13 +16,15 @@
 #include "engine/model/session.h"
 #include "netconfine/firewall/backend.h"
 #include "netconfine/policy/compiled.h"
+#include "netconfine/qos/qos.h"
 
 namespace panal::netconfine {
 
 /// Prefixes that desktops' addresses are taken from; desktop n has the n-th address.
 struct AddressPlan {
-  std::string subnet4;  ///< CIDR, e.g. 10.77.0.0/16
-  std::string subnet6;  ///< CIDR, at most /96
+  std::string subnet4;   ///< CIDR, e.g. 10.77.0.0/16
+  std::string subnet6;   ///< CIDR, at most /96
+  LineLimits line = {};  ///< what all desktops of the node together may send and receive
 };
 
 /// One desktop's link as the kernel has it.
@@ -79,7 +82,7 @@ class Network {
   [[nodiscard]] virtual Result<void> recover(const std::set<DesktopId>& live) = 0;
   /// Puts rules in force, for all links at once: `policies` says which of them a desktop has,
   /// attached or not yet (absent or 0: nothing is allowed). Until the first call nothing is
-  /// allowed. On error what was in force stays.
+  /// allowed. On error what was in force stays. A policy with rates needs a kernel that can shape.
   [[nodiscard]] virtual Result<void> set_rules(const Ruleset& rules,
                                                const std::map<DesktopId, std::uint32_t>& policies) {
     (void)rules, (void)policies;
@@ -91,6 +94,17 @@ class Network {
     (void)id, (void)policy;
     return {};
   }
+  /// Several at once, in hardly more time than one. What fails does not keep the others from going.
+  [[nodiscard]] virtual Result<void> detach_all(std::span<const DesktopId> ids) {
+    Result<void> result;
+    for (const DesktopId id : ids) {
+      auto detached = detach(id);
+      if (!detached && result) result = std::move(detached);
+    }
+    return result;
+  }
+  /// What went through the rates of desktops that have some, since they were attached.
+  [[nodiscard]] virtual Result<std::vector<ShapeUse>> rates() { return std::vector<ShapeUse>{}; }
   /// How much somebody is at a desktop: whose packets come first where rates are shared. What is
   /// said of one that is not attached holds once it is.
   [[nodiscard]] virtual Result<void> set_session(DesktopId id, SessionClass session) {

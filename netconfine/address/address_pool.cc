@@ -94,6 +94,20 @@ Result<Addresses> AddressPool::of(DesktopId id) const {
   return result;
 }
 
+DesktopId AddressPool::id_of(const std::string& address) const {
+  in_addr address4{};
+  Ipv6 address6{};
+  std::uint32_t number = 0;
+  if (inet_pton(AF_INET, address.c_str(), &address4) == 1) {
+    number = ntohl(address4.s_addr) - network4_;
+  } else if (inet_pton(AF_INET6, address.c_str(), address6.data()) == 1) {
+    if (!std::equal(network6_.begin(), network6_.begin() + 12, address6.begin())) return 0;
+    std::memcpy(&number, address6.data() + 12, sizeof(number));
+    number = ntohl(number);
+  }
+  return number >= 1 && number <= last4_ ? static_cast<DesktopId>(number) : 0;
+}
+
 std::string link_name(DesktopId id) { return fmt::format("{}{}", kLinkPrefix, id); }
 
 DesktopId id_of_link(const std::string& name) {

@@ -34,6 +34,8 @@ class AddressPool {
 
   /// Errors: EINVAL for an id below 1, ENOSPC past the end of a prefix.
   [[nodiscard]] Result<Addresses> of(DesktopId id) const;
+  /// Whose address this is, in either family; 0: no desktop's of this plan, or no address.
+  [[nodiscard]] DesktopId id_of(const std::string& address) const;
   /// Desktops that can have one.
   [[nodiscard]] std::uint32_t count() const { return last4_; }
 

@@ -38,6 +38,8 @@ class PacketLog {
 
   /// Readable when something has been written.
   [[nodiscard]] int fd() const { return fd_.get(); }
+  /// Of the same socket, for who waits with descriptors of their own.
+  [[nodiscard]] Result<UniqueFd> duplicate() const { return fd_.duplicate(); }
   /// What has been written since the last call; does not wait. What the reader was too slow for is
   /// lost, and counted in lost().
   [[nodiscard]] Result<std::vector<LoggedPacket>> read();

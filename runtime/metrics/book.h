@@ -51,6 +51,7 @@ class Book {
 [[nodiscard]] constexpr double seconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 
 struct NodeFigures;
+struct NetFigures;
 struct WarmFigures;
 void write_node(Book& book, const NodeFigures& figures);
 void write_starts(Book& book, const NodeFigures& figures);
@@ -58,5 +59,6 @@ void write_decisions(Book& book, const optimiser::Figures& figures);
 void write_ksm(Book& book, const optimiser::Figures& all);
 void write_last_resort(Book& book, const optimiser::ResortFigures& resort);
 void write_warm(Book& book, const WarmFigures& warm);
+void write_network(Book& book, const NetFigures& network);
 
 }  // namespace panal::metrics

@@ -11,6 +11,7 @@
 
 #include "engine/model/memory.h"
 #include "engine/policy/admission.h"
+#include "runtime/metrics/net_figures.h"
 #include "runtime/metrics/warm_figures.h"
 #include "runtime/optimiser/figures.h"
 #include "runtime/optimiser/resort_figures.h"
@@ -45,6 +46,7 @@ struct NodeFigures {
   optimiser::Figures optimiser;
   optimiser::ResortFigures resort;
   WarmFigures warm;
+  NetFigures network;
 };
 
 }  // namespace panal::metrics

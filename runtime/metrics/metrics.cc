@@ -22,6 +22,7 @@ Book book_of(const NodeFigures& figures) {
   write_ksm(book, figures.optimiser);
   write_last_resort(book, figures.resort);
   write_warm(book, figures.warm);
+  write_network(book, figures.network);
   return book;
 }
 

@@ -71,9 +71,13 @@ Result<void> Confinement::start(store::Store& store) {
       const auto changes = netpolicy::differences(plan_.set, file->set);
       if (const auto noted = note(store, "panald", changes); !noted)
         parts_.log->warning("network_audit", {{"why", noted.error().message()}});
-      return bring(std::move(*plan));
+      // What this kernel cannot do (rates) is a mistake like another: who runs goes on.
+      const auto brought = bring(std::move(*plan));
+      if (brought) return {};
+      mistake_ = parts_.config.policies_file + ": " + brought.error().message();
+    } else {
+      mistake_ = parts_.config.policies_file + ": " + plan.error().context;
     }
-    mistake_ = parts_.config.policies_file + ": " + plan.error().context;
   } else {
     file_there_ = true;
     mistake_ = file.error().code == EPROTO ? file.error().context : file.error().message();

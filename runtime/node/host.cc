@@ -139,7 +139,10 @@ Result<void> Host::open_network(const config::Config& config) {
                              std::move(net), {config.subnet4, config.subnet6}, log_,
                              [this, &config] { return open_backend(config, *log_); }, plan.rules,
                              plan.policies()));
-  PANAL_ASSIGN(audit_, netconfine::AuditLoop::start(*network_));
+  PANAL_ASSIGN(audit_, netconfine::AuditLoop::start(*network_, {},
+                                                    [this](const netconfine::AuditReport& report) {
+                                                      net_tally_.audited(report);
+                                                    }));
   PANAL_ASSIGN(auto way_out, netpolicy::uplink_plan(config));
   PANAL_ASSIGN(auto own, kernel::open_namespace(std::string(kernel_paths::kProc) + "/self/ns/net"));
   PANAL_ASSIGN(uplink_, netconfine::Uplink::open(std::move(own), std::move(panal),

@@ -22,6 +22,7 @@
 #include "runtime/desktop/limited_compose.h"
 #include "runtime/desktop/lxc/backend.h"
 #include "runtime/desktop/shared_dirs.h"
+#include "runtime/node/net_tally.h"
 #include "storage/compose/composer.h"
 #include "storage/home/home_child.h"
 #include "storage/home/home_store.h"
@@ -56,6 +57,9 @@ class Host {
   [[nodiscard]] std::vector<pid_t> processes_of(DesktopId id) const;
   [[nodiscard]] kernel::ParentLimit& limit() { return *limit_; }
   [[nodiscard]] netconfine::Network& network() { return *network_; }
+  /// What its audits found, and what it dropped; for any thread.
+  [[nodiscard]] NetTally& net_tally() { return net_tally_; }
+  [[nodiscard]] const NetTally& net_tally() const { return net_tally_; }
   /// Makes the way outside, or mends what is other than it was made; takes its link down where that
   /// fails. Blocks (it may run programs); one thread at a time.
   [[nodiscard]] Result<void> keep_uplink();
@@ -88,6 +92,7 @@ class Host {
   std::unique_ptr<storage::HomeStore> homes_;
   desktop::TmpfsSharedDirs shared_;
   std::unique_ptr<desktop::KernelGroups> groups_;
+  NetTally net_tally_;
   std::unique_ptr<netconfine::Network> network_;
   std::unique_ptr<netconfine::AuditLoop> audit_;  ///< of network_, which must outlive it
   std::unique_ptr<netconfine::Uplink> uplink_;

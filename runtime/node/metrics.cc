@@ -41,6 +41,7 @@ metrics::NodeFigures figures(const MetricSources& sources) {
   out.room = sources.optimiser.resources();
   out.optimiser = sources.optimiser.figures();
   out.resort = sources.optimiser.resort_figures();
+  out.network = sources.host.net_tally().figures();
   if (sources.warmer != nullptr) out.warm = sources.warmer->figures();
   return out;
 }

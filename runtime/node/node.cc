@@ -14,7 +14,6 @@
 #include "runtime/desktop/places.h"
 #include "runtime/node/agent_hub.h"
 #include "runtime/node/attach_desk.h"
-#include "runtime/node/confinement.h"
 #include "runtime/node/control_server.h"
 #include "runtime/node/cost_meter.h"
 #include "runtime/node/guest_settings.h"
@@ -23,7 +22,7 @@
 #include "runtime/node/image_warmer.h"
 #include "runtime/node/lease_watch.h"
 #include "runtime/node/metrics.h"
-#include "runtime/node/net_requests.h"
+#include "runtime/node/node_network.h"
 #include "runtime/node/node_optimiser.h"
 #include "runtime/node/notify_thread.h"
 #include "runtime/node/openings.h"
@@ -70,13 +69,13 @@ struct Node::Impl {
     if (trials) trials->finish();
     if (workers) workers->finish();
     if (clerk) clerk->finish();
-    if (net_clerk) net_clerk->finish();
+    if (network) network->finish();
     loop.stop();
     if (thread.joinable()) thread.join();
     // Only now does nobody call into them any more.
     workers.reset();
     clerk.reset();
-    net_clerk.reset();
+    network.reset();
     costs.reset();
     optimiser.reset();
     warmer.reset();
@@ -110,8 +109,6 @@ struct Node::Impl {
   void on_settled(DesktopId id);
   void read_defaults();
   void tell_warmer();
-  void confine();
-  void tell_network(DesktopId id, const AgentState& state);
   std::optional<Refusal> refusal(DesktopId id) const;
   Result<UniqueFd> open_nx(DesktopId id) const;
   nlohmann::json status() const;
@@ -127,21 +124,17 @@ struct Node::Impl {
   std::optional<CostMeter> costs;
   std::unique_ptr<ImageWarmer> warmer;          ///< none: not wanted
   std::map<std::string, std::string> defaults;  ///< image -> version that new starts take
-  std::unique_ptr<Confinement> confinement;
-  std::atomic<bool> confining{false};              ///< a look at the assignments is due
-  std::map<DesktopId, SessionClass> network_told;  ///< whose packets come first
+  std::unique_ptr<NodeNetwork> network;
   std::optional<desktop::Lifecycle> lifecycle;
   std::optional<HostOperations> operations;
   std::optional<TrialDesk> trials;
   std::unique_ptr<WorkerPool> clerk;
-  std::unique_ptr<WorkerPool> net_clerk;  ///< rules may take longer than what the clerk does
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<NotifyThread> notify;
   std::optional<Reconciler> reconciler;
   std::optional<PrewarmFlow> prewarm;
   std::optional<AttachDesk> attaches;
   std::optional<SessionWriter> sessions;
-  std::optional<NetRequests> net_requests;
   std::optional<Requests> requests;
   std::unique_ptr<ControlServer> control;
   std::optional<loop::Timer> scan_timer, limit_timer, disk_timer;
@@ -158,8 +151,7 @@ struct Node::Impl {
 
 Result<void> Node::Impl::open(seconds database_limit) {
   PANAL_ASSIGN(host, Host::open(config, programs, log));
-  PANAL_ASSIGN(confinement, Confinement::open({host->network(), config, log}));
-  confinement->resume();
+  PANAL_ASSIGN(network, NodeNetwork::open({loop, *host, config, log}));
   PANAL_ASSIGN(optimiser, NodeOptimiser::open({config, *host, log}));
   PANAL_TRY(open_warmer());
   costs.emplace(
@@ -171,16 +163,15 @@ Result<void> Node::Impl::open(seconds database_limit) {
           *lifecycle, hub, host->images(), host->slots(), host->cgroups(), log,
           [this](const store::Desktop& row) { return optimiser->sharing(row); },
           [this](DesktopId id) { optimiser->not_started(id); },
-          [this](store::Store& store, DesktopId id) { return confinement->admit(store, id); },
-          guest},
+          [this](store::Store& store, DesktopId id) { return network->admit(store, id); }, guest,
+          &host->roots()},
       config);
   const std::string conninfo = config.database_conninfo(store::kNodeRole);
   PANAL_ASSIGN(auto store, connect_within(conninfo, database_limit, *log));
   PANAL_TRY(store->register_node(config.node_name, kVersion, ::getpid()));
-  PANAL_TRY(confinement->start(*store));
   const auto connect = [&conninfo] { return store::Store::connect(conninfo); };
   PANAL_ASSIGN(clerk, WorkerPool::open(1, connect));
-  PANAL_ASSIGN(net_clerk, WorkerPool::open(1, connect));
+  PANAL_TRY(network->start(*store, connect));
   PANAL_ASSIGN(workers, WorkerPool::open(std::max(1U, config.parallel_starts), connect));
 
   thread = std::thread([this] { loop.run(); });
@@ -198,7 +189,7 @@ Result<void> Node::Impl::open(seconds database_limit) {
                            std::move(store), "panal_node_" + config.node_name,
                            [this](const std::string& payload) {
                              // Nothing said: the connection is a new one.
-                             if (payload.empty() || payload == store::kNetPayload) confine();
+                             if (payload.empty() || payload == store::kNetPayload) network->look();
                              if (payload == store::kNetPayload) return;
                              loop.post([this, payload] { reconciler->wake(payload); });
                            },
@@ -248,12 +239,11 @@ void Node::Impl::wire() {
   };
   attaches.emplace(std::move(letting_in));
   sessions.emplace(loop, *clerk, log);
-  net_requests.emplace(
-      NetRequests::Parts{loop, *confinement, *net_clerk, [this](DesktopId id) -> Result<UniqueFd> {
-                           const Pidfd* init = reconciler->init(id);
-                           if (init == nullptr) return fail(ENOENT, "it does not run");
-                           return desktop::Lifecycle::network_of(*init);
-                         }});
+  network->serve([this](DesktopId id) -> Result<UniqueFd> {
+    const Pidfd* init = reconciler->init(id);
+    if (init == nullptr) return fail(ENOENT, "it does not run");
+    return desktop::Lifecycle::network_of(*init);
+  });
   requests.emplace(
       Requests::Parts{*reconciler, *attaches, [this] { return status(); },
                       [this](const StatisticsRequest& request) {
@@ -275,7 +265,7 @@ void Node::Impl::wire() {
                         if (!std::exchange(stopping, true)) stopped.set_value();
                       },
                       [this](const CallerPtr& caller, const nlohmann::json& request) {
-                        return net_requests->handle(caller, request);
+                        return network->handle(caller, request);
                       }});
   hub.set_events({[this](DesktopId id, const AgentState& state) { on_session(id, state); },
                   [this](DesktopId id) {
@@ -376,7 +366,7 @@ void Node::Impl::tick_scan() {
     if (auto told = store.register_node(config.node_name, kVersion, ::getpid()); !told)
       log->warning("heartbeat", {{"why", told.error().message()}});
   });
-  confine();
+  network->look();
   renew_homes();
   reconciler->scan();
   read_defaults();
@@ -384,19 +374,6 @@ void Node::Impl::tick_scan() {
   // Only at rest: what starts or ends has not taken, or given back, what it will.
   if (reconciler->at_rest(kScanEvery)) optimiser->learn(reconciler->running_ids().size());
   scan_timer->start(kScanEvery, [this] { tick_scan(); });
-}
-
-void Node::Impl::confine() {
-  // Assignments to hundreds come as hundreds of notifications; one look sees all before it.
-  if (confining.exchange(true)) return;
-  net_clerk->submit([this](store::Store& store) {
-    confining = false;
-    if (const auto done = confinement->refresh(store); !done)
-      log->warning("network_rules", {{"why", done.error().message()}});
-    // After the rules, which say who may take it.
-    if (const auto kept = host->keep_uplink(); !kept)
-      log->warning("uplink", {{"why", kept.error().message()}});
-  });
 }
 
 void Node::Impl::tick_limit() {
@@ -505,7 +482,7 @@ void Node::Impl::on_started(DesktopId id) {
 }
 
 void Node::Impl::on_ended(DesktopId id) {
-  network_told.erase(id);
+  network->forget(id);
   prewarm->cancel(id);
   attaches->forget(id);
   sessions->forget(id);
@@ -513,21 +490,9 @@ void Node::Impl::on_ended(DesktopId id) {
   if (homes) homes->remove(id);
 }
 
-void Node::Impl::tell_network(DesktopId id, const AgentState& state) {
-  const bool somebody = state.session == agent::SessionState::kConnected ||
-                        state.session == agent::SessionState::kResuming;
-  const SessionClass now = somebody ? SessionClass::kActive : SessionClass::kDisconnected;
-  const auto [told, first] = network_told.try_emplace(id, now);
-  if (!first && std::exchange(told->second, now) == now) return;
-  net_clerk->submit([this, id, now](store::Store&) {
-    if (const auto done = host->network().set_session(id, now); !done)
-      log->warning("network_rates", {{"why", done.error().message()}});
-  });
-}
-
 void Node::Impl::on_session(DesktopId id, const AgentState& state) {
   if (id == kTrialDesktop) return trials->on_session(state);
-  tell_network(id, state);
+  network->tell(id, state);
   sessions->note(id, state);
   optimiser->session(id, state);
   prewarm->on_session(id, state);

@@ -105,5 +105,21 @@ TEST(LinkNames, OnlyOursAreOurs) {
   }
 }
 
+TEST(AddressPool, KnowsWhoseAnAddressIs) {
+  const auto pool = AddressPool::parse("10.77.0.0/24", "fd77:70::/64");
+  ASSERT_TRUE(pool);
+  EXPECT_EQ(pool->id_of("10.77.0.7"), 7);
+  EXPECT_EQ(pool->id_of("fd77:70::7"), 7);
+  for (const DesktopId id : {DesktopId{1}, DesktopId{254}}) {
+    const auto addresses = pool->of(id);
+    ASSERT_TRUE(addresses);
+    EXPECT_EQ(pool->id_of(to_string(addresses->ipv4)), id);
+    EXPECT_EQ(pool->id_of(to_string(addresses->ipv6)), id);
+  }
+  for (const char* other : {"", "x", "10.77.0.0", "10.77.0.255", "10.77.1.7", "10.76.0.7",
+                            "fd77:70::", "fd77:70::ff", "fd77:70:0:1::7", "fd77:70::1:0:7", "::7"})
+    EXPECT_EQ(pool->id_of(other), 0) << other;
+}
+
 }  // namespace
 }  // namespace panal::netconfine
