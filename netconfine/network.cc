@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <thread>
 
 #include "engine/base/cleanup.h"
 #include "netconfine/address/address_pool.h"
@@ -39,6 +40,9 @@ constexpr const char* kSetting = "sysctl ";
 // Classes of a thousand desktops are much to read, and nobody gets out by them.
 constexpr std::chrono::seconds kLookAtRates{60};
 
+// Longer than a core takes to see one packet through the rules.
+constexpr std::chrono::milliseconds kInFlight{10};
+
 // Two desktops that may reach each other, or something outside: packets must be passed on.
 bool forwards(const Ruleset& rules) {
   return !rules.uplink.empty() ||
@@ -63,14 +67,16 @@ class RoutedNetwork : public Network {
                          const std::map<DesktopId, std::uint32_t>& policies) override {
     const std::lock_guard lock(mutex_);
     PANAL_ASSIGN(const auto ids, veths_.list());
-    std::vector<Sender> senders;
-    for (const DesktopId id : ids) {
-      auto addresses = pool_.of(id);
-      // A link past the end of a plan that has since shrunk: it gets no entry, so it is mute.
-      if (addresses) senders.push_back({std::move(*addresses), policy_in(policies, id)});
-    }
+    const auto senders = senders_of(ids, policies);
     PANAL_TRY(rates_.prepare(rules));
-    PANAL_TRY(firewall_->load(rules, senders));
+    auto loaded = go_over(rules, policies, ids);
+    if (loaded) loaded = firewall_->load(rules, senders);
+    if (!loaded) {
+      // On the way there was something between old and new; what was in force is again.
+      if (!rules_.policies.empty())
+        undo_step("rules", "all links", firewall_->load(rules_, senders_of(ids, policies_)));
+      return loaded;
+    }
     rules_ = rules;
     policies_ = policies;
     note_rates(rates_.load(rules, senders));
@@ -114,10 +120,13 @@ class RoutedNetwork : public Network {
 
   AuditReport audit() override {
     const std::lock_guard lock(mutex_);
-    look_at_rates();
     AuditReport report;
+    const auto rates = look_at_rates();
     auto found = look();
-    if (found && found->empty() && !cut_off_) return report;
+    if (found && found->empty() && !cut_off_) {
+      if (!rates.empty()) report = {AuditReport::Outcome::kRepaired, rates, {}};
+      return report;
+    }
     bool rules_differ = cut_off_ || !found;
     if (found) {
       report.drifts = std::move(*found);
@@ -129,6 +138,7 @@ class RoutedNetwork : public Network {
       log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
     }
     const auto repaired = repair(rules_differ);
+    report.drifts.insert(report.drifts.end(), rates.begin(), rates.end());
     if (repaired) {
       report.outcome = AuditReport::Outcome::kRepaired;
       log_->warning("network_repaired", {{"places", std::to_string(report.drifts.size())}});
@@ -208,6 +218,52 @@ class RoutedNetwork : public Network {
     return found != policies.end() ? found->second : 0;
   }
 
+  // A link past the end of a plan that has since shrunk gets no entry, so it is mute.
+  [[nodiscard]] std::vector<Sender> senders_of(
+      const std::vector<DesktopId>& ids, const std::map<DesktopId, std::uint32_t>& policies) const {
+    std::vector<Sender> senders;
+    for (const DesktopId id : ids) {
+      auto addresses = pool_.of(id);
+      if (addresses) senders.push_back({std::move(*addresses), policy_in(policies, id)});
+    }
+    return senders;
+  }
+
+  // Where a desktop goes from a policy that ends to another, or to one that is new, a packet may be
+  // between the look at its policy and the one at what that allows. Both are there meanwhile.
+  Result<void> go_over(const Ruleset& rules, const std::map<DesktopId, std::uint32_t>& policies,
+                       const std::vector<DesktopId>& ids) {
+    const auto known = [](const Ruleset& in, const CompiledPolicy* policy) {
+      return policy == nullptr || policy_id(in, policy->name, policy->tenant) != 0;
+    };
+    std::map<DesktopId, std::uint32_t> from, to;
+    const Ruleset both = united(rules_, rules);
+    const auto number = [&](const CompiledPolicy* policy) {
+      return policy == nullptr ? 0 : policy_id(both, policy->name, policy->tenant);
+    };
+    bool needed = false;
+    for (const DesktopId id : ids) {
+      const CompiledPolicy* old = policy_numbered(rules_, policy_in(policies_, id));
+      const CompiledPolicy* next = policy_numbered(rules, policy_in(policies, id));
+      from[id] = number(old);
+      to[id] = number(next);
+      needed = needed ||
+               (old != nullptr && next != nullptr && (!known(rules_, next) || !known(rules, old)));
+    }
+    if (!needed) return {};
+    for (const auto& step : {from, to}) {
+      PANAL_TRY(firewall_->load(both, senders_of(ids, step)));
+      std::this_thread::sleep_for(kInFlight);
+    }
+    return {};
+  }
+
+  static const CompiledPolicy* policy_numbered(const Ruleset& rules, std::uint32_t id) {
+    const auto found = std::find_if(rules.policies.begin(), rules.policies.end(),
+                                    [id](const CompiledPolicy& one) { return one.id == id; });
+    return found != rules.policies.end() ? &*found : nullptr;
+  }
+
   // Both walls, compared with what is meant.
   Result<std::vector<Drift>> look() {
     PANAL_ASSIGN(auto drifts, firewall_->audit());
@@ -226,14 +282,7 @@ class RoutedNetwork : public Network {
   // counters and limits would begin anew.
   Result<void> repair(bool rules_differ) {
     PANAL_ASSIGN(const auto ids, veths_.list());
-    if (rules_differ) {
-      std::vector<Sender> senders;
-      for (const DesktopId id : ids) {
-        auto addresses = pool_.of(id);
-        if (addresses) senders.push_back({std::move(*addresses), policy_in(policies_, id)});
-      }
-      PANAL_TRY(firewall_->load(rules_, senders));
-    }
+    if (rules_differ) PANAL_TRY(firewall_->load(rules_, senders_of(ids, policies_)));
     PANAL_TRY(run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules_)); }));
     PANAL_ASSIGN(const auto left, look());
     if (left.empty()) {
@@ -296,14 +345,19 @@ class RoutedNetwork : public Network {
     if (!done) log_->error("network_rates", {{"why", done.error().message()}});
   }
 
-  void look_at_rates() {
+  // Rates are no walls: where they cannot be mended nobody is cut off, but it is said.
+  std::vector<Drift> look_at_rates() {
     const auto now = std::chrono::steady_clock::now();
-    if (now < next_look_at_rates_) return;
+    if (now < next_look_at_rates_) return {};
     next_look_at_rates_ = now + kLookAtRates;
-    const auto drifts = rates_.repair();
-    if (!drifts) return note_rates(tl::make_unexpected(drifts.error()));
+    auto drifts = rates_.repair();
+    if (!drifts) {
+      note_rates(tl::make_unexpected(std::move(drifts.error())));
+      return {};
+    }
     for (const Drift& drift : *drifts)
-      log_->warning("network_rates_repaired", {{"where", drift.where}, {"what", drift.what}});
+      log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
+    return std::move(*drifts);
   }
 
   void undo_step(const char* what, const std::string& link, const Result<void>& result) {

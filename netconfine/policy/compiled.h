@@ -78,6 +78,10 @@ struct Surroundings {
 [[nodiscard]] std::uint32_t policy_id(const Ruleset& rules, const std::string& name,
                                       const std::string& tenant);
 
+/// Both: the policies of `next`, and those of `old` that it has none of (by name and tenant). What
+/// stands between two rulesets while desktops go from policies of the one to those of the other.
+[[nodiscard]] Ruleset united(const Ruleset& old, const Ruleset& next);
+
 /// A connection's first packet.
 struct Flow {
   Ipv4 from4{}, to4{};

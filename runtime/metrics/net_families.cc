@@ -12,7 +12,7 @@ void write_network(Book& book, const NetFigures& network) {
       .add("outcome", kAuditOutcomes, network.audits);
   book.counter("panal_net_drifts_total", "Places where the rules were not what was meant.")
       .add(static_cast<double>(network.drifts));
-  book.gauge("panal_net_cut_off", "1: the rules cannot be repaired, no desktop has network.")
+  book.gauge("panal_net_cut_off_state", "1: the rules cannot be repaired, no desktop has network.")
       .add(network.cut_off ? 1 : 0);
   book.counter("panal_net_logged_packets_total", "Packets that policies have had written down.")
       .add("verdict", kLoggedVerdicts, network.logged);

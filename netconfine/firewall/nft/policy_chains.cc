@@ -21,8 +21,47 @@ namespace {
 constexpr std::uint32_t kInet = NFPROTO_INET;
 constexpr std::uint64_t kMinuteMs = 60'000;
 
+// FNV-1a.
+class Digest {
+ public:
+  void add(std::uint64_t value) {
+    for (int byte = 0; byte < 8; ++byte) {
+      digest_ = (digest_ ^ static_cast<std::uint8_t>(value >> byte * 8)) * 16777619U;
+    }
+  }
+  void add(const std::string& text) {
+    add(text.size());
+    for (const char c : text) add(static_cast<std::uint64_t>(static_cast<unsigned char>(c)));
+  }
+  void add(const std::vector<Allow>& lines) {
+    add(lines.size());
+    for (const Allow& line : lines) {
+      add(line.service);
+      add(line.peer.v6);
+      for (const std::uint8_t byte : line.peer.bytes) add(byte);
+      add(line.peer.length);
+      add(line.except);
+      add(static_cast<std::uint64_t>(line.protocol));
+      add(line.ports.first);
+      add(line.ports.last);
+    }
+  }
+  [[nodiscard]] std::uint32_t value() const { return digest_ == 0 ? 1 : digest_; }
+
+ private:
+  std::uint32_t digest_ = 2166136261U;
+};
+
 std::string chain_name(const CompiledPolicy& policy, const char* part) {
-  return fmt::format("p{}_{}_{}", policy.id, policy.name, part);
+  return fmt::format("p{:08x}_{}_{}", number_of(policy), policy.name, part);
+}
+
+// As number_of(), for groups.
+std::string group_set(const CompiledPolicy& policy) {
+  Digest digest;
+  digest.add(policy.group_name.empty() ? std::to_string(policy.group) : policy.group_name);
+  digest.add(policy.tenant);
+  return fmt::format("group_{:08x}", digest.value());
 }
 
 std::uint32_t connections_of(const CompiledPolicy& policy) {
@@ -160,46 +199,22 @@ class Writer {
   PolicyParts parts_;
 };
 
-// FNV-1a.
-class Digest {
- public:
-  void add(std::uint64_t value) {
-    for (int byte = 0; byte < 8; ++byte) {
-      digest_ = (digest_ ^ static_cast<std::uint8_t>(value >> byte * 8)) * 16777619U;
-    }
-  }
-  void add(const std::string& text) {
-    add(text.size());
-    for (const char c : text) add(static_cast<std::uint64_t>(static_cast<unsigned char>(c)));
-  }
-  void add(const std::vector<Allow>& lines) {
-    add(lines.size());
-    for (const Allow& line : lines) {
-      add(line.service);
-      add(line.peer.v6);
-      for (const std::uint8_t byte : line.peer.bytes) add(byte);
-      add(line.peer.length);
-      add(line.except);
-      add(static_cast<std::uint64_t>(line.protocol));
-      add(line.ports.first);
-      add(line.ports.last);
-    }
-  }
-  [[nodiscard]] std::uint32_t value() const { return digest_ == 0 ? 1 : digest_; }
-
- private:
-  std::uint32_t digest_ = 2166136261U;
-};
-
 }  // namespace
 
 PolicyChains chains_of(const CompiledPolicy& policy) {
   PolicyChains chains{.out = chain_name(policy, "out"), .in = chain_name(policy, "in")};
   if (policy.group != 0) {
     chains.peers = chain_name(policy, "peers");
-    chains.group = fmt::format("group_{}", policy.group);
+    chains.group = group_set(policy);
   }
   return chains;
+}
+
+std::uint32_t number_of(const CompiledPolicy& policy) {
+  Digest digest;
+  digest.add(policy.name);
+  digest.add(policy.tenant);
+  return digest.value();
 }
 
 std::uint32_t connection_mark(const Ruleset& rules, const CompiledPolicy& policy) {

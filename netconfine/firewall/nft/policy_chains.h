@@ -11,6 +11,11 @@
 
 namespace panal::netconfine {
 
+/// The number of a policy in our maps and names. It follows from name and tenant alone: a packet
+/// that was given it while other rules come into force finds the same policy under it. Not 0. Two
+/// policies have the same one once in billions; plan() refuses that.
+[[nodiscard]] std::uint32_t number_of(const CompiledPolicy& policy);
+
 /// Where a desktop is sent to by the policy it has.
 struct PolicyChains {
   std::string out = {};    ///< from it to the uplink

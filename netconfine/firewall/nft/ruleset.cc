@@ -239,11 +239,16 @@ Result<void> check(const Ruleset& rules) {
                                     "that is no desktop's",
                                     rules.uplink));
   }
-  std::set<std::uint32_t> ids;
+  std::set<std::uint32_t> ids, numbers;
   for (const CompiledPolicy& policy : rules.policies) {
     if (policy.id == 0 || policy.id > 0xffff || !ids.insert(policy.id).second) {
       return fail(EINVAL, fmt::format("policy \"{}\": its number {} is taken or not 1..65535",
                                       policy.name, policy.id));
+    }
+    if (!numbers.insert(number_of(policy)).second) {
+      return fail(EINVAL, fmt::format("policy \"{}\" of tenant \"{}\": another one has its number "
+                                      "in the kernel; give it another name",
+                                      policy.name, policy.tenant));
     }
   }
   return {};
@@ -284,7 +289,7 @@ void add_maps(NftPlan& plan, const Ruleset& rules, bool groups) {
   }
   for (const CompiledPolicy& policy : rules.policies) {
     const PolicyChains chains = chains_of(policy);
-    const NftKey number = mark_of(policy.id);
+    const NftKey number = mark_of(number_of(policy));
     if (policy.group != 0) {
       plan.elements[kPolicyPeers].push_back({.key = number, .chain = chains.peers});
     }
@@ -350,7 +355,7 @@ Result<NftElements> elements_of(const Ruleset& rules, const Sender& sender) {
   // Without a way out and a group there is nowhere to go to.
   if (rules.uplink.empty() && policy->group == 0) return elements;
   const NftKey link = link_key(sender.addresses.link);
-  elements[kPolicyOf] = {{.key = link, .data = mark_of(policy->id)}};
+  elements[kPolicyOf] = {{.key = link, .data = mark_of(number_of(*policy))}};
   if (policy->group != 0) elements[chains_of(*policy).group] = {{.key = link}};
   return elements;
 }

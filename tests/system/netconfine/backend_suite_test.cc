@@ -170,15 +170,16 @@ TEST_P(Backend, VerdictsAreThoseOfExplain) {
   constexpr DesktopId kDesktops = 5;
   World world(GetParam().open, kDesktops);
   int allowed = 0, refused = 0;
-  for (unsigned seed = 1; seed <= 6; ++seed) {
+  // What answers another's first packet is its reply, under later rules too: pairs that have spoken
+  // are left alone.
+  std::set<std::pair<std::string, std::string>> spoken;
+  for (unsigned seed = 1; seed <= 10; ++seed) {
     std::mt19937 random(seed);
     const auto set = random_policies(random);
     const auto applied =
         world.apply(set, {{1, "p0"}, {2, "p1"}, {3, "p2"}, {4, "p3"}, {5, ""}}, seed % 2 == 0,
                     seed % 3 == 0 ? std::set<DesktopId>{4} : std::set<DesktopId>{});
     ASSERT_TRUE(applied) << applied.error().message();
-    // What answers another's first packet is its reply: pairs that have spoken are left alone.
-    std::set<std::pair<std::string, std::string>> spoken;
     for (int round = 0; round < 4; ++round) {
       std::vector<Sent> all;
       for (DesktopId id = 0; id <= kDesktops; ++id) (void)world.arrived(id);
@@ -215,7 +216,7 @@ TEST_P(Backend, VerdictsAreThoseOfExplain) {
       }
     }
   }
-  EXPECT_GT(allowed, 200) << "the test says too little";
+  EXPECT_GT(allowed, 150) << "the test says too little";
   EXPECT_GT(refused, 200) << "the test says too little";
 }
 

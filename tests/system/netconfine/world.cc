@@ -57,7 +57,15 @@ std::vector<BackendUnderTest> backends() {
            .open = open_nftables_backend,
            .flush = "nft flush ruleset",
            .open_up = "nft insert rule inet panal forward accept",
-           .list = "nft -s list ruleset"}};
+           .list = "nft -s list ruleset"},
+          {.name = "iptables",
+           .open = open_iptables_backend,
+           .flush = "for p in iptables ip6tables; do"
+                    " for t in $($p-save | sed -n 's/^[*]//p'); do $p -t $t -F; $p -t $t -X; done;"
+                    " for c in INPUT FORWARD OUTPUT; do $p -P $c ACCEPT; done; done",
+           .open_up = "iptables -I FORWARD -j ACCEPT && ip6tables -I FORWARD -j ACCEPT",
+           .list = "for p in iptables ip6tables; do $p-save |"
+                   " sed '/^#/d; s/[[][0-9:]*[]]//'; done; ipset save"}};
 }
 
 OneCore::OneCore() {

@@ -129,7 +129,7 @@ bool ping(const UniqueFd& from, const std::string& source, const std::string& de
 }  // namespace
 
 PlainWorld::PlainWorld() {
-  must(run_inside(panal_, prepare_panal_namespace));
+  must(run_inside(panal_, [] { return prepare_panal_namespace(true); }));
   shell(panal_, fmt::format("ip link add up0 type veth peer name out0 && "
                             "ip link set out0 netns /proc/{}/fd/{}",
                             ::getpid(), outside_.get()));

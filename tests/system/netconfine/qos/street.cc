@@ -24,7 +24,7 @@ void must(const Result<void>& result) {
 Street::Street()
     : panal_(new_network_namespace()), pool_(*AddressPool::parse("10.77.0.0/16", "fd77:70::/64")) {
   must(run_inside(panal_, [&]() -> Result<void> {
-    PANAL_TRY(prepare_panal_namespace());
+    PANAL_TRY(prepare_panal_namespace(true));
     PANAL_ASSIGN(auto veths, RoutedVeths::open());
     veths_ = std::make_unique<RoutedVeths>(std::move(veths));
     return {};

@@ -63,7 +63,7 @@ class UplinkTest : public ::testing::Test {
     ASSERT_EQ(shell_inside(host_, "ip route add default via 192.168.1.1"), 0);
     // Listing may make its tables.
     ASSERT_EQ(shell_inside(host_, "iptables-nft -S >/dev/null && ip6tables-nft -S >/dev/null"), 0);
-    ASSERT_TRUE(run_inside(panal_, prepare_panal_namespace));
+    ASSERT_TRUE(run_inside(panal_, [] { return prepare_panal_namespace(true); }));
     // What Network does where rules let something out.
     ASSERT_EQ(shell_inside(panal_,
                            "echo 1 > /proc/sys/net/ipv4/ip_forward && "

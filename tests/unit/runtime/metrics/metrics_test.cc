@@ -70,6 +70,8 @@ NodeFigures everything() {
   figures.resort.closed = true;
   figures.resort.steps["freeze"] = 2;
   figures.resort.killed_processes = 3;
+  figures.network.drops["denied"] = 4;
+  figures.network.audits["repaired"] = 1;
   figures.warm.hot_bytes = 8192;
   figures.warm.runs["touch"] = 2;
   for (const int ms : {1, 40, 90, 90, 70'000}) all.tally.waking.add(std::chrono::milliseconds(ms));
@@ -129,6 +131,9 @@ TEST(Metrics, ValuesAreInBaseUnits) {
   EXPECT_EQ(read.value("panal_io_written_bytes_total"), 4096);
   EXPECT_EQ(read.value("panal_io_operations_total", {{"operation", "write"}}), 2);
   EXPECT_EQ(read.value("panal_warm_hot_bytes"), 8192);
+  EXPECT_EQ(read.value("panal_net_dropped_packets_total", {{"reason", "denied"}}), 4);
+  EXPECT_EQ(read.value("panal_net_audits_total", {{"outcome", "repaired"}}), 1);
+  EXPECT_EQ(read.value("panal_net_audits_total", {{"outcome", "cut_off"}}), 0);
   EXPECT_EQ(read.value("panal_warm_runs_total", {{"act", "touch"}}), 2);
   EXPECT_EQ(read.value("panal_warm_failures_total", {{"act", "cool"}}), 0);
 }
