@@ -10,7 +10,7 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::size_t kIpv4Header = 20, kIpv6Header = 40;
-constexpr std::uint8_t kTcp = 6, kUdp = 17, kIcmp = 1, kIcmp6 = 58, kExperiment = 253;
+constexpr std::uint8_t kTcp = 6, kUdp = 17, kIcmp = 1, kIcmp6 = 58, kUnassigned = 200;
 constexpr std::uint8_t kHops = 64;
 constexpr std::string_view kGreeting = "panal net test ";  // who sees it knows where it is from
 
@@ -40,7 +40,7 @@ std::uint8_t protocol_of(const Flow& flow) {
     case Protocol::kIcmp: return flow.v6 ? kIcmp6 : kIcmp;
     case Protocol::kAny: break;
   }
-  return kExperiment;
+  return kUnassigned;
 }
 
 Bytes greeting(std::uint32_t token) {

@@ -136,7 +136,8 @@ std::vector<Step> Shaper::redirect_steps(int link, const Addresses& addresses) c
   std::vector<Step> steps;
   if (plan_.shapes(addresses)) {
     steps.push_back(step(add_clsact(link), {EEXIST}));
-    steps.push_back(step(add_redirect(link, plan_.direction(), addresses.mac, index_), {EEXIST}));
+    steps.push_back(step(add_redirect(link, plan_.direction(), addresses.mac, index_),
+                         {EEXIST, ENOSPC}));  // the node is taken: it is there
   } else {
     steps.push_back(step(delete_redirect(link, plan_.direction()), {ENOENT, EINVAL}));
   }

@@ -27,10 +27,12 @@ constexpr std::uint32_t kShaperHandle = std::uint32_t{kShaperMajor} << 16;
 // The kernel counts buckets in ticks of 64 ns (PSCHED_SHIFT 6, since Linux 2.6.31).
 constexpr std::uint64_t kNanosecondsPerTick = 64;
 constexpr std::uint8_t kEthernetOverhead = 1;  // TC_LINKLAYER_ETHERNET: no rate table comes along
-// A desktop's filters, the only ones on its link.
+// Of the classifier, the only filter there.
 constexpr std::uint32_t kPriority = 1;
-// The first handle u32 itself would give; naming it makes a second one EEXIST and no double.
-constexpr std::uint32_t kRedirectHandle = 0x80000800;
+// Named, so that a second one is refused and no double. The node alone, in whatever hash table its
+// chain has: the two chains of one clsact share theirs, and a table named here would be the
+// other's.
+constexpr std::uint32_t kRedirectHandle = 0x800;
 constexpr std::uint32_t kClassifierHandle = 1;
 // One way is shared by two Ethernet frames at a time in the round among equals.
 constexpr std::uint32_t kQuantumBytes = 3028;
@@ -46,10 +48,17 @@ tcmsg tc_of(int index, std::uint32_t parent, std::uint32_t handle) {
   return tc;
 }
 
-tcmsg filter_of(int index, std::uint32_t parent, std::uint32_t handle) {
+tcmsg filter_of(int index, std::uint32_t parent, std::uint32_t handle,
+                std::uint32_t priority = kPriority) {
   tcmsg tc = tc_of(index, parent, handle);
-  tc.tcm_info = TC_H_MAKE(kPriority << 16, htons(ETH_P_ALL));
+  tc.tcm_info = TC_H_MAKE(priority << 16, htons(ETH_P_ALL));
   return tc;
+}
+
+// u32 keeps the tables of both chains of a clsact in one list, and tells them apart by priority:
+// with the same one, either chain would be listed with the other's filters.
+constexpr std::uint32_t redirect_priority(Direction direction) {
+  return direction == Direction::kSend ? 1 : 2;
 }
 
 constexpr std::uint32_t classid(Minor minor) {
@@ -199,9 +208,10 @@ std::array<MacMatch, 2> redirect_matches(Direction direction, const Mac& mac) {
 }
 
 Message add_redirect(int index, Direction direction, const Mac& mac, int shaper) {
-  Request request(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL,
-                  filter_of(index, redirect_parent(direction), kRedirectHandle),
-                  fmt::format("redirect link {} to link {}", index, shaper));
+  Request request(
+      RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL,
+      filter_of(index, redirect_parent(direction), kRedirectHandle, redirect_priority(direction)),
+      fmt::format("redirect link {} to link {}", index, shaper));
   request.text(TCA_KIND, "u32");
   nlattr* options = request.begin(TCA_OPTIONS);
   const auto matches = redirect_matches(direction, mac);
@@ -234,7 +244,8 @@ Message add_redirect(int index, Direction direction, const Mac& mac, int shaper)
 }
 
 Message delete_redirect(int index, Direction direction) {
-  return Request(RTM_DELTFILTER, 0, filter_of(index, redirect_parent(direction), 0),
+  return Request(RTM_DELTFILTER, 0,
+                 filter_of(index, redirect_parent(direction), 0, redirect_priority(direction)),
                  fmt::format("no longer redirect link {}", index))
       .finish();
 }

@@ -18,6 +18,7 @@ namespace panal::netconfine {
 namespace {
 
 // Locally administered, and none of a desktop's (02:70, 06:70).
+constexpr int kLoopback = 1;  // lo's index in every namespace
 constexpr Mac kInsideMac = {0x0a, 0x70, 0, 0, 0, 2};
 constexpr Mac kHostMac = {0x0a, 0x70, 0, 0, 0, 1};
 // Each end's router: addresses nobody has, that stand only in the neighbour tables.
@@ -391,8 +392,9 @@ class HostUplink : public Uplink {
       ways.push_back(
           {on_host ? plan_.desktops6 : everything(true), Ip(router6), prefix_of(router6)});
     }
-    std::string text = fmt::format("# in {}:\nip link set {} arp off up",
-                                   on_host ? kHostSpace : kPanalSpace, name);
+    std::string text =
+        fmt::format("# in {}:\n{}ip link set {} arp off up", on_host ? kHostSpace : kPanalSpace,
+                    on_host ? "" : "ip link set lo up\nip link set lo down\n", name);
     for (const auto& way : ways) {
       const std::string router = to_string(way.router_prefix);
       text += fmt::format("\nip neighbour replace {} lladdr {} dev {} nud permanent", router,
@@ -403,6 +405,12 @@ class HostUplink : public Uplink {
               NetlinkSocket& socket = on_host ? host_.socket() : socket_;
               PANAL_ASSIGN(const auto link, find_link(socket, name));
               std::vector<Step> requests;
+              // A namespace that never had an address has no table of local ones, and takes every
+              // router for a broadcast address then (inet_addr_type_dev_table). lo makes it one.
+              if (!on_host) {
+                requests.push_back({link_up(kLoopback), {}});
+                requests.push_back({set_link_down(kLoopback), {}});
+              }
               requests.push_back({link_up(link.index), {}});
               for (const auto& way : ways) {
                 PANAL_ASSIGN(auto neighbour, add_neighbour(link.index, Ip(way.router), mac));

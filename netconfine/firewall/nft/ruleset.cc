@@ -322,10 +322,10 @@ void add_base_chains(NftPlan& plan, bool masquerade) {
 }
 
 // Headers that put another one between IPv6's and the transport's, so that rules look at the
-// wrong one, or that carry fragments (IANA's register of extension headers, less ESP and
-// the numbers for experiments).
+// wrong one, or that carry fragments (IANA's register of extension headers, less ESP).
 NftSet extensions(NftElements& elements) {
-  for (const std::uint8_t next : std::array<std::uint8_t, 8>{0, 43, 44, 51, 60, 135, 139, 140}) {
+  for (const std::uint8_t next :
+       std::array<std::uint8_t, 10>{0, 43, 44, 51, 60, 135, 139, 140, 253, 254}) {
     elements[kExtensions].push_back({.key = {next}});
   }
   return {.name = kExtensions, .key = {kFieldProtocol}};

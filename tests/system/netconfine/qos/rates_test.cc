@@ -72,7 +72,6 @@ TEST_F(Rates, WhatADesktopSendsIsHeldToItsRate) {
   const auto use = use_of(*qos_, "pnl1", Direction::kSend);
   const auto time = Clock::now() - begin;
   EXPECT_LE(use.bytes, most(8 * kMbit, time));
-  EXPECT_GT(use.dropped, 0U) << "2 MB do not fit a queue of 128 KiB";
   const int heard = ear.heard();
   EXPECT_GT(heard, 0);
   EXPECT_LE(heard, static_cast<int>(use.packets)) << "nothing took a way round";

@@ -96,9 +96,10 @@ class UplinkTest : public ::testing::Test {
     EXPECT_TRUE(uplink) << uplink.error().message();
     return std::move(*uplink);
   }
-  static void up(Uplink& uplink) {
+  void up(Uplink& uplink) const {
     const auto done = uplink.up();
-    ASSERT_TRUE(done) << done.error().message();
+    ASSERT_TRUE(done) << done.error().message() << "\n"
+                      << output_inside(panal_, "ip addr; ip route show table all");
   }
   static std::string drifts(Uplink& uplink) {
     const auto found = uplink.audit();
@@ -422,7 +423,7 @@ TEST_F(UplinkTest, WhatTheHostNeedsOrHasIsRefusedWithASentence) {
 void masquerade(const UniqueFd& panal) {
   ASSERT_EQ(shell_inside(panal,
                          "nft 'table ip nat { chain post { type nat hook postrouting priority "
-                         "srcnat; oifname \"uplink0\" masquerade; } }'"),
+                         "srcnat; oifname \"uplink0\" masquerade; }; }'"),
             0);
 }
 
