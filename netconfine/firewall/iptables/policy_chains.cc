@@ -79,6 +79,10 @@ void add_services(RuleTable& table, const std::string& chain, const char* flag, 
   table[chain] = {kOwnChain, std::move(rules)};
 }
 
+/// Until somebody answers, every packet is one of a new connection to conntrack; those after the
+/// first count towards no limit.
+const std::string kFirst = "-m conntrack ! --ctstatus CONFIRMED ";
+
 enum class Opens : std::uint8_t { kOut, kIn };
 
 /// A chain that accepts first packets within the limits of one desktop, which is known by its
@@ -90,17 +94,17 @@ void add_opening(RuleTable& table, const std::string& chain, const PolicyWords& 
   if (const auto rate = policy.limits.new_connections_per_second; out && rate > 0) {
     const auto kernels = hashlimit_rate(rate);
     // The kernel keeps a table of a name as it was first made: the name says all that counts.
-    rules.push_back(
-        fmt::format("-m hashlimit --hashlimit-above {0}/sec --hashlimit-burst {0} "
-                    "--hashlimit-mode srcip --hashlimit-name pnl{1}-{0} {2}",
-                    kernels, policy.id, drop_because("over_rate")));
+    rules.push_back(kFirst +
+                    fmt::format("-m hashlimit --hashlimit-above {0}/sec --hashlimit-burst {0} "
+                                "--hashlimit-mode srcip --hashlimit-name pnl{1}-{0} {2}",
+                                kernels, policy.id, drop_because("over_rate")));
   }
   const auto wanted = policy.limits.connections;
-  rules.push_back(
-      fmt::format("-m connlimit --connlimit-above {} --connlimit-mask {} "
-                  "--connlimit-{} {}",
-                  wanted == 0 ? kMostOpen : std::min(wanted, kMostOpen), words.v6 ? 128 : 32,
-                  out ? "saddr" : "daddr", drop_because("over_connections")));
+  rules.push_back(kFirst + fmt::format("-m connlimit --connlimit-above {} --connlimit-mask {} "
+                                       "--connlimit-{} {}",
+                                       wanted == 0 ? kMostOpen : std::min(wanted, kMostOpen),
+                                       words.v6 ? 128 : 32, out ? "saddr" : "daddr",
+                                       drop_because("over_connections")));
   if (policy.log == NetLog::kAll) rules.push_back(log_rule("allowed", policy));
   rules.emplace_back("-j ACCEPT");
   table[chain] = {kOwnChain, std::move(rules)};

@@ -8,6 +8,7 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -232,6 +233,20 @@ Result<Message> add_set(std::uint32_t family, const NftSet& wanted, std::uint32_
   // Packets cannot fill it past this; one element a desktop, and there are fewer of those.
   constexpr std::uint32_t kMostDynamic = 1U << 18;
   if (wanted.dynamic) nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, kMostDynamic);
+  // For people: what nothing is said of, nft takes to be in the network's order, names of links
+  // too.
+  const bool host_order = wanted.key.size() == 1 && (wanted.key.front().type == kFieldLink.type ||
+                                                     wanted.key.front().type == kFieldMark.type);
+  if (host_order) {
+    constexpr std::uint32_t kHostOrder = 1;
+    const std::unique_ptr<nftnl_udata_buf, void (*)(const nftnl_udata_buf*)> notes(
+        nftnl_udata_buf_alloc(64), nftnl_udata_buf_free);
+    if (!notes) return fail(ENOMEM, what);
+    nftnl_udata_put_u32(notes.get(), NFTNL_UDATA_SET_KEYBYTEORDER, kHostOrder);
+    if (wanted.marks) nftnl_udata_put_u32(notes.get(), NFTNL_UDATA_SET_DATABYTEORDER, kHostOrder);
+    nftnl_set_set_data(set.get(), NFTNL_SET_USERDATA, nftnl_udata_buf_data(notes.get()),
+                       nftnl_udata_buf_len(notes.get()));
+  }
   NftBuffer buffer;
   nlmsghdr* header = buffer.begin(NFT_MSG_NEWSET, family, NLM_F_CREATE);
   nftnl_set_nlmsg_build_payload(header, set.get());

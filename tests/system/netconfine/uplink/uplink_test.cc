@@ -115,7 +115,8 @@ class UplinkTest : public ::testing::Test {
   // All of the host that an uplink could leave something in.
   [[nodiscard]] std::string host_state() const {
     return host(
-        "ip -br link show | sed 's/[@ ].*//' | sort; ip route; ip -6 route | grep -v '^fe80'; "
+        "ip -br link show | sed 's/[@ ].*//' | sort; ip route | sed 's/ linkdown//'; ip -6 route | "
+        "grep -v '^fe80'; "
         "nft -s list ruleset; iptables-nft -S 2>/dev/null; "
         "cat /proc/sys/net/ipv4/conf/*/forwarding | sort | uniq -c; "
         "cat /proc/sys/net/ipv4/conf/eth0/forwarding /proc/sys/net/ipv4/ip_forward");
@@ -549,8 +550,13 @@ TEST_F(UplinkTest, OneDesktopCannotFillTheNeighbourTable) {
   // It still reaches what it did, and others what they want.
   add_desktop(2);
   UdpEar ear(lan_, AF_INET, kPort);
-  ASSERT_TRUE(testing::say(desktops_[1], "192.168.1.1", kPort));
-  EXPECT_EQ(hear(ear, 1), 1);
+  // The kernel starts a new link's queues some time after it came up.
+  int heard = 0;
+  for (int i = 0; i < 5 && heard == 0; ++i) {
+    ASSERT_TRUE(testing::say(desktops_[1], "192.168.1.1", kPort));
+    heard = hear(ear, 1);
+  }
+  EXPECT_GT(heard, 0);
 }
 
 TEST_F(UplinkTest, OneDesktopCannotFillTheConnectionTable) {

@@ -91,13 +91,13 @@ TEST(RuleTables, Ipv4WithEverything) {
 -A PANAL-FROM -s 10.77.0.12/32 -i pnl12 -g PANAL-SEND-1
 -A PANAL-FROM -s 10.77.0.7/32 -i pnl7 -g PANAL-SEND-2
 -A PANAL-MATE-2 -d 10.77.0.7/32 -o pnl7 -g PANAL-OPEN-2
--A PANAL-OPEN-1 -m connlimit --connlimit-above 4096 --connlimit-mask 32 --connlimit-saddr -m comment --comment panal-over_connections -j DROP
+-A PANAL-OPEN-1 -m conntrack ! --ctstatus CONFIRMED -m connlimit --connlimit-above 4096 --connlimit-mask 32 --connlimit-saddr -m comment --comment panal-over_connections -j DROP
 -A PANAL-OPEN-1 -j ACCEPT
--A PANAL-OPEN-2 -m hashlimit --hashlimit-above 20/sec --hashlimit-burst 20 --hashlimit-mode srcip --hashlimit-name pnl2-20 -m comment --comment panal-over_rate -j DROP
--A PANAL-OPEN-2 -m connlimit --connlimit-above 200 --connlimit-mask 32 --connlimit-saddr -m comment --comment panal-over_connections -j DROP
+-A PANAL-OPEN-2 -m conntrack ! --ctstatus CONFIRMED -m hashlimit --hashlimit-above 20/sec --hashlimit-burst 20 --hashlimit-mode srcip --hashlimit-name pnl2-20 -m comment --comment panal-over_rate -j DROP
+-A PANAL-OPEN-2 -m conntrack ! --ctstatus CONFIRMED -m connlimit --connlimit-above 200 --connlimit-mask 32 --connlimit-saddr -m comment --comment panal-over_connections -j DROP
 -A PANAL-OPEN-2 -m limit --limit 5/sec --limit-burst 20 -j NFLOG --nflog-prefix "panal allowed office " --nflog-group 77
 -A PANAL-OPEN-2 -j ACCEPT
--A PANAL-OPENED-2 -m connlimit --connlimit-above 200 --connlimit-mask 32 --connlimit-daddr -m comment --comment panal-over_connections -j DROP
+-A PANAL-OPENED-2 -m conntrack ! --ctstatus CONFIRMED -m connlimit --connlimit-above 200 --connlimit-mask 32 --connlimit-daddr -m comment --comment panal-over_connections -j DROP
 -A PANAL-OPENED-2 -m limit --limit 5/sec --limit-burst 20 -j NFLOG --nflog-prefix "panal allowed office " --nflog-group 77
 -A PANAL-OPENED-2 -j ACCEPT
 -A PANAL-REACH-2 -d 10.1.0.0/16 -p tcp -m tcp --dport 53 -m comment --comment dns -g PANAL-OPEN-2
@@ -173,9 +173,9 @@ TEST(RuleTables, Ipv6WithoutAWayOut) {
 -A OUTPUT -m comment --comment panal-from_host -j DROP
 -A PANAL-FROM -s fd77:70::7/128 -i pnl7 -g PANAL-SEND-2
 -A PANAL-MATE-2 -d fd77:70::7/128 -o pnl7 -g PANAL-OPEN-2
--A PANAL-OPEN-1 -m connlimit --connlimit-above 4096 --connlimit-mask 128 --connlimit-saddr -m comment --comment panal-over_connections -j DROP
+-A PANAL-OPEN-1 -m conntrack ! --ctstatus CONFIRMED -m connlimit --connlimit-above 4096 --connlimit-mask 128 --connlimit-saddr -m comment --comment panal-over_connections -j DROP
 -A PANAL-OPEN-1 -j ACCEPT
--A PANAL-OPEN-2 -m connlimit --connlimit-above 4096 --connlimit-mask 128 --connlimit-saddr -m comment --comment panal-over_connections -j DROP
+-A PANAL-OPEN-2 -m conntrack ! --ctstatus CONFIRMED -m connlimit --connlimit-above 4096 --connlimit-mask 128 --connlimit-saddr -m comment --comment panal-over_connections -j DROP
 -A PANAL-OPEN-2 -j ACCEPT
 -A PANAL-SEND-1 -m comment --comment alone
 -A PANAL-SEND-2 -m comment --comment office
