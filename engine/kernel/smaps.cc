@@ -121,11 +121,7 @@ Result<void> SmapsParser::feed(std::string_view piece) {
 Result<void> SmapsParser::line(std::string_view text) {
   using M = MemoryMapping;
   static constexpr std::pair<std::string_view, std::uint64_t M::*> kKnown[] = {
-      {"Rss", &M::rss},
-      {"Anonymous", &M::anon},
-      {"Swap", &M::swap},
-      {"KSM", &M::ksm},
-      {"AnonHugePages", &M::huge}};
+      {"Rss", &M::rss}, {"Anonymous", &M::anon}, {"Swap", &M::swap}, {"KSM", &M::ksm}};
   const std::string_view label = label_of(text);
   if (label.empty()) {
     // "7f12a000-7f12b000 rw-p 00000000 00:00 0    [heap]"

@@ -33,8 +33,7 @@ struct MemoryMapping {
   std::uint64_t anon = 0;  ///< resident anonymous memory, KSM's with it
   std::uint64_t swap = 0;
   std::uint64_t ksm = 0;
-  bool locked = false;     ///< mlock, hugetlbfs or a device: madvise refuses it
-  std::uint64_t huge = 0;  ///< of anon, in transparent huge pages
+  bool locked = false;  ///< mlock, hugetlbfs or a device: madvise refuses it
 
   [[nodiscard]] bool operator==(const MemoryMapping&) const = default;
 };

@@ -23,10 +23,6 @@ Result<bool> cool_process(const Tree& tree, const kernel::Cgroup& group, pid_t p
                kernel::walk_smaps(tree, pid, {request.deadline, kCoolerText, kLeastCooled}));
   for (const kernel::MemoryMapping& mapping : walk.mappings) {
     if (mapping.locked || mapping.anon < kLeastCooled) continue;
-    if (mapping.huge != 0) {
-      cooled.huge_bytes += mapping.bytes;
-      continue;
-    }
     if (request.stopped()) return false;
     const kernel::AddressRange range[] = {{mapping.start, mapping.bytes}};
     PANAL_ASSIGN(

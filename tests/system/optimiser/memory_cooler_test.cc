@@ -1,11 +1,10 @@
 // Cold memory, when memory gets short at once: who is away loses it, and not who is at work.
 #include "runtime/optimiser/memory_cooler.h"
 
-#include <sys/prctl.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <string>
 #include <vector>
 
 #include "engine/kernel/smaps.h"
@@ -18,19 +17,24 @@ using namespace std::chrono_literals;
 using kernel::MemoryChild;
 using kernel::Pages;
 
-class RealCooler : public RealSwapGroup {
+constexpr const char* kHugePages = "kernel/mm/transparent_hugepage/enabled";
+
+/// With small pages only, and with the kernel's own default, which Debian has.
+class RealCooler : public RealSwapGroup, public ::testing::WithParamInterface<const char*> {
  protected:
-  /// Of what is started, too.
-  static void allow_huge_pages(bool allow) {
-    ASSERT_EQ(::prctl(PR_SET_THP_DISABLE, allow ? 0 : 1, 0, 0, 0), 0);
-  }
   void SetUp() override {
-    allow_huge_pages(false);
     RealSwapGroup::SetUp();
+    if (HasFatalFailure()) return;
+    const auto words = tree_.sys.read(kHugePages);
+    if (!words) GTEST_SKIP() << "nothing is missing here: this kernel has no huge pages";
+    const std::size_t begin = words->find('[') + 1;
+    former_ = words->substr(begin, words->find(']') - begin);
+    ASSERT_TRUE(tree_.sys.write(kHugePages, GetParam()));
   }
   void TearDown() override {
     RealSwapGroup::TearDown();
-    allow_huge_pages(true);
+    if (former_.empty()) return;
+    EXPECT_TRUE(tree_.sys.write(kHugePages, former_));
   }
   kernel::Cgroup desktop(const std::string& name) const {
     auto made = kernel::Cgroup::create(root_, parent_path() + "/" + name);
@@ -74,9 +78,12 @@ class RealCooler : public RealSwapGroup {
 
   static constexpr std::uint64_t kRoom = 16 * kMib;
   std::uint64_t cool_cpu_ns_ = 0;
+
+ private:
+  std::string former_;
 };
 
-TEST_F(RealCooler, WhoIsAwayLosesMoreAndWhoIsAtWorkLess) {
+TEST_P(RealCooler, WhoIsAwayLosesMoreAndWhoIsAtWorkLess) {
   std::vector<double> with, without;
   for (int round = 0; round < 5; ++round) {
     for (const bool cool : {false, true}) {
@@ -89,43 +96,14 @@ TEST_F(RealCooler, WhoIsAwayLosesMoreAndWhoIsAtWorkLess) {
     }
   }
   for (auto* each : {&with, &without}) std::sort(each->begin(), each->end());
-  // Without it 6.1 takes as much of the one as of the other, and 6.18 nearly all of who is at work;
+  // Without it 6.1 takes as much of the one as of the other, and 6.18 most of it of who is at work;
   // on some runs the kernel chooses well by itself.
   constexpr double kHardly = 0.05;
   EXPECT_LE(with[2], std::max(without[2] * 2 / 3, kHardly))
       << "the share of the loss that who is at work bears";
 }
 
-// On Debian's 6.1 who was at work lost more the more of who was away was marked.
-TEST_F(RealCooler, LeavesHugePagesAlone) {
-  constexpr const char* kKnob = "kernel/mm/transparent_hugepage/enabled";
-  const auto former = tree_.sys.read(kKnob);
-  if (!former) GTEST_SKIP() << "nothing is missing here: this kernel has no huge pages";
-  const std::size_t open = former->find('[');
-  ASSERT_NE(open, std::string::npos) << *former;
-  ASSERT_TRUE(tree_.sys.write(kKnob, "always"));
-  allow_huge_pages(true);
-  {
-    const kernel::Cgroup group = make();
-    const MemoryChild child(group, kSize, Pages::kDistinct);
-    EXPECT_TRUE(tree_.sys.write(kKnob, former->substr(open + 1, former->find(']') - open - 1)));
-    const auto before =
-        kernel::walk_smaps(tree_, child.pid(), {std::chrono::steady_clock::now() + 10s});
-    ASSERT_TRUE(before) << before.error().message();
-    std::uint64_t huge = 0;
-    for (const auto& mapping : before->mappings) huge += mapping.huge != 0 ? mapping.bytes : 0;
-    const auto cooled =
-        cool_memory(tree_, group, {0, std::chrono::steady_clock::now() + 10s, nullptr});
-    ASSERT_TRUE(cooled) << cooled.error().message();
-    EXPECT_TRUE(cooled->complete);
-    EXPECT_EQ(cooled->huge_bytes, huge);
-    EXPECT_GE(cooled->advised_bytes + cooled->huge_bytes, kSize);
-    if (huge == 0) GTEST_SKIP() << "nothing is missing: no run of free memory was long enough";
-    EXPECT_LT(cooled->advised_bytes, kSize);
-  }
-}
-
-TEST_F(RealCooler, StopsForWhoReturns) {
+TEST_P(RealCooler, StopsForWhoReturns) {
   const kernel::Cgroup group = make();
   const MemoryChild child(group, kSize, Pages::kDistinct);
   const std::atomic<bool> stop{true};
@@ -134,6 +112,9 @@ TEST_F(RealCooler, StopsForWhoReturns) {
   EXPECT_FALSE(cooled->complete);
   EXPECT_EQ(cooled->advised_bytes, 0U);
 }
+
+INSTANTIATE_TEST_SUITE_P(HugePages, RealCooler, ::testing::Values("never", "always"),
+                         [](const auto& pages) { return std::string(pages.param); });
 
 }  // namespace
 }  // namespace panal::optimiser

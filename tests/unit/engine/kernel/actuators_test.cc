@@ -156,6 +156,20 @@ TEST(AdviseRanges, BatchesAndSplits) {
   EXPECT_TRUE(advise_ranges({}, budget, std::ref(kernel))->complete);
 }
 
+TEST(AdviseRanges, CutsBetweenHugePages) {
+  constexpr std::uint64_t kMib = 1 << 20;
+  FakeKernel kernel;
+  AdviceBudget budget = generous();
+  budget.bytes = 14 * kMib;
+  const std::vector<AddressRange> ranges = {{kMib, kMib}, {5 * kMib, 20 * kMib}};
+  const auto done = advise_ranges(ranges, budget, std::ref(kernel));
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(done->advised_bytes, 14 * kMib) << "all that it may";
+  // Up to 8, 12, 16, and to where the budget ends.
+  EXPECT_THAT(kernel.calls, ElementsAre(4 * kMib, 4 * kMib, 4 * kMib, 2 * kMib));
+  EXPECT_EQ(done->next, (AddressRange{18 * kMib, 7 * kMib}));
+}
+
 TEST(AdviseRanges, GivesTheKernelNoMoreVectorsThanItTakes) {
   FakeKernel kernel;
   std::vector<AddressRange> ranges;

@@ -26,7 +26,6 @@ const char* const kSmaps =
     "Swap:                  0 kB\nTHPeligible:           0\nVmFlags: rd ex mr mw me \n"
     "01000000-01800000 rw-p 00000000 00:00 0                  [heap]\n"
     "Size:               8192 kB\nRss:                 400 kB\nAnonymous:           400 kB\n"
-    "AnonHugePages:       120 kB\n"
     "KSM:                  40 kB\nSwap:                100 kB\nSwapPss:              50 kB\n"
     "VmFlags: rd wr mr mw me ac \n"
     "7f0000000000-7f0000001000 rw-p 00000000 00:00 0 \n"
@@ -34,9 +33,8 @@ const char* const kSmaps =
     "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0  [vsyscall]\n"
     "Rss:                   0 kB\nAnonymous:             0 kB\nVmFlags: ex \n";
 
-const MemoryMapping kHeap{0x1000000, 8 << 20,  400 << 10, 400 << 10,
-                          100 << 10, 40 << 10, false,     120 << 10};
-const MemoryMapping kLocked{0x7f0000000000, 4096, 4096, 4096, 0, 0, true, 0};
+const MemoryMapping kHeap{0x1000000, 8 << 20, 400 << 10, 400 << 10, 100 << 10, 40 << 10, false};
+const MemoryMapping kLocked{0x7f0000000000, 4096, 4096, 4096, 0, 0, true};
 
 SmapsBudget plenty() { return {.deadline = std::chrono::steady_clock::now() + 1h}; }
 
