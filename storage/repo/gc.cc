@@ -4,11 +4,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstring>
 #include <functional>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "engine/base/tree.h"
+#include "storage/repo/dirtree.h"
 #include "storage/repo/inner.h"
 
 namespace panal::storage {
@@ -16,8 +19,24 @@ namespace {
 
 constexpr std::uint64_t kBlock = 512;
 
-/// Objects are known here by their path below objects/.
-using Keys = std::unordered_set<std::string>;
+/// An object as lists of objects have it. Half a million entries are looked up for a hundred
+/// versions: text would be made for each.
+struct Key {
+  Sha256 sum{};
+  ObjectType type = ObjectType::kFile;
+
+  bool operator==(const Key&) const = default;
+};
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const noexcept {
+    std::size_t front = 0;  // of a hash: as good as any hash of it
+    std::memcpy(&front, key.sum.data(), sizeof front);
+    return front;
+  }
+};
+
+std::string name_of(const Sha256& sum) { return hex(sum.data(), sum.size()); }
 
 /// A directory's or a commit's bytes, and proof that they are what their name says: nothing is
 /// deleted because a bit of a list has flipped. Read by ourselves: there are tens of thousands.
@@ -40,36 +59,38 @@ Result<CommitObject> checked_commit(const Dir& objects, const std::string& check
   return parse_commit(bytes, describe(object));
 }
 
-/// All that versions need. What directories are made of is read and checked on the way.
+/// All that versions need. What directories are made of is read and checked on the way, each once.
 class Marking {
  public:
-  Marking(const Dir& objects, bool archive) : objects_(objects), archive_(archive) {}
+  explicit Marking(const Dir& objects) : objects_(objects) {}
 
   Result<void> mark_commit(const std::string& checksum) {
-    if (!insert({checksum, ObjectType::kCommit})) return {};
+    Key key{{}, ObjectType::kCommit};
+    if (parse_sha256(checksum, key.sum) && !keys_.insert(key).second) return {};
     PANAL_ASSIGN(const CommitObject commit, checked_commit(objects_, checksum));
-    PANAL_TRY(mark_meta(commit.meta));
-    return mark_tree(commit.tree, 0);
+    Sha256 meta{};
+    Sha256 tree{};
+    if (!parse_sha256(commit.meta, meta) || !parse_sha256(commit.tree, tree))
+      return fail(EUCLEAN, "commit " + checksum + " has no root");
+    PANAL_TRY(mark_meta(meta));
+    return mark_tree(tree, 0);
   }
-  [[nodiscard]] bool is_marked(const std::string& key) const { return keys_.contains(key); }
+  [[nodiscard]] bool is_marked(const Key& key) const { return keys_.contains(key); }
 
  private:
-  bool insert(const ObjectName& object) {
-    return keys_.insert(loose_path(object, archive_)).second;
-  }
-
-  Result<void> mark_meta(const std::string& checksum) {
-    const ObjectName object{checksum, ObjectType::kDirMeta};
-    if (!insert(object)) return {};
-    PANAL_TRY(checked_bytes(objects_, object));
+  Result<void> mark_meta(const Sha256& sum) {
+    if (!keys_.insert({sum, ObjectType::kDirMeta}).second) return {};
+    PANAL_TRY(checked_bytes(objects_, {name_of(sum), ObjectType::kDirMeta}));
     return {};
   }
 
-  Result<void> mark_tree(const std::string& checksum, int depth) {
-    if (!insert({checksum, ObjectType::kDirTree})) return {};
-    if (depth > kDeepest) return fail(EOVERFLOW, "directory " + checksum + " is too deep");
-    PANAL_ASSIGN(const DirTree tree, checked_dirtree(objects_, checksum));
-    for (const auto& file : tree.files) (void)insert({file.checksum, ObjectType::kFile});
+  Result<void> mark_tree(const Sha256& sum, int depth) {
+    if (!keys_.insert({sum, ObjectType::kDirTree}).second) return {};
+    const ObjectName object{name_of(sum), ObjectType::kDirTree};
+    if (depth > kDeepest) return fail(EOVERFLOW, describe(object) + " is too deep");
+    PANAL_ASSIGN(const std::string bytes, checked_bytes(objects_, object));
+    PANAL_ASSIGN(const DirTreeView tree, view_dirtree(bytes, describe(object)));
+    for (const auto& file : tree.files) keys_.insert({file.checksum, ObjectType::kFile});
     for (const auto& directory : tree.directories) {
       PANAL_TRY(mark_meta(directory.meta));
       PANAL_TRY(mark_tree(directory.tree, depth + 1));
@@ -78,24 +99,41 @@ class Marking {
   }
 
   const Dir& objects_;
-  bool archive_;
-  Keys keys_;
+  std::unordered_set<Key, KeyHash> keys_;
 };
 
-/// Commits first: should we be killed, no commit is left of which parts are gone.
-int deletion_order(const std::string& key) {
-  if (key.ends_with(".commit") || key.ends_with(".commitmeta")) return 0;
-  if (key.ends_with(".dirtree")) return 1;
-  if (key.ends_with(".dirmeta")) return 2;
-  if (key.ends_with(".file") || key.ends_with(".filez")) return 3;
-  return -1;  // none that we know: not ours to delete
+/// A file below objects/ as what it is, "ab/cdef....dirtree"; detached metadata is its commit's and
+/// goes with it. None: nothing that we know, so not ours to delete.
+std::optional<Key> key_of(std::string_view path) {
+  constexpr std::size_t kDigits = 64;
+  if (path.size() < kDigits + 1 || path[2] != '/') return std::nullopt;
+  std::string digits(path.substr(0, 2));
+  digits += path.substr(3, kDigits - 2);
+  Key key;
+  if (!parse_sha256(digits, key.sum)) return std::nullopt;
+  const std::string_view ending = path.substr(kDigits + 1);
+  if (ending == ".file" || ending == ".filez")
+    key.type = ObjectType::kFile;
+  else if (ending == ".dirtree")
+    key.type = ObjectType::kDirTree;
+  else if (ending == ".dirmeta")
+    key.type = ObjectType::kDirMeta;
+  else if (ending == ".commit" || ending == ".commitmeta")
+    key.type = ObjectType::kCommit;
+  else
+    return std::nullopt;
+  return key;
 }
 
-/// Detached metadata goes with its commit.
-std::string owner_of(const std::string& key) {
-  constexpr std::string_view kDetached = ".commitmeta";
-  if (!key.ends_with(kDetached)) return key;
-  return key.substr(0, key.size() - kDetached.size()) + ".commit";
+/// Commits first: should we be killed, no commit is left of which parts are gone.
+std::size_t deletion_order(ObjectType type) {
+  switch (type) {
+    case ObjectType::kCommit: return 0;
+    case ObjectType::kDirTree: return 1;
+    case ObjectType::kDirMeta: return 2;
+    case ObjectType::kFile: return 3;
+  }
+  return 3;
 }
 
 Result<void> delete_object(const Dir& objects, const std::string& key, GcReport& report) {
@@ -169,7 +207,7 @@ class Ownership {
 
 Result<void> check_directories(const Repository::Inner& inner, const std::string& checksum) {
   PANAL_ASSIGN(const Dir objects, Dir::open(inner.path + "/objects"));
-  return Marking(objects, inner.is_archive()).mark_commit(checksum);
+  return Marking(objects).mark_commit(checksum);
 }
 
 Result<void> for_each_object(const Dir& objects,
@@ -189,7 +227,7 @@ Result<GcReport> Repository::gc(const Work& work) {
   PANAL_ASSIGN(const auto lock, FileLock::take(inner_->fd(), kObjectsLock,
                                                FileLock::Kind::kExclusive, kLockWait, work));
   PANAL_ASSIGN(const Dir objects, Dir::open(path() + "/objects"));
-  Marking marking(objects, inner_->is_archive());
+  Marking marking(objects);
   PANAL_ASSIGN(const auto refs, list_refs(*inner_));
   for (const auto& [ref, checksum] : refs) {
     if (work.is_cancelled()) return fail(ECANCELED, "cancelled; nothing was deleted");
@@ -199,9 +237,8 @@ Result<GcReport> Repository::gc(const Work& work) {
   }
   std::array<std::vector<std::string>, 4> garbage;
   PANAL_TRY(for_each_object(objects, [&](const std::string& key) -> Result<void> {
-    const int order = deletion_order(key);
-    if (order >= 0 && !marking.is_marked(owner_of(key)))
-      garbage[static_cast<std::size_t>(order)].push_back(key);
+    const auto object = key_of(key);
+    if (object && !marking.is_marked(*object)) garbage[deletion_order(object->type)].push_back(key);
     return {};
   }));
   for (const auto& keys : garbage) {

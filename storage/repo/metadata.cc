@@ -6,6 +6,7 @@
 #include <array>
 
 #include "engine/base/log.h"
+#include "storage/repo/dirtree.h"
 #include "storage/repo/glib.h"
 #include "storage/repo/inner.h"
 
@@ -44,20 +45,6 @@ std::string hex_of(GVariant* bytes) {
   return hex(static_cast<const unsigned char*>(data), length);
 }
 
-bool is_entry_name(const std::string& name) {
-  return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
-         name.find('/') == std::string::npos;
-}
-
-/// Sorted without a name twice; `last` is the one before, empty at first.
-Result<std::string> entry_name(GVariant* entry, const std::string& last, const std::string& what) {
-  std::string name = text_of(child(entry, 0).get());
-  if (!is_entry_name(name))
-    return fail(EPROTO, what + " holds the name \"" + printable(name, 300) + "\"");
-  if (name <= last) return fail(EPROTO, what + " holds its names out of order or twice");
-  return name;
-}
-
 }  // namespace
 
 std::string hex(const unsigned char* bytes, std::size_t length) {
@@ -79,38 +66,16 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 Result<DirTree> parse_dirtree(std::string_view bytes, const std::string& what) {
-  PANAL_ASSIGN(const auto variant, variant_of(bytes, OSTREE_TREE_GVARIANT_FORMAT, what));
+  PANAL_ASSIGN(const DirTreeView view, view_dirtree(bytes, what));
+  const auto text = [](const Sha256& sum) { return hex(sum.data(), sum.size()); };
   DirTree tree;
-  const auto files = child(variant.get(), 0);
-  const gsize file_count = ::g_variant_n_children(files.get());
-  tree.files.reserve(file_count);
-  for (gsize i = 0; i < file_count; ++i) {
-    const auto entry = child(files.get(), i);
-    DirTree::File file;
-    PANAL_ASSIGN(file.name, entry_name(entry.get(), i == 0 ? "" : tree.files.back().name, what));
-    file.checksum = hex_of(child(entry.get(), 1).get());
-    if (file.checksum.empty()) return fail(EPROTO, what + " holds a bad checksum");
-    tree.files.push_back(std::move(file));
-  }
-  const auto directories = child(variant.get(), 1);
-  const gsize directory_count = ::g_variant_n_children(directories.get());
-  tree.directories.reserve(directory_count);
-  auto rival = tree.files.begin();
-  for (gsize i = 0; i < directory_count; ++i) {
-    const auto entry = child(directories.get(), i);
-    DirTree::Directory directory;
-    PANAL_ASSIGN(directory.name,
-                 entry_name(entry.get(), i == 0 ? "" : tree.directories.back().name, what));
-    while (rival != tree.files.end() && rival->name < directory.name) ++rival;
-    if (rival != tree.files.end() && rival->name == directory.name)
-      return fail(EPROTO, what + " holds \"" + printable(directory.name, 300) +
-                              "\" as a file and a directory");
-    directory.tree = hex_of(child(entry.get(), 1).get());
-    directory.meta = hex_of(child(entry.get(), 2).get());
-    if (directory.tree.empty() || directory.meta.empty())
-      return fail(EPROTO, what + " holds a bad checksum");
-    tree.directories.push_back(std::move(directory));
-  }
+  tree.files.reserve(view.files.size());
+  for (const auto& file : view.files)
+    tree.files.push_back({std::string(file.name), text(file.checksum)});
+  tree.directories.reserve(view.directories.size());
+  for (const auto& directory : view.directories)
+    tree.directories.push_back(
+        {std::string(directory.name), text(directory.tree), text(directory.meta)});
   return tree;
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "engine/base/unique_fd.h"
+#include "storage/repo/dirtree.h"
 #include "storage/repo/inner.h"
 
 using namespace panal::storage;
@@ -22,6 +23,25 @@ void check_name(const std::string& name) {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
       name.find('\0') != std::string::npos)
     std::abort();
+}
+
+/// What GLib writes for this directory: a checksum must not stand for two forms of one list.
+std::string written_by_glib(const DirTreeView& tree) {
+  const auto sum = [](const Sha256& bytes) {
+    return ::g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, bytes.data(), bytes.size(), 1);
+  };
+  GVariantBuilder files;
+  GVariantBuilder directories;
+  ::g_variant_builder_init(&files, G_VARIANT_TYPE("a(say)"));
+  ::g_variant_builder_init(&directories, G_VARIANT_TYPE("a(sayay)"));
+  for (const auto& file : tree.files)
+    ::g_variant_builder_add(&files, "(s@ay)", std::string(file.name).c_str(), sum(file.checksum));
+  for (const auto& directory : tree.directories)
+    ::g_variant_builder_add(&directories, "(s@ay@ay)", std::string(directory.name).c_str(),
+                            sum(directory.tree), sum(directory.meta));
+  const glib::Variant made(
+      ::g_variant_ref_sink(::g_variant_new("(a(say)a(sayay))", &files, &directories)));
+  return glib::bytes_of(made.get());
 }
 
 void try_file(const std::string& bytes) {
@@ -40,6 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string bytes(reinterpret_cast<const char*>(data + 1), size - 1);
   switch (data[0]) {
     case 't':
+      if (const auto view = view_dirtree(bytes, "fuzz"))
+        if (written_by_glib(*view) != bytes) std::abort();
       if (const auto tree = parse_dirtree(bytes, "fuzz")) {
         for (const auto& file : tree->files) check_name(file.name);
         for (const auto& directory : tree->directories) {

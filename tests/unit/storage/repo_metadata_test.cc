@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <functional>
+#include <random>
 
+#include "storage/repo/dirtree.h"
 #include "storage/repo/glib.h"
 #include "storage/repo/inner.h"
 #include "storage/repo/metadata.h"
@@ -116,6 +119,86 @@ TEST(Metadata, RefusesMalformedDirectories) {
     EXPECT_THAT(tree.error().context, HasSubstr("directory x")) << what;
   }
   EXPECT_FALSE(parse_dirtree(std::string(kMostMetadataBytes + 1, '\0'), "x"));
+}
+
+/// The same bytes as GLib reads them: whether they are what it would write for some directory.
+bool is_normal_dirtree(const std::string& bytes) {
+  if (bytes.empty()) return false;
+  GBytes* copy = ::g_bytes_new(bytes.data(), bytes.size());
+  const glib::Variant variant(::g_variant_ref_sink(
+      ::g_variant_new_from_bytes(G_VARIANT_TYPE("(a(say)a(sayay))"), copy, FALSE)));
+  ::g_bytes_unref(copy);
+  return ::g_variant_is_normal_form(variant.get()) != FALSE;
+}
+
+std::string binary(const std::string& checksum) {
+  Sha256 sum{};
+  EXPECT_TRUE(parse_sha256(checksum, sum));
+  return {sum.begin(), sum.end()};
+}
+
+std::string written_again(const DirTree& tree) {
+  std::vector<Entry> files;
+  std::vector<Entry> directories;
+  for (const auto& file : tree.files) files.push_back({file.name, binary(file.checksum)});
+  for (const auto& directory : tree.directories)
+    directories.push_back({directory.name, binary(directory.tree), binary(directory.meta)});
+  return dirtree(files, directories);
+}
+
+/// Lists of which one byte more or less makes the ends of their elements wider.
+TEST(Metadata, ReadsDirectoriesOfEveryLength) {
+  for (const std::size_t entries : {0U, 1U, 2U, 5U, 6U, 7U, 100U, 1500U, 1800U}) {
+    for (std::size_t name_bytes = 8; name_bytes < 255; name_bytes += entries > 100 ? 61 : 1) {
+      std::vector<Entry> all;
+      for (std::size_t i = 0; i < entries; ++i) {
+        std::string name = std::to_string(1'000'000 + i);
+        name.resize(name_bytes, 'x');
+        all.push_back({name});
+      }
+      for (const bool are_files : {true, false}) {
+        const std::string bytes = are_files ? dirtree(all, {}) : dirtree({{"a"}}, all);
+        const auto tree = parse_dirtree(bytes, "x");
+        ASSERT_TRUE(tree) << entries << " names of " << name_bytes << ": "
+                          << tree.error().message();
+        ASSERT_EQ((are_files ? tree->files.size() : tree->directories.size()), entries);
+        ASSERT_EQ(written_again(*tree), bytes);
+      }
+    }
+  }
+}
+
+/// What is accepted has one form only, so a checksum stands for one directory.
+TEST(Metadata, AcceptsOnlyWhatGlibWouldWrite) {
+  std::mt19937 random(1);  // NOLINT(cert-msc51-cpp): the same every time
+  const auto below = [&random](std::size_t most) { return random() % most; };
+  const std::vector<std::string> seeds = {
+      dirtree({}, {}), dirtree({{"a"}}, {}), dirtree({{"a"}, {"b"}}, {{"c"}}),
+      dirtree({{"name"}, {"with"}, {"zz"}}, {{"x"}, {"y"}}),
+      dirtree({{std::string(180, 'n')}}, {{std::string(120, 'd')}})};
+  std::size_t accepted = 0;
+  for (int turn = 0; turn < 60'000; ++turn) {
+    std::string bytes = seeds[below(seeds.size())];
+    for (std::size_t changes = 1 + below(3); changes > 0; --changes) {
+      const std::size_t at = below(bytes.size());
+      // Ends of elements are at the end, and small.
+      const std::size_t near_end = bytes.size() - 1 - below(std::min<std::size_t>(8, bytes.size()));
+      switch (below(5)) {
+        case 0: bytes[at] = static_cast<char>(below(256)); break;
+        case 1: bytes[near_end] = static_cast<char>(below(256)); break;
+        case 2: bytes.insert(at, 1, static_cast<char>(below(256))); break;
+        case 3: bytes[near_end] = static_cast<char>(bytes[near_end] + 1); break;
+        default:
+          if (bytes.size() > 1) bytes.erase(at, 1);
+      }
+    }
+    const auto tree = parse_dirtree(bytes, "x");
+    if (!tree) continue;
+    ++accepted;
+    ASSERT_TRUE(is_normal_dirtree(bytes));
+    ASSERT_EQ(written_again(*tree), bytes);
+  }
+  EXPECT_GT(accepted, 100U);
 }
 
 TEST(Metadata, ReadsADirectorysMode) {
