@@ -18,6 +18,7 @@
 #include "bench/density/measure.h"
 #include "bench/density/report.h"
 #include "bench/density/stored.h"
+#include "bench/faults/faults.h"
 
 namespace {
 
@@ -317,6 +318,21 @@ int main(int argc, char** argv) {
   backends_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
   backends_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
 
+  FaultOptions faults;
+  auto* faults_command = app.add_subcommand(
+      "faults", "what is interrupted at random calls: is all there, and nothing left over?");
+  faults_command->add_option("--points", faults.points, "of each kind (default 200)")
+      ->check(CLI::Range(1, 100'000));
+  faults_command->add_option("--seed", faults.seed, "of the random numbers (default 1)");
+  faults_command->add_option("--kinds", faults.kinds, "of them (default all)")
+      ->delimiter(',')
+      ->check(CLI::IsMember(fault_kinds()));
+  faults_command
+      ->add_option("--steps", faults.steps,
+                   "of build, update, pull, gc, provision-overlay, -copy, -bind (default all)")
+      ->delimiter(',');
+  faults_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+
   std::string report_file;
   auto* report_command = app.add_subcommand("report", "writes docs/results.md from stored results");
   report_command->add_option("FILE", report_file, "default docs/results.md; - for stdout");
@@ -391,6 +407,16 @@ int main(int argc, char** argv) {
     if (provenance) (*result)["measured"] = to_json(*provenance);
     std::cout << backends_table(*result);
     return json_file.empty() ? kPass : told(write_file(json_file, result->dump(2) + "\n"));
+  }
+  if (faults_command->parsed()) {
+    enter_lab(argv, {});
+    const auto result = run_faults(faults);
+    if (!result) return not_measured(result.error());
+    std::cout << result->dump(2) << '\n';
+    if (!json_file.empty())
+      if (const auto written = write_file(json_file, result->dump(2) + "\n"); !written)
+        return not_measured(written.error());
+    return (*result)["lost"] == 0 ? kPass : kFail;
   }
   if (reconnect_command->parsed()) {
     enter_lab(argv, {memory, back.profile != "off"});

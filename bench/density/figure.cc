@@ -70,6 +70,12 @@ std::vector<std::string> overlay_code() {
   return with_root({"engine/base/mount.cc", "engine/base/user_namespace.cc", "bench/backends"});
 }
 
+/// What is interrupted, and by whom.
+std::vector<std::string> faults_code() {
+  return {"storage/repo", "storage/image",    "storage/compose",
+          "storage/home", "storage/transfer", "bench/faults"};
+}
+
 std::vector<Figure> make_figures() {
   return {
       {"up.first_seconds", "s", 900, "`scripts/up` on a Debian 12 with nothing installed",
@@ -161,6 +167,13 @@ std::vector<Figure> make_figures() {
        versions_code()},
       {"storage.gc_seconds_100", "s", 1, "collection after one of them was removed",
        versions_code()},
+      {"storage.faults_lost", "faults", 0,
+       "faults at random calls of build, update, pull, gc and provisioning (kill -9, full disk, no "
+       "inodes, power failure) and flipped bits after which something was lost, damaged, not found "
+       "or left over",
+       faults_code()},
+      {"storage.fault_points", "faults", std::nullopt, "how many faults that were", faults_code(),
+       true, false, 200},
       {"attach.xfce_20_seconds", "s", 30,
        "one command until 20 XFCE desktops run, each with a live client (issue 3)",
        way_to_a_session()},

@@ -58,9 +58,11 @@ struct MeasureOptions {
 [[nodiscard]] Result<Measured> measure_hogs();
 /// Of shave.*: one run measures both.
 [[nodiscard]] Result<Measured> measure_shave(const std::string& figure);
-/// Of storage.*: one run measures all.
+/// Of the others of storage.*: one run measures all.
 [[nodiscard]] Result<Measured> measure_versions(const std::string& figure);
 [[nodiscard]] Result<Measured> measure_overlay_provision();
+/// Of storage.faults_lost and storage.fault_points: one run.
+[[nodiscard]] Result<Measured> measure_faults(const std::string& figure);
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench

@@ -2,6 +2,7 @@
 
 #include "bench/backends/backends.h"
 #include "bench/density/measure.h"
+#include "bench/faults/faults.h"
 
 namespace panal::bench {
 
@@ -26,6 +27,14 @@ Result<Measured> measure_overlay_provision() {
                   {"second_extra_mib", arm["second_extra_mib"]},
                   {"all", arm}};
   return Measured{arm["many"]["provision_ms"]["p50"].get<double>(), details.dump()};
+}
+
+Result<Measured> measure_faults(const std::string& figure) {
+  PANAL_ASSIGN(const json result, run_faults({}));
+  return of_one_run(figure,
+                    {{"storage.faults_lost", result["lost"].get<double>()},
+                     {"storage.fault_points", result["points"].get<double>()}},
+                    result.dump());
 }
 
 }  // namespace panal::bench

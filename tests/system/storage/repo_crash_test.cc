@@ -9,9 +9,9 @@
 
 #include <algorithm>
 
+#include "bench/faults/fault_point.h"
 #include "storage/image/image_store.h"
 #include "storage/repo/incoming.h"
-#include "tests/support/kill_at_call.h"
 #include "tests/system/storage/storage_fixture.h"
 
 namespace panal::storage {
@@ -133,7 +133,7 @@ class RepoCrashTest : public StorageTest {
     for (; nth < kMostCalls; ++nth) {
       prepare();
       if (HasFatalFailure()) return;
-      const auto run = test::run_killed_before(nth, work);
+      const auto run = bench::run_killed_before(nth, work);
       const std::string when =
           "killed before change " + std::to_string(nth) + ", call " + std::to_string(run.call);
       ASSERT_NO_FATAL_FAILURE(expect_sound(when));
@@ -263,7 +263,7 @@ TEST_F(RepoCrashTest, ARepairMayBeKilledAtEveryChange) {
   unsigned nth = 1;
   for (; nth < kMostCalls; ++nth) {
     damage();
-    const auto run = test::run_killed_before(nth, [&] {
+    const auto run = bench::run_killed_before(nth, [&] {
       ImageStore theirs(images());
       const auto report = theirs.verify();
       if (!report) return 1;

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "bench/faults/fault_disk.h"
+#include "engine/base/result.h"
+#include "storage/compose/backend.h"
+#include "storage/home/home_store.h"
+#include "storage/image/image_store.h"
+#include "storage/transfer/keys.h"
+
+namespace panal::bench {
+
+/// A node's storage on a disk that fails, and what must be there whatever happens: two versions of
+/// an image, a desktop with a persistent root for each of some backends, a home.
+///
+/// Only the disk fails: the archive that is pulled from is elsewhere, as are the mounts.
+class FaultNode {
+ public:
+  /// In `dir`, an empty directory on a disk.
+  [[nodiscard]] static Result<std::unique_ptr<FaultNode>> make(const std::string& dir);
+  FaultNode(const FaultNode&) = delete;
+  FaultNode& operator=(const FaultNode&) = delete;
+  ~FaultNode();
+
+  [[nodiscard]] FaultDisk& disk() { return disk_; }
+  [[nodiscard]] storage::ImageStore store() const { return storage::ImageStore(images()); }
+  [[nodiscard]] std::string images() const { return disk_.path() + "/images"; }
+  /// Where trees are made that a step makes a version of; on the disk.
+  [[nodiscard]] std::string incoming() const { return disk_.path() + "/incoming"; }
+  [[nodiscard]] std::string trust_file() const { return disk_.path() + "/trust"; }
+  [[nodiscard]] std::string archive() const { return dir_ + "/archive"; }
+  [[nodiscard]] const std::string& dir() const { return dir_; }
+  [[nodiscard]] storage::HomeStore homes() const {
+    return storage::HomeStore(disk_.path() + "/homes");
+  }
+  [[nodiscard]] storage::HomeSpec home() const;
+  /// Of the persistent desktop of this backend, or of a volatile one.
+  [[nodiscard]] storage::RootSpec root(const std::string& backend, bool persistent) const;
+  [[nodiscard]] static const std::vector<std::string>& backends();
+  [[nodiscard]] storage::RecoverScope scope() const;
+  /// What the node believes of the archive before it has seen any list.
+  [[nodiscard]] Result<void> forget_lists() const;
+
+  /// As a node does when it starts: what killed processes left is found and ended.
+  [[nodiscard]] Result<void> recover() const;
+  /// Mounts of roots and homes, all of them: a power failure takes them.
+  void drop_mounts() const;
+
+  /// What is not as it must be, a sentence each: versions that were there, damage, garbage,
+  /// persistent roots and homes. `more`: versions (and their sums) that may be there besides.
+  [[nodiscard]] std::vector<std::string> check(
+      const std::map<std::string, std::string>& more) const;
+  /// Takes away all versions but those that must be there, collects, and says what is left that
+  /// was not there at first.
+  [[nodiscard]] std::vector<std::string> check_garbage() const;
+  /// Roots can be made, and hold what they held.
+  [[nodiscard]] std::vector<std::string> check_roots(const std::string& backend) const;
+  /// That reading needs no space: what verify() says while the disk is full.
+  [[nodiscard]] std::vector<std::string> check_readable() const;
+
+  /// Writes a new file into a mounted root or home as a user of the desktop would: host ids there
+  /// are those of its range, and the host's root can make nothing.
+  [[nodiscard]] static Result<void> write_inside(const std::string& dir, const std::string& name,
+                                                 std::uint32_t host_id, const std::string& text);
+  /// A tree of a version: most files of all versions are the same.
+  [[nodiscard]] static Result<void> write_tree(const std::string& root, const std::string& salt);
+  /// SHA-256 over names, kinds, modes, owners, bytes and links' targets of all below `root`.
+  [[nodiscard]] static Result<std::string> sum_of_tree(const std::string& root);
+  static constexpr const char* kImage = "icewm";
+  [[nodiscard]] static storage::VersionManifest manifest(const std::string& version);
+  /// The one that the archive has and the node has not.
+  static constexpr const char* kPulled = "9";
+
+ private:
+  FaultNode(std::string dir, FaultDisk disk) : dir_(std::move(dir)), disk_(std::move(disk)) {}
+  [[nodiscard]] Result<void> make_versions();
+  [[nodiscard]] Result<void> make_desktops();
+  [[nodiscard]] Result<std::set<std::string>> everything() const;
+
+  std::string dir_;
+  FaultDisk disk_;
+  std::map<std::string, std::string> versions_;  ///< that must be there, and their trees' sums
+  std::map<std::string, std::string> roots_;     ///< sums of persistent roots, by backend
+  std::set<std::string> everything_;             ///< names on the disk when all is at rest
+  storage::PublicKey key_;
+};
+
+}  // namespace panal::bench

@@ -1,0 +1,152 @@
+#include "bench/faults/fault_point.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/mount.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <set>
+#include <vector>
+
+namespace panal::bench {
+namespace {
+
+constexpr unsigned kMostSeconds = 120;
+constexpr int kNoFilter = 99;
+
+/// Syncs too: after them a power failure finds other bytes.
+constexpr std::array kChangingCalls = {
+    SYS_openat,          SYS_open,       SYS_write,     SYS_pwrite64,  SYS_writev,
+    SYS_pwritev,         SYS_sendfile,   SYS_ftruncate, SYS_truncate,  SYS_fallocate,
+    SYS_copy_file_range, SYS_rename,     SYS_renameat,  SYS_renameat2, SYS_link,
+    SYS_linkat,          SYS_symlink,    SYS_symlinkat, SYS_unlink,    SYS_unlinkat,
+    SYS_mkdir,           SYS_mkdirat,    SYS_mknod,     SYS_mknodat,   SYS_rmdir,
+    SYS_chmod,           SYS_fchmod,     SYS_fchmodat,  SYS_chown,     SYS_fchown,
+    SYS_lchown,          SYS_fchownat,   SYS_utimensat, SYS_setxattr,  SYS_lsetxattr,
+    SYS_fsetxattr,       SYS_fsync,      SYS_fdatasync, SYS_syncfs,    SYS_mount,
+    SYS_umount2,         SYS_move_mount, SYS_open_tree, SYS_fsconfig,  SYS_fsmount,
+    SYS_mount_setattr};
+
+/// Has the kernel stop this process for its tracer at these calls, and at no others: stopping at
+/// each of the thousands would take most of the time.
+bool stop_at_changing_calls() {
+  std::vector<sock_filter> program;
+  program.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)));
+  for (const long call : kChangingCalls) {
+    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(call), 0, 1));
+    program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE));
+  }
+  program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
+}
+
+/// Opening changes something only where it makes a file.
+bool is_change(std::uint64_t number, const std::uint64_t* arguments) {
+  if (number == SYS_openat) return (arguments[2] & (O_CREAT | O_TRUNC)) != 0;
+  if (number == SYS_open) return (arguments[1] & (O_CREAT | O_TRUNC)) != 0;
+  if (number == SYS_open_tree) return (arguments[2] & OPEN_TREE_CLONE) != 0;
+  return true;
+}
+
+[[noreturn]] void be_traced(const std::function<int()>& work) {
+  (void)::setpgid(0, 0);
+  (void)::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+  (void)::raise(SIGSTOP);
+  if (!stop_at_changing_calls()) ::_exit(kNoFilter);
+  ::alarm(kMostSeconds);
+  ::_exit(work());
+}
+
+/// The child and what it started, until all of them have ended.
+class Traced {
+ public:
+  explicit Traced(pid_t child) : child_(child), known_{child} {}
+
+  FaultRun follow(unsigned nth, const std::function<AtPoint()>& at_point) {
+    int status = 0;
+    (void)::waitpid(child_, &status, __WALL);
+    constexpr long kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE |
+                              PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
+    (void)::ptrace(PTRACE_SETOPTIONS, child_, nullptr, reinterpret_cast<void*>(kOptions));
+    go_on(child_, 0);
+    for (;;) {
+      const pid_t stopped = ::waitpid(-child_, &status, __WALL);
+      if (stopped < 0 && errno == EINTR) continue;
+      if (stopped < 0) return run_;  // none is left
+      if (WIFSTOPPED(status))
+        look_at(stopped, status, nth, at_point);
+      else if (stopped == child_)
+        ended(status);
+    }
+  }
+
+ private:
+  static void go_on(pid_t process, long signal) {
+    (void)::ptrace(PTRACE_CONT, process, nullptr, reinterpret_cast<void*>(signal));
+  }
+
+  void ended(int status) {
+    run_.finished = !killed_;
+    run_.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+  void look_at(pid_t process, int status, unsigned nth, const std::function<AtPoint()>& at_point) {
+    const int event = status >> 16;
+    const bool is_new = known_.insert(process).second;
+    if (event == 0) {
+      // A new one begins with a stop of the tracing's own.
+      const int signal = WSTOPSIG(status);
+      return go_on(process, is_new && signal == SIGSTOP ? 0 : signal);
+    }
+    if (event == PTRACE_EVENT_SECCOMP && !killed_ && counts(process) && ++run_.changes == nth) {
+      run_.reached = true;
+      run_.call = call_;
+      if (at_point() == AtPoint::kKill) {
+        killed_ = true;
+        (void)::kill(-child_, SIGKILL);
+        return;
+      }
+    }
+    go_on(process, 0);
+  }
+
+  bool counts(pid_t process) {
+    __ptrace_syscall_info info{};
+    (void)::ptrace(PTRACE_GET_SYSCALL_INFO, process, reinterpret_cast<void*>(sizeof info), &info);
+    if (info.op != PTRACE_SYSCALL_INFO_SECCOMP) return false;
+    call_ = info.seccomp.nr;
+    return is_change(info.seccomp.nr, info.seccomp.args);
+  }
+
+  pid_t child_;
+  std::set<pid_t> known_;
+  FaultRun run_;
+  std::uint64_t call_ = 0;
+  bool killed_ = false;
+};
+
+}  // namespace
+
+FaultRun run_to_change(unsigned nth, const std::function<int()>& work,
+                       const std::function<AtPoint()>& at_point) {
+  const pid_t child = ::fork();
+  if (child < 0) return {};
+  if (child == 0) be_traced(work);
+  return Traced(child).follow(nth, at_point);
+}
+
+FaultRun run_killed_before(unsigned nth, const std::function<int()>& work) {
+  return run_to_change(nth, work, [] { return AtPoint::kKill; });
+}
+
+}  // namespace panal::bench

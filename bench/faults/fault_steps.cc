@@ -1,0 +1,219 @@
+#include "bench/faults/fault_steps.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <ctime>
+#include <memory>
+
+#include "engine/base/file_tree.h"
+#include "storage/compose/composer.h"
+#include "storage/transfer/pull.h"
+#include "storage/transfer/source.h"
+
+namespace panal::bench {
+namespace {
+
+using storage::ImageStore;
+using storage::RootSpec;
+using storage::VersionManifest;
+
+int code_of(const Error& error) { return error.code == 0 ? EIO : error.code; }
+int code_of(const Result<void>& done) { return done ? 0 : code_of(done.error()); }
+
+/// A version that a step makes: its name and tree, by round.
+struct Making {
+  std::string version;
+  std::string sum;
+
+  [[nodiscard]] std::map<std::string, std::string> leaves() const { return {{version, sum}}; }
+};
+
+std::string missing(const FaultNode& node, const std::string& version) {
+  const auto there = node.store().find(FaultNode::kImage, version);
+  return there ? std::string() : there.error().message();
+}
+
+/// Commits the tree at `from`, which is on the node's disk.
+Result<void> commit_tree(FaultNode& node, const std::string& from, const std::string& version) {
+  ImageStore images = node.store();
+  PANAL_ASSIGN(const std::string staging, images.new_staging(FaultNode::kImage));
+  if (std::rename(from.c_str(), (staging + "/root").c_str()) != 0) {
+    auto why = fail_errno("rename", from);
+    (void)images.discard_staging(staging);
+    return why;
+  }
+  const auto made = images.commit(staging, FaultNode::manifest(version));
+  if (made) return {};
+  (void)images.discard_staging(staging);  // as a build does
+  return tl::make_unexpected(made.error());
+}
+
+FaultStep build_step(FaultNode& node) {
+  const auto making = std::make_shared<Making>();
+  FaultStep step;
+  step.name = "build";
+  step.prepare = [&node, making](unsigned round) -> Result<void> {
+    const std::string tree = node.incoming() + "/tree";
+    making->version = fmt::format("b{}", round);
+    PANAL_TRY(remove_tree(tree));
+    PANAL_TRY(FaultNode::write_tree(tree, making->version));
+    PANAL_ASSIGN(making->sum, FaultNode::sum_of_tree(tree));
+    return {};
+  };
+  step.run = [&node, making] {
+    return code_of(commit_tree(node, node.incoming() + "/tree", making->version));
+  };
+  step.leaves = [making] { return making->leaves(); };
+  step.done = [&node, making] { return missing(node, making->version); };
+  return step;
+}
+
+/// A tree of the last version in which something is new: a checkout, hard links and all.
+FaultStep update_step(FaultNode& node) {
+  const auto making = std::make_shared<Making>();
+  FaultStep step;
+  step.name = "update";
+  const auto change = [](const std::string& root, const std::string& version) -> Result<void> {
+    const std::string file = root + "/etc/motd";
+    if (::unlink(file.c_str()) != 0) return fail_errno("delete", file);
+    const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (!fd || ::write(fd.get(), version.data(), version.size()) < 0)
+      return fail_errno("write", file);
+    return {};
+  };
+  step.prepare = [&node, making, change](unsigned round) -> Result<void> {
+    making->version = fmt::format("u{}", round);
+    const std::string tree = node.dir() + "/expected";
+    PANAL_TRY(remove_tree(tree));
+    PANAL_TRY(FaultNode::write_tree(tree, "2"));
+    PANAL_TRY(change(tree, making->version));
+    PANAL_ASSIGN(making->sum, FaultNode::sum_of_tree(tree));
+    return {};
+  };
+  step.run = [&node, making, change] {
+    return code_of([&]() -> Result<void> {
+      ImageStore images = node.store();
+      PANAL_ASSIGN(const std::string staging, images.new_staging(FaultNode::kImage));
+      const auto made = [&]() -> Result<void> {
+        PANAL_ASSIGN(const auto repository, images.repository());
+        PANAL_ASSIGN(const std::string last, repository.resolve(FaultNode::kImage, "2"));
+        PANAL_TRY(repository.checkout(last, staging + "/root"));
+        PANAL_TRY(change(staging + "/root", making->version));
+        PANAL_TRY(images.commit(staging, FaultNode::manifest(making->version)));
+        return {};
+      }();
+      if (!made) (void)images.discard_staging(staging);
+      return made;
+    }());
+  };
+  step.leaves = [making] { return making->leaves(); };
+  step.done = [&node, making] { return missing(node, making->version); };
+  return step;
+}
+
+FaultStep pull_step(FaultNode& node) {
+  const auto sum = std::make_shared<std::string>();
+  FaultStep step;
+  step.name = "pull";
+  step.prepare = [&node, sum](unsigned) -> Result<void> {
+    if (sum->empty()) {
+      const std::string tree = node.dir() + "/expected";
+      PANAL_TRY(remove_tree(tree));
+      PANAL_TRY(FaultNode::write_tree(tree, FaultNode::kPulled));
+      PANAL_ASSIGN(*sum, FaultNode::sum_of_tree(tree));
+    }
+    return node.forget_lists();
+  };
+  step.run = [&node] {
+    return code_of([&]() -> Result<void> {
+      PANAL_ASSIGN(const auto source, storage::open_local_source(node.archive()));
+      PANAL_ASSIGN(const auto list,
+                   storage::fetch_list(*source, node.trust_file(), std::time(nullptr)));
+      PANAL_ASSIGN(const auto wanted,
+                   storage::find_version(list, FaultNode::kImage, FaultNode::kPulled));
+      ImageStore images = node.store();
+      PANAL_ASSIGN(auto repository, images.repository());
+      PANAL_TRY(storage::pull_version(repository, *source, wanted, {}));
+      PANAL_TRY(images.materialise(wanted.commit));
+      return {};
+    }());
+  };
+  step.leaves = [sum] { return std::map<std::string, std::string>{{FaultNode::kPulled, *sum}}; };
+  step.done = [&node] { return missing(node, FaultNode::kPulled); };
+  return step;
+}
+
+/// Collects what a removed version, one that is being removed and a dead build have left.
+FaultStep gc_step(FaultNode& node) {
+  FaultStep step;
+  step.name = "gc";
+  step.lasts = false;
+  step.prepare = [&node](unsigned round) -> Result<void> {
+    ImageStore images = node.store();
+    for (const char* kind : {"g", "h"}) {
+      const std::string version = kind + std::to_string(round);
+      const std::string tree = node.incoming() + "/tree";
+      PANAL_TRY(remove_tree(tree));
+      PANAL_TRY(FaultNode::write_tree(tree, version));
+      PANAL_TRY(commit_tree(node, tree, version));
+      PANAL_TRY(images.remove(FaultNode::kImage, version));
+    }
+    // Its process is dead as soon as this object is.
+    PANAL_ASSIGN(const std::string staging, ImageStore(node.images()).new_staging("icewm"));
+    return FaultNode::write_tree(staging + "/root", "of a dead build");
+  };
+  step.run = [&node] {
+    const auto collected = node.store().gc();
+    return collected ? 0 : code_of(collected.error());
+  };
+  step.leaves = [] { return std::map<std::string, std::string>(); };
+  step.done = [&node]() -> std::string {
+    const auto again = node.store().gc();
+    if (!again) return again.error().message();
+    if (again->objects + again->leftovers == 0) return {};
+    return fmt::format("{} objects and {} leftovers are still there", again->objects,
+                       again->leftovers);
+  };
+  return step;
+}
+
+/// A desktop's root and home come and go, and those of a volatile one.
+FaultStep provision_step(FaultNode& node, const std::string& backend) {
+  FaultStep step;
+  step.name = "provision-" + backend;
+  step.backend = backend;
+  step.prepare = [](unsigned) -> Result<void> { return {}; };
+  step.run = [&node, backend] {
+    return code_of([&]() -> Result<void> {
+      storage::Composer composer;
+      storage::HomeStore homes = node.homes();
+      const RootSpec kept = node.root(backend, true);
+      const RootSpec passing = node.root(backend, false);
+      PANAL_TRY(composer.provision(kept));
+      PANAL_TRY(homes.attach(node.home()));
+      PANAL_TRY(composer.provision(passing));
+      PANAL_TRY(
+          FaultNode::write_inside(passing.mount_point + "/etc", "stale", passing.ids.first, "old"));
+      PANAL_TRY(composer.destroy(passing));
+      PANAL_TRY(homes.detach(node.home()));
+      return composer.destroy(kept);
+    }());
+  };
+  step.leaves = [] { return std::map<std::string, std::string>(); };
+  step.done = [] { return std::string(); };
+  return step;
+}
+
+}  // namespace
+
+std::vector<FaultStep> fault_steps(FaultNode& node) {
+  std::vector<FaultStep> steps = {build_step(node), update_step(node), pull_step(node),
+                                  gc_step(node)};
+  for (const auto& backend : FaultNode::backends()) steps.push_back(provision_step(node, backend));
+  return steps;
+}
+
+}  // namespace panal::bench

@@ -1,0 +1,224 @@
+#include "bench/faults/faults.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "bench/faults/bit_flips.h"
+#include "bench/faults/fault_node.h"
+#include "bench/faults/fault_point.h"
+#include "bench/faults/fault_steps.h"
+#include "engine/base/cleanup.h"
+#include "engine/base/file_tree.h"
+
+namespace panal::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMostComplaints = 200;
+
+bool wanted(const std::vector<std::string>& list, const std::string& name) {
+  return list.empty() || std::find(list.begin(), list.end(), name) != list.end();
+}
+
+class FaultSuite {
+ public:
+  FaultSuite(FaultNode& node, const FaultOptions& options)
+      : node_(node), options_(options), random_(options.seed) {}
+
+  Result<json> run() {
+    auto steps = fault_steps(node_);
+    std::erase_if(steps,
+                  [this](const FaultStep& step) { return !wanted(options_.steps, step.name); });
+    for (const auto& step : steps) {
+      PANAL_ASSIGN(const unsigned changes, count(step));
+      for (const auto& kind : fault_kinds()) {
+        if (kind == "bits" || !wanted(options_.kinds, kind)) continue;
+        const auto share =
+            static_cast<unsigned>((options_.points + steps.size() - 1) / steps.size());
+        for (unsigned point = 0; point < share; ++point) {
+          // One in each of so many equal parts of the way.
+          const double at = (point + std::uniform_real_distribution<>(0, 1)(random_)) / share;
+          PANAL_TRY(fault(step, kind, 1 + static_cast<unsigned>(at * changes)));
+        }
+        // What was said to be done is done, whatever becomes of the power then.
+        if (kind == "power") PANAL_TRY(fault(step, kind, 0));
+      }
+    }
+    if (wanted(options_.kinds, "bits")) PANAL_TRY(flip());
+    return json{{"seed", options_.seed},       {"points", points_},        {"lost", lost_},
+                {"kinds", by_kind_},           {"steps", by_step_},        {"changes", changes_},
+                {"not_reached", not_reached_}, {"complaints", complaints_}};
+  }
+
+ private:
+  /// How many changes the step makes; also that it works when nobody interrupts it.
+  Result<unsigned> count(const FaultStep& step) {
+    PANAL_TRY(step.prepare(++round_));
+    const FaultRun run = run_to_change(0, step.run, [] { return AtPoint::kGoOn; });
+    if (run.status != 0 || run.changes == 0)
+      return fail(run.status, step.name + " fails without a fault");
+    if (const std::string why = step.done(); !why.empty())
+      return fail(EPROTO, step.name + " does nothing: " + why);
+    std::vector<std::string> found = node_.check(step.leaves());
+    append(found, node_.check_garbage());
+    if (!found.empty()) return fail(EPROTO, step.name + ": " + found.front());
+    changes_[step.name] = run.changes;
+    return run.changes;
+  }
+
+  Result<void> fault(const FaultStep& step, const std::string& kind, unsigned nth) {
+    PANAL_TRY(step.prepare(++round_));
+    Result<void> done;
+    const bool names = random_() % 2 == 0;
+    const auto at_point = [&] {
+      if (kind == "bytes") done = node_.disk().take_bytes();
+      if (kind == "inodes") done = node_.disk().take_inodes();
+      if (kind == "power") done = node_.disk().keep_as_after_power_loss(names);
+      return kind == "kill" || kind == "power" ? AtPoint::kKill : AtPoint::kGoOn;
+    };
+    const FaultRun run = run_to_change(nth, step.run, at_point);
+    const bool afterwards = kind == "power" && nth == 0;
+    if (afterwards) done = node_.disk().keep_as_after_power_loss(false);
+    PANAL_TRY(done);
+    if (!run.reached && !afterwards) {
+      ++not_reached_;  // it took fewer calls than when they were counted
+      if (kind == "power") return tidy(step);
+    }
+    std::vector<std::string> found = after(step, kind, run);
+    append(found, then(step, afterwards && step.lasts));
+    if (run.reached || afterwards) {
+      ++points_;
+      ++by_kind_[kind];
+      ++by_step_[step.name];
+    }
+    if (!found.empty()) ++lost_;
+    for (const auto& sentence : found)
+      complain(fmt::format("{}, {} at change {} (call {}, round {}{}): {}", step.name, kind, nth,
+                           run.call, round_, kind == "power" && names ? ", names synced" : "",
+                           sentence));
+    return {};
+  }
+
+  Result<void> tidy(const FaultStep& step) {
+    const auto found = node_.check_garbage();
+    if (found.empty()) return {};
+    return fail(EPROTO, step.name + ": " + found.front());
+  }
+
+  /// What is wrong right after the fault, and brings the disk back.
+  std::vector<std::string> after(const FaultStep& step, const std::string& kind,
+                                 const FaultRun& run) {
+    std::vector<std::string> found;
+    if (kind == "power") {
+      node_.drop_mounts();
+      if (const auto back = node_.disk().lose_power(); !back)
+        return {"mount: " + back.error().message()};
+      return found;
+    }
+    if (kind == "kill" || !run.reached) return found;
+    if (!run.finished) found.push_back("it did not come to its end");
+    if (run.status != 0 && run.status != ENOSPC && run.status != EDQUOT)
+      found.push_back(fmt::format("it failed with \"{}\" and not for lack of space",
+                                  std::strerror(run.status)));
+    append(found, node_.check_readable());
+    // Space comes back by collecting, so that must need none.
+    if (const auto collected = node_.store().gc(); !collected)
+      found.push_back("gc on a full disk: " + collected.error().message());
+    if (const auto back = node_.disk().give_back(); !back)
+      found.push_back("give back: " + back.error().message());
+    // As good as not interrupted: it had all it needed.
+    if (run.status == 0)
+      if (const std::string why = step.done(); !why.empty())
+        found.push_back("it said that it was done: " + why);
+    return found;
+  }
+
+  /// As a node starts again: what it finds, and whether what was interrupted can be done.
+  std::vector<std::string> then(const FaultStep& step, bool was_done) {
+    std::vector<std::string> found;
+    if (const auto recovered = node_.recover(); !recovered)
+      found.push_back("recover: " + recovered.error().message());
+    append(found, node_.check(step.leaves()));
+    if (was_done)
+      if (const std::string why = step.done(); !why.empty())
+        found.push_back("it was done, and is not after the power failed: " + why);
+    append(found,
+           node_.check_roots(step.backend.empty() ? FaultNode::backends().front() : step.backend));
+    append(found, node_.check_garbage());
+    if (const auto prepared = step.prepare(++round_); !prepared) {
+      found.push_back("prepare: " + prepared.error().message());
+      return found;
+    }
+    if (const int code = step.run(); code != 0)
+      found.push_back(fmt::format("done again, it fails: {}", std::strerror(code)));
+    else if (const std::string why = step.done(); !why.empty())
+      found.push_back("done again, it is not: " + why);
+    append(found, node_.check(step.leaves()));
+    append(found, node_.check_garbage());
+    return found;
+  }
+
+  Result<void> flip() {
+    storage::ImageStore store = node_.store();
+    PANAL_ASSIGN(const auto sound, storage::Repository::open(node_.archive()));
+    PANAL_ASSIGN(const BitFlips flips,
+                 flip_bits(store, sound, std::min(options_.points, 100U), options_.seed));
+    points_ += flips.objects;
+    by_kind_["bits"] += flips.objects;
+    std::vector<std::string> found = flips.complaints;
+    append(found, node_.check({}));
+    append(found, node_.check_garbage());
+    lost_ += static_cast<unsigned>(found.size());
+    for (const auto& sentence : found) complain("bits: " + sentence);
+    return {};
+  }
+
+  void complain(std::string sentence) {
+    fmt::print(stderr, "faults: {}\n", sentence);
+    if (complaints_.size() < kMostComplaints) complaints_.push_back(std::move(sentence));
+  }
+
+  static void append(std::vector<std::string>& all, std::vector<std::string> more) {
+    all.insert(all.end(), std::make_move_iterator(more.begin()),
+               std::make_move_iterator(more.end()));
+  }
+
+  FaultNode& node_;
+  const FaultOptions& options_;
+  std::mt19937_64 random_;
+  unsigned round_ = 0;
+  unsigned points_ = 0;
+  unsigned lost_ = 0;
+  unsigned not_reached_ = 0;
+  std::map<std::string, unsigned> by_kind_;
+  std::map<std::string, unsigned> by_step_;
+  std::map<std::string, unsigned> changes_;
+  std::vector<std::string> complaints_;
+};
+
+}  // namespace
+
+const std::vector<std::string>& fault_kinds() {
+  static const std::vector<std::string> all = {"kill", "bytes", "inodes", "power", "bits"};
+  return all;
+}
+
+Result<json> run_faults(const FaultOptions& options) {
+  const char* const base = std::getenv("TMPDIR");
+  std::string dir = std::string(base != nullptr ? base : "/tmp") + "/faults.XXXXXX";
+  if (::mkdtemp(dir.data()) == nullptr) return fail_errno("make directory", dir);
+  const Cleanup undo([dir] { (void)remove_tree(dir); });
+  PANAL_ASSIGN(const auto node, FaultNode::make(dir));
+  return FaultSuite(*node, options).run();
+}
+
+}  // namespace panal::bench
