@@ -266,13 +266,36 @@ ExitCode image_verify(Shell& shell, const KeepingOptions& options) {
                                   count, count == 1 ? "object is" : "objects are"));
 }
 
+/// What lies below a damaged directory is seen once that is mended. As deep as trees may be.
+constexpr int kMostRepairs = 64;
+
+bool may_hide_more(const std::vector<storage::Damage>& damages) {
+  return std::any_of(damages.begin(), damages.end(), [](const storage::Damage& one) {
+    return !one.object.checksum.empty() && one.object.type != storage::ObjectType::kFile;
+  });
+}
+
+/// A tree in which a directory is damaged is left too, besides that directory.
+std::size_t mended_of(const std::vector<storage::Damage>& damages,
+                      const std::vector<storage::Damage>& left) {
+  const auto is_left = [&left](const storage::Damage& damage) {
+    return std::any_of(left.begin(), left.end(), [&damage](const storage::Damage& one) {
+      return one.object == damage.object &&
+             (!one.object.checksum.empty() || one.versions == damage.versions);
+    });
+  };
+  return static_cast<std::size_t>(
+      std::count_if(damages.begin(), damages.end(),
+                    [&is_left](const storage::Damage& one) { return !is_left(one); }));
+}
+
 ExitCode image_repair(Shell& shell, const KeepingOptions& options) {
   ArchivePlace place;
   if (!options.place.where.empty()) {
     PANAL_CLI_ASSIGN(shell, place, archive_place(shell.config, options.place));
   }
   PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
-  PANAL_CLI_ASSIGN(shell, const auto report, look_for_damage(shell, *local, options.rate));
+  PANAL_CLI_ASSIGN(shell, auto report, look_for_damage(shell, *local, options.rate));
   if (report.damages.empty()) {
     shell.out << "nothing is damaged\n";
     return ExitCode::kOk;
@@ -285,18 +308,28 @@ ExitCode image_repair(Shell& shell, const KeepingOptions& options) {
     return ExitCode::kOk;
   }
   PANAL_CLI_ASSIGN(shell, const auto transfer, shell.backends.transfer(shell.config));
-  LongWork under_way(shell);
-  const auto left = transfer->repair(report.damages, place, under_way.work());
-  under_way.bar().clear();
-  PANAL_CLI_TRY(shell, left);
-  print_damages(shell.out, *left);
-  shell.out << fmt::format("{} of {} mended\n", report.damages.size() - left->size(),
-                           report.damages.size());
-  if (left->empty()) return ExitCode::kOk;
+  std::size_t mended = 0;
+  std::vector<storage::Damage> left;
+  for (int turn = 0; turn < kMostRepairs && !report.damages.empty(); ++turn) {
+    {
+      LongWork under_way(shell);
+      auto unmended = transfer->repair(report.damages, place, under_way.work());
+      under_way.bar().clear();
+      PANAL_CLI_ASSIGN(shell, left, std::move(unmended));
+    }
+    const std::size_t now = mended_of(report.damages, left);
+    mended += now;
+    if (now == 0 || !may_hide_more(report.damages)) break;
+    PANAL_CLI_ASSIGN(shell, report, look_for_damage(shell, *local, options.rate));
+    left = report.damages;
+  }
+  print_damages(shell.out, left);
+  shell.out << fmt::format("{} of {} mended\n", mended, mended + left.size());
+  if (left.empty()) return ExitCode::kOk;
   return shell.refuse(ExitCode::kFailed,
                       fmt::format("{} could not be mended; another archive may have what is "
                                   "missing, or build the version anew",
-                                  left->size()));
+                                  left.size()));
 }
 
 }  // namespace

@@ -83,7 +83,8 @@ class ImageStore {
   [[nodiscard]] Result<std::vector<Damage>> repair(const std::vector<Damage>& damages,
                                                    const Repository::Fetch& fetch,
                                                    const Work& work = {});
-  /// Finishes what was interrupted (see recover()), then frees what no version needs.
+  /// Finishes what was interrupted (see recover()), then frees what no version needs. Needs no
+  /// space: what cannot be finished on a full disk is tried once more afterwards, and else waits.
   [[nodiscard]] Result<GcReport> gc(const Work& work = {});
   [[nodiscard]] Result<RepositorySizes> sizes() const;
 

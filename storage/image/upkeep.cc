@@ -22,6 +22,8 @@ Damage checkout_damage(const VersionManifest& manifest, const std::string& path,
   return damage;
 }
 
+bool is_no_space(const Error& error) { return error.code == ENOSPC || error.code == EDQUOT; }
+
 /// Part `begin` to `end` of the whole is this step's.
 Work part_of(const Work& work, double begin, double end) {
   Work part;
@@ -217,11 +219,22 @@ Result<void> ImageStore::recover(const Work& work) {
 }
 
 Result<GcReport> ImageStore::gc(const Work& work) {
-  PANAL_TRY(recover(part_of(work, 0, 0.3)));
-  // A build that wants to commit now waits for us, as long as it takes.
-  PANAL_ASSIGN(const auto held, lock(work));
-  PANAL_ASSIGN(Repository repository, this->repository());
-  return repository.gc(part_of(work, 0.3, 1));
+  const auto recovered = recover(part_of(work, 0, 0.3));
+  // A pulled version whose tree finds no room on a full disk is whole in the repository, and keeps:
+  // room is made by what follows.
+  const bool is_full = !recovered && is_no_space(recovered.error());
+  if (!recovered && !is_full) return tl::make_unexpected(recovered.error());
+  Result<GcReport> report;
+  {
+    // A build that wants to commit now waits for us, as long as it takes.
+    PANAL_ASSIGN(const auto held, lock(work));
+    PANAL_ASSIGN(Repository repository, this->repository());
+    report = repository.gc(part_of(work, 0.3, 1));
+  }
+  if (!report || !is_full) return report;
+  if (const auto again = recover(work); !again && !is_no_space(again.error()))
+    return tl::make_unexpected(again.error());
+  return report;
 }
 
 Result<RepositorySizes> ImageStore::sizes() const {

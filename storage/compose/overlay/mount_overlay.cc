@@ -19,12 +19,16 @@ namespace {
 /// lowerdir= is one value of at most 255 bytes.
 constexpr std::size_t kMostLayers = 8;
 
-Result<void> expect_writable(int mount_fd) {
+/// The kernel makes an overlay read-only without a word where it cannot make its work directory.
+Result<void> expect_writable(int mount_fd, const std::string& workdir) {
   struct statvfs info{};
   if (::fstatvfs(mount_fd, &info) != 0) return fail_errno("statvfs");
-  if ((info.f_flag & ST_RDONLY) != 0)
-    return fail(EROFS, "the kernel gave a read-only overlay; see the kernel log");
-  return {};
+  if ((info.f_flag & ST_RDONLY) == 0) return {};
+  struct statvfs disk{};
+  if (::statvfs(workdir.c_str(), &disk) == 0 &&
+      (disk.f_bavail == 0 || (disk.f_files != 0 && disk.f_favail == 0)))
+    return fail(ENOSPC, "the disk of the desktop's layer has no room for an overlay's work files");
+  return fail(EROFS, "the kernel gave a read-only overlay; see the kernel log");
 }
 
 }  // namespace
@@ -95,7 +99,7 @@ Result<UniqueFd> create_overlay(const OverlayMount& overlay) {
   } catch (const std::system_error& problem) {
     return fail(problem.code().value(), "start a thread");
   }
-  if (made) PANAL_TRY(expect_writable(made->get()));
+  if (made) PANAL_TRY(expect_writable(made->get(), overlay.workdir));
   return made;
 }
 

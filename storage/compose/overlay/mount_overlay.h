@@ -50,8 +50,8 @@ struct OverlayMount {
   bool unsynced = false;      ///< mount option volatile: nothing is ever synced (Linux 5.10)
 };
 
-/// A detached, writable overlay. Errors: EROFS when the kernel gave a read-only one; the kernel's
-/// own words.
+/// A detached, writable overlay. Errors: EROFS when the kernel gave a read-only one, ENOSPC when it
+/// did so because the upper's disk is full; the kernel's own words.
 [[nodiscard]] Result<UniqueFd> create_overlay(const OverlayMount& overlay);
 
 }  // namespace panal::storage

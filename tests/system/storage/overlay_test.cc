@@ -11,6 +11,7 @@
 
 #include "engine/base/mount.h"
 #include "engine/base/user_namespace.h"
+#include "storage/quota/loop_mount.h"
 #include "tests/system/storage/page_cache.h"
 #include "tests/system/storage/storage_fixture.h"
 
@@ -248,6 +249,36 @@ TEST_F(OverlayTest, TwoDesktopsShareThePageCache) {
   EXPECT_EQ(cached_pages(version_ + "/big"), pages);
   ASSERT_TRUE(backend_.destroy(one));
   ASSERT_TRUE(backend_.destroy(two));
+}
+
+/// The kernel says "read-only" when there is no room for what it makes itself.
+TEST_F(OverlayTest, SaysWhenTheDiskHasNoRoomForOneMoreFile) {
+  const RootSpec desktop = [this] {
+    RootSpec made = spec(1);
+    made.upper_dir = dir_ + "/small/d1/upper";
+    return made;
+  }();
+  ASSERT_TRUE(loop_file::make(dir_ + "/small.disk", {loop_file::kLeastBytes, 64}));
+  const auto small = loop_file::open(dir_ + "/small.disk");
+  ASSERT_TRUE(small) << small.error().message();
+  ASSERT_TRUE(mount::attach(small->get(), make_mount_point("small")));
+  make_dir("small/d1");
+  int files = 0;
+  const auto filler = [&](int number) { return dir_ + "/small/filler" + std::to_string(number); };
+  while (UniqueFd(::open(filler(files).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)))
+    ++files;
+  bool failed = false;
+  for (;;) {
+    const auto made = backend_.provision(desktop);
+    if (made) break;
+    failed = true;
+    EXPECT_EQ(made.error().code, ENOSPC) << made.error().message();
+    EXPECT_EQ(mounts_below(), 1);
+    ASSERT_GT(files, 0);
+    std::filesystem::remove(filler(--files));
+  }
+  EXPECT_TRUE(failed);
+  ASSERT_TRUE(backend_.destroy(desktop));
 }
 
 TEST_F(OverlayTest, DiscardsATreeDeeperThanAnyPath) {

@@ -321,6 +321,38 @@ TEST_F(RepoCrashTest, AFullDiskAtEveryPointHurtsNothing) {
   EXPECT_TRUE(succeeded);
 }
 
+/// A pulled version that has no tree yet must not keep a full disk full.
+TEST_F(RepoCrashTest, GcNeedsNoSpace) {
+  auto source = Repository::open_or_create(disk_ + "/source", RepositoryMode::kArchive);
+  ASSERT_TRUE(source);
+  const std::string tree = disk_ + "/tree";
+  ASSERT_NO_FATAL_FAILURE(mount_small("small", "size=40m,mode=0755"));
+  ASSERT_NO_FATAL_FAILURE(make_repository_without_reserve());
+  std::string checksum;
+  {
+    make_tree(tree, "pulled");
+    CommitSpec spec;
+    spec.root = tree;
+    spec.manifest = manifest();
+    spec.manifest.version = "9";
+    const auto made = source->commit(spec);
+    ASSERT_TRUE(made) << made.error().message();
+    checksum = *made;
+    ASSERT_TRUE(ImageStore(images()).repository()->copy_from(*source, checksum));
+  }
+  ASSERT_EQ(build("goes"), 0);
+  ImageStore store(images());
+  ASSERT_TRUE(store.remove("icewm", store.list()->front().version));
+  ASSERT_NO_FATAL_FAILURE(fill_but(0));
+  const auto collected = store.gc();
+  ASSERT_TRUE(collected) << collected.error().message();
+  EXPECT_GT(collected->objects, 0U);
+  std::filesystem::remove(disk_ + "/filler");
+  ASSERT_TRUE(store.recover());
+  EXPECT_TRUE(store.find("icewm", "9")) << "and it gets its tree when there is room";
+  ASSERT_NO_FATAL_FAILURE(expect_sound("full disk"));
+}
+
 TEST_F(RepoCrashTest, NoInodesLeftHurtsNothing) {
   ASSERT_NO_FATAL_FAILURE(mount_small("few", "size=100m,nr_inodes=900,mode=0755"));
   ASSERT_NO_FATAL_FAILURE(make_repository_without_reserve());

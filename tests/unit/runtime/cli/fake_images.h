@@ -16,6 +16,7 @@ struct FakeDisk {
   storage::VersionDiff diff;
   std::pair<std::string, std::string> compared;  ///< commits that diff() was asked about
   std::vector<storage::Damage> damages;
+  std::vector<storage::Damage> hidden;     ///< by those damages until they are mended
   std::vector<std::string> beyond_repair;  ///< objects that no archive has
   std::uint64_t rate = 0;                  ///< as verify() was asked
   int collections = 0;
@@ -127,6 +128,8 @@ class FakeImageTransfer final : public ImageTransfer {
           disk_.beyond_repair.end())
         left.push_back(one);
     disk_.damages = left;
+    disk_.damages.insert(disk_.damages.end(), disk_.hidden.begin(), disk_.hidden.end());
+    disk_.hidden.clear();
     return left;
   }
   Result<storage::PublicKey> publisher(const std::string&) override { return storage::PublicKey(); }

@@ -217,6 +217,28 @@ TEST_F(Images, VerifyNamesTheFilesAndRepairSaysWhatIsLeft) {
   EXPECT_EQ(panal({"image", "verify", "--rate", "fast"}), ExitCode::kUsage);
 }
 
+TEST_F(Images, RepairLooksBelowTheDirectoriesThatItMended) {
+  storage::Damage damage;
+  damage.kind = storage::Damage::Kind::kObjectCorrupt;
+  damage.object = {std::string(64, 'd'), storage::ObjectType::kDirTree};
+  damage.what = "directory is damaged";
+  backends_.disk.damages = {damage};
+  damage.object = {std::string(64, 'e'), storage::ObjectType::kFile};
+  damage.what = "file is damaged";
+  backends_.disk.hidden = {damage};
+  EXPECT_EQ(panal({"image", "repair", "--from", archive_}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("2 of 2 mended"));
+  EXPECT_TRUE(backends_.disk.damages.empty());
+
+  backends_.disk.hidden = {damage};
+  backends_.disk.beyond_repair = {damage.object.checksum};
+  damage.object = {std::string(64, 'd'), storage::ObjectType::kDirTree};
+  backends_.disk.damages = {damage};
+  EXPECT_EQ(panal({"image", "repair", "--from", archive_}), ExitCode::kFailed);
+  EXPECT_THAT(out(), HasSubstr("1 of 2 mended"));
+  EXPECT_THAT(err(), HasSubstr("1 could not be mended"));
+}
+
 TEST_F(Images, ImportAndCommitRegisterWhatTheyMade) {
   EXPECT_EQ(
       panal({"image", "import", "fedora", "/x/rootfs.tar", "--session", "startxfce4", "--dry-run"}),
