@@ -6,6 +6,7 @@
 
 #include <cstdio>
 
+#include "engine/base/cleanup.h"
 #include "engine/base/unique_fd.h"
 
 namespace panal::storage {
@@ -27,6 +28,8 @@ Place place_of(const std::string& path) {
 
 Result<void> write_aside(const std::string& aside, std::string_view text, mode_t mode) {
   if (::unlink(aside.c_str()) != 0 && errno != ENOENT) return fail_errno("delete", aside);
+  // A full disk is not to hold half a file more.
+  Cleanup undo([&aside] { (void)::unlink(aside.c_str()); });
   const UniqueFd fd(
       ::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return fail_errno("create", aside);
@@ -38,6 +41,7 @@ Result<void> write_aside(const std::string& aside, std::string_view text, mode_t
   }
   if (::fchmod(fd.get(), mode) != 0) return fail_errno("chmod", aside);
   if (::fsync(fd.get()) != 0) return fail_errno("fsync", aside);
+  undo.release();
   return {};
 }
 
@@ -53,8 +57,11 @@ Result<void> sync_directory_of(const std::string& path) {
 Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode) {
   const Place place = place_of(path);
   PANAL_TRY(write_aside(place.aside, text, mode));
-  if (::rename(place.aside.c_str(), path.c_str()) != 0)
-    return fail_errno("rename", place.aside + " to " + path);
+  if (::rename(place.aside.c_str(), path.c_str()) != 0) {
+    auto failed = fail_errno("rename", place.aside + " to " + path);
+    (void)::unlink(place.aside.c_str());
+    return failed;
+  }
   return sync_directory_of(path);
 }
 

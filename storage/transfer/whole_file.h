@@ -10,8 +10,9 @@
 namespace panal::storage {
 
 /// Puts `text` in the place of `path` by one rename, on disk before and after: who reads sees the
-/// former file or the new one, whole. One writer at a time (a crashed one's half file, .NAME.new,
-/// is overwritten by the next). Errors: those of open(2), write(2), rename(2).
+/// former file or the new one, whole. One writer at a time (a killed one's half file, .NAME.new, is
+/// overwritten by the next; one that fails leaves none). Errors: those of open(2), write(2),
+/// rename(2).
 [[nodiscard]] Result<void> replace_file(const std::string& path, std::string_view text,
                                         mode_t mode);
 
