@@ -1,6 +1,7 @@
 #include "bench/faults/faults.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <cstring>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -31,26 +33,23 @@ bool wanted(const std::vector<std::string>& list, const std::string& name) {
 
 class FaultSuite {
  public:
-  FaultSuite(FaultNode& node, const FaultOptions& options)
-      : node_(node), options_(options), random_(options.seed) {}
+  FaultSuite(std::string dir, const FaultOptions& options)
+      : dir_(std::move(dir)), options_(options), random_(options.seed) {}
 
   Result<json> run() {
-    auto steps = fault_steps(node_);
-    std::erase_if(steps,
-                  [this](const FaultStep& step) { return !wanted(options_.steps, step.name); });
-    for (const auto& step : steps) {
-      PANAL_ASSIGN(const unsigned changes, count(step));
+    PANAL_TRY(renew());
+    const auto share = static_cast<unsigned>((options_.points + steps_.size() - 1) / steps_.size());
+    for (std::size_t step = 0; step < steps_.size(); ++step) {
+      PANAL_ASSIGN(const unsigned changes, count(steps_[step]));
       for (const auto& kind : fault_kinds()) {
         if (kind == "bits" || !wanted(options_.kinds, kind)) continue;
-        const auto share =
-            static_cast<unsigned>((options_.points + steps.size() - 1) / steps.size());
         for (unsigned point = 0; point < share; ++point) {
           // One in each of so many equal parts of the way.
           const double at = (point + std::uniform_real_distribution<>(0, 1)(random_)) / share;
-          PANAL_TRY(fault(step, kind, 1 + static_cast<unsigned>(at * changes)));
+          PANAL_TRY(fault(steps_[step], kind, 1 + static_cast<unsigned>(at * changes)));
         }
         // What was said to be done is done, whatever becomes of the power then.
-        if (kind == "power") PANAL_TRY(fault(step, kind, 0));
+        if (kind == "power") PANAL_TRY(fault(steps_[step], kind, 0));
       }
     }
     if (wanted(options_.kinds, "bits")) PANAL_TRY(flip());
@@ -60,6 +59,20 @@ class FaultSuite {
   }
 
  private:
+  /// A node that nothing has happened to yet.
+  Result<void> renew() {
+    steps_.clear();
+    node_.reset();
+    const std::string dir = fmt::format("{}/{}", dir_, ++nodes_);
+    if (::mkdir(dir.c_str(), 0755) != 0) return fail_errno("make directory", dir);
+    PANAL_ASSIGN(node_, FaultNode::make(dir));
+    steps_ = fault_steps(*node_);
+    std::erase_if(steps_,
+                  [this](const FaultStep& step) { return !wanted(options_.steps, step.name); });
+    if (steps_.empty()) return fail(EINVAL, "there is no such step");
+    return {};
+  }
+
   /// How many changes the step makes; also that it works when nobody interrupts it.
   Result<unsigned> count(const FaultStep& step) {
     PANAL_TRY(step.prepare(++round_));
@@ -68,8 +81,8 @@ class FaultSuite {
       return fail(run.status, step.name + " fails without a fault");
     if (const std::string why = step.done(); !why.empty())
       return fail(EPROTO, step.name + " does nothing: " + why);
-    std::vector<std::string> found = node_.check(step.leaves());
-    append(found, node_.check_garbage());
+    std::vector<std::string> found = node_->check(step.leaves());
+    append(found, node_->check_garbage());
     if (!found.empty()) return fail(EPROTO, step.name + ": " + found.front());
     changes_[step.name] = run.changes;
     return run.changes;
@@ -80,14 +93,14 @@ class FaultSuite {
     Result<void> done;
     const bool names = random_() % 2 == 0;
     const auto at_point = [&] {
-      if (kind == "bytes") done = node_.disk().take_bytes();
-      if (kind == "inodes") done = node_.disk().take_inodes();
-      if (kind == "power") done = node_.disk().keep_as_after_power_loss(names);
+      if (kind == "bytes") done = node_->disk().take_bytes();
+      if (kind == "inodes") done = node_->disk().take_inodes();
+      if (kind == "power") done = node_->disk().keep_as_after_power_loss(names);
       return kind == "kill" || kind == "power" ? AtPoint::kKill : AtPoint::kGoOn;
     };
     const FaultRun run = run_to_change(nth, step.run, at_point);
     const bool afterwards = kind == "power" && nth == 0;
-    if (afterwards) done = node_.disk().keep_as_after_power_loss(false);
+    if (afterwards) done = node_->disk().keep_as_after_power_loss(false);
     PANAL_TRY(done);
     if (!run.reached && !afterwards) {
       ++not_reached_;  // it took fewer calls than when they were counted
@@ -100,16 +113,17 @@ class FaultSuite {
       ++by_kind_[kind];
       ++by_step_[step.name];
     }
-    if (!found.empty()) ++lost_;
+    if (found.empty()) return {};
+    ++lost_;
     for (const auto& sentence : found)
       complain(fmt::format("{}, {} at change {} (call {}, round {}{}): {}", step.name, kind, nth,
                            run.call, round_, kind == "power" && names ? ", names synced" : "",
                            sentence));
-    return {};
+    return renew();  // what comes next is to be seen by itself
   }
 
   Result<void> tidy(const FaultStep& step) {
-    const auto found = node_.check_garbage();
+    const auto found = node_->check_garbage();
     if (found.empty()) return {};
     return fail(EPROTO, step.name + ": " + found.front());
   }
@@ -119,8 +133,8 @@ class FaultSuite {
                                  const FaultRun& run) {
     std::vector<std::string> found;
     if (kind == "power") {
-      node_.drop_mounts();
-      if (const auto back = node_.disk().lose_power(); !back)
+      node_->drop_mounts();
+      if (const auto back = node_->disk().lose_power(); !back)
         return {"mount: " + back.error().message()};
       return found;
     }
@@ -129,11 +143,11 @@ class FaultSuite {
     if (run.status != 0 && run.status != ENOSPC && run.status != EDQUOT)
       found.push_back(fmt::format("it failed with \"{}\" and not for lack of space",
                                   std::strerror(run.status)));
-    append(found, node_.check_readable());
+    append(found, node_->check_readable());
     // Space comes back by collecting, so that must need none.
-    if (const auto collected = node_.store().gc(); !collected)
+    if (const auto collected = node_->store().gc(); !collected)
       found.push_back("gc on a full disk: " + collected.error().message());
-    if (const auto back = node_.disk().give_back(); !back)
+    if (const auto back = node_->disk().give_back(); !back)
       found.push_back("give back: " + back.error().message());
     // As good as not interrupted: it had all it needed.
     if (run.status == 0)
@@ -145,15 +159,15 @@ class FaultSuite {
   /// As a node starts again: what it finds, and whether what was interrupted can be done.
   std::vector<std::string> then(const FaultStep& step, bool was_done) {
     std::vector<std::string> found;
-    if (const auto recovered = node_.recover(); !recovered)
+    if (const auto recovered = node_->recover(); !recovered)
       found.push_back("recover: " + recovered.error().message());
-    append(found, node_.check(step.leaves()));
+    append(found, node_->check(step.leaves()));
     if (was_done)
       if (const std::string why = step.done(); !why.empty())
         found.push_back("it was done, and is not after the power failed: " + why);
     append(found,
-           node_.check_roots(step.backend.empty() ? FaultNode::backends().front() : step.backend));
-    append(found, node_.check_garbage());
+           node_->check_roots(step.backend.empty() ? FaultNode::backends().front() : step.backend));
+    append(found, node_->check_garbage());
     if (const auto prepared = step.prepare(++round_); !prepared) {
       found.push_back("prepare: " + prepared.error().message());
       return found;
@@ -162,21 +176,21 @@ class FaultSuite {
       found.push_back(fmt::format("done again, it fails: {}", std::strerror(code)));
     else if (const std::string why = step.done(); !why.empty())
       found.push_back("done again, it is not: " + why);
-    append(found, node_.check(step.leaves()));
-    append(found, node_.check_garbage());
+    append(found, node_->check(step.leaves()));
+    append(found, node_->check_garbage());
     return found;
   }
 
   Result<void> flip() {
-    storage::ImageStore store = node_.store();
-    PANAL_ASSIGN(const auto sound, storage::Repository::open(node_.archive()));
+    storage::ImageStore store = node_->store();
+    PANAL_ASSIGN(const auto sound, storage::Repository::open(node_->archive()));
     PANAL_ASSIGN(const BitFlips flips,
                  flip_bits(store, sound, std::min(options_.points, 100U), options_.seed));
     points_ += flips.objects;
     by_kind_["bits"] += flips.objects;
     std::vector<std::string> found = flips.complaints;
-    append(found, node_.check({}));
-    append(found, node_.check_garbage());
+    append(found, node_->check({}));
+    append(found, node_->check_garbage());
     lost_ += static_cast<unsigned>(found.size());
     for (const auto& sentence : found) complain("bits: " + sentence);
     return {};
@@ -192,7 +206,10 @@ class FaultSuite {
                std::make_move_iterator(more.end()));
   }
 
-  FaultNode& node_;
+  std::string dir_;
+  std::unique_ptr<FaultNode> node_;
+  std::vector<FaultStep> steps_;  ///< on that node
+  unsigned nodes_ = 0;
   const FaultOptions& options_;
   std::mt19937_64 random_;
   unsigned round_ = 0;
@@ -217,8 +234,7 @@ Result<json> run_faults(const FaultOptions& options) {
   std::string dir = std::string(base != nullptr ? base : "/tmp") + "/faults.XXXXXX";
   if (::mkdtemp(dir.data()) == nullptr) return fail_errno("make directory", dir);
   const Cleanup undo([dir] { (void)remove_tree(dir); });
-  PANAL_ASSIGN(const auto node, FaultNode::make(dir));
-  return FaultSuite(*node, options).run();
+  return FaultSuite(dir, options).run();
 }
 
 }  // namespace panal::bench

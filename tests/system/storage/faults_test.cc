@@ -28,7 +28,8 @@ TEST_P(Faults, HurtNothingAndLeaveNothing) {
   const auto result = run_faults(options(GetParam()));
   ASSERT_TRUE(result) << result.error().message();
   EXPECT_GE((*result)["points"].get<unsigned>(), options(GetParam()).points / 2);
-  EXPECT_THAT((*result)["complaints"].get<std::vector<std::string>>(), ::testing::IsEmpty());
+  EXPECT_THAT((*result)["complaints"].get<std::vector<std::string>>(), ::testing::IsEmpty())
+      << "seed " << (*result)["seed"];
   EXPECT_EQ((*result)["lost"], 0);
 }
 
