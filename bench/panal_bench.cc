@@ -19,6 +19,7 @@
 #include "bench/density/report.h"
 #include "bench/density/stored.h"
 #include "bench/faults/faults.h"
+#include "bench/redteam/redteam.h"
 
 namespace {
 
@@ -333,6 +334,10 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   faults_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
 
+  auto* redteam_command = app.add_subcommand(
+      "redteam", "attacks of a hostile desktop on Panal's network and on others'");
+  redteam_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+
   std::string report_file;
   auto* report_command = app.add_subcommand("report", "writes docs/results.md from stored results");
   report_command->add_option("FILE", report_file, "default docs/results.md; - for stdout");
@@ -417,6 +422,16 @@ int main(int argc, char** argv) {
       if (const auto written = write_file(json_file, result->dump(2) + "\n"); !written)
         return not_measured(written.error());
     return (*result)["lost"] == 0 ? kPass : kFail;
+  }
+  if (redteam_command->parsed()) {
+    enter_lab(argv, {});
+    auto provenance =
+        provenance_now(source(), {"netconfine", "bench/redteam"}, words_of(argc, argv));
+    auto result = run_redteam();
+    if (!result) return not_measured(result.error());
+    if (provenance) (*result)["measured"] = to_json(*provenance);
+    std::cout << redteam_table(*result);
+    return json_file.empty() ? kPass : told(write_file(json_file, result->dump(2) + "\n"));
   }
   if (reconnect_command->parsed()) {
     enter_lab(argv, {memory, back.profile != "off"});

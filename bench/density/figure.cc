@@ -76,6 +76,9 @@ std::vector<std::string> faults_code() {
           "storage/home", "storage/transfer", "bench/faults"};
 }
 
+/// The desktops' network, and who attacks it.
+std::vector<std::string> attacked_code() { return {"netconfine", "bench/redteam"}; }
+
 std::vector<Figure> make_figures() {
   return {
       {"up.first_seconds", "s", 900, "`scripts/up` on a Debian 12 with nothing installed",
@@ -174,6 +177,13 @@ std::vector<Figure> make_figures() {
        faults_code()},
       {"storage.fault_points", "faults", std::nullopt, "how many faults that were", faults_code(),
        true, false, 200},
+      {"net.attacks", "attacks", std::nullopt,
+       "what a hostile desktop tries that passes on some network for desktops: links without "
+       "rules, "
+       "lxc-net's bridge, QVD's rules",
+       attacked_code(), true, false, 150},
+      {"net.attacks_passed", "attacks", 0,
+       "of the same, what passes Panal's, by nftables and by iptables together", attacked_code()},
       {"attach.xfce_20_seconds", "s", 30,
        "one command until 20 XFCE desktops run, each with a live client (issue 3)",
        way_to_a_session()},

@@ -63,6 +63,8 @@ struct MeasureOptions {
 [[nodiscard]] Result<Measured> measure_overlay_provision();
 /// Of storage.faults_lost and storage.fault_points: one run.
 [[nodiscard]] Result<Measured> measure_faults(const std::string& figure);
+/// Of net.attacks*: one run measures both.
+[[nodiscard]] Result<Measured> measure_attacks(const std::string& figure);
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench
