@@ -122,11 +122,14 @@ class Builder {
     table["INPUT"] = {"DROP", local("-i", "to_host")};
     table["OUTPUT"] = {"DROP", local("-o", "from_host")};
     const PolicyWords words{v6_, rules_.uplink};
-    std::vector<std::string> forward = {
-        "-m conntrack --ctstate ESTABLISHED -j ACCEPT",
-        fmt::format("-p {} -m conntrack --ctstate RELATED -j ACCEPT", icmp()),
-        "-m conntrack ! --ctstate NEW " + drop_because("invalid"),
-        fmt::format("-i pnl+ -j {}", kFromChain)};
+    std::vector<std::string> forward = {"-m conntrack --ctstate ESTABLISHED -j ACCEPT"};
+    // Only from outside: whoever has sent it, an error is related to the connection that it is
+    // about, and a desktop would end others' by errors that it makes up.
+    if (!rules_.uplink.empty())
+      forward.push_back(fmt::format("-i {} -p {} -m conntrack --ctstate RELATED -j ACCEPT",
+                                    rules_.uplink, icmp()));
+    forward.push_back("-m conntrack ! --ctstate NEW " + drop_because("invalid"));
+    forward.push_back(fmt::format("-i pnl+ -j {}", kFromChain));
     if (!rules_.uplink.empty())
       forward.push_back(fmt::format("-i {} -o pnl+ -j {}", rules_.uplink, kToChain));
     forward.push_back("-o pnl+ " + drop_because("to_desktop"));

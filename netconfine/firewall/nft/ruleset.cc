@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <linux/if_arp.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter_arp.h>
 #include <linux/netfilter_ipv4.h>
@@ -222,6 +223,17 @@ void forward(NftScript& script, const std::string& uplink, bool groups) {
     rule.meta(end).is_link(name);
     script.add(by_policy(rule, desktops_end, verdicts));
   };
+  // Conntrack counts an error among the connection that it is about, mark and all, whoever has sent
+  // it: a desktop would end others' by errors that it makes up.
+  if (groups || !uplink.empty()) {
+    script.add(rule_in(kForward)
+                   .meta(NFT_META_IIFNAME)
+                   .is_link(kDesktopLinks)
+                   .connection(NFT_CT_STATE)
+                   .any_of(NF_CT_STATE_BIT(IP_CT_RELATED))
+                   .count(kInvalid)
+                   .drop());
+  }
   if (groups) pass(NFT_META_OIFNAME, kDesktopLinks, NFT_META_IIFNAME, kPolicyPeers);
   if (!uplink.empty()) {
     pass(NFT_META_OIFNAME, uplink.c_str(), NFT_META_IIFNAME, kPolicyOut);

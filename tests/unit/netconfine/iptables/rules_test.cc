@@ -70,7 +70,7 @@ TEST(RuleTables, Ipv4WithEverything) {
 :PANAL-SEND-2 - [0:0]
 :PANAL-TO - [0:0]
 -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
--A FORWARD -p icmp -m conntrack --ctstate RELATED -j ACCEPT
+-A FORWARD -i up0 -p icmp -m conntrack --ctstate RELATED -j ACCEPT
 -A FORWARD -m conntrack ! --ctstate NEW -m comment --comment panal-invalid -j DROP
 -A FORWARD -i pnl+ -j PANAL-FROM
 -A FORWARD -i up0 -o pnl+ -j PANAL-TO
@@ -161,7 +161,6 @@ TEST(RuleTables, Ipv6WithoutAWayOut) {
 :PANAL-SEND-1 - [0:0]
 :PANAL-SEND-2 - [0:0]
 -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
--A FORWARD -p ipv6-icmp -m conntrack --ctstate RELATED -j ACCEPT
 -A FORWARD -m conntrack ! --ctstate NEW -m comment --comment panal-invalid -j DROP
 -A FORWARD -i pnl+ -j PANAL-FROM
 -A FORWARD -o pnl+ -m comment --comment panal-to_desktop -j DROP
