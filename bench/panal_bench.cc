@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -20,6 +21,8 @@
 #include "bench/density/stored.h"
 #include "bench/faults/faults.h"
 #include "bench/redteam/redteam.h"
+#include "bench/network/network.h"
+#include "bench/network/node.h"
 
 namespace {
 
@@ -338,6 +341,33 @@ int main(int argc, char** argv) {
       "redteam", "attacks of a hostile desktop on Panal's network and on others'");
   redteam_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
 
+  NetworkOptions network;
+  auto* network_command = app.add_subcommand(
+      "network", "what rules cost by each backend: packets, changes, exchanges, repairs");
+  network_command->add_option("--parts", network.parts, "of them (default all)")
+      ->delimiter(',')
+      ->check(CLI::IsMember(network_parts()));
+  network_command->add_option("--arms", network.arms, "kinds of rules (default all)")
+      ->delimiter(',')
+      ->check(CLI::IsMember(network_arms()));
+  network_command
+      ->add_option("--sizes", network.sizes, "numbers of desktops (default 1,100,400,1000)")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1000));
+  network_command->add_option("--rounds", network.rounds, "turns of cost (default 100)")
+      ->check(CLI::Range(1, 100'000));
+  network_command->add_option("--cycles", network.cycles, "desktops added and removed by nftables")
+      ->check(CLI::Range(1, 100'000));
+  network_command
+      ->add_option("--slow-cycles", network.slow_cycles, "the same where programs are started")
+      ->check(CLI::Range(1, 10'000));
+  network_command->add_option("--swaps", network.swaps, "exchanges of all policies (default 100)")
+      ->check(CLI::Range(1, 10'000));
+  network_command->add_option("--repairs", network.repairs, "of each kind of drift (default 5)")
+      ->check(CLI::Range(1, 1000));
+  network_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+  network_command->add_option("--memory", memory, "limit of the lab, e.g. 4G");
+
   std::string report_file;
   auto* report_command = app.add_subcommand("report", "writes docs/results.md from stored results");
   report_command->add_option("FILE", report_file, "default docs/results.md; - for stdout");
@@ -431,6 +461,16 @@ int main(int argc, char** argv) {
     if (!result) return not_measured(result.error());
     if (provenance) (*result)["measured"] = to_json(*provenance);
     std::cout << redteam_table(*result);
+  }
+  if (network_command->parsed()) {
+    enter_lab(argv, {memory, false});
+    std::sort(network.sizes.begin(), network.sizes.end());
+    auto provenance =
+        provenance_now(source(), {"netconfine", "bench/network"}, words_of(argc, argv));
+    auto result = run_network(network);
+    if (!result) return not_measured(result.error());
+    if (provenance) (*result)["measured"] = to_json(*provenance);
+    std::cout << network_tables(*result);
     return json_file.empty() ? kPass : told(write_file(json_file, result->dump(2) + "\n"));
   }
   if (reconnect_command->parsed()) {

@@ -79,6 +79,9 @@ std::vector<std::string> faults_code() {
 /// The desktops' network, and who attacks it.
 std::vector<std::string> attacked_code() { return {"netconfine", "bench/redteam"}; }
 
+/// What packets go through, and who measures it.
+std::vector<std::string> network_code() { return {"netconfine", "bench/network"}; }
+
 std::vector<Figure> make_figures() {
   return {
       {"up.first_seconds", "s", 900, "`scripts/up` on a Debian 12 with nothing installed",
@@ -184,6 +187,23 @@ std::vector<Figure> make_figures() {
        attacked_code(), true, false, 150},
       {"net.attacks_passed", "attacks", 0,
        "of the same, what passes Panal's, by nftables and by iptables together", attacked_code()},
+      {"net.flatness_1000", "ratio", 1.05,
+       "CPU of a packet through nftables' rules with 1,000 desktops, to that with one (to 100 "
+       "where "
+       "it takes two), the worst of six ways",
+       network_code()},
+      {"net.add_p50_ms_1000", "ms", 1,
+       "one desktop's rules added or removed beside 1,000, nftables, the slower of the two",
+       network_code()},
+      {"net.add_400_ms", "ms", 100, "400 desktops' at once, p50 (issue 6)", network_code()},
+      {"net.swap_lost", "packets", 0,
+       "packets of allowed connections lost while all policies are exchanged 100 times, nftables "
+       "and iptables together (issue 6)",
+       network_code()},
+      {"net.repair_seconds", "s", 5,
+       "a flushed table, an added rule, a lost element: until the audit loop has repaired it and "
+       "said so, the longest, nftables and iptables",
+       network_code()},
       {"attach.xfce_20_seconds", "s", 30,
        "one command until 20 XFCE desktops run, each with a live client (issue 3)",
        way_to_a_session()},

@@ -65,6 +65,8 @@ struct MeasureOptions {
 [[nodiscard]] Result<Measured> measure_faults(const std::string& figure);
 /// Of net.attacks*: one run measures both.
 [[nodiscard]] Result<Measured> measure_attacks(const std::string& figure);
+/// Of net.*, each by a run of its part alone (bench/network).
+[[nodiscard]] Result<Measured> measure_network(const std::string& figure);
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 
 }  // namespace panal::bench
