@@ -59,7 +59,7 @@ Result<json> change_ours(const NetworkOptions& options, const std::string& arm) 
   const std::vector<Sender> there(senders.begin(),
                                   senders.begin() + static_cast<std::ptrdiff_t>(count));
   json out = {{"desktops", count}};
-  PANAL_TRY(netconfine::run_inside(network, [&]() -> Result<void> {
+  const auto work = [&]() -> Result<void> {
     PANAL_ASSIGN(const auto firewall, backend_of(arm)());
     PANAL_ASSIGN(out["load_ms"], milliseconds([&] { return firewall->load(rules, there); }));
     PANAL_TRY(cycle(*firewall, all.subspan(count, 1),
@@ -69,7 +69,8 @@ Result<json> change_ours(const NetworkOptions& options, const std::string& arm) 
     if (drifts.empty()) return {};
     return fail(EPROTO, "the kernel has other rules than were meant: " + drifts.front().where +
                             " " + drifts.front().what);
-  }));
+  };
+  PANAL_TRY(netconfine::run_inside(network, work));
   return out;
 }
 

@@ -63,10 +63,11 @@ Result<UniqueFd> new_network() {
 
 Result<std::string> run_there(const UniqueFd& network, const std::string& name,
                               const std::vector<std::string>& arguments, const std::string& input) {
-  PANAL_ASSIGN(const std::string path, netconfine::find_program(name));
+  const auto path = netconfine::find_program(name);
+  if (!path) return fail(EPROTONOSUPPORT, path.error().context);
   std::string output;
   PANAL_TRY(netconfine::run_inside(network, [&]() -> Result<void> {
-    PANAL_ASSIGN(output, netconfine::output_of({path, arguments}, input));
+    PANAL_ASSIGN(output, netconfine::output_of({*path, arguments}, input));
     return {};
   }));
   return output;

@@ -17,8 +17,8 @@ namespace panal::bench {
 
 /// Runs `ip -batch` with these lines in a namespace. Errors: what it complains about.
 [[nodiscard]] Result<void> ip_lines(const UniqueFd& network, const std::string& lines);
-/// Runs a program of the host's in a namespace, and gives its output. Errors: a status other than
-/// 0, with its words.
+/// Runs a program of the host's in a namespace, and gives its output. Errors: EPROTONOSUPPORT where
+/// there is none; those of netconfine::output_of(): a status other than 0, with its words.
 [[nodiscard]] Result<std::string> run_there(const UniqueFd& network, const std::string& name,
                                             const std::vector<std::string>& arguments,
                                             const std::string& input = {});
