@@ -33,7 +33,10 @@ struct NetworkOptions {
 ///   cost: nodes by size, of each by way: cpu_ns, wall_ns (spreads of the turns' medians, of a
 ///     packet), packets_per_second, late (batches that were not done in the sending call);
 ///     flatness: by way, the largest size to the smallest that has the way (paired.h)
-///   changes: desktops; add_ms, remove_ms (spreads); add_400_ms, remove_400_ms; load_ms
+///   changes: desktops; add_ms, remove_ms, add_400_ms, remove_400_ms (spreads; an audit between
+///   two,
+///     as panald's loop makes one), add_again_ms, remove_again_ms (none: the same desktop comes
+///     back at once); load_ms
 ///   swap: desktops, swaps, swap_ms (spread), sent, lost, leaked (of what is never allowed)
 ///   repair: desktops, by kind of drift a spread of seconds; longest_seconds
 ///   or skipped: why

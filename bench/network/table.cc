@@ -66,16 +66,18 @@ std::string cost_table(const json& cost, const json& sizes) {
 std::string changes_table(const json& changes) {
   std::string out =
       "ms, p50 / p99, beside the desktops that are there\n\n"
-      "| rules | desktops | add one | remove one | add 400 | remove 400 | load all |\n"
-      "|---|---|---|---|---|---|---|\n";
+      "| rules | desktops | add one | again at once | remove one | add 400 | remove 400 | load all "
+      "|\n"
+      "|---|---|---|---|---|---|---|---|\n";
   for (const auto& [arm, one] : changes.items()) {
-    if (skipped(arm, one, 7, out)) continue;
+    if (skipped(arm, one, 8, out)) continue;
     const auto cell = [&, &row = one](const char* name) {
       return row.contains(name) ? milliseconds_of(row[name]) : std::string("-");
     };
-    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", arm,
-                       one["desktops"].get<std::size_t>(), cell("add_ms"), cell("remove_ms"),
-                       cell("add_400_ms"), cell("remove_400_ms"), whole(one["load_ms"]));
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |\n", arm,
+                       one["desktops"].get<std::size_t>(), cell("add_ms"), cell("add_again_ms"),
+                       cell("remove_ms"), cell("add_400_ms"), cell("remove_400_ms"),
+                       whole(one["load_ms"]));
   }
   return out + "\n";
 }
