@@ -92,10 +92,13 @@ Result<netconfine::Ruleset> full_rules(bool other) {
 }
 
 std::map<DesktopId, std::uint32_t> full_holders(const netconfine::Ruleset& rules,
-                                                std::size_t desktops) {
+                                                std::size_t desktops, bool others_move) {
   std::map<DesktopId, std::uint32_t> holders;
-  for (std::size_t id = 1; id <= desktops; ++id)
-    holders[static_cast<DesktopId>(id)] = policy_of(rules, id == 1 ? desktops : id);
+  for (std::size_t id = 1; id <= desktops; ++id) {
+    const bool talks = id == 1 || id == desktops;
+    const std::size_t number = talks ? desktops : id + (others_move ? 1 : 0);
+    holders[static_cast<DesktopId>(id)] = policy_of(rules, number);
+  }
   return holders;
 }
 

@@ -27,9 +27,10 @@ inline constexpr std::uint16_t kNobodysPort = 9;  ///< of no service
 [[nodiscard]] Result<netconfine::Ruleset> full_rules(bool other = false);
 
 /// Which policy each of desktops 1..`desktops` has: in turn; the first one has the last one's, so
-/// that the two are in one group.
+/// that the two are in one group. `others_move`: all but these two have the next one.
 [[nodiscard]] std::map<DesktopId, std::uint32_t> full_holders(const netconfine::Ruleset& rules,
-                                                              std::size_t desktops);
+                                                              std::size_t desktops,
+                                                              bool others_move = false);
 /// The same as a firewall takes it, with desktops `desktops`+1..`desktops`+`more` behind, which
 /// are in turn as well.
 [[nodiscard]] Result<std::vector<netconfine::Sender>> full_senders(const netconfine::Ruleset& rules,

@@ -118,9 +118,10 @@ Result<json> swap_one(const NetworkOptions& options, const std::string& arm) {
   {
     FlowLoad load(flows);
     for (unsigned i = 0; i < options.swaps; ++i) {
-      const auto& rules = i % 2 == 0 ? second : first;
+      const bool other = i % 2 == 0;
+      const auto& rules = other ? second : first;
       const auto begin = Clock::now();
-      PANAL_TRY(node->network()->set_rules(rules, full_holders(rules, node->desktops())));
+      PANAL_TRY(node->network()->set_rules(rules, full_holders(rules, node->desktops(), other)));
       took.push_back(seconds_since(begin) * 1000);
     }
     PANAL_TRY(load.stop());
