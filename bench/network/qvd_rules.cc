@@ -112,7 +112,7 @@ unsigned qvd_jump_number(const std::string& listing, const std::string& chain) {
     if (behind < line.size() && line[behind] != ' ') continue;
     unsigned number = 0;
     const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), number);
-    if (error == std::errc() && end != line.data() && *end == '.') return number;
+    if (error == std::errc() && end != line.data() && (*end == '.' || *end == ' ')) return number;
   }
   return 0;
 }

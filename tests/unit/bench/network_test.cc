@@ -85,7 +85,9 @@ TEST(QvdRules, AJumpIsFoundByItsWholeName) {
   EXPECT_EQ(qvd_jump_number(listing, "QVD_1_INPUT"), 1U);
   EXPECT_EQ(qvd_jump_number(listing, "QVD_10_INPUT"), 2U);
   EXPECT_EQ(qvd_jump_number(listing, "QVD_100_INPUT"), 12U);
-  for (const char* text : {"", "-j QVD_1_INPUT", "x. -j QVD_1_INPUT\n", "1 -j QVD_1_INPUT",
+  // As the variant on nftables writes it.
+  EXPECT_EQ(qvd_jump_number("7 -i qvd1 -j QVD_1_INPUT\n", "QVD_1_INPUT"), 7U);
+  for (const char* text : {"", "-j QVD_1_INPUT", "x. -j QVD_1_INPUT\n", "1-j QVD_1_INPUT",
                            "99999999999999. -j QVD_1_INPUT\n"})
     EXPECT_EQ(qvd_jump_number(text, "QVD_1_INPUT"), 0U) << text;
 }
