@@ -20,9 +20,9 @@
 #include "bench/density/report.h"
 #include "bench/density/stored.h"
 #include "bench/faults/faults.h"
-#include "bench/redteam/redteam.h"
 #include "bench/network/network.h"
 #include "bench/network/node.h"
+#include "bench/redteam/redteam.h"
 
 namespace {
 
