@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <thread>
 
 #include "netconfine/firewall/backend.h"
 #include "netconfine/firewall/iptables/iptables.h"
@@ -16,17 +15,6 @@
 namespace panal::bench {
 
 using netconfine::run_inside;
-
-Result<UniqueFd> new_network() {
-  UniqueFd fd;
-  // The thread's namespace lives on by the descriptor.
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) == 0)
-      fd = UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
-  }).join();
-  if (!fd) return fail(EPERM, "make a network namespace");
-  return fd;
-}
 
 std::string path_of(const UniqueFd& network) {
   return fmt::format("/proc/{}/fd/{}", ::getpid(), network.get());

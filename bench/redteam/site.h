@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/network/place.h"
 #include "bench/redteam/attacks/attack.h"
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
@@ -50,7 +51,6 @@ struct Target {
 [[nodiscard]] Result<Site> qvd_site();
 
 // For them.
-[[nodiscard]] Result<UniqueFd> new_network();
 /// Commands of ip(8), without "ip", run inside.
 [[nodiscard]] Result<void> ip_commands(const UniqueFd& network, const std::string& lines);
 /// "/proc/<pid>/fd/<n>": what ip(8) takes for a namespace.
