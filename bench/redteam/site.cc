@@ -55,6 +55,8 @@ Result<void> add_outside(Site& site) {
                                        {"ipv6/conf/all/disable_ipv6", "1"}}));
   PANAL_TRY(
       ip_commands(site.outside, "link set out0 address 02:99:00:00:00:01\nlink set out0 up\n"));
+  // An answer that is only put off would look like none.
+  PANAL_TRY(set_sysctls(site.host, {{"ipv4/icmp_ratelimit", "0"}, {"ipv6/icmp/ratelimit", "0"}}));
   return ip_commands(site.host,
                      "link set lo up\n"
                      "link set up0 address 02:99:00:00:00:02\n"
