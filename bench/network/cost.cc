@@ -27,15 +27,21 @@ struct NodeTurns {
   std::vector<Course> courses;
 };
 
+/// A batch by a lane whose packets each open a connection begins with none.
+Result<Batch> send_one(NodeTurns& one, Course& course) {
+  if (course.lane.opens_connections()) PANAL_TRY(one.node->forget_connections());
+  return course.lane.send();
+}
+
 /// One batch that nobody times (what the other nodes' turns have put out of the caches comes back,
 /// a connection that was forgotten begins again), then those that count.
 Result<void> take_turn(NodeTurns& one, unsigned batches, bool counts) {
   for (Course& course : one.courses) {
-    PANAL_ASSIGN(const Batch warm, course.lane.send());
+    PANAL_ASSIGN(const Batch warm, send_one(one, course));
     (void)warm;
     std::vector<double> cpu, wall;
     for (unsigned i = 0; i < batches; ++i) {
-      PANAL_ASSIGN(const Batch batch, course.lane.send());
+      PANAL_ASSIGN(const Batch batch, send_one(one, course));
       if (!batch.at_once) {
         ++course.late;
         continue;
@@ -43,7 +49,6 @@ Result<void> take_turn(NodeTurns& one, unsigned batches, bool counts) {
       cpu.push_back(batch.cpu_ns);
       wall.push_back(batch.wall_ns);
     }
-    if (course.lane.opens_connections()) PANAL_TRY(one.node->forget_connections());
     if (!counts) continue;
     // A turn without any value keeps its place: turns are compared by their numbers.
     course.cpu_ns.push_back(median_of(std::move(cpu)));

@@ -45,7 +45,7 @@ class MeasuredNode {
   /// service). QVD's rules know neither IPv6 nor what is denied outside, so it has no more than
   /// "out", "mate" and "first".
   [[nodiscard]] Result<std::vector<Lane>> lanes() const;
-  /// So that each turn of "first" begins with none.
+  /// So that each batch of "first" begins with none.
   [[nodiscard]] Result<void> forget_connections();
 
  private:
