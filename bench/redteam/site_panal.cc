@@ -9,7 +9,19 @@
 namespace panal::bench {
 namespace {
 
-using namespace netconfine;
+using netconfine::Addresses;
+using netconfine::AddressPlan;
+using netconfine::AddressPool;
+using netconfine::compile;
+using netconfine::NetPolicy;
+using netconfine::Network;
+using netconfine::open_nftables_backend;
+using netconfine::OpenBackend;
+using netconfine::parse_prefix;
+using netconfine::PolicySet;
+using netconfine::Protocol;
+using netconfine::Service;
+using netconfine::to_string;
 
 Result<PolicySet> house_policies() {
   PolicySet set;
