@@ -3,9 +3,11 @@
 //
 // network-attack send ME VICTIM THIRD   sends every attack by eth0, as desktop ME; ids are numbers.
 //                                       Prints "sent N"
+// network-attack say ME OTHER           an honest datagram of each family to desktop OTHER
 // network-attack hear SECONDS           what comes in at eth0 meanwhile: a line for each attack
 // that
-//                                       is heard, its topic and name; then "heard N"
+//                                       is heard, its topic and name; then "heard N" and, of what
+//                                       was honest, "honest N". First "listening 1"
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -68,11 +70,36 @@ int send_all(const char* me, const char* victim, const char* third) {
   return 0;
 }
 
+const Octets kHonest = {'h', 'o', 'n', 'e', 's', 't', '!', '!'};
+
+int say(const char* me, const char* other) {
+  const Addresses own = desktop(static_cast<unsigned>(std::atoi(me)));
+  const Addresses to = desktop(static_cast<unsigned>(std::atoi(other)));
+  const int fd = by_eth0();
+  const Ports ports{};
+  const Octets four =
+      ip(own.ipv4, to.ipv4, kUdp, udp_segment(raw(own.ipv4), raw(to.ipv4), ports, kHonest)).bytes;
+  const Octets six =
+      ip(own.ipv6, to.ipv6, kUdp, udp_segment(raw(own.ipv6), raw(to.ipv6), ports, kHonest)).bytes;
+  bool good = true;
+  for (const Octets& frame : {ethernet(own.gateway_mac, own.mac, kTypeIp4, four),
+                              ethernet(own.gateway_mac, own.mac, kTypeIp6, six)})
+    good = write(fd, frame.data(), frame.size()) == static_cast<ssize_t>(frame.size()) && good;
+  return good ? 0 : 1;
+}
+
+bool has(const unsigned char* first, const unsigned char* last, const Octets& mark) {
+  return std::search(first, last, mark.begin(), mark.end()) != last;
+}
+
 int hear(int seconds) {
   // Marks do not depend on who is where.
   const auto attacks = all_attacks(Ground{});
   const int fd = by_eth0();
   std::set<std::string> heard;
+  int honest = 0;
+  std::printf("listening 1\n");
+  (void)std::fflush(stdout);
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   std::array<unsigned char, 4096> frame{};
   for (;;) {
@@ -86,15 +113,13 @@ int hear(int seconds) {
     const auto bytes =
         recvfrom(fd, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&from), &length);
     if (bytes <= 0 || from.sll_pkttype == PACKET_OUTGOING) continue;
-    for (const Attack& attack : attacks) {
-      const auto* last = frame.data() + bytes;
-      if (std::search(frame.data(), const_cast<unsigned char*>(last), attack.mark.begin(),
-                      attack.mark.end()) != last)
-        heard.insert(attack.topic + ": " + attack.name);
-    }
+    const unsigned char* last = frame.data() + bytes;
+    if (has(frame.data(), last, kHonest)) ++honest;
+    for (const Attack& attack : attacks)
+      if (has(frame.data(), last, attack.mark)) heard.insert(attack.topic + ": " + attack.name);
   }
   for (const auto& name : heard) std::printf("%s\n", name.c_str());
-  std::printf("heard %zu\n", heard.size());
+  std::printf("heard %zu\nhonest %d\n", heard.size(), honest);
   return 0;
 }
 
@@ -103,7 +128,8 @@ int hear(int seconds) {
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   if (what == "send" && argc == 5) return send_all(argv[2], argv[3], argv[4]);
+  if (what == "say" && argc == 4) return say(argv[2], argv[3]);
   if (what == "hear" && argc == 3) return hear(std::atoi(argv[2]));
-  std::fputs("usage: network-attack send ME VICTIM THIRD | hear SECONDS\n", stderr);
+  std::fputs("usage: network-attack send ME VICTIM THIRD | say ME OTHER | hear SECONDS\n", stderr);
   return 2;
 }
