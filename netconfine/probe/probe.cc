@@ -18,6 +18,7 @@
 #include "netconfine/link/routed_veth.h"
 #include "netconfine/netlink/enter.h"
 #include "netconfine/probe/packet.h"
+#include "netconfine/qos/qos.h"
 
 namespace panal::netconfine {
 namespace {
@@ -93,8 +94,9 @@ Result<std::uint32_t> random_token() {
 /// What a socket of all links has seen of one probe.
 class Watch {
  public:
-  Watch(UniqueFd fd, unsigned near, Flow flow, std::uint32_t token)
-      : fd_(std::move(fd)), near_(near), flow_(flow), token_(token) {}
+  /// `shapers`: links that packets only wait at (qos/qos.h); 0: there is none.
+  Watch(UniqueFd fd, unsigned near, std::array<unsigned, 2> shapers, Flow flow, std::uint32_t token)
+      : fd_(std::move(fd)), near_(near), shapers_(shapers), flow_(flow), token_(token) {}
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool left() const { return left_; }
@@ -112,6 +114,7 @@ class Watch {
       const auto bytes = std::span<const std::uint8_t>(packet).first(static_cast<std::size_t>(got));
       if (!is_probe(bytes, flow_, token_)) continue;
       const auto link = static_cast<unsigned>(from.sll_ifindex);
+      if (link == shapers_[0] || link == shapers_[1]) continue;
       if (from.sll_pkttype != PACKET_OUTGOING)
         left_ = left_ || link == near_;
       else if (link != near_)
@@ -122,6 +125,7 @@ class Watch {
  private:
   UniqueFd fd_;
   unsigned near_;
+  std::array<unsigned, 2> shapers_;
   Flow flow_;
   std::uint32_t token_;
   bool left_ = false;
@@ -135,14 +139,16 @@ Result<ProbeResult> probe(const UniqueFd& panal_namespace, const UniqueFd& deskt
   PANAL_ASSIGN(const std::uint32_t token, random_token());
   UniqueFd all;
   unsigned near = 0;
+  std::array<unsigned, 2> shapers{};
   // A socket stays in the namespace of the thread that opened it.
   PANAL_TRY(run_inside(panal_namespace, [&]() -> Result<void> {
     PANAL_ASSIGN(near, index_of(from.link));
+    shapers = {::if_nametoindex(kSendShaper), ::if_nametoindex(kReceiveShaper)};
     PANAL_ASSIGN(all, open_packets(ETH_P_ALL, 0));
     return filter(all, flow);
   }));
   PANAL_TRY(run_inside(desktop_namespace, [&] { return send_inside(from, flow, token); }));
-  Watch watch(std::move(all), near, flow, token);
+  Watch watch(std::move(all), near, shapers, flow, token);
   const auto end = steady_clock::now() + patience;
   while (true) {
     watch.read();

@@ -4,10 +4,11 @@
 // network-attack send ME VICTIM THIRD   sends every attack by eth0, as desktop ME; ids are numbers.
 //                                       Prints "sent N"
 // network-attack say ME OTHER           an honest datagram of each family to desktop OTHER
-// network-attack hear SECONDS           what comes in at eth0 meanwhile: a line for each attack
-// that
-//                                       is heard, its topic and name; then "heard N" and, of what
-//                                       was honest, "honest N". First "listening 1"
+// network-attack hear SECONDS           what comes in at eth0 until both honest ones have come, or
+// so
+//                                       long at most: a line for each attack that is heard, its
+//                                       topic and name; then "heard N" and, of what was honest,
+//                                       "honest N". First "listening 1"
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -92,6 +93,9 @@ bool has(const unsigned char* first, const unsigned char* last, const Octets& ma
   return std::search(first, last, mark.begin(), mark.end()) != last;
 }
 
+// IPv4 and IPv6: the last of all that is sent.
+constexpr int kHonestKinds = 2;
+
 int hear(int seconds) {
   // Marks do not depend on who is where.
   const auto attacks = all_attacks(Ground{});
@@ -102,7 +106,7 @@ int hear(int seconds) {
   (void)std::fflush(stdout);
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   std::array<unsigned char, 4096> frame{};
-  for (;;) {
+  while (honest < kHonestKinds) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         end - std::chrono::steady_clock::now());
     if (left.count() <= 0) break;

@@ -102,5 +102,21 @@ TEST_F(ProbeTest, SaysWhichLinkIsMissing) {
   EXPECT_EQ(renamed.error().context, "there is no link eth0");
 }
 
+TEST_F(ProbeTest, ARateIsNoWayThrough) {
+  Ruleset rules;
+  CompiledPolicy slow;
+  slow.id = 1;
+  slow.name = "slow";
+  slow.limits.send_bits_per_second = slow.limits.receive_bits_per_second = 8'000'000;
+  rules.policies = {slow};
+  ASSERT_TRUE(network_->set_rules(rules, {{1, 1}, {2, 1}}));
+  auto result = sent(flow(Protocol::kUdp, false), kShort);
+  for (int i = 0; i < 50 && result && !result->left; ++i)
+    result = sent(flow(Protocol::kUdp, false), kShort);
+  ASSERT_TRUE(result) << result.error().message();
+  EXPECT_TRUE(result->left);
+  EXPECT_FALSE(result->passed) << "by " << result->by;
+}
+
 }  // namespace
 }  // namespace panal::netconfine
