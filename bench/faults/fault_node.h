@@ -64,15 +64,9 @@ class FaultNode {
   /// That reading needs no space: what verify() says while the disk is full.
   [[nodiscard]] std::vector<std::string> check_readable() const;
 
-  /// Writes a new file into a mounted root or home as a user of the desktop would: host ids there
-  /// are those of its range, and the host's root can make nothing.
-  [[nodiscard]] static Result<void> write_inside(const std::string& dir, const std::string& name,
-                                                 std::uint32_t host_id, const std::string& text);
-  /// A tree of a version: most files of all versions are the same.
-  [[nodiscard]] static Result<void> write_tree(const std::string& root, const std::string& salt);
-  /// SHA-256 over names, kinds, modes, owners, bytes and links' targets of all below `root`.
-  [[nodiscard]] static Result<std::string> sum_of_tree(const std::string& root);
   static constexpr const char* kImage = "icewm";
+  /// What the home and the persistent roots have a file with.
+  static constexpr const char* kKept = "what a user keeps\n";
   [[nodiscard]] static storage::VersionManifest manifest(const std::string& version);
   /// The one that the archive has and the node has not.
   static constexpr const char* kPulled = "9";

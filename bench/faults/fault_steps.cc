@@ -8,6 +8,7 @@
 #include <ctime>
 #include <memory>
 
+#include "bench/faults/fault_tree.h"
 #include "engine/base/file_tree.h"
 #include "storage/compose/composer.h"
 #include "storage/transfer/pull.h"
@@ -59,8 +60,8 @@ FaultStep build_step(FaultNode& node) {
     const std::string tree = node.incoming() + "/tree";
     making->version = fmt::format("b{}", round);
     PANAL_TRY(remove_tree(tree));
-    PANAL_TRY(FaultNode::write_tree(tree, making->version));
-    PANAL_ASSIGN(making->sum, FaultNode::sum_of_tree(tree));
+    PANAL_TRY(write_tree(tree, making->version));
+    PANAL_ASSIGN(making->sum, sum_of_tree(tree));
     return {};
   };
   step.run = [&node, making] {
@@ -88,9 +89,9 @@ FaultStep update_step(FaultNode& node) {
     making->version = fmt::format("u{}", round);
     const std::string tree = node.dir() + "/expected";
     PANAL_TRY(remove_tree(tree));
-    PANAL_TRY(FaultNode::write_tree(tree, "2"));
+    PANAL_TRY(write_tree(tree, "2"));
     PANAL_TRY(change(tree, making->version));
-    PANAL_ASSIGN(making->sum, FaultNode::sum_of_tree(tree));
+    PANAL_ASSIGN(making->sum, sum_of_tree(tree));
     return {};
   };
   step.run = [&node, making, change] {
@@ -122,8 +123,8 @@ FaultStep pull_step(FaultNode& node) {
     if (sum->empty()) {
       const std::string tree = node.dir() + "/expected";
       PANAL_TRY(remove_tree(tree));
-      PANAL_TRY(FaultNode::write_tree(tree, FaultNode::kPulled));
-      PANAL_ASSIGN(*sum, FaultNode::sum_of_tree(tree));
+      PANAL_TRY(write_tree(tree, FaultNode::kPulled));
+      PANAL_ASSIGN(*sum, sum_of_tree(tree));
     }
     return node.forget_lists();
   };
@@ -157,13 +158,13 @@ FaultStep gc_step(FaultNode& node) {
       const std::string version = kind + std::to_string(round);
       const std::string tree = node.incoming() + "/tree";
       PANAL_TRY(remove_tree(tree));
-      PANAL_TRY(FaultNode::write_tree(tree, version));
+      PANAL_TRY(write_tree(tree, version));
       PANAL_TRY(commit_tree(node, tree, version));
       PANAL_TRY(images.remove(FaultNode::kImage, version));
     }
     // Its process is dead as soon as this object is.
     PANAL_ASSIGN(const std::string staging, ImageStore(node.images()).new_staging("icewm"));
-    return FaultNode::write_tree(staging + "/root", "of a dead build");
+    return write_tree(staging + "/root", "of a dead build");
   };
   step.run = [&node] {
     const auto collected = node.store().gc();
@@ -195,8 +196,7 @@ FaultStep provision_step(FaultNode& node, const std::string& backend) {
       PANAL_TRY(composer.provision(kept));
       PANAL_TRY(homes.attach(node.home()));
       PANAL_TRY(composer.provision(passing));
-      PANAL_TRY(
-          FaultNode::write_inside(passing.mount_point + "/etc", "stale", passing.ids.first, "old"));
+      PANAL_TRY(write_inside(passing.mount_point + "/etc", "stale", passing.ids.first, "old"));
       PANAL_TRY(composer.destroy(passing));
       PANAL_TRY(homes.detach(node.home()));
       return composer.destroy(kept);
