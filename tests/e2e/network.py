@@ -85,9 +85,9 @@ def network(node):
     check(tested(node, "two:22/tcp"), "the new panald's rules do not hold")
 
     say("a mistake in the file: told by line, and nothing changes")
-    (node.directory / "network.toml").write_text(POLICIES.replace("group =", "gruop ="))
+    (node.directory / "network.toml").write_text(POLICIES.replace("group =", "gr0up ="))
     refused = node.panal("net", "apply", check=False)
-    check(refused.returncode != 0 and "network.toml:6: unknown key gruop" in refused.stderr,
+    check(refused.returncode != 0 and "network.toml:6: unknown key gr0up" in refused.stderr,
           f"exit {refused.returncode}: {refused.stderr}")
     check(tested(node, "two:22/tcp"), "a file with a mistake was put in force")
     node.panal("down")
