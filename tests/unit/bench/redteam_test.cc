@@ -74,9 +74,9 @@ TEST(RedTeam, OnlyWhatPassesElsewhereCounts) {
   const auto report = redteam_report(
       {fared("panal", true, 0, kAnswer, 0), fared("lxc", false, kVictimHears, kHostHears, 0)});
   EXPECT_EQ(report["attacks"], 2);
-  EXPECT_EQ(report["heard_nowhere"], nlohmann::json({"y: c"}));
+  EXPECT_EQ(report["heard_nowhere"], nlohmann::json::array({"y: c"}));
   EXPECT_EQ(report["targets"][0]["passed"], 1);
-  EXPECT_EQ(report["targets"][0]["which"], nlohmann::json({"x: b: somebody answers"}));
+  EXPECT_EQ(report["targets"][0]["which"], nlohmann::json::array({"x: b: somebody answers"}));
   EXPECT_EQ(report["targets"][1]["by_topic"]["x"]["passed"], 2);
   EXPECT_EQ(report["targets"][1]["by_topic"]["y"]["attacks"], 0);
   const auto table = redteam_table(report);
