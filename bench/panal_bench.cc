@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/backends/backends.h"
+#include "bench/density/backend_desktops.h"
 #include "bench/density/comparisons.h"
 #include "bench/density/density.h"
 #include "bench/density/freshness.h"
@@ -23,6 +24,7 @@
 #include "bench/network/network.h"
 #include "bench/network/node.h"
 #include "bench/redteam/redteam.h"
+#include "bench/versions/weekly.h"
 
 namespace {
 
@@ -154,6 +156,35 @@ int measure_figure(const Figure& figure, bool store, const std::string& command,
     if (one != &figure) std::cout << "beside: " << verdict_line(*one, value) << '\n';
   }
   return print_verdict(figure, measured->value);
+}
+
+/// Of all backends in one result: roots without desktops, then, where `live.count` says so, living
+/// ones.
+int compare_backends(const BackendsOptions& roots, const BackendDesktopsOptions& live,
+                     bool only_live, const std::string& command, const std::string& file) {
+  const auto provenance =
+      provenance_now(source(), {"storage/compose", "bench/backends", "bench/density"}, command);
+  if (only_live && live.count == 0)
+    return not_measured({0, "--only-desktops wants --desktops NUMBER"});
+  auto result = only_live ? panal::Result<json>(json::object()) : run_backends(roots);
+  if (!result) return not_measured(result.error());
+  if (live.count > 0) {
+    auto desktops = run_backend_desktops(live);
+    if (!desktops) return not_measured(desktops.error());
+    for (auto& [name, one] : desktops->items()) (*result)["arms"][name]["live"] = std::move(one);
+  }
+  if (provenance) (*result)["measured"] = to_json(*provenance);
+  if (!file.empty())
+    if (const auto written = write_file(file, result->dump(2) + "\n"); !written)
+      return not_measured(written.error());
+  if (only_live) {
+    std::cout << result->dump(2) << '\n';
+    return kPass;
+  }
+  std::cout << backends_table(*result);
+  for (const auto& [name, arm] : (*result)["arms"].items())
+    if (arm.contains("failed")) return kFail;
+  return kPass;
 }
 
 }  // namespace
@@ -318,6 +349,22 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 10'000));
   backends_command->add_option("--fill", backends.fill_seconds,
                                "seconds after which an arm adds no more roots (default 120)");
+  backends_command
+      ->add_option("--copies", backends.copies, "roots of arms that copy the version (default 20)")
+      ->check(CLI::Range(2, 2000));
+  backends_command
+      ->add_option("--copy-cycles", backends.copy_cycles,
+                   "times each of those is measured (default 11)")
+      ->check(CLI::Range(1, 10'000));
+  BackendDesktopsOptions live;
+  bool only_live = false;
+  live.count = 0;
+  backends_command
+      ->add_option("--desktops", live.count,
+                   "also so many living desktops on each, for the sum of their PSS (default none)")
+      ->check(CLI::Range(1, 200));
+  backends_command->add_option("--desktop-image", live.image, "icewm or xfce (default)");
+  backends_command->add_flag("--only-desktops", only_live, "nothing else");
   backends_command->add_option("--lvm-pool", backends.lvm_pool, "group/pool for arm lvm");
   backends_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
   backends_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
@@ -367,6 +414,24 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000));
   network_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
   network_command->add_option("--memory", memory, "limit of the lab, e.g. 4G");
+
+  VersionsOptions versions;
+  auto* versions_command = app.add_subcommand(
+      "versions", "disk of an image's versions with weekly updates: repository, tarballs, qcow2");
+  versions_command->add_option("--image", versions.image,
+                               "icewm (default) or xfce, as scripts/test-image made it");
+  versions_command->add_option("--count", versions.count, "versions (default 100)")
+      ->check(CLI::Range(2, 1000));
+  versions_command
+      ->add_option("--packages", versions.packages,
+                   "packages that are new in each week (default 4)")
+      ->check(CLI::Range(1, 1000));
+  versions_command
+      ->add_option("--tarballs", versions.tarballs,
+                   "versions that are packed, the others reckoned (default 5)")
+      ->check(CLI::Range(1, 1000));
+  versions_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+  versions_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
 
   std::string report_file;
   auto* report_command = app.add_subcommand("report", "writes docs/results.md from stored results");
@@ -435,12 +500,18 @@ int main(int argc, char** argv) {
   }
   if (backends_command->parsed()) {
     enter_lab(argv, {memory, false});
-    auto provenance =
-        provenance_now(source(), {"storage/compose", "bench/backends"}, words_of(argc, argv));
-    auto result = run_backends(backends);
+    live.arms = backends.arms;
+    live.lvm_pool = backends.lvm_pool;
+    return compare_backends(backends, live, only_live, words_of(argc, argv), json_file);
+  }
+  if (versions_command->parsed()) {
+    enter_lab(argv, {memory, false});
+    auto provenance = provenance_now(source(), {"storage/repo", "storage/image", "bench/versions"},
+                                     words_of(argc, argv));
+    auto result = run_versions(versions);
     if (!result) return not_measured(result.error());
     if (provenance) (*result)["measured"] = to_json(*provenance);
-    std::cout << backends_table(*result);
+    std::cout << versions_table(*result);
     return json_file.empty() ? kPass : told(write_file(json_file, result->dump(2) + "\n"));
   }
   if (faults_command->parsed()) {
@@ -461,6 +532,7 @@ int main(int argc, char** argv) {
     if (!result) return not_measured(result.error());
     if (provenance) (*result)["measured"] = to_json(*provenance);
     std::cout << redteam_table(*result);
+    return json_file.empty() ? kPass : told(write_file(json_file, result->dump(2) + "\n"));
   }
   if (network_command->parsed()) {
     enter_lab(argv, {memory, false});

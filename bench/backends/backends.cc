@@ -96,11 +96,22 @@ class Roots {
   std::vector<RootSpec> up_;
 };
 
+bool copies_all(const Arm& arm) { return arm.name.starts_with("copy"); }
+
+/// How many roots, and how often each is measured: a copy of an image takes a second or more.
+struct Size {
+  std::size_t roots = 0, cycles = 0;
+};
+Size size_of(const Arm& arm, const BackendsOptions& options) {
+  if (!copies_all(arm)) return {options.count, options.cycles};
+  return {std::min(options.count, options.copies), std::min(options.cycles, options.copy_cycles)};
+}
+
 /// One root after the other, unmade and made again.
-Result<json> measure_cycles(Roots& roots, const BackendsOptions& options) {
+Result<json> measure_cycles(Roots& roots, std::size_t cycles, const BackendsOptions& options) {
   std::vector<double> provision, destroy;
   const auto begin = Clock::now();
-  for (std::size_t i = 0; i < options.cycles; ++i) {
+  for (std::size_t i = 0; i < cycles; ++i) {
     PANAL_ASSIGN(const auto took, roots.again(i % roots.size()));
     destroy.push_back(took.first);
     provision.push_back(took.second);
@@ -139,6 +150,8 @@ Result<void> measure_pair(const Tree& tree, const Arm& arm, const BenchVersion& 
 Result<json> measure_arm(Arm& arm, const BenchVersion& version, const std::string& directory,
                          const Tree& tree, const BackendsOptions& options) {
   json out;
+  const auto began = Clock::now();
+  const Size size = size_of(arm, options);
   Roots roots(arm, directory);
   PANAL_ASSIGN(const std::size_t mounts_before, count_mounts(tree));
   PANAL_ASSIGN(const double very_first, roots.add());
@@ -146,7 +159,7 @@ Result<json> measure_arm(Arm& arm, const BenchVersion& version, const std::strin
   PANAL_ASSIGN(const std::size_t mounts_after, count_mounts(tree));
   // A pool that was mounted on the way stays, and is none of the root's.
   out["mounts"] = mounts_after - mounts_before;
-  PANAL_ASSIGN(out["one"], measure_cycles(roots, options));
+  PANAL_ASSIGN(out["one"], measure_cycles(roots, size.cycles, options));
   PANAL_TRY(roots.add());
   PANAL_TRY(measure_pair(tree, arm, version, roots, out));
 
@@ -155,7 +168,7 @@ Result<json> measure_arm(Arm& arm, const BenchVersion& version, const std::strin
   const std::size_t begun = roots.size();
   std::vector<double> fill;
   const auto begin = Clock::now();
-  while (roots.size() < options.count && seconds_since(begin) < options.fill_seconds) {
+  while (roots.size() < size.roots && seconds_since(begin) < options.fill_seconds) {
     PANAL_ASSIGN(const double took, roots.add());
     fill.push_back(took);
     if (roots.size() % 8 != 0) continue;
@@ -180,13 +193,14 @@ Result<json> measure_arm(Arm& arm, const BenchVersion& version, const std::strin
   } else {
     out["disk_kib"] = own_kib;
   }
-  PANAL_ASSIGN(out["many"], measure_cycles(roots, options));
+  PANAL_ASSIGN(out["many"], measure_cycles(roots, size.cycles, options));
   std::vector<double> empty;
   while (roots.size() > 0) {
     PANAL_ASSIGN(const double took, roots.take());
     empty.push_back(took);
   }
   out["empty_ms"] = to_json(spread_of(std::move(empty)));
+  out["seconds"] = seconds_since(began);
   return out;
 }
 
@@ -219,7 +233,11 @@ Result<json> run_backends(const BackendsOptions& options) {
   for (const std::string& name : options.arms.empty() ? backend_arms() : options.arms) {
     const std::string place = directory + "/" + name;
     auto arm = open_arm(name, {place, version, facts, options.lvm_pool});
-    if (!arm) return prefixed("backends: " + name, arm.error());
+    if (!arm) {
+      say("{}: failed: {}", name, arm.error().message());
+      result["arms"][name] = {{"failed", arm.error().message()}};
+      continue;
+    }
     if (!arm->skipped.empty()) {
       say("{}: skipped: {}", name, arm->skipped);
       result["arms"][name] = {{"skipped", arm->skipped}};
@@ -229,7 +247,13 @@ Result<json> run_backends(const BackendsOptions& options) {
     auto measured = measure_arm(*arm, version, place, tree, options);
     arm->backend.reset();
     arm->undo.run();
-    if (!measured) return prefixed("backends: " + name, measured.error());
+    if (!measured) {
+      say("{}: failed: {}", name, measured.error().message());
+      measured = json{{"failed", measured.error().message()}};
+    } else {
+      say("{}: {} roots, {:.0f} s", name, (*measured)["count"].get<std::size_t>(),
+          (*measured)["seconds"].get<double>());
+    }
     result["arms"][name] = std::move(*measured);
     if (const auto gone = remove_tree(place); !gone) say("{}: {}", name, gone.error().message());
   }

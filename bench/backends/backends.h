@@ -16,7 +16,11 @@ struct BackendsOptions {
   std::size_t count = 400;  ///< roots at the same time
   std::size_t cycles =
       101;  ///< one root unmade and made again, so many times, with one and with all
-  /// An arm stops adding roots after so long, or when the disk has less than 8 GiB left: copies do.
+  /// Roots at the same time of arms that copy the whole version for each (copy, copy-reflink); at
+  /// most `count`.
+  std::size_t copies = 20;
+  std::size_t copy_cycles = 11;  ///< `cycles` of copy
+  /// An arm stops adding roots after so long, or when the disk has less than 8 GiB left.
   unsigned fill_seconds = 120;
   std::string lvm_pool = {};  ///< "group/pool" for arm lvm; empty: it is skipped
 };
@@ -31,11 +35,13 @@ struct BackendsOptions {
 ///     one root and with all), fill_ms, disk_kib (of one root), mounts (of one root), and of two
 ///     roots first_read_ms, second_read_ms, second_shared_percent (of what the first has read),
 ///     second_extra_mib (page cache that the second's reading added), stat_first_us, stat_again_us,
-///     open_first_us, open_again_us (spreads); or skipped: why
-/// Errors: an arm that broke off, with its name.
+///     open_first_us, open_again_us (spreads), seconds (of all of it); or skipped, or failed: why
+/// Errors: outside of a lab; no version to make roots of. An arm that broke off is none: the others
+/// have taken their time.
 [[nodiscard]] Result<nlohmann::json> run_backends(const BackendsOptions& options);
 
-/// A result as a table of Markdown, for docs/storage.md.
+/// A result as a table of Markdown, for docs/storage.md. Where arms have `live` (see
+/// run_backend_desktops()), with the sum of their PSS.
 [[nodiscard]] std::string backends_table(const nlohmann::json& result);
 
 }  // namespace panal::bench

@@ -56,6 +56,7 @@ Result<BenchNode> BenchNode::up(const Options& options) {
     text += fmt::format("memory = \"{} MiB\"\n", options.desktop_memory_mib);
   if (options.parallel_starts > 0)
     text += fmt::format("parallel_starts = {}\n", options.parallel_starts);
+  if (!options.compose.empty()) text += "[compose]\n" + options.compose;
   const bool tuned = options.profile != "off";
   if (!tuned) {
     // No optimiser at all, for comparison: a profile that asks for nothing.

@@ -43,6 +43,7 @@ class BenchNode {
     unsigned parent_memory_mib = 0;     ///< limit of all desktops together; 0: what the node thinks
     unsigned desktop_memory_mib = 0;    ///< limit of each; 0: the product's default
     std::string guest = {};             ///< [guest] of the profile "off": its keys, as TOML
+    std::string compose = {};           ///< [compose]: its keys, as TOML
   };
 
   /// `panal up`. Errors: what the command said.

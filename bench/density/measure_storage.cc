@@ -16,6 +16,7 @@ Result<Measured> measure_overlay_provision() {
   PANAL_ASSIGN(const json result, run_backends(options));
   const json& arm = result["arms"]["overlay"];
   if (arm.contains("skipped")) return fail(ENODEV, arm["skipped"].get<std::string>());
+  if (arm.contains("failed")) return fail(EIO, "overlay: " + arm["failed"].get<std::string>());
   if (arm["count"] != options.count)
     return fail(ETIMEDOUT, "only " + arm["count"].dump() + " roots stood in time");
   json details = {{"version", result["version"]["name"]},

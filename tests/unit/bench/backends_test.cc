@@ -56,11 +56,16 @@ TEST(BackendsTable, HasARowForWhatWasMeasuredAndWhatWasNot) {
                      {"stat_again_us", spread},
                      {"open_first_us", spread},
                      {"open_again_us", spread}}},
-                   {"lvm", {{"skipped", "no device-mapper"}}}}}};
+                   {"lvm", {{"skipped", "no device-mapper"}}},
+                   {"btrfs", {{"failed", "it broke"}}}}}};
   const std::string table = backends_table(result);
   EXPECT_THAT(table, HasSubstr("| overlay | 400 | 1.50 / 2.50 |"));
   EXPECT_THAT(table, HasSubstr("| lvm | not here: no device-mapper |"));
+  EXPECT_THAT(table, HasSubstr("| btrfs | failed: it broke |"));
   EXPECT_THAT(table, testing::Not(HasSubstr("| bind |")));
+  result["arms"]["overlay"]["live"] = {
+      {"desktops", 20}, {"pss_mib", 1800.0}, {"daemons_pss_mib", 11.0}};
+  EXPECT_THAT(backends_table(result), HasSubstr("| 1811 (20 desktops) |"));
 }
 
 }  // namespace
