@@ -252,6 +252,7 @@ class Attacks : public ::testing::Test {
       inside_.push_back(desktops_[static_cast<std::size_t>(id - 1)].network());
       const auto link = network_->attach(id, inside_.back());
       ASSERT_TRUE(link) << link.error().message();
+      testing::await_link(panal_, link->name, inside_.back());
     }
     for (const auto& inside : inside_) taps_.emplace_back(inside, "eth0");
     ears_.emplace_back(panal_, AF_INET, kPort);

@@ -29,6 +29,8 @@ class ProbeTest : public ::testing::Test {
     two_ = *pool->of(2);
     ASSERT_TRUE(network_->attach(1, first_.network()));
     ASSERT_TRUE(network_->attach(2, second_.network()));
+    testing::await_link(panal_, "pnl1", first_.network());
+    testing::await_link(panal_, "pnl2", second_.network());
   }
   [[nodiscard]] Flow flow(Protocol protocol, bool v6) const {
     Flow flow;

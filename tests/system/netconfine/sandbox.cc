@@ -92,6 +92,20 @@ int shell_inside(const UniqueFd& network_namespace, const std::string& command) 
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+void await_link(const UniqueFd& network_namespace, const std::string& link) {
+  for (int i = 0; i < 2000; ++i) {
+    if (shell_inside(network_namespace, "ip -br link show dev " + link + " | grep -q ' UP '") == 0)
+      return;
+    usleep(5'000);
+  }
+  ADD_FAILURE() << "link " << link << " does not come up";
+}
+
+void await_link(const UniqueFd& panal, const std::string& link, const UniqueFd& desktop) {
+  await_link(panal, link);
+  await_link(desktop, "eth0");
+}
+
 std::string output_inside(const UniqueFd& network_namespace, const std::string& command) {
   std::string output;
   must(run_inside(network_namespace, [&]() -> Result<void> {

@@ -40,6 +40,12 @@ int shell_inside(const UniqueFd& network_namespace, const std::string& command);
 /// Its output.
 std::string output_inside(const UniqueFd& network_namespace, const std::string& command);
 
+/// Waits until a link that is up carries packets: the kernel starts its queues some time later, and
+/// drops what is sent before.
+void await_link(const UniqueFd& network_namespace, const std::string& link);
+/// Both ends of a desktop's link.
+void await_link(const UniqueFd& panal, const std::string& link, const UniqueFd& desktop);
+
 /// Sends an ordinary UDP datagram from a namespace. False when the kernel refused.
 bool say(const UniqueFd& network_namespace, const std::string& address, std::uint16_t port);
 

@@ -123,7 +123,7 @@ World::World(const OpenBackend& open, DesktopId count) {
     addresses_.push_back(must(pool.of(id)));
     desktops_.emplace_back();
     inside_.push_back(desktops_.back().network());
-    (void)must(network_->attach(id, inside_.back()));
+    await_link(panal_, must(network_->attach(id, inside_.back())).name, inside_.back());
     taps_.emplace_back(inside_.back(), "eth0");
   }
 }

@@ -169,6 +169,7 @@ void PlainWorld::add_desktop(DesktopId id) {
     PANAL_TRY(run_inside(desktop->network, [&] { return configure_desktop_end(own); }));
     return veths.bring_up(own);
   }));
+  await_link(panal_, own.link, desktop->network);
   desktops_[id] = std::move(desktop);
 }
 

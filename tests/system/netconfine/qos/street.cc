@@ -45,6 +45,7 @@ void Street::add(DesktopId id) {
 void Street::bring_up(DesktopId id) {
   must(run_inside(desktops_[id], [&] { return configure_desktop_end(addresses(id)); }));
   must(veths_->bring_up(addresses(id)));
+  await_link(panal_, addresses(id).link, desktops_[id]);
 }
 
 std::unique_ptr<Qos> Street::open_qos(const LineLimits& line) const {

@@ -86,6 +86,7 @@ class UplinkTest : public ::testing::Test {
       PANAL_TRY(run_inside(desktop, [&] { return configure_desktop_end(addresses); }));
       return veths.bring_up(addresses);
     }));
+    testing::await_link(panal_, addresses.link, desktop);
     desktops_.push_back(std::move(desktop));
   }
   std::unique_ptr<Uplink> open(const UplinkSettings& settings) const {
