@@ -25,7 +25,8 @@ struct IptablesOptions {
 
 /// Takes everything of iptables, ip6tables and arptables, and our sets, out of the calling thread's
 /// network namespace, in both variants: for after another backend's rules are in force. Programs
-/// that are missing have left nothing behind.
+/// that are missing have left nothing behind. Touches nothing in the machine's own namespace, where
+/// nothing of ours can be.
 [[nodiscard]] Result<void> clear_iptables();
 
 }  // namespace panal::netconfine

@@ -595,7 +595,8 @@ TEST(IptablesBackendOpen, TheMachinesOwnNamespaceIsRefused) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().message(),
             "iptables: this is the machine's own network namespace: Invalid argument");
-  EXPECT_EQ(clear_iptables().error().code, EINVAL);
+  // Nothing of ours can be there, and what is there is others'.
+  EXPECT_TRUE(clear_iptables());
 }
 
 std::string way_name(const ::testing::TestParamInfo<IptablesOptions>& way) {
