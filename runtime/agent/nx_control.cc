@@ -114,8 +114,9 @@ std::vector<session::NxEvent> NxControl::read_log() {
 }
 
 std::string NxControl::ended(int wait_status) {
-  // A helper that outlived it would keep the display's socket from the next one.
-  kill();
+  // A helper that outlived it would keep the display's socket from the next one, which may start at
+  // once.
+  end_group(group_);
   child_ = {};
   std::string reason = "nxagent ended with " + describe_exit(wait_status);
   const std::string words = tail_.last_lines(3);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <csignal>
 #include <string_view>
@@ -109,6 +110,18 @@ Result<Child> spawn_as(const User& user, const std::vector<std::string>& argv,
 std::string describe_exit(int wait_status) {
   if (WIFEXITED(wait_status)) return "exit status " + std::to_string(WEXITSTATUS(wait_status));
   return "signal " + std::to_string(WTERMSIG(wait_status));
+}
+
+void end_group(pid_t group) {
+  if (group <= 1) return;
+  ::kill(-group, SIGKILL);
+  for (int i = 0; i < 1000; ++i) {
+    // Orphans are an init's own children, and count as members until they are reaped.
+    while (::waitpid(-group, nullptr, WNOHANG) > 0) {
+    }
+    if (::kill(-group, 0) != 0 && errno == ESRCH) return;
+    ::usleep(1000);
+  }
 }
 
 void signal_all_of(const User& user, int signal) {

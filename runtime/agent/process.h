@@ -29,6 +29,10 @@ struct Child {
 /// "exit status 3", "signal 11".
 [[nodiscard]] std::string describe_exit(int wait_status);
 
+/// Kills what is left of a process group whose leader is gone, and waits until it is: what it held
+/// open is free then. A second at most; what does not die by then is somebody else's to find.
+void end_group(pid_t group);
+
 /// Signals every process of the user's. Only an init may: elsewhere uids are shared.
 void signal_all_of(const User& user, int signal);
 
