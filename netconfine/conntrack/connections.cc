@@ -71,7 +71,9 @@ Message request(std::uint16_t type, std::uint16_t flags, std::uint8_t family,
 
 Result<Connection> parse_tracked(const nlmsghdr* message) {
   const auto bad = [] { return fail(EPROTO, "the kernel's list of connections"); };
-  if (message->nlmsg_len < kBeforeAttributes) return bad();
+  // The kernel fills attributes up; libmnl would read a cut message up to the next word.
+  if (message->nlmsg_len < kBeforeAttributes || message->nlmsg_len % NLMSG_ALIGNTO != 0)
+    return bad();
   Attributes attributes{};
   Attributes tuple{};
   Attributes ip{};

@@ -119,6 +119,8 @@ Result<LoggedPacket> parse_logged(const nlmsghdr* message) {
   if (message->nlmsg_len < NLMSG_HDRLEN + sizeof(nfgenmsg)) {
     return fail(EPROTO, "packet log: a message without its family");
   }
+  // The kernel fills attributes up; libmnl would read a cut message up to the next word.
+  if (message->nlmsg_len % NLMSG_ALIGNTO != 0) return fail(EPROTO, "packet log: a cut message");
   Attributes parts{};
   mnl_attr_parse(message, sizeof(nfgenmsg), take, &parts);
   LoggedPacket logged;

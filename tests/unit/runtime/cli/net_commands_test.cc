@@ -48,7 +48,8 @@ TEST_F(NetCommands, AssignsToTenantsImagesAndDesktops) {
                            HasSubstr("(default)")));
   ASSERT_EQ(panal({"net", "ls", "--json"}), ExitCode::kOk);
   EXPECT_EQ(json()["by_default"], 0);
-  for (const auto& one : json()["assignments"])
+  const auto listed = json();
+  for (const auto& one : listed["assignments"])
     EXPECT_EQ(one["desktops"], one["scope"] == "desktop" ? 1 : 0) << one.dump();
   ASSERT_EQ(panal({"net", "unassign", "--desktop", "d-1"}), ExitCode::kOk);
   EXPECT_EQ(out(), "desktop default/d-1 has no policy of its own\n");
