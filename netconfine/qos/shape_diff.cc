@@ -1,6 +1,7 @@
 #include "netconfine/qos/shape_diff.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace panal::netconfine {
 namespace {
@@ -23,8 +24,10 @@ void parents_first(std::vector<ShapeClass>& shapes) {
     if (shape.parent == 0) return 0;
     return shape.queue_bytes == 0 ? 1 : 2;
   };
-  std::stable_sort(shapes.begin(), shapes.end(),
-                   [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  // (std::stable_sort of GCC 12 does not compile with a newer clang.)
+  std::sort(shapes.begin(), shapes.end(), [&](const auto& a, const auto& b) {
+    return std::pair(rank(a), a.minor) < std::pair(rank(b), b.minor);
+  });
 }
 
 TreeDifference compare_trees(const std::map<Minor, ShapeClass>& meant,
@@ -52,8 +55,9 @@ TreeDifference compare_trees(const std::map<Minor, ShapeClass>& meant,
       }
     }
   }
-  std::stable_sort(difference.gone.begin(), difference.gone.end(),
-                   [&](Minor a, Minor b) { return depth(is, a) > depth(is, b); });
+  std::sort(difference.gone.begin(), difference.gone.end(), [&](Minor a, Minor b) {
+    return std::pair(depth(is, b), a) < std::pair(depth(is, a), b);
+  });
   for (const auto& [minor, shape] : meant) {
     const auto has = is.find(minor);
     const bool made_anew =
