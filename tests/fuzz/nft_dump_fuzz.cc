@@ -13,9 +13,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace panal::netconfine;
-  // One message: type, family, attributes. Its length is true, as a socket's messages are.
+  // One message: type, family, attributes. Its length is true and of whole words, as the kernel's
+  // messages are (and libmnl expects).
   if (size < 2) return 0;
-  std::vector<std::uint8_t> bytes(sizeof(nlmsghdr) + sizeof(nfgenmsg) + size - 2);
+  std::vector<std::uint8_t> bytes(NLMSG_ALIGN(sizeof(nlmsghdr) + sizeof(nfgenmsg) + size - 2));
   std::memcpy(bytes.data() + sizeof(nlmsghdr) + sizeof(nfgenmsg), data + 2, size - 2);
   auto* header = reinterpret_cast<nlmsghdr*>(bytes.data());
   header->nlmsg_len = static_cast<std::uint32_t>(bytes.size());
