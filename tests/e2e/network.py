@@ -5,6 +5,7 @@ Two desktops of one tenant on a node without a way out; `panal net test` sends t
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,9 +21,9 @@ ports = ["631/tcp"]
 [policy.room]
 group = "room"
 rate = { send = "20 Mbit", receive = "20 Mbit" }
+log = "denied"
 [policy.office]
 reach = ["printer"]
-log = "denied"
 """
 
 
@@ -68,10 +69,14 @@ def network(node):
     check('panal_net_audits_total{outcome="repaired"' in text, "the repair is not counted")
 
     say("another policy, live: what the group allowed has ended; a denied packet is written down")
-    node.panal("net", "assign", "office", "--desktop", "one")
+    node.panal("net", "assign", "office", "--desktop", "two")
     wait_for("the policy",
              lambda: not node.json("net", "explain", "one", "two:22/tcp")["allowed"], 20)
     check(not tested(node, "two:22/tcp"), "the group still holds")
+    log = node.state / "log" / "panald.log"
+    wait_for("the denied packet in panald's log", lambda: re.search(
+        r"event=network_packet verdict=denied policy=room desktop=d1 .*to_port=22 ",
+        log.read_text(errors="replace")), 20)
 
     say("panald is killed: the rules stay, and the next one knows them")
     before = inside_network(node, "nft list map inet panal policy_of")
@@ -80,7 +85,7 @@ def network(node):
           "rules went with panald")
     wait_for("the next panald", lambda: node.panal("status", check=False).returncode == 0, 60)
     check(not tested(node, "two:22/tcp"), "the new panald allows more")
-    node.panal("net", "assign", "room", "--desktop", "one")
+    node.panal("net", "assign", "room", "--desktop", "two")
     wait_for("the group", lambda: node.json("net", "explain", "one", "two:22/tcp")["allowed"], 20)
     check(tested(node, "two:22/tcp"), "the new panald's rules do not hold")
 
