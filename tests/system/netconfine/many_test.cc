@@ -126,6 +126,7 @@ TEST(Many, AnEntryBeforeAllRulesIsRefusedAndOneAfterTheirLossBringsThemBack) {
   EXPECT_TRUE(done) << done.error().message();
 }
 
+// A measurement for who works on it, not a test: run by hand (--gtest_also_run_disabled_tests).
 // PANAL_MANY=1000 sets how many.
 TEST(Many, DISABLED_CostOfOneMore) {
   const char* wanted = std::getenv("PANAL_MANY");

@@ -35,7 +35,7 @@ class IptablesBackend : public ::testing::TestWithParam<IptablesOptions> {
           const auto tool = SetTool::find();
           return tool ? Result<void>{} : tl::make_unexpected(tool.error());
         }))
-      GTEST_SKIP() << "no ipset";
+      GTEST_SKIP() << "ipset or its kernel module is missing: install ipset";
     const auto opened = run_inside(world_.panal(), [&]() -> Result<void> {
       PANAL_ASSIGN(backend_, open_iptables_backend(GetParam()));
       return {};

@@ -187,6 +187,7 @@ TEST_F(QosState, ALinkOfThatNameThatIsNoShaperIsRefused) {
       std::runtime_error);
 }
 
+// A measurement for who works on it, not a test: run by hand (--gtest_also_run_disabled_tests).
 // PANAL_MANY=1000 sets how many.
 TEST(QosMany, DISABLED_CostOfOneMore) {
   const char* wanted = std::getenv("PANAL_MANY");
