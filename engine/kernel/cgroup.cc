@@ -207,7 +207,11 @@ Result<void> Cgroup::add(pid_t pid) const {
 Result<GroupUsage> Cgroup::statistics() const {
   GroupUsage all;
   if (const Part* part = part_with("memory")) {
+    const std::lock_guard lock(pressed_->mutex);
     PANAL_ASSIGN(all.memory, read_memory(part->dir, part->mount->version));
+    if (pressed_->now)
+      all.memory->limit_bytes = pressed_->own_bytes >= UINT64_MAX / 4 ? kUnlimited  // v1's none
+                                                                      : pressed_->own_bytes;
   }
   if (const Part* cpuacct = part_with("cpuacct")) {
     const Part* cpu = part_with("cpu");
@@ -260,7 +264,25 @@ Result<PsiTrigger> Cgroup::pressure_trigger(PressureResource resource,
 Result<ReclaimResult> Cgroup::reclaim(std::uint64_t bytes) const {
   const Part* part = part_with("memory");
   if (part == nullptr) return fail(ENOTSUP, "reclaim from " + path_ + ": no memory controller");
-  return part->mount->version == 2 ? reclaim_v2(part->dir, bytes) : reclaim_v1(part->dir, bytes);
+  if (part->mount->version == 2) return reclaim_v2(part->dir, bytes);
+  {
+    const std::lock_guard lock(pressed_->mutex);
+    // Two at a time would have the second take the first's lowered limit for the group's own.
+    if (pressed_->now)
+      return fail(EBUSY, "reclaim from " + path_ + ": somebody else does just now");
+    PANAL_ASSIGN(pressed_->own_bytes, read_number(part->dir, "memory.limit_in_bytes"));
+    pressed_->now = true;
+  }
+  auto result = press_v1(part->dir, bytes);
+  {
+    const std::lock_guard lock(pressed_->mutex);
+    pressed_->now = false;
+    PANAL_TRY(restore_limit_v1(part->dir, pressed_->own_bytes));
+  }
+  if (result) {
+    PANAL_ASSIGN(result->after_bytes, read_memory_usage(part->dir, 1));
+  }
+  return result;
 }
 
 Result<std::vector<pid_t>> Cgroup::pids() const {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -107,8 +108,10 @@ class Cgroup {
   [[nodiscard]] Result<PsiTrigger> pressure_trigger(PressureResource resource,
                                                     const PsiThreshold& threshold) const;
 
-  /// Takes memory from the group by what its memory controller offers; blocks. See reclaim.h.
-  /// Errors: ENOTSUP without a memory controller; ENOENT on v2 before Linux 5.19.
+  /// Takes memory from the group by what its memory controller offers; blocks. See reclaim.h. Other
+  /// threads may read and set limits by this object, or a copy of it, meanwhile, and do not wait
+  /// for it. EBUSY: another thread takes from it just now. Errors: ENOTSUP without a memory
+  /// controller; ENOENT on v2 before Linux 5.19.
   [[nodiscard]] Result<ReclaimResult> reclaim(std::uint64_t bytes) const;
 
   /// Processes of the group and of those below it, of all hierarchies. Those of foreign pid
@@ -146,9 +149,18 @@ class Cgroup {
   [[nodiscard]] Result<void> set_io(const Limits& limits) const;
   [[nodiscard]] Failure lacks(const char* controller) const;
 
+  /// v1's hard limit while reclaim() has it lowered: who reads it reads what belongs there, and who
+  /// sets it sets what is put back. Of all copies.
+  struct Pressed {
+    std::mutex mutex;
+    bool now = false;
+    std::uint64_t own_bytes = 0;
+  };
+
   CgroupRoot root_;
   std::string path_;
   std::vector<Part> parts_;
+  std::shared_ptr<Pressed> pressed_ = std::make_shared<Pressed>();
 };
 
 }  // namespace panal::kernel

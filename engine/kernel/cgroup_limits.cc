@@ -106,9 +106,13 @@ Result<void> Cgroup::set_memory(const Limits& limits) const {
   const Part* part = part_with("memory");
   if (part == nullptr) return lacks("memory");
   const int version = part->mount->version;
-  if (limits.memory_bytes)
+  if (limits.memory_bytes) {
+    const std::lock_guard lock(pressed_->mutex);
     PANAL_TRY(version == 2 ? part->dir.write("memory.max", bytes_text(*limits.memory_bytes, 2))
                            : set_memory_v1(part->dir, *limits.memory_bytes));
+    // Not one that was refused.
+    if (pressed_->now) pressed_->own_bytes = *limits.memory_bytes;
+  }
   if (limits.memory_soft_bytes)
     PANAL_TRY(part->dir.write(version == 2 ? "memory.high" : "memory.soft_limit_in_bytes",
                               bytes_text(*limits.memory_soft_bytes, version)));
@@ -217,9 +221,12 @@ Result<void> Cgroup::lift_io_limits() const {
 Result<std::uint64_t> Cgroup::memory_limit() const {
   const Part* part = part_with("memory");
   if (part == nullptr) return fail(ENOTSUP, "read memory of " + path_ + ": no memory controller");
-  PANAL_ASSIGN(
-      const std::uint64_t limit,
-      read_number(part->dir, part->mount->version == 2 ? "memory.max" : "memory.limit_in_bytes"));
+  const std::lock_guard lock(pressed_->mutex);
+  std::uint64_t limit = pressed_->own_bytes;
+  if (!pressed_->now) {
+    const char* const file = part->mount->version == 2 ? "memory.max" : "memory.limit_in_bytes";
+    PANAL_ASSIGN(limit, read_number(part->dir, file));
+  }
   return limit >= kNoneV1 ? kUnlimited : limit;
 }
 

@@ -43,21 +43,29 @@ Result<void> restore_limit_v1(const Dir& group, std::uint64_t limit_bytes) {
   return done;
 }
 
-Result<ReclaimResult> reclaim_v1(const Dir& group, std::uint64_t bytes) {
+Result<ReclaimResult> press_v1(const Dir& group, std::uint64_t bytes) {
   PANAL_TRY(check_amount(group, bytes));
   ReclaimResult result;
   // Reading this brings the kernel's counts of the group's pages up to date, which it otherwise
   // does every two seconds: right after another poke it would see nothing to take, and say EBUSY.
   (void)group.read("memory.stat");
-  PANAL_ASSIGN(const std::uint64_t limit, read_number(group, kLimitV1));
   PANAL_ASSIGN(result.before_bytes, read_memory_usage(group, 1));
   const std::uint64_t target = result.before_bytes > bytes ? result.before_bytes - bytes : 0;
   const auto lowered = group.write(kLimitV1, std::to_string(target));
-  PANAL_TRY(restore_limit_v1(group, limit));
   if (!lowered && !found_too_little(lowered.error())) return tl::make_unexpected(lowered.error());
   result.reached = lowered.has_value();
-  PANAL_ASSIGN(result.after_bytes, read_memory_usage(group, 1));
   return result;
+}
+
+Result<ReclaimResult> reclaim_v1(const Dir& group, std::uint64_t bytes) {
+  PANAL_TRY(check_amount(group, bytes));
+  PANAL_ASSIGN(const std::uint64_t limit, read_number(group, kLimitV1));
+  auto pressed = press_v1(group, bytes);
+  PANAL_TRY(restore_limit_v1(group, limit));
+  if (pressed) {
+    PANAL_ASSIGN(pressed->after_bytes, read_memory_usage(group, 1));
+  }
+  return pressed;
 }
 
 }  // namespace panal::kernel

@@ -33,6 +33,10 @@ struct ReclaimResult {
 /// putting the limit back, which is tried several times, comes first.
 [[nodiscard]] Result<ReclaimResult> reclaim_v1(const Dir& group, std::uint64_t bytes);
 
+/// The first half of it: the limit is left lowered where the charge came below it. For who knows
+/// what belongs there and puts it back, at once; `after_bytes` is left to them.
+[[nodiscard]] Result<ReclaimResult> press_v1(const Dir& group, std::uint64_t bytes);
+
 /// Puts a v1 hard limit back: the bytes, or UINT64_MAX for none. Tried several times.
 /// Errors: ENODEV when the group is gone; EBUSY when its charge has outgrown the limit.
 [[nodiscard]] Result<void> restore_limit_v1(const Dir& group, std::uint64_t limit_bytes);
