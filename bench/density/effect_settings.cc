@@ -64,6 +64,7 @@ std::vector<EffectSetting> effect_settings(const std::string& image) {
                  {},
                  "mask_memory = true\ncpus = 1\n"});
   out.push_back({"lean-heap", "one heap a program, nothing kept", {}, "lean_heap = true\n"});
+  out.push_back({"pictures", "no pictures in shared memory", {}, "shared_pictures = false\n"});
   out.push_back({"cache", "caches in memory", {}, "cache = \"memory\"\n"});
   out.push_back({"scratch",
                  "/var/log off, /var/tmp in memory",

@@ -9,6 +9,7 @@
 
 #include "bench/density/stopwatch.h"
 #include "bench/density/units.h"
+#include "engine/kernel/meminfo.h"
 #include "engine/kernel/smaps.h"
 #include "engine/kernel/vmstat.h"
 #include "engine/kernel/zram.h"
@@ -66,6 +67,7 @@ HostMoment HostWatch::look() const {
   if (const auto group = kernel::Cgroup::open(load_.root(), node_.config().cgroup_parent))
     out.desktops = group->pressures().value_or(PressureSet{});
   out.zram = kernel::read_zram(tree_).value_or(ZramStatistics{});
+  out.memory = kernel::read_meminfo(tree_).value_or(HostMemory{});
   out.vm = kernel::read_vmstat(tree_).value_or(VmCounters{});
   if (auto ksm = kernel::read_ksm_counters(tree_)) {
     if (const auto cpu = ksmd_ ? ksmd_->cpu_ns() : Result<std::uint64_t>(fail(ENOENT, "ksmd")))
@@ -108,6 +110,10 @@ json describe(const HostMoment& begin, const HostMoment& end, double seconds) {
                {{"original_mib", mib(end.zram.original)},
                 {"compressed_mib", mib(end.zram.compressed)},
                 {"used_mib", mib(end.zram.used)}}},
+              {"zswap",
+               {{"original_mib", mib(end.memory.zswap_original)},
+                {"used_mib", mib(end.memory.zswap_pool)},
+                {"swapped_mib", mib(end.memory.swap_total - end.memory.swap_free)}}},
               {"swap_in_mib", between(begin.vm.swap_in, end.vm.swap_in) * kPageBytes / kMib},
               {"swap_out_mib", between(begin.vm.swap_out, end.vm.swap_out) * kPageBytes / kMib}};
   if (!end.ksm) return out;

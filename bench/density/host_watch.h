@@ -15,6 +15,7 @@ struct HostMoment {
   PressureSet host;
   PressureSet desktops;  ///< of their parent group
   ZramStatistics zram;
+  HostMemory memory;
   std::optional<KsmCounters> ksm;
   VmCounters vm;
 };

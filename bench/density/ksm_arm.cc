@@ -35,14 +35,14 @@ Result<void> unmerge(const Tree& tree) {
   return {};
 }
 
-/// `dense` without zram, and with the governor or without.
+/// `dense` without swap, and with the governor or without.
 Result<std::string> write_profile(const std::string& name) {
   const char* temporary = std::getenv("TMPDIR");
   const std::string file =
       fmt::format("{}/ksm-{}.toml", temporary == nullptr ? "/tmp" : temporary, name);
   PANAL_TRY(write_file(
       file, fmt::format("name = \"ksm-{}\"\nbased_on = \"dense\"\n[ksm]\ngovernor = {}\n[zram]\n"
-                        "enabled = false\n",
+                        "enabled = false\n[zswap]\nenabled = false\n",
                         name, name == kGovernorArm)));
   return file;
 }

@@ -14,13 +14,13 @@
 namespace panal::bench {
 namespace {
 
-/// `dense` with neither zram, which the bench sets up itself, nor a governor for KSM's pace.
+/// `dense` with neither swap, which the bench sets up itself, nor a governor for KSM's pace.
 Result<std::string> write_takers_profile() {
   const char* temporary = std::getenv("TMPDIR");
   const std::string file = fmt::format("{}/takers.toml", temporary == nullptr ? "/tmp" : temporary);
   PANAL_TRY(write_file(file,
                        "name = \"takers\"\nbased_on = \"dense\"\n[ksm]\ngovernor = false\n[zram]\n"
-                       "enabled = false\n"));
+                       "enabled = false\n[zswap]\nenabled = false\n"));
   return file;
 }
 

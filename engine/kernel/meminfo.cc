@@ -18,6 +18,8 @@ Result<HostMemory> parse_meminfo(std::string_view text) {
       {"Cached", &HostMemory::cached},
       {"SwapCached", &HostMemory::swap_cached},
       {"AnonPages", &HostMemory::anon},
+      {"Active(anon)", &HostMemory::anon_lists},
+      {"Inactive(anon)", &HostMemory::anon_lists},
       {"Shmem", &HostMemory::shmem},
       {"Unevictable", &HostMemory::unevictable},
       {"Dirty", &HostMemory::dirty},
@@ -31,6 +33,8 @@ Result<HostMemory> parse_meminfo(std::string_view text) {
       {"Hugetlb", &HostMemory::hugetlb},
       {"SwapTotal", &HostMemory::swap_total},
       {"SwapFree", &HostMemory::swap_free},
+      {"Zswap", &HostMemory::zswap_pool},
+      {"Zswapped", &HostMemory::zswap_original},
   };
   for (const std::string_view line : lines_of(text)) {
     const std::size_t colon = line.find(':');

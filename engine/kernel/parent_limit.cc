@@ -21,8 +21,11 @@ std::uint64_t less(std::uint64_t from, std::uint64_t what) { return from > what 
 std::uint64_t uncharged_kernel_bytes(const ParentLimitInput& input) {
   const HostMemory& host = input.host;
   // Page cache and anonymous memory belong to somebody; reclaimable slab goes under pressure.
+  // Of the swap cache, what is in tables too is anonymous memory already.
+  const std::uint64_t unused =
+      std::min(host.swap_cached, less(host.anon_lists, host.anon + host.shmem));
   const std::uint64_t accounted =
-      host.free + host.buffers + host.cached + host.swap_cached + host.anon + host.slab_reclaimable;
+      host.free + host.buffers + host.cached + unused + host.anon + host.slab_reclaimable;
   const std::uint64_t kernel = less(less(host.total, accounted), input.zram_bytes);
   return less(kernel, input.charged_kernel_bytes);
 }

@@ -15,7 +15,9 @@ struct HostMemory {
   std::uint64_t buffers = 0;
   std::uint64_t cached = 0;  ///< page cache with shared memory
   std::uint64_t swap_cached = 0;
-  std::uint64_t anon = 0;
+  std::uint64_t anon = 0;  ///< in processes' tables
+  std::uint64_t anon_lists =
+      0;  ///< on the lists of what is not of files: shared memory, swap cache
   std::uint64_t shmem = 0;
   std::uint64_t unevictable = 0;
   std::uint64_t dirty = 0;
@@ -28,6 +30,10 @@ struct HostMemory {
   std::uint64_t hugetlb = 0;
   std::uint64_t swap_total = 0;
   std::uint64_t swap_free = 0;
+  /// Linux 5.19, in front of swap devices: memory that compressed pages take (charged to groups on
+  /// cgroup v2 only), and what they were before.
+  std::uint64_t zswap_pool = 0;
+  std::uint64_t zswap_original = 0;
 
   [[nodiscard]] bool operator==(const HostMemory&) const = default;
 };
@@ -84,8 +90,10 @@ struct MemoryStatistics {
   std::uint64_t anon_bytes = 0;   ///< shared memory not in it
   std::uint64_t file_bytes = 0;   ///< page cache (first touch), with shared memory
   std::uint64_t shmem_bytes = 0;
-  std::uint64_t swap_bytes = 0;    ///< swapped out, before compression
-  std::uint64_t kernel_bytes = 0;  ///< stacks, page tables, slab
+  std::uint64_t swap_bytes = 0;         ///< swapped out, before compression
+  std::uint64_t swap_cached_bytes = 0;  ///< in memory and on a swap device as well
+  std::uint64_t anon_lists_bytes = 0;   ///< on the kernel's lists of what is not of files
+  std::uint64_t kernel_bytes = 0;       ///< stacks, page tables, slab
   std::uint64_t unevictable_bytes = 0;
   std::uint64_t refault_anon_pages = 0;  ///< since the group was made
   std::uint64_t refault_file_pages = 0;
@@ -98,6 +106,12 @@ struct MemoryStatistics {
   /// makes nobody wait, and is none.
   std::uint64_t high_bytes = UINT64_MAX;
 
+  /// Of what is on a swap device too, what is in no process's tables: reclaim finds it first. (What
+  /// was read and not written to since it came back is in tables, and may be in the swap cache.)
+  [[nodiscard]] std::uint64_t unused_swap_cache_bytes() const {
+    const std::uint64_t used = anon_bytes + shmem_bytes;
+    return std::min(swap_cached_bytes, anon_lists_bytes > used ? anon_lists_bytes - used : 0);
+  }
   /// Where memory comes to an end for those in it: UINT64_MAX nowhere.
   [[nodiscard]] std::uint64_t end_bytes() const { return std::min(limit_bytes, high_bytes); }
   [[nodiscard]] bool operator==(const MemoryStatistics&) const = default;

@@ -21,7 +21,15 @@ constexpr std::uint64_t kColdShare = 2;
 
 SwapRoom swap_room(const HostMemory& host, const ZramStatistics& zram) {
   SwapRoom room{host.swap_free, 0};
-  if (zram.limit == 0 && zram.original == 0) return room;
+  if (zram.limit == 0 && zram.original == 0) {
+    // A disk, and what zswap keeps of it in memory: a pool of bounded size, and a mean.
+    const std::uint64_t stored = less(host.swap_total, host.swap_free);
+    if (host.zswap_pool > 0)
+      room.cost = stored >= kEnoughStored
+                      ? std::clamp(real(host.zswap_pool) / real(stored), 0.0, 1.0)
+                      : kFirstCost;
+    return room;
+  }
   room.cost = zram.original >= kEnoughStored
                   ? std::clamp(real(zram.used) / real(zram.original), 0.05, 1.0)
                   : kFirstCost;

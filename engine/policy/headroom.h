@@ -26,10 +26,11 @@ struct Headroom {
 /// What anonymous memory can still be swapped out.
 struct SwapRoom {
   std::uint64_t bytes = 0;  ///< before compression
-  double cost = 0;          ///< memory that it takes for each byte: zram's, 0 on a disk
+  double cost = 0;          ///< memory that it takes for each byte: zram's, zswap's, 0 on a disk
 };
 
-/// From meminfo and zram; all swap counts as compressed where there is any zram.
+/// From meminfo and zram; all swap counts as compressed where there is any zram, and as far as it
+/// is in its pool where zswap is in front.
 [[nodiscard]] SwapRoom swap_room(const HostMemory& host, const ZramStatistics& zram);
 
 /// The host's, of which `reserve_bytes` belong to nobody.

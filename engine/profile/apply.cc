@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/profile/swap_file_step.h"
+
 namespace panal::profile {
 namespace {
 
@@ -157,6 +159,11 @@ Result<Reverted> revert(const Machine& machine, const MachineLock& /*lock*/) {
   done.profile = saved->profile;
   if (of_earlier_boot(*saved, machine)) {
     done.earlier_boot = true;
+    // But for files that were swapped to: nobody does any more, and they take as much of the disk.
+    for (const Setting& setting : saved->settings)
+      if (setting.file == kSwapFileStep && machine.steps != nullptr)
+        if (const auto gone = machine.steps->bring(setting.file, setting.original); !gone)
+          done.notes.push_back(setting.name + ": " + gone.error().message());
     PANAL_TRY(remove_saved(machine));
     return done;
   }

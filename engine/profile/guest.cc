@@ -11,6 +11,8 @@ std::vector<std::string> describe_guest(const Guest& guest) {
     out.emplace_back("programs see the desktop's memory limit, not the host's memory");
   if (guest.cpus != 0) out.push_back(fmt::format("programs see {} CPUs at most", guest.cpus));
   if (guest.lean_heap) out.emplace_back("programs keep little of the memory they free");
+  if (!guest.shared_pictures)
+    out.emplace_back("programs hand no pictures to the X server in shared memory");
   if (guest.logs == ScratchPlace::kOff)
     out.emplace_back("/var/log of volatile desktops is empty and read-only");
   if (guest.logs == ScratchPlace::kMemory)

@@ -351,10 +351,12 @@ void check_whole(Reader& reader, const Profile& profile) {
     reader.wrong_at("zram.writeback",
                     "writeback must be the whole path of a disk or file, of letters, digits and "
                     "._/+:@-");
-  if (profile.zram.enabled && profile.zswap.enabled.value_or(false))
+  if (profile.zram.enabled && profile.zswap.enabled.value_or(false) &&
+      profile.zswap.swap_percent == 0)
     reader.wrong_at("zswap.enabled",
                     "zswap compresses what goes to a disk; what zram holds is compressed already: "
-                    "enable one of both");
+                    "enable one of both, or say by swap_percent how large a swap file zswap is to "
+                    "have (zram is for machines that cannot have one then)");
   if (profile.ksm.enlist != Enlist::kOff && profile.ksm.run != KsmRun::kRunning)
     reader.wrong_at("ksm.enlist", "enlist needs run = \"scan\": nothing is merged otherwise");
   check_class(reader, "active", profile.classes.active);

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/kernel/swaps.h"
 #include "engine/kernel/sysctl.h"
 #include "engine/kernel/zram_writeback.h"
 #include "engine/profile/catalog.h"
+#include "engine/profile/swap_file_step.h"
 #include "engine/profile/units.h"
 #include "engine/profile/zram_step.h"
 
@@ -18,6 +20,13 @@ namespace {
 constexpr const char* kKsm = "kernel/mm/ksm/";
 constexpr const char* kZswap = "module/zswap/parameters/";
 constexpr const char* kHugePages = "kernel/mm/transparent_hugepage/";
+
+constexpr std::uint64_t kSwapUnit = 64 * kMib;
+/// Of RAM: below that zram, which takes a third of what it holds, is the better place.
+constexpr std::uint64_t kLeastSwapPercent = 25;
+/// On the disk, for database, images and roots; panal doctor warns below it.
+constexpr std::uint64_t kDiskKept = std::uint64_t{10} << 30U;
+constexpr int kSwapFilePriority = 100;
 
 std::optional<std::uint64_t> number(const std::string& text) {
   std::uint64_t value = 0;
@@ -107,8 +116,24 @@ class Planner {
     return {};
   }
 
+  /// Whether swap is a file with zswap in front, or zram.
+  Result<void> choose_swap() {
+    const Zswap& zswap = profile_.zswap;
+    if (!zswap.enabled.value_or(false) || zswap.swap_percent == 0) return {};
+    PANAL_ASSIGN(const std::string reason, against_swap_file());
+    if (reason.empty()) {
+      swap_file_ = true;
+    } else if (profile_.zram.enabled) {
+      zram_instead_ = true;
+      plan_.notes.push_back("zswap: " + reason + "; zram instead");
+    } else {
+      no_swap_file_ = reason;
+    }
+    return {};
+  }
+
   Result<void> zram() {
-    if (!profile_.zram.enabled) return {};
+    if (!profile_.zram.enabled || swap_file_) return {};
     Setting setting;
     setting.name = "zram";
     setting.where = Setting::Where::kStep;
@@ -138,16 +163,19 @@ class Planner {
 
   Result<void> zswap() {
     const Zswap& zswap = profile_.zswap;
-    const auto one = [&](const char* key, std::optional<std::string> value,
+    if (zram_instead_) return {};
+    const auto one = [&](const std::string& key, std::optional<std::string> value,
                          const char* why) -> Result<void> {
       if (!value) return {};
       Setting setting;
-      setting.name = std::string("zswap.") + key;
+      setting.name = "zswap." + key;
       setting.where = Setting::Where::kSys;
-      setting.file = std::string(kZswap) + key;
+      setting.file = kZswap + key;
       setting.wanted = std::move(*value);
       setting.why = why;
-      setting.optional = zswap.optional;
+      // Without it nothing would be compressed where zram was given up.
+      const bool needed = key == "enabled" && swap_file_ && profile_.zram.enabled;
+      setting.optional = zswap.optional && !needed;
       return add(std::move(setting), zswap.optional);
     };
     const auto flag = [](const std::optional<bool>& on) -> std::optional<std::string> {
@@ -166,6 +194,7 @@ class Planner {
                   "of that, below which a full pool takes pages again"));
     PANAL_TRY(one("shrinker_enabled", flag(zswap.shrinker_enabled),
                   "what lies long goes on to the swap device (Linux 6.8)"));
+    PANAL_TRY(swap_file());
     return one("enabled", flag(zswap.enabled), "pages are compressed before they go to a disk");
   }
 
@@ -186,6 +215,72 @@ class Planner {
   }
 
  private:
+  /// Of memory, in whole units.
+  std::uint64_t part_of_memory(std::uint64_t percent) const {
+    return host_.memory_total_bytes / 100 * percent / kSwapUnit * kSwapUnit;
+  }
+
+  /// As large as the profile says, or as half of what the disk has free, or as leaves it what
+  /// everybody else on it needs; one that is there already (`now`) keeps its size.
+  std::uint64_t swap_file_bytes(const std::string& now) const {
+    const std::uint64_t wanted = part_of_memory(profile_.zswap.swap_percent);
+    // One that nobody swaps to any more takes as much of the disk until it is made anew.
+    const Setting* old = was_saved(kSwapFileStep);
+    if (old != nullptr && now != "off")
+      if (const auto there = parse_swap_file_state(old->after))
+        return std::min(wanted, there->bytes);
+    const std::uint64_t free = host_.swap_disk_free_bytes;
+    const std::uint64_t most = std::min(free / 2, free - std::min(free, kDiskKept));
+    return std::min(wanted, most / kSwapUnit * kSwapUnit);
+  }
+
+  /// Why this machine cannot have a swap file with zswap in front; empty: it can, of
+  /// swap_file_bytes_. Errors: those of reading.
+  Result<std::string> against_swap_file() {
+    if (!machine_.tree.sys.exists(std::string(kZswap) + "enabled"))
+      return std::string("this kernel has none");
+    if (machine_.steps == nullptr) return std::string("this program cannot make a swap file");
+    auto now = machine_.steps->state(kSwapFileStep);
+    if (!now && now.error().is_gone()) return now.error().context;
+    if (!now) return tl::make_unexpected(std::move(now.error()));
+    swap_file_bytes_ = swap_file_bytes(*now);
+    if (was_saved(kSwapFileStep) == nullptr && host_.swap_disk_rotates)
+      return "the disk of " + machine_.state_dir + " turns, and returning users would wait for it";
+    const std::uint64_t least =
+        part_of_memory(std::min<std::uint64_t>(profile_.zswap.swap_percent, kLeastSwapPercent));
+    if (swap_file_bytes_ < std::max(least, kSwapUnit))
+      return fmt::format(
+          "half of what is free on the disk of {}, or all but {} GiB, is {} MiB, too little for "
+          "swap",
+          machine_.state_dir, kDiskKept >> 30U, swap_file_bytes_ / kMib);
+    if (was_saved("zram") == nullptr) {
+      PANAL_ASSIGN(const auto swaps, kernel::read_swaps(machine_.tree));
+      for (const SwapDevice& swap : swaps)
+        if (!swap.is_file && swap.path.substr(swap.path.rfind('/') + 1).starts_with("zram"))
+          return "the machine swaps to " + swap.path + " already, which Panal did not set up";
+    }
+    return std::string();
+  }
+
+  Result<void> swap_file() {
+    if (!swap_file_ && no_swap_file_.empty()) return {};
+    Setting setting;
+    setting.name = kSwapFileStep;
+    setting.where = Setting::Where::kStep;
+    setting.file = kSwapFileStep;
+    // Left out where zram was given up for it, it would leave a machine without swap.
+    setting.optional = profile_.zswap.optional && !profile_.zram.enabled;
+    setting.wanted = swap_file_ ? print_swap_file_state({swap_file_bytes_, kSwapFilePriority})
+                                : std::string("off");
+    setting.why = "where memory of desktops nobody looks at goes, compressed memory first";
+    PANAL_TRY(add(std::move(setting), false));
+    Setting& planned = plan_.settings.back();
+    // One that is there and on no record is ours all the same, and nobody's to bring back.
+    if (!planned.original.empty()) planned.original = "off";
+    if (!swap_file_ && planned.obstacle.empty()) planned.obstacle = no_swap_file_;
+    return {};
+  }
+
   Result<void> ksm_setting(const char* name, const char* file, std::string wanted,
                            bool absent_is_fine, const char* why,
                            Setting::Rule rule = Setting::Rule::kExactly) {
@@ -287,6 +382,10 @@ class Planner {
   const Machine& machine_;
   const std::optional<Saved>& saved_;
   Plan& plan_;
+  bool swap_file_ = false;  ///< zswap, with a file of Panal's
+  std::uint64_t swap_file_bytes_ = 0;
+  bool zram_instead_ = false;  ///< of that
+  std::string no_swap_file_;   ///< why there is neither
 };
 
 }  // namespace
@@ -340,6 +439,7 @@ Result<Plan> make_plan(const Profile& profile, std::uint32_t desktops, const Hos
   PANAL_TRY(planner.sysctls());
   PANAL_TRY(planner.huge_pages());
   PANAL_TRY(planner.ksm());
+  PANAL_TRY(planner.choose_swap());
   PANAL_TRY(planner.zram());
   PANAL_TRY(planner.zswap());
   PANAL_TRY(planner.leave_the_rest());

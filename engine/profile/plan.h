@@ -15,6 +15,10 @@ namespace panal::profile {
 struct HostFacts {
   std::uint64_t memory_total_bytes = 0;
   std::uint64_t memory_available_bytes = 0;
+  /// Of the disk a swap file would be on (Machine::state_dir): free, and whether it is one whose
+  /// head must move. 0: not known.
+  std::uint64_t swap_disk_free_bytes = 0;
+  bool swap_disk_rotates = false;
 };
 
 /// What applying a profile would do.

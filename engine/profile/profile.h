@@ -73,8 +73,10 @@ struct Zram {
   [[nodiscard]] bool operator==(const Zram&) const = default;
 };
 
-/// Compressed memory before a swap device on a disk (which is the operator's); what is absent is
-/// left as it is.
+/// Compressed memory before a swap device on a disk; what is absent is left as it is.
+///
+/// With `swap_percent` the device is a file of Panal's, and zswap is an alternative to zram: where
+/// the profile enables both, zram is what a machine gets that cannot have the other.
 struct Zswap {
   std::optional<bool> enabled;
   std::optional<std::string> compressor;
@@ -82,7 +84,8 @@ struct Zswap {
   std::optional<std::uint32_t> max_pool_percent;          ///< of RAM
   std::optional<std::uint32_t> accept_threshold_percent;  ///< of the pool
   std::optional<bool> shrinker_enabled;                   ///< Linux 6.8
-  bool optional = true;                                   ///< what the kernel lacks is left out
+  std::uint32_t swap_percent = 0;  ///< of RAM: the swap file; 0: none, swap is the operator's
+  bool optional = true;            ///< what the kernel lacks is left out
 
   [[nodiscard]] bool operator==(const Zswap&) const = default;
 };
@@ -159,6 +162,10 @@ struct Guest {
   /// The session's programs share one heap among their threads and keep little of what they free:
   /// less memory, and some more CPU time in malloc().
   bool lean_heap = false;
+  /// Programs hand pictures to the desktop's X server in shared memory (MIT-SHM), which is resident
+  /// for as long as they run: pages that two processes have cannot be paged out one by one.
+  /// Without, pictures go through their connection.
+  bool shared_pictures = true;
   // The first two only of desktops whose root is volatile.
   ScratchPlace logs = ScratchPlace::kDisk;     ///< /var/log
   ScratchPlace var_tmp = ScratchPlace::kDisk;  ///< /var/tmp; never kOff

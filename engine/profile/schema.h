@@ -103,6 +103,7 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.number("max_pool_percent", p.zswap.max_pool_percent, 1U, 80U);
   v.number("accept_threshold_percent", p.zswap.accept_threshold_percent, 1U, 100U);
   v.flag("shrinker_enabled", p.zswap.shrinker_enabled);
+  v.number("swap_percent", p.zswap.swap_percent, 0U, 400U);
   v.flag("optional", p.zswap.optional);
   visit_class(v, "class.active", p.classes.active, false);
   visit_class(v, "class.idle", p.classes.idle, true);
@@ -123,6 +124,7 @@ void visit_keys(Visitor& v, AnyProfile& p) {
   v.flag("mask_memory", p.guest.mask_memory);
   v.number("cpus", p.guest.cpus, 0U, 1024U);
   v.flag("lean_heap", p.guest.lean_heap);
+  v.flag("shared_pictures", p.guest.shared_pictures);
   v.word("logs", p.guest.logs, kLogWords);
   v.word("var_tmp", p.guest.var_tmp, kVarTmpWords);
   v.word("cache", p.guest.cache_in_memory, kCacheWords);

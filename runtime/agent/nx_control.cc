@@ -60,10 +60,11 @@ Result<void> NxControl::start(const AttachRequest& request, const User& user) {
   const std::string guard = std::string(kSessionDir) + "/resume-guard.so";
   PANAL_TRY(replace_file(guard, resume_guard(), 0644, 0, 0));
   environment.push_back("LD_PRELOAD=" + guard);
-  PANAL_ASSIGN(child_, spawn_as(user,
-                                {"nxagent", "-D", "-nolisten", "tcp", "-auth", xauthority(),
-                                 "-name", user.hostname, ":" + display},
-                                environment, "/"));
+  std::vector<std::string> argv = {"nxagent", "-D",         "-nolisten", "tcp",
+                                   "-auth",   xauthority(), "-name",     user.hostname};
+  if (!user.shared_pictures) argv.emplace_back("-noshmem");
+  argv.push_back(":" + display);
+  PANAL_ASSIGN(child_, spawn_as(user, argv, environment, "/"));
   group_ = child_.pid;
   return {};
 }

@@ -19,10 +19,11 @@ namespace panal::agent {
 /// host -> agent
 ///   welcome protocol desktop hostname login uid gid group*(name:gid) home shell lang timezone
 ///           keyboard arg* apart* lean_heap     who the desktop is for and its session; answer to
-///                                              hello; sent when the network is up. apart: programs
+///           shared_pictures                    hello; sent when the network is up. apart: programs
 ///                                              whose memory is not merged (names of their files);
 ///                                              lean_heap=1: its programs are to keep little of
-///                                              what they free; old agents leave it
+///                                              what they free; shared_pictures=0: no MIT-SHM; old
+///                                              agents leave both
 ///   listen attach cookie geometry fullscreen keyboard link client media slave warm
 ///                                              make nxagent listen for attach number `attach`
 ///                                              (flags: 1 or absent); suspends a live session

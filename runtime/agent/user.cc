@@ -122,6 +122,7 @@ Result<User> parse_user(const Frame& welcome) {
   user.apart = welcome.all("apart");
   std::erase_if(user.apart, [](const std::string& name) { return !is_program_name(name); });
   user.lean_heap = welcome.get("lean_heap") == "1";
+  user.shared_pictures = welcome.get("shared_pictures") != "0";
   return user;
 }
 

@@ -25,6 +25,7 @@ struct User {
   std::vector<std::string> session;  ///< argv
   std::vector<std::string> apart;    ///< programs whose memory is not merged
   bool lean_heap = false;            ///< heap_variables()
+  bool shared_pictures = true;       ///< the X server offers MIT-SHM
 };
 
 /// Errors: EPROTO or EINVAL naming the field: logins and groups [a-z_][a-z0-9_.-]{0,31}, ids 1 to

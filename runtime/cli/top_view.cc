@@ -35,6 +35,7 @@ std::string render_optimiser(const nlohmann::json& report) {
   };
   const auto ksm = part("ksm");
   const auto zram = part("zram");
+  const auto zswap = part("zswap");
   const auto shaver = part("shaver");
   std::string line;
   const auto say = [&line](const std::string& words) {
@@ -53,6 +54,11 @@ std::string render_optimiser(const nlohmann::json& report) {
   if (number(zram, "original_bytes") > 0)
     say(fmt::format("compressed {} into {}", human_bytes(number(zram, "original_bytes")),
                     human_bytes(number(zram, "used_bytes"))));
+  if (number(zswap, "original_bytes") > 0)
+    say(fmt::format("swapped out {}, {} of them compressed into {}",
+                    human_bytes(number(zswap, "swapped_bytes")),
+                    human_bytes(number(zswap, "original_bytes")),
+                    human_bytes(number(zswap, "used_bytes"))));
   if (shaver.value("on", false))
     say(fmt::format("taken back {}", human_bytes(number(shaver, "taken_bytes"))));
   const auto classes = part("classes");

@@ -112,6 +112,7 @@ void say_reverted(const Shell& shell, const profile::Reverted& done) {
         "profile {} was applied before the machine's last start, which took "
         "it back\n",
         done.profile);
+    for (const std::string& note : done.notes) shell.out << note << "\n";
     return;
   }
   for (const auto& value : done.values)

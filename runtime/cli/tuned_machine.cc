@@ -13,7 +13,7 @@ Result<profile::Profile> chosen_profile(const config::Config& config, const std:
 Result<ChosenProfile> choose_profile(const config::Config& config, const std::string& word,
                                      std::uint32_t desktops, const profile::Machine& machine) {
   PANAL_ASSIGN(const auto profile, chosen_profile(config, word));
-  PANAL_ASSIGN(const auto host, tuning::read_host_facts(machine.tree));
+  PANAL_ASSIGN(const auto host, tuning::read_host_facts(machine.tree, machine.state_dir));
   ChosenProfile chosen;
   PANAL_ASSIGN(chosen.saved, profile::read_saved(machine));
   PANAL_ASSIGN(chosen.plan, profile::make_plan(profile, desktops == 0 ? profile.desktops : desktops,

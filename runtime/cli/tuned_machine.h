@@ -6,7 +6,7 @@
 
 #include "engine/profile/plan.h"
 #include "engine/profile/saved.h"
-#include "engine/profile/zram_step.h"
+#include "engine/profile/swap_steps.h"
 #include "runtime/cli/shell.h"
 
 namespace panal::cli {
@@ -16,15 +16,15 @@ class TunedMachine {
  public:
   /// `places` must outlive it.
   explicit TunedMachine(const MachinePlaces& places)
-      : zram_(places.tree, places.state_dir + "/zram"),
-        machine_{places.tree, places.state_dir, &zram_, places.privileged, {}} {}
+      : steps_(places.tree, places.state_dir),
+        machine_{places.tree, places.state_dir, &steps_, places.privileged, {}} {}
   TunedMachine(const TunedMachine&) = delete;
   TunedMachine& operator=(const TunedMachine&) = delete;
 
   [[nodiscard]] const profile::Machine& machine() const { return machine_; }
 
  private:
-  profile::ZramStep zram_;
+  profile::SwapSteps steps_;
   profile::Machine machine_;
 };
 

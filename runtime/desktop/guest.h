@@ -19,6 +19,7 @@ struct GuestSettings {
   bool mask_memory = false;
   std::uint32_t cpus = 0;  ///< files that tell of CPUs tell of so many at most; 0: of the host's
   bool lean_heap = false;  ///< programs keep little of what they free (agent::heap_variables)
+  bool shared_pictures = true;         ///< its X server offers MIT-SHM
   Scratch logs = Scratch::kDisk;       ///< /var/log, only where the root is volatile
   Scratch var_tmp = Scratch::kDisk;    ///< /var/tmp, likewise; not kOff
   bool cache_in_memory = false;        ///< a tmpfs at agent::kCacheDir, and the session told of it

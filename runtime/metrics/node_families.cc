@@ -44,6 +44,12 @@ void write_memory(Book& book, const NodeFigures& figures) {
       .add(static_cast<double>(host.zram.used));
   book.gauge("panal_zram_limit_bytes", "The most that zram may take; 0: no limit.")
       .add(static_cast<double>(host.zram.limit));
+  book.gauge("panal_zswap_original_bytes", "What zswap holds in memory, before compression.")
+      .add(static_cast<double>(host.memory.zswap_original));
+  book.gauge("panal_zswap_used_bytes", "Memory that zswap's pool takes.")
+      .add(static_cast<double>(host.memory.zswap_pool));
+  book.gauge("panal_swap_used_bytes", "What is swapped out, wherever it is.")
+      .add(static_cast<double>(host.memory.swap_total - host.memory.swap_free));
   if (figures.optimiser.zram_written_back_bytes)
     book.counter("panal_zram_written_back_bytes_total", "What zram wrote to the disk behind it.")
         .add(static_cast<double>(*figures.optimiser.zram_written_back_bytes));

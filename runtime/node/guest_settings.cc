@@ -21,6 +21,7 @@ desktop::GuestSettings guest_of(const profile::Guest& guest) {
   settings.mask_memory = guest.mask_memory;
   settings.cpus = guest.cpus;
   settings.lean_heap = guest.lean_heap;
+  settings.shared_pictures = guest.shared_pictures;
   settings.logs = scratch_of(guest.logs);
   settings.var_tmp = scratch_of(guest.var_tmp);
   settings.cache_in_memory = guest.cache_in_memory;

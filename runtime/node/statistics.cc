@@ -30,12 +30,20 @@ json group_json(const GroupUsage& use) {
   return out;
 }
 
-/// What one swapped byte takes of the host's memory: zram's use by what it holds; 0 without zram.
+/// What one swapped byte takes of the host's memory: zram's use by what it holds, or zswap's pool
+/// by all that is swapped out, most of which may be on a disk; 0 without either.
 double compressed_share(const json& optimiser) {
-  const auto zram = optimiser.find("zram");
-  if (zram == optimiser.end()) return 0;
-  const auto original = zram->value("original_bytes", 0.0);
-  return original > 0 ? zram->value("used_bytes", 0.0) / original : 0;
+  for (const auto& [name, held] :
+       {std::pair{"zram", "original_bytes"}, std::pair{"zswap", "swapped_bytes"}}) {
+    const auto place = optimiser.find(name);
+    if (place == optimiser.end()) continue;
+    const auto bytes = place->value(held, 0.0);
+    // It is in a group's kernel memory then.
+    if (place->value("charged_to_groups", false)) continue;
+    if (const auto used = place->value("used_bytes", 0.0); bytes > 0 && used > 0)
+      return used / bytes;
+  }
+  return 0;
 }
 
 /// Pages that others have too count by share: the sum over all desktops is what they take.

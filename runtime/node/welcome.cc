@@ -36,6 +36,7 @@ agent::Frame welcome_frame(const desktop::DesktopSpec& spec) {
   for (const std::string& word : spec.session) frame.add("arg", word);
   for (const std::string& program : spec.sharing.apart) frame.add("apart", program);
   if (spec.guest.lean_heap) frame.add("lean_heap", "1");
+  if (!spec.guest.shared_pictures) frame.add("shared_pictures", "0");
   return frame;
 }
 

@@ -62,11 +62,17 @@ json Optimiser::report() const {
     desktops[std::to_string(id)] = std::move(one);
     ++classes[word(desk->last.session)];
   }
+  const kernel::CgroupMount* memory = parts_.cgroups.layout().with("memory");
   return {{"ksm", std::move(ksm)},
           {"zram",
            {{"original_bytes", host_.zram.original},
             {"used_bytes", host_.zram.used},
             {"limit_bytes", host_.zram.limit}}},
+          {"zswap",
+           {{"original_bytes", host_.memory.zswap_original},
+            {"used_bytes", host_.memory.zswap_pool},
+            {"charged_to_groups", memory != nullptr && memory->version == 2},
+            {"swapped_bytes", host_.memory.swap_total - host_.memory.swap_free}}},
           {"shaver",
            {{"on", settings_.shave},
             {"by", taker_->name()},

@@ -1,17 +1,34 @@
 #include "runtime/tuning/profiles.h"
 
 #include <fmt/format.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "engine/base/log.h"
 #include "engine/base/nearest.h"
+#include "engine/kernel/block_device.h"
 #include "engine/kernel/meminfo.h"
 
 namespace panal::tuning {
 namespace {
 
 constexpr std::string_view kEnding = ".toml";
+/// Whether the head of the disk below a directory must move. A virtual machine's disks say so
+/// whatever is behind them (virtio, Xen), so they are not believed.
+bool rotates(const Tree& tree, const std::string& directory) {
+  const auto number = kernel::whole_disk_of(tree, directory);
+  if (!number) return false;
+  const std::string device = "dev/block/" + *number;
+  const auto says = tree.sys.read(device + "/queue/rotational");
+  const auto event = tree.sys.read(device + "/uevent");
+  const auto is = [&event](const char* name) {
+    return event && event->find(std::string("DEVNAME=") + name) != std::string::npos;
+  };
+  return says && says->starts_with("1") && !is("vd") && !is("xvd");
+}
+
 /// One profile based on another on another: more is a circle, or nobody can tell what holds.
 constexpr int kDeepest = 4;
 
@@ -73,9 +90,18 @@ Result<std::vector<std::string>> profile_names(const config::Config& config) {
   return names;
 }
 
-Result<profile::HostFacts> read_host_facts(const Tree& tree) {
+Result<profile::HostFacts> read_host_facts(const Tree& tree, const std::string& state_dir) {
   PANAL_ASSIGN(const auto memory, kernel::read_meminfo(tree));
-  return profile::HostFacts{memory.total, memory.available};
+  profile::HostFacts facts{memory.total, memory.available};
+  // It, or where it will be made.
+  std::string place = state_dir;
+  while (place.size() > 1 && ::access(place.c_str(), F_OK) != 0)
+    place.resize(std::max<std::size_t>(place.rfind('/'), 1));
+  struct statvfs disk{};
+  if (::statvfs(place.c_str(), &disk) != 0) return fail_errno("statvfs", place);
+  facts.swap_disk_free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  facts.swap_disk_rotates = rotates(tree, place);
+  return facts;
 }
 
 }  // namespace panal::tuning

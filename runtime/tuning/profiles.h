@@ -22,7 +22,8 @@ namespace panal::tuning {
 /// Names of the profiles in the profiles directory, sorted. Errors: ENOENT, EACCES.
 [[nodiscard]] Result<std::vector<std::string>> profile_names(const config::Config& config);
 
-/// What a plan must know of the host.
-[[nodiscard]] Result<profile::HostFacts> read_host_facts(const Tree& tree);
+/// What a plan must know of the host. `state_dir`: Machine::state_dir, which need not be there yet.
+[[nodiscard]] Result<profile::HostFacts> read_host_facts(const Tree& tree,
+                                                         const std::string& state_dir);
 
 }  // namespace panal::tuning

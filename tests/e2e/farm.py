@@ -245,7 +245,9 @@ def leftovers(node):
     parent = os.environ["PANAL_LAB_CGROUP"] + "/panal"
     found = [str(p) for p in pathlib.Path("/sys/fs/cgroup").glob(f"*/{parent}*")]
     mounts = pathlib.Path("/proc/self/mounts").read_text().splitlines()
-    found += [m for m in mounts if str(node.run_dir) in m or str(node.state) in m]
+    # Not the lab's own, which is /run/panal-lab.
+    ours = (f"{node.run_dir}/", f"{node.run_dir} ", f"{node.state}/", f"{node.state} ")
+    found += [m for m in mounts if any(place in m for place in ours)]
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")

@@ -47,7 +47,7 @@ TEST_F(TuneInALab, ChangesNothing) {
                 HasSubstr("this is a lab, and kernel settings are the whole machine's"));
   }
   EXPECT_EQ(swappiness(), before);
-  EXPECT_NE(::access("/run/panal-lab/machine", F_OK), 0) << "no record either";
+  EXPECT_NE(::access("/run/panal-lab/machine/applied.json", F_OK), 0) << "no record either";
 }
 
 TEST_F(TuneInALab, ANodeComesUpWithoutItsProfile) {

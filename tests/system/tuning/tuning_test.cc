@@ -9,7 +9,7 @@
 #include "engine/kernel/zram_swap.h"
 #include "engine/kernel/zram_writeback.h"
 #include "engine/profile/apply.h"
-#include "engine/profile/zram_step.h"
+#include "engine/profile/swap_steps.h"
 #include "runtime/tuning/profiles.h"
 #include "tests/system/tuning/tuned_lab.h"
 
@@ -24,6 +24,8 @@ constexpr const char* kProfile = R"(
 name = "trial"
 based_on = "dense"
 description = "dense with a small zram of another algorithm"
+[zswap]
+enabled = false
 [zram]
 size_percent = 2
 mem_limit_percent = 1
@@ -52,7 +54,7 @@ class RealTuning : public TunedLab {
       config::Config config;
       config.profiles_dir = PANAL_SOURCE_DIR "/engine/profile";
       const auto profile = tuning::load_profile(config, file_);
-      const auto host = tuning::read_host_facts(*tree_);
+      const auto host = tuning::read_host_facts(*tree_, state_dir_);
       if (!lock || !profile || !host) ::_exit(1);
       const auto plan = make_plan(*profile, profile->desktops, *host, machine, std::nullopt);
       if (!plan || !apply(*plan, std::nullopt, machine, *lock)) ::_exit(2);
@@ -242,6 +244,74 @@ TEST_F(RealTuning, ZswapIsSetAndPutBack) {
   const Ended reverted = panal({"tune", "revert"});
   EXPECT_EQ(reverted.code, 0) << reverted.said;
   EXPECT_EQ(all(), before);
+}
+
+TEST_F(RealTuning, ASwapFileIsMadeSwappedToAndGone) {
+  std::ofstream(file_) << "name = \"trial\"\n[zram]\nenabled = true\nsize_percent = 1\n[zswap]\n"
+                          "enabled = true\nswap_percent = 30\n";
+  const Ended plan = panal({"tune", "plan", file_});
+  EXPECT_EQ(plan.code, 0) << plan.said;
+  const Ended applied = panal({"tune", "apply", file_});
+  ASSERT_EQ(applied.code, 0) << applied.said;
+  const std::string file = state_dir_ + "/swap";
+  // A machine whose disk turns, or is nearly full, has zram instead, and is told why.
+  const bool zram_instead = plan.said.find("zram instead") != std::string::npos;
+  EXPECT_EQ(fs::exists(file), !zram_instead) << plan.said;
+  if (!zram_instead) {
+    EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+    EXPECT_EQ(machine().count(file), 1U) << "swapped to";
+    EXPECT_EQ(::unlink(file.c_str()), -1) << "the kernel holds it";
+  }
+  const Ended good = panal({"tune", "verify"});
+  EXPECT_EQ(good.code, 0) << good.said;
+  EXPECT_EQ(panal({"tune", "apply", file_}).code, 0) << "again";
+  const Ended reverted = panal({"tune", "revert"});
+  EXPECT_EQ(reverted.code, 0) << reverted.said;
+  EXPECT_FALSE(fs::exists(file));
+  EXPECT_EQ(machine(), before_);
+}
+
+TEST_F(RealTuning, KilledWithinTheStepThatMakesASwapFileItIsRemoved) {
+  SwapFileStep step(*tree_, state_dir_ + "/swap");
+  const std::string wanted = "size=67108864 priority=7";
+  int killed = 0;
+  for (int i = 0; i < 24; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      SwapFileStep own(*tree_, state_dir_ + "/swap");
+      ::_exit(own.bring(kSwapFileStep, wanted) ? 0 : 1);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(i * 200));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    killed += WIFSIGNALED(status) ? 1 : 0;
+    const auto state = step.state(kSwapFileStep);
+    ASSERT_TRUE(state) << state.error().message();
+    EXPECT_TRUE(*state == "off" || *state == "half made" || *state == wanted) << *state;
+    // What lies there hinders nobody.
+    const auto on = step.bring(kSwapFileStep, wanted);
+    ASSERT_TRUE(on) << *state << ": " << on.error().message();
+    EXPECT_EQ(step.state(kSwapFileStep).value_or("none"), wanted);
+    const auto off = step.bring(kSwapFileStep, "off");
+    ASSERT_TRUE(off) << off.error().message();
+    EXPECT_FALSE(fs::exists(state_dir_ + "/swap"));
+    ASSERT_EQ(machine(), before_) << "killed after " << i * 200 << " us as " << *state;
+  }
+  EXPECT_GT(killed, 0);
+}
+
+TEST_F(RealTuning, ASwapFileThatCannotBeLeavesNothing) {
+  SwapFileStep step(*tree_, state_dir_ + "/swap");
+  const auto huge = step.bring(kSwapFileStep, "size=1152921504606846976 priority=7");
+  ASSERT_FALSE(huge);
+  EXPECT_THAT(huge.error().context, HasSubstr("make room of"));
+  EXPECT_FALSE(fs::exists(state_dir_ + "/swap"));
+  SwapFileStep nowhere(*tree_, "/dev/shm/panal/swap");
+  const auto state = nowhere.state(kSwapFileStep);
+  ASSERT_FALSE(state);
+  EXPECT_TRUE(state.error().is_gone());
+  EXPECT_THAT(state.error().context, HasSubstr("a swap file wants ext4 or xfs"));
 }
 
 TEST_F(RealTuning, AStepThatCannotBeDoneLeavesNoDevice) {

@@ -79,6 +79,19 @@ TEST(Headroom, ZramIsFullWhenItsLimitIs) {
   EXPECT_EQ(swap_room(host, zram).bytes, 0U);
 }
 
+TEST(Headroom, SwapBehindZswapCostsWhatThePoolTakes) {
+  HostMemory host;
+  host.swap_total = 8192 * kMib;
+  host.swap_free = 6144 * kMib;
+  EXPECT_EQ(swap_room(host, {}).cost, 0) << "a disk alone";
+  host.zswap_pool = 512 * kMib;
+  host.zswap_original = 1500 * kMib;
+  EXPECT_EQ(swap_room(host, {}).cost, 0.25) << "a quarter of what is out, wherever it is";
+  EXPECT_EQ(swap_room(host, {}).bytes, 6144 * kMib);
+  host.swap_free = host.swap_total - 10 * kMib;
+  EXPECT_EQ(swap_room(host, {}).cost, 0.5) << "too little to judge by";
+}
+
 TEST(Headroom, TheNearestToItsEndHasTheFewestReserves) {
   const Headroom host = host_headroom({.available = 3000 * kMib}, 1000 * kMib);
   const Headroom small = group_headroom(group(1000, 1064), {});

@@ -72,7 +72,7 @@ class FakeMachine : public Steps {
 
   /// All settings and the step's state.
   Values values() const {
-    Values all{{"zram", zram}};
+    Values all{{"zram", zram}, {"swap_file", swap_file}};
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root_))
       if (entry.is_regular_file() && entry.path().string().find("/saved") == std::string::npos &&
           entry.path().filename() != "lock")
@@ -92,18 +92,19 @@ class FakeMachine : public Steps {
             .memory_available_bytes = std::uint64_t{6} << 30U};
   }
 
-  Result<std::string> state(const std::string& /*name*/) override {
-    if (!no_zram.empty()) return fail(ENOENT, no_zram);
-    return zram;
+  Result<std::string> state(const std::string& name) override {
+    const std::string& absent = name == "zram" ? no_zram : no_swap_file;
+    if (!absent.empty()) return fail(ENOENT, absent);
+    return of(name);
   }
   Result<void> bring(const std::string& name, const std::string& wanted) override {
-    zram = "half set up";
+    of(name) = "half set up";
     reached(name + " half way");
     if (wanted == refused) {
-      zram = "off";
-      return fail(EINVAL, "zram: no such algorithm");
+      of(name) = "off";
+      return fail(EINVAL, name + ": no such algorithm");
     }
-    zram = wanted;
+    of(name) = wanted;
     return {};
   }
 
@@ -114,13 +115,17 @@ class FakeMachine : public Steps {
   }
 
   std::string zram = "off";
+  std::string swap_file = "off";
   std::string refused;  ///< a state of zram that cannot be had
   std::string no_zram;  ///< why there is none
+  std::string no_swap_file;
   int kill_at = -1;
   int checkpoints = 0;
   std::function<void(std::string_view)> on_checkpoint;
 
  private:
+  std::string& of(const std::string& step) { return step == "zram" ? zram : swap_file; }
+
   std::filesystem::path root_;
   std::unique_ptr<Tree> tree_;
 };

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "engine/profile/apply.h"
-#include "engine/profile/zram_step.h"
+#include "engine/profile/swap_steps.h"
 #include "tests/unit/engine/profile/fake_machine.h"
 
 namespace panal::profile {
@@ -182,6 +182,198 @@ TEST_F(SwapSettings, WithoutZswapItIsSaidOrRefusedAsTheProfileHasIt) {
   EXPECT_EQ(strict.blocked()->name, "zswap.compressor");
 }
 
+const char* const kSwapFileProfile = R"(
+name = "f"
+[zram]
+enabled = true
+[zswap]
+enabled = true
+compressor = "zstd"
+swap_percent = 50
+)";
+
+class SwapFileOfAProfile : public ZswapSettings {
+ protected:
+  /// Of a machine of 8 GiB.
+  static constexpr const char* kHalf = "size=4227858432 priority=100";
+
+  void SetUp() override {
+    ZswapSettings::SetUp();
+    facts_.swap_disk_free_bytes = std::uint64_t{100} << 30U;
+  }
+  Plan plan_file(const std::string& text = kSwapFileProfile) {
+    const auto profile = parse_profile(text, "test.toml");
+    EXPECT_TRUE(profile) << profile.error().message();
+    auto made = make_plan(profile.value_or(Profile{}), 1, facts_, fake_.machine(),
+                          *read_saved(fake_.machine()));
+    EXPECT_TRUE(made) << made.error().message();
+    return made.value_or(Plan{});
+  }
+  Result<std::vector<std::string>> apply_file(const std::string& text = kSwapFileProfile) {
+    return apply(plan_file(text), *read_saved(fake_.machine()), fake_.machine(), fake_.lock());
+  }
+  void expect_zram(const std::string& reason) {
+    const Plan made = plan_file();
+    EXPECT_EQ(made.blocked(), nullptr);
+    EXPECT_THAT(made.notes, ElementsAre("zswap: " + reason + "; zram instead"));
+    EXPECT_THAT(wanted(made, "zram"), HasSubstr("algorithm="));
+    EXPECT_EQ(wanted(made, "zswap.enabled"), "not planned");
+    EXPECT_EQ(wanted(made, "swap_file"), "not planned");
+  }
+
+  HostFacts facts_ = FakeMachine::facts();
+};
+
+TEST_F(SwapFileOfAProfile, ZswapWithItsFileTakesZramsPlaceAndGoesWhole) {
+  const auto before = fake_.values();
+  const Plan made = plan_file();
+  EXPECT_THAT(made.notes, IsEmpty());
+  EXPECT_EQ(wanted(made, "swap_file"), kHalf);
+  EXPECT_EQ(wanted(made, "zram"), "not planned");
+  // The file is there before anything is compressed on its way to it.
+  EXPECT_EQ(made.settings.back().name, "zswap.enabled");
+  ASSERT_TRUE(apply_file());
+  EXPECT_EQ(fake_.swap_file, kHalf);
+  EXPECT_EQ(fake_.zram, "off");
+  EXPECT_EQ(knob("enabled"), "Y");
+  EXPECT_TRUE(verify(fake_.machine())->good());
+  fake_.swap_file = "off";
+  EXPECT_EQ(verify(fake_.machine())->drift.size(), 1U);
+  ASSERT_TRUE(revert(fake_.machine(), fake_.lock()));
+  EXPECT_EQ(fake_.values(), before);
+}
+
+TEST_F(SwapFileOfAProfile, OneThatIsThereKeepsItsSizeWhateverTheDiskHasFree) {
+  facts_.swap_disk_free_bytes = std::uint64_t{13} << 30U;
+  const std::string smaller = "size=3221225472 priority=100";
+  ASSERT_TRUE(apply_file());
+  EXPECT_EQ(fake_.swap_file, smaller);
+  for (const std::uint64_t free_gib : {0U, 3U, 500U}) {
+    facts_.swap_disk_free_bytes = free_gib << 30U;
+    facts_.swap_disk_rotates = true;
+    const Plan again = plan_file();
+    EXPECT_EQ(again.changes(), 0U) << free_gib;
+    EXPECT_EQ(wanted(again, "swap_file"), smaller) << free_gib;
+  }
+}
+
+TEST_F(SwapFileOfAProfile, ZramIsForMachinesThatCannot) {
+  facts_.swap_disk_rotates = true;
+  expect_zram("the disk of " + fake_.machine().state_dir +
+              " turns, and returning users would wait for it");
+  facts_.swap_disk_rotates = false;
+  facts_.swap_disk_free_bytes = std::uint64_t{11} << 30U;
+  expect_zram("half of what is free on the disk of " + fake_.machine().state_dir +
+              ", or all but 10 GiB, is 1024 MiB, too little for swap");
+  facts_.swap_disk_free_bytes = std::uint64_t{5} << 30U;
+  EXPECT_THAT(plan_file().notes, ElementsAre(HasSubstr("is 0 MiB, too little")));
+  facts_.swap_disk_free_bytes = std::uint64_t{100} << 30U;
+  fake_.no_swap_file = "a swap file wants ext4 or xfs";
+  expect_zram("a swap file wants ext4 or xfs");
+  fake_.no_swap_file.clear();
+  fake_.put("proc/swaps",
+            "Filename\tType\tSize\tUsed\tPriority\n/dev/zram3 partition 1024 0 100\n");
+  expect_zram("the machine swaps to /dev/zram3 already, which Panal did not set up");
+  fake_.remove("proc/swaps");
+  fake_.remove(std::string(kZswapFiles) + "enabled");
+  expect_zram("this kernel has none");
+}
+
+TEST_F(SwapFileOfAProfile, OfAProfileWithoutZramItIsLeftOutOrRefusedAsTheProfileHasIt) {
+  const std::string alone = "name = \"f\"\n[zswap]\nenabled = true\nswap_percent = 50\n";
+  facts_.swap_disk_rotates = true;
+  EXPECT_EQ(plan_file(alone).blocked(), nullptr);
+  const auto left_out = apply_file(alone);
+  ASSERT_TRUE(left_out) << left_out.error().message();
+  EXPECT_THAT(*left_out, Contains(HasSubstr("swap_file left out: the disk of ")));
+  EXPECT_EQ(fake_.swap_file, "off");
+  ASSERT_TRUE(revert(fake_.machine(), fake_.lock()));
+  const Plan strict = plan_file(alone + "optional = false\n");
+  ASSERT_NE(strict.blocked(), nullptr);
+  EXPECT_THAT(strict.blocked()->obstacle, HasSubstr("turns"));
+}
+
+TEST_F(SwapFileOfAProfile, ASmallOneIsNoReasonForZram) {
+  const Plan made = plan_file(
+      "name = \"f\"\n[zram]\nenabled = true\n[zswap]\nenabled = true\nswap_percent = 10\n");
+  EXPECT_THAT(made.notes, IsEmpty());
+  EXPECT_EQ(wanted(made, "swap_file"), "size=805306368 priority=100");
+}
+
+TEST_F(SwapFileOfAProfile, OneThatCannotBeMadeLeavesTheMachineWithTheSwapItHad) {
+  ASSERT_TRUE(apply_text("name = \"z\"\n[zram]\nenabled = true\n"));
+  const auto before = fake_.values();
+  fake_.refused = kHalf;
+  EXPECT_FALSE(apply_file());
+  EXPECT_EQ(fake_.values(), before);
+  EXPECT_THAT(fake_.zram, HasSubstr("algorithm="));
+}
+
+TEST_F(SwapFileOfAProfile, OneOnNoRecordGoesAllTheSame) {
+  fake_.swap_file = "half made";
+  ASSERT_TRUE(apply_file());
+  EXPECT_EQ(fake_.swap_file, kHalf);
+  ASSERT_TRUE(revert(fake_.machine(), fake_.lock()));
+  EXPECT_EQ(fake_.swap_file, "off");
+}
+
+TEST_F(SwapFileOfAProfile, WhatABootLeavesOfItIsRemoved) {
+  fake_.boot("first");
+  ASSERT_TRUE(apply_file());
+  fake_.boot("second");
+  fake_.swap_file = "a file that nobody swaps to";
+  const auto reverted = revert(fake_.machine(), fake_.lock());
+  ASSERT_TRUE(reverted) << reverted.error().message();
+  EXPECT_TRUE(reverted->earlier_boot);
+  EXPECT_THAT(reverted->notes, IsEmpty());
+  EXPECT_EQ(fake_.swap_file, "off");
+  EXPECT_FALSE(fake_.has_record());
+}
+
+TEST_F(SwapFileOfAProfile, AnotherProfileTakesItAwayAndSetsZramUp) {
+  ASSERT_TRUE(apply_file());
+  ASSERT_TRUE(apply_file("name = \"z\"\n[zram]\nenabled = true\n"));
+  EXPECT_EQ(fake_.swap_file, "off");
+  EXPECT_EQ(knob("enabled"), "N");
+  EXPECT_THAT(fake_.zram, HasSubstr("algorithm="));
+  ASSERT_TRUE(apply_file());
+  EXPECT_EQ(fake_.swap_file, kHalf);
+  EXPECT_EQ(fake_.zram, "off");
+}
+
+TEST(SwapFileState, IsReadAsItIsPrinted) {
+  const auto settings = parse_swap_file_state("size=67108864 priority=100");
+  ASSERT_TRUE(settings) << settings.error().message();
+  EXPECT_EQ(*settings, (profile::SwapFileSettings{67'108'864, 100}));
+  for (const char* bad :
+       {"", "off", "size=1", "size=0 priority=1", "size=1 priority=32768", "size=1 priority=-1",
+        "size=1  priority=1", "size=01 priority=1", "priority=1 size=1", "size=1 priority=1 x=2",
+        "size=18446744073709551616 priority=1"})
+    EXPECT_FALSE(parse_swap_file_state(bad)) << bad;
+}
+
+TEST(SwapFileStep, KnowsItsOwnFileAndLeavesOthersSwapAlone) {
+  FakeMachine fake;
+  const Machine machine = fake.machine();
+  SwapFileStep step(machine.tree, fake.path("swap"));
+  const auto swaps = [&fake](const std::string& line) {
+    fake.put("proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n" + line);
+  };
+  const auto off = step.state(kSwapFileStep);  // or it lies on a file system that cannot
+  EXPECT_TRUE(off ? *off == "off" : off.error().is_gone());
+  fake.put("swap", std::string(64 << 10, '\0'));
+  swaps("/elsewhere/swap file 60 0 7\n");
+  EXPECT_EQ(step.state(kSwapFileStep).value_or("none"), "size=65536 priority=7")
+      << "its path as another mount namespace sees it";
+  swaps("/elsewhere/swap file 56 0 7\n");
+  EXPECT_EQ(step.state(kSwapFileStep).value_or("off"), "half made") << "another's";
+  fake.put("other/swap", "x");
+  swaps(fake.path("other/swap") + " file 60 0 7\n");
+  EXPECT_EQ(step.state(kSwapFileStep).value_or("off"), "half made") << "another's";
+  swaps(fake.path("swap") + " file 60 0 9\n");
+  EXPECT_EQ(step.state(kSwapFileStep).value_or("none"), "size=65536 priority=9");
+}
+
 TEST(SwapSettingsOfAProfile, ThatMakeNoSenseAreMistakes) {
   const auto wrong = [](const std::string& text) {
     const auto profile = parse_profile("name = \"a\"\n" + text, "a.toml");
@@ -190,6 +382,8 @@ TEST(SwapSettingsOfAProfile, ThatMakeNoSenseAreMistakes) {
   EXPECT_THAT(wrong("[zram]\nenabled = true\n[zswap]\nenabled = true\n"),
               HasSubstr("a.toml:5: zswap compresses"));
   EXPECT_EQ(wrong("[zram]\nenabled = true\n[zswap]\nenabled = false\n"), "");
+  EXPECT_EQ(wrong("[zram]\nenabled = true\n[zswap]\nenabled = true\nswap_percent = 50\n"), "");
+  EXPECT_THAT(wrong("[zswap]\nswap_percent = 401\n"), HasSubstr("0 to 400"));
   for (const char* place : {"swap", "/a b", "//a", "/a=b"})
     EXPECT_THAT(wrong(std::string("[zram]\nwriteback = \"") + place + "\"\n"),
                 HasSubstr("a.toml:3: writeback must be the whole path"))

@@ -130,6 +130,12 @@ TEST(Environment, NoAccessibilityBusAndItsOwnCookie) {
               testing::Contains("PULSE_SERVER=tcp:127.0.0.1:7100"));
 }
 
+TEST(User, PicturesAreSharedUnlessTheProfileSaysNo) {
+  EXPECT_TRUE(parse_user(welcome())->shared_pictures) << "an old panald says nothing";
+  EXPECT_TRUE(parse_user(welcome().add("shared_pictures", "1"))->shared_pictures);
+  EXPECT_FALSE(parse_user(welcome().add("shared_pictures", "0"))->shared_pictures);
+}
+
 TEST(Environment, HeapsAreLeanWhereTheProfileSaysSo) {
   struct Case {
     const char* word;

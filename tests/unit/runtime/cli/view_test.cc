@@ -224,6 +224,18 @@ TEST(Top, SaysWhoseMemoryIsMerged) {
   EXPECT_THAT(shown(), HasSubstr("(KSM taken over by somebody else, nobody joins)"));
 }
 
+TEST(Top, SaysWhereWhatIsPagedOutIs) {
+  auto answer = stats(0);
+  const auto shown = [&] { return render_top(TopView().digest(answer, 1, {}), 5); };
+  answer["optimiser"]["zswap"] = {
+      {"original_bytes", 0}, {"used_bytes", 0}, {"swapped_bytes", 4096}};
+  EXPECT_EQ(shown().find("swapped out"), std::string::npos)
+      << "nothing of ours is before that swap";
+  answer["optimiser"]["zswap"] = {
+      {"original_bytes", 3 << 20}, {"used_bytes", 1 << 20}, {"swapped_bytes", 9 << 20}};
+  EXPECT_THAT(shown(), HasSubstr("swapped out 9.0 MiB, 3.0 MiB of them compressed into 1.0 MiB"));
+}
+
 TEST(Top, SaysHowManyMoreFitAndWhatEndsIt) {
   auto answer = stats(0);
   auto& room = answer["optimiser"]["room"];

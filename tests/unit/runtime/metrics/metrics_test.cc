@@ -60,6 +60,9 @@ NodeFigures everything() {
   all.tally.takes = 9;
   all.tally.verdicts["at_floor"] = 6;
   all.zram_written_back_bytes = 8192;
+  all.host.memory.zswap_original = 4096;
+  all.host.memory.swap_total = 16384;
+  all.host.memory.swap_free = 4096;
   all.tally.io_written_bytes = 4096;
   all.tally.io_writes = 2;
   all.tally.errors_by_step["take"] = 1;
@@ -127,6 +130,8 @@ TEST(Metrics, ValuesAreInBaseUnits) {
       read.value("panal_starts_room_desktops", {{"by", "measurement"}, {"resource", "memory"}}),
       17);
   EXPECT_EQ(read.value("panal_zram_written_back_bytes_total"), 8192);
+  EXPECT_EQ(read.value("panal_zswap_original_bytes"), 4096);
+  EXPECT_EQ(read.value("panal_swap_used_bytes"), 12288);
   EXPECT_EQ(read.value("panal_io_read_bytes_total"), 0);
   EXPECT_EQ(read.value("panal_io_written_bytes_total"), 4096);
   EXPECT_EQ(read.value("panal_io_operations_total", {{"operation", "write"}}), 2);

@@ -17,6 +17,7 @@ TEST(GuestSettings, AreTheProfilesOneByOne) {
   guest.mask_memory = true;
   guest.cpus = 3;
   guest.lean_heap = true;
+  guest.shared_pictures = false;
   guest.logs = profile::ScratchPlace::kOff;
   guest.var_tmp = profile::ScratchPlace::kMemory;
   guest.cache_in_memory = true;
@@ -25,6 +26,7 @@ TEST(GuestSettings, AreTheProfilesOneByOne) {
   const desktop::GuestSettings wanted{.mask_memory = true,
                                       .cpus = 3,
                                       .lean_heap = true,
+                                      .shared_pictures = false,
                                       .logs = desktop::Scratch::kOff,
                                       .var_tmp = desktop::Scratch::kMemory,
                                       .cache_in_memory = true,
