@@ -22,10 +22,15 @@ struct Doings {
   std::optional<std::uint64_t> io_wait_us;   ///< PSI some, total
   std::optional<std::uint64_t> disk_bytes;
   std::optional<std::uint64_t> network_bytes;
+  /// Where it is paged out to a disk, whose traffic is in `disk_bytes`: pages that came back, and
+  /// what is out. Nobody's work, but ours.
+  std::optional<std::uint64_t> refaulted_pages = {};
+  std::optional<std::uint64_t> swapped_bytes = {};
 };
 
 /// Without `disk_bytes` being younger than the group's last look, and without the network's.
-[[nodiscard]] Doings doings_of(const GroupSnapshot& group);
+/// `swap_on_disk`: what is swapped out is (partly) on a disk, and not in zram alone.
+[[nodiscard]] Doings doings_of(const GroupSnapshot& group, bool swap_on_disk);
 
 /// Since when a desktop does nothing, so that to stop it takes nothing from its user: no program
 /// computes, nothing is read, written, sent or received.

@@ -43,6 +43,11 @@ void write_shaver(Book& book, const Tally& tally) {
       .add(real(tally.cools));
   book.counter("panal_shaver_cool_cpu_seconds_total", "CPU time of marking it.")
       .add(seconds(tally.cool_cpu_ns));
+  book.counter("panal_shaver_dropped_bytes_total",
+               "Memory freed that was on a swap device already, apart from steps.")
+      .add(real(tally.dropped_bytes));
+  book.counter("panal_shaver_drop_cpu_seconds_total", "CPU time of that.")
+      .add(seconds(tally.drop_cpu_ns));
   book.counter("panal_shaver_monitors_total",
                "Monitors of desktops' containers that were paged out, once each.")
       .add(real(tally.monitors));

@@ -27,6 +27,9 @@ constexpr MonotonicNs kRefreshAfter = 20 * kSecond;
 constexpr MonotonicNs kLookAtFrozenEvery = 300 * kSecond;
 /// Desktops marked as the first to go in a round: some ms of CPU each.
 constexpr int kCoolAtOnce = 8;
+/// Each may wait for a disk, and all else waits behind it.
+constexpr int kDropAtOnce = 8;
+constexpr std::uint64_t kSwapCacheWorthALook = policy::kMib;
 /// Limits that are above what a desktop uses follow it down this often.
 constexpr MonotonicNs kLimitsAgain = 10 * kSecond;
 
@@ -305,6 +308,7 @@ void Optimiser::shave_round(const Snapshot& host) {
   }
   const auto verdicts = shaver_.decide(input);
   int cooling = 0;
+  int dropping = 0;
   for (std::size_t i = 0; i < verdicts.size(); ++i) {
     const ShaveDecision& verdict = verdicts[i];
     desks[i]->verdict = verdict;
@@ -322,7 +326,11 @@ void Optimiser::shave_round(const Snapshot& host) {
     // Nothing is short yet: the kernel is told whose pages are to go first.
     const bool cool = !take && may && cools_ && !desks[i]->cooled && cooling < kCoolAtOnce &&
                       verdict.reason == ShaveReason::kNotNeeded && !desks[i]->treatment.spared;
-    if (!take && !freeze && !cool) continue;
+    const auto& memory = desks[i]->last.usage.memory;
+    const bool drop = !take && may && !desks[i]->treatment.spared && memory &&
+                      memory->unused_swap_cache_bytes() >= kSwapCacheWorthALook &&
+                      dropping < kDropAtOnce && !shaver_.rests(desks[i]->id, input.at_ns);
+    if (!take && !freeze && !cool && !drop) continue;
     // Somebody came while we looked.
     if (desks[i]->wanted || input.at_ns < desks[i]->awake_until_ns) {
       if (take) ++totals_.steps_dropped["came_back"];
@@ -331,7 +339,9 @@ void Optimiser::shave_round(const Snapshot& host) {
     }
     desks[i]->busy = true;
     if (cool) ++cooling;
-    jobs_.push_back({desks[i], take ? verdict.bytes : 0, freeze, desks[i]->last.session, cool});
+    if (drop) ++dropping;
+    jobs_.push_back(
+        {desks[i], take ? verdict.bytes : 0, freeze, desks[i]->last.session, cool, drop});
   }
   jobs_came_.notify_one();
 }

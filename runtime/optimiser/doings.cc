@@ -36,7 +36,10 @@ void Optimiser::see_doings(const DeskPtr& desk) {
     if (settings_.shaver.freeze_quiet_after_ns <= 0 ||
         desk->last.session != SessionClass::kDisconnected || !desk->quiet.due(desk->last.at_ns))
       return;
-    doings = policy::doings_of(desk->last);
+    // Of a machine with zram that is all its swap.
+    const bool on_disk =
+        host_.memory.swap_total > 0 && host_.zram.limit == 0 && host_.zram.original == 0;
+    doings = policy::doings_of(desk->last, on_disk);
   }
   doings.network_bytes = network_bytes(parts_.tree, desk->group);
   const std::lock_guard lock(mutex_);

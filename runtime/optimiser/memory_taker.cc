@@ -9,6 +9,7 @@
 #include "engine/kernel/process_memory.h"
 #include "engine/kernel/smaps.h"
 #include "runtime/optimiser/desktop_processes.h"
+#include "runtime/optimiser/swap_cache.h"
 
 namespace panal::optimiser {
 namespace {
@@ -82,6 +83,10 @@ class AdviseTaker final : public MemoryTaker {
     if (trouble && taken.asked_of_kernel_bytes == 0) return tl::make_unexpected(*trouble);
     taken.exhausted = at == processes.end();
     cursor = taken.exhausted ? TakeCursor{} : from;
+    // Of what went to a disk each page is in memory still. What cannot be freed shows in the
+    // charge.
+    if (taken.asked_of_kernel_bytes > 0)
+      (void)drop_swap_cache(group, {UINT64_MAX, request.deadline, request.stop});
     PANAL_ASSIGN(taken.after_bytes, group.memory_usage());
     taken.cpu_ns = thread_cpu_ns() - begun;
     return taken;

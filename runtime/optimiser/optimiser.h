@@ -112,6 +112,7 @@ class Optimiser final : public RescueHands {
     bool freeze = false;
     SessionClass session = SessionClass::kActive;  ///< it was when this was decided
     bool cool = false;                             ///< cooling.cc
+    bool drop = false;                             ///< what is on a swap device already
   };
   enum class FreezeFor : std::uint8_t {
     kProfile,  ///< waited for until it stands
@@ -145,6 +146,7 @@ class Optimiser final : public RescueHands {
   void protect_spared();
   void take(const Job& job);
   void cool(Desk& desk);
+  void drop(Desk& desk);
   void take_monitor(Desk& desk);  ///< monitors.cc: once, and it never wakes but to end
   /// For any thread. Does nothing with who is frozen, or was seen meanwhile.
   void freeze(Desk& desk, FreezeFor why);

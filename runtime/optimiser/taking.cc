@@ -5,6 +5,7 @@
 
 #include "engine/policy/units.h"
 #include "runtime/optimiser/optimiser.h"
+#include "runtime/optimiser/swap_cache.h"
 
 namespace panal::optimiser {
 
@@ -68,8 +69,22 @@ void Optimiser::take(const Job& job) {
     }
   }
   if (job.bytes > 0 && !desk.wanted) take_monitor(desk);
+  if (job.drop && !desk.wanted) drop(desk);
   if (job.cool && !desk.wanted) cool(desk);
   if (job.freeze) freeze(desk, FreezeFor::kProfile);
+}
+
+void Optimiser::drop(Desk& desk) {
+  const std::uint64_t begun = thread_cpu_ns();
+  const auto dropped =
+      drop_swap_cache(desk.group, {UINT64_MAX, steady_clock::now() + kLongestTake, &desk.wanted});
+  if (!dropped && !dropped.error().is_gone()) complain("drop", dropped.error());
+  const std::lock_guard lock(mutex_);
+  // It is not looked at again before its next turn: what is known of it is of the past now.
+  if (desk.last.usage.memory) desk.last.usage.memory->swap_cached_bytes = 0;
+  ++totals_.drops;
+  totals_.drop_cpu_ns += thread_cpu_ns() - begun;
+  if (dropped) totals_.dropped_bytes += *dropped;
 }
 
 void Optimiser::freeze(Desk& desk, FreezeFor why) {

@@ -52,10 +52,10 @@ inline constexpr std::array<std::string_view, 4> kFreezeRefusals{"came_back", "c
                                                                  "failed", "failed_lately"};
 
 /// What the kernel may refuse, as the log has it.
-inline constexpr std::array<std::string_view, 17> kErrorSteps{
-    "cool",         "fetch",     "freeze",       "keep_hot",   "load_hot",    "open_group",
-    "read_desktop", "read_host", "read_io",      "record_hot", "recover_ksm", "restore_ksm",
-    "set_limits",   "take",      "take_monitor", "thaw",       "write_ksm"};
+inline constexpr std::array<std::string_view, 18> kErrorSteps{
+    "cool",        "drop",         "fetch",     "freeze",       "keep_hot",   "load_hot",
+    "open_group",  "read_desktop", "read_host", "read_io",      "record_hot", "recover_ksm",
+    "restore_ksm", "set_limits",   "take",      "take_monitor", "thaw",       "write_ksm"};
 /// The shaver's verdict on one that is not of its class for long enough, so that it may not be
 /// taken from yet (or at all: the profile's choice).
 inline constexpr std::string_view kTooSoon = "too_soon";
@@ -64,8 +64,9 @@ inline constexpr std::string_view kTooSoon = "too_soon";
 struct Tally {
   std::uint64_t looks = 0, look_cpu_ns = 0;
   std::uint64_t takes = 0, taken_bytes = 0, take_cpu_ns = 0, asked_bytes = 0;
-  std::uint64_t cools = 0, cool_cpu_ns = 0;       ///< desktops marked as the first to go
-  std::uint64_t monitors = 0, monitor_bytes = 0;  ///< of desktops: taken, once each
+  std::uint64_t cools = 0, cool_cpu_ns = 0;  ///< desktops marked as the first to go
+  std::uint64_t drops = 0, dropped_bytes = 0, drop_cpu_ns = 0;  ///< drop_swap_cache(), by itself
+  std::uint64_t monitors = 0, monitor_bytes = 0;                ///< of desktops: taken, once each
   std::uint64_t freezes = 0, thaws = 0, wakes = 0, fetched_bytes = 0, fetch_cpu_ns = 0;
   std::uint64_t wakes_by_ranges = 0, waited_ns = 0;  ///< users, for what draws
   std::uint64_t records = 0, record_cpu_ns = 0, hot_bytes = 0, hot_ranges = 0;

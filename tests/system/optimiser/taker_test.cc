@@ -1,13 +1,18 @@
 // Each way to take memory back, on a real process and real swap in compressed memory.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <set>
 #include <vector>
 
 #include "engine/kernel/group_processes.h"
 #include "engine/kernel/smaps.h"
+#include "engine/kernel/swaps.h"
 #include "runtime/optimiser/hot_memory.h"
 #include "runtime/optimiser/memory_fetcher.h"
 #include "runtime/optimiser/memory_taker.h"
+#include "runtime/optimiser/swap_cache.h"
 #include "tests/support/patience.h"
 #include "tests/system/optimiser/mapping_child.h"
 #include "tests/system/optimiser/real_swap_group.h"
@@ -52,6 +57,85 @@ class RealTaker : public RealSwapGroup {
 };
 
 TEST_F(RealTaker, ByAdvice) { take_from("madvise"); }
+
+TEST_F(RealTaker, WhoSetsALimitWhileTheGroupIsPokedSetsTheOneThatStands) {
+  const kernel::CgroupMount* memory = root_.layout().with("memory");
+  ASSERT_NE(memory, nullptr);
+  if (memory->version != 1) GTEST_SKIP() << "nothing is missing: with v2 no limit is lowered";
+  const kernel::Cgroup group = make();
+  Limits limits;
+  limits.memory_bytes = 200 * kMib;
+  ASSERT_TRUE(group.set_limits(limits));
+  const MemoryChild child(group, kSize, Pages::kDistinct);
+  std::atomic<bool> over{false};
+  std::thread poker([&group, &over] {
+    while (!over) (void)group.reclaim(1 * kMib);
+  });
+  std::set<std::uint64_t> seen;
+  for (std::uint64_t mib = 200; mib < 300; ++mib) {
+    limits.memory_bytes = mib * kMib;
+    EXPECT_TRUE(group.set_limits(limits));
+    for (int i = 0; i < 20; ++i)
+      if (const auto now = group.memory_limit()) seen.insert(*now == mib * kMib ? 0 : *now);
+  }
+  over = true;
+  poker.join();
+  EXPECT_EQ(seen, std::set<std::uint64_t>{0}) << "nobody sees the lowered one";
+  const auto other = kernel::Cgroup::open(root_, group.path());
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->memory_limit().value_or(0), 299 * kMib) << "and it is in the kernel";
+}
+
+/// Before zram in the kernel's order.
+class RealTakerToADisk : public RealTaker {
+ protected:
+  void SetUp() override {
+    RealTaker::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    file_ = ::testing::TempDir() + "taker.swap";
+    const UniqueFd fd(::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    ASSERT_TRUE(fd);
+    ASSERT_EQ(::fallocate(fd.get(), 0, 0, 128 * kMib), 0);
+    ASSERT_TRUE(kernel::make_swap(file_, 128 * kMib));
+    const auto on = kernel::swap_on(file_, 32'000);
+    ASSERT_TRUE(on) << on.error().message();
+    on_ = true;
+  }
+  void TearDown() override {
+    RealCgroup::TearDown();  // the processes first
+    if (on_) {
+      EXPECT_TRUE(kernel::swap_off(file_));
+    }
+    ::unlink(file_.c_str());
+    RealTaker::TearDown();
+  }
+  std::string file_;
+  bool on_ = false;
+};
+
+TEST_F(RealTakerToADisk, ByAdviceWhatIsOnItIsNoLongerInMemory) { take_from("madvise"); }
+
+TEST_F(RealTakerToADisk, WhatWasFetchedAndNotTouchedGoesAgain) {
+  const kernel::Cgroup group = make();
+  const MemoryChild child(group, kSize, Pages::kDistinct);
+  TakeCursor cursor;
+  const auto deadline = std::chrono::steady_clock::now() + 20s * patience();
+  ASSERT_TRUE(make_taker("madvise", tree_)->take(group, {kSize, deadline}, cursor));
+  ASSERT_LT(group.statistics()->memory->swap_cached_bytes, kSize / 4);
+  const auto hot = fetch_back(tree_, group, FetchPart::kRest, {deadline});
+  ASSERT_TRUE(hot) << hot.error().message();
+  const auto cached = [&group] { return group.statistics()->memory->swap_cached_bytes; };
+  while (cached() < kSize / 2 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(20ms);
+  ASSERT_GE(cached(), kSize / 2);
+  const auto dropped = drop_swap_cache(group, {UINT64_MAX, deadline});
+  ASSERT_TRUE(dropped) << dropped.error().message();
+  EXPECT_GE(*dropped, kSize / 2);
+  EXPECT_LT(cached(), kSize / 4);
+  EXPECT_TRUE(child.touch()) << "it is on the device";
+  const std::atomic<bool> stop{true};
+  EXPECT_EQ(drop_swap_cache(group, {UINT64_MAX, deadline, &stop}).value_or(1), 0U);
+}
 
 TEST_F(RealTaker, ByTheLimitOfV1) {
   const kernel::CgroupMount* memory = root_.layout().with("memory");

@@ -60,6 +60,8 @@ TEST(MemoryStat, TakesTheSumsOfV1) {
   ASSERT_TRUE(
       parse_memory_stat("cache 1\nrss 1\nhierarchical_memory_limit 9223372036854771712\n"
                         "total_cache 20\ntotal_rss 30\ntotal_shmem 4\ntotal_swap 5\n"
+                        "swapcached 1\ntotal_swapcached 10\n"
+                        "inactive_anon 1\ntotal_inactive_anon 21\ntotal_active_anon 20\n"
                         "total_workingset_refault_anon 6\ntotal_workingset_refault_file 7\n"
                         "total_pgmajfault 8\ntotal_unevictable 9\n",
                         1, memory));
@@ -68,6 +70,8 @@ TEST(MemoryStat, TakesTheSumsOfV1) {
                                       .file_bytes = 20,
                                       .shmem_bytes = 4,
                                       .swap_bytes = 5,
+                                      .swap_cached_bytes = 10,
+                                      .anon_lists_bytes = 41,
                                       .unevictable_bytes = 9,
                                       .refault_anon_pages = 6,
                                       .refault_file_pages = 7,
@@ -75,18 +79,30 @@ TEST(MemoryStat, TakesTheSumsOfV1) {
                                       .oom_kills = 3}));
 }
 
+TEST(MemoryStat, OfTheSwapCacheWhatIsInNoTablesIsUnused) {
+  MemoryStatistics memory{.anon_bytes = 30, .shmem_bytes = 4, .swap_cached_bytes = 10};
+  EXPECT_EQ(memory.unused_swap_cache_bytes(), 0U) << "a kernel that does not tell";
+  memory.anon_lists_bytes = 41;
+  EXPECT_EQ(memory.unused_swap_cache_bytes(), 7U) << "three are in tables, only read since";
+  memory.anon_lists_bytes = 60;
+  EXPECT_EQ(memory.unused_swap_cache_bytes(), 10U);
+  memory.anon_lists_bytes = 20;
+  EXPECT_EQ(memory.unused_swap_cache_bytes(), 0U);
+}
+
 TEST(MemoryStat, ReadsV2AndAddsTheKernelPartsOfOlderOnes) {
   MemoryStatistics memory;
-  ASSERT_TRUE(
-      parse_memory_stat("anon 30\nfile 20\nkernel 100\nkernel_stack 60\nslab 40\nshmem 4\n"
-                        "unevictable 9\nworkingset_refault_anon 6\n"
-                        "workingset_refault_file 7\npgmajfault 8\n",
-                        2, memory));
+  ASSERT_TRUE(parse_memory_stat(
+      "anon 30\nfile 20\nswapcached 11\nkernel 100\nkernel_stack 60\nslab 40\nshmem 4\n"
+      "unevictable 9\nworkingset_refault_anon 6\n"
+      "workingset_refault_file 7\npgmajfault 8\n",
+      2, memory));
   ASSERT_TRUE(parse_memory_events("low 0\nhigh 1\nmax 2\noom 3\noom_kill 4\noom_group_kill 0\n", 2,
                                   memory));
   EXPECT_EQ(memory, (MemoryStatistics{.anon_bytes = 30,
                                       .file_bytes = 20,
                                       .shmem_bytes = 4,
+                                      .swap_cached_bytes = 11,
                                       .kernel_bytes = 100,
                                       .unevictable_bytes = 9,
                                       .refault_anon_pages = 6,

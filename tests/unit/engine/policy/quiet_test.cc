@@ -49,6 +49,35 @@ TEST(Quiet, IsWhoeverNeitherComputesNorReadsNorSendsNorWaitsToDoSo) {
   }
 }
 
+TEST(Quiet, WhatIsPagedOutToADiskAndFetchedBackIsNobodysWork) {
+  struct Case {
+    const char* what;
+    std::uint64_t disk_bytes, refaulted_pages, swapped_bytes;
+    bool on_disk, quiet;
+  };
+  for (const Case& c :
+       {Case{"it fetches back 8 MiB, which go out again", 16 * kMib, 2048, 0, true, true},
+        Case{"30 MiB of it are paged out", 30 * kMib, 0, 30 * kMib, true, true},
+        Case{"it reads files besides", 17 * kMib, 2048, 0, true, false},
+        Case{"all of it from zswap's pool", 0, 2048, 0, true, true},
+        Case{"swap is zram, the disk's traffic its own", 16 * kMib, 2048, 0, false, false}}) {
+    Doings before = first_look();
+    if (c.on_disk) {
+      before.refaulted_pages = 100;
+      before.swapped_bytes = 5 * kMib;
+    }
+    Doings now = after(before, {"", 0.2, 0, 0, c.disk_bytes, 0, true});
+    if (c.on_disk) {
+      *now.refaulted_pages += c.refaulted_pages;
+      *now.swapped_bytes += c.swapped_bytes;
+    }
+    Quiet quiet;
+    quiet.saw(before, kConfig);
+    quiet.saw(now, kConfig);
+    EXPECT_EQ(quiet.since_ns() != 0, c.quiet) << c.what;
+  }
+}
+
 TEST(Quiet, BeginsAnewAfterEachLoudMinute) {
   const Minute rest{"", 0.01, 0, 0, 0, 0, true};
   const Minute work{"", 30, 0, 0, 0, 0, false};
@@ -98,7 +127,7 @@ TEST(Quiet, WhatIsNotKnownOrBeganAnewDisturbsNobody) {
 TEST(Quiet, ReadsWhatTheGroupsFilesTell) {
   GroupSnapshot group;
   group.at_ns = 5;
-  Doings doings = doings_of(group);
+  Doings doings = doings_of(group, true);
   EXPECT_EQ(doings.at_ns, 5);
   EXPECT_FALSE(doings.cpu_ns || doings.cpu_wait_us || doings.io_wait_us || doings.disk_bytes ||
                doings.network_bytes);
@@ -106,7 +135,7 @@ TEST(Quiet, ReadsWhatTheGroupsFilesTell) {
   group.usage.io = IoStatistics{20, 3, 1, 1};
   group.pressure.cpu.emplace().some.total_us = 7;
   group.pressure.io.emplace().some.total_us = 9;
-  doings = doings_of(group);
+  doings = doings_of(group, false);
   EXPECT_EQ(doings.cpu_ns, 11U);
   EXPECT_EQ(doings.disk_bytes, 23U);
   EXPECT_EQ(doings.cpu_wait_us, 7U);
