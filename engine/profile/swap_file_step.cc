@@ -12,6 +12,7 @@
 
 #include "engine/base/cleanup.h"
 #include "engine/kernel/meminfo.h"
+#include "engine/kernel/parent_limit.h"
 #include "engine/kernel/swaps.h"
 #include "engine/kernel/text.h"
 #include "engine/profile/units.h"
@@ -22,10 +23,10 @@ namespace {
 constexpr const char* kNoSwapFile = "off";
 constexpr const char* kHalfMade = "half made";
 /// Left to the host when everything swapped out comes back at once: it is charged to desktops
-/// again, whose parent's limit keeps a reserve (kernel::default_reserve_bytes), and has to fit
+/// again, whose parent's limit keeps a reserve, and has to fit
 /// below that.
 std::uint64_t kept_bytes(std::uint64_t total_bytes) {
-  return std::max(total_bytes / 10, std::uint64_t{1} << 30U) + (std::uint64_t{512} << 20U);
+  return kernel::default_reserve_bytes(total_bytes) + (std::uint64_t{512} << 20U);
 }
 constexpr decltype(std::declval<struct statfs>().f_type) kXfs = 0x58465342;  // no header has it
 
