@@ -16,8 +16,8 @@ struct HostMemory {
   std::uint64_t cached = 0;  ///< page cache with shared memory
   std::uint64_t swap_cached = 0;
   std::uint64_t anon = 0;  ///< in processes' tables
-  std::uint64_t anon_lists =
-      0;  ///< on the lists of what is not of files: shared memory, swap cache
+  /// On the kernel's lists of what is not of files: shared memory and the swap cache too.
+  std::uint64_t anon_lists = 0;
   std::uint64_t shmem = 0;
   std::uint64_t unevictable = 0;
   std::uint64_t dirty = 0;
