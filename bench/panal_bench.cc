@@ -112,8 +112,9 @@ int print_verdict(const Figure& figure, double value) {
 }
 
 int stored_figure(const Figure& figure) {
-  const auto stored = load_stored(source(), figure.name);
+  auto stored = load_stored(source(), figure.name);
   if (!stored) return not_measured(stored.error());
+  note_parts(source(), figure.code, *stored);
   const auto now = current_trees(source(), figure.code);
   if (!now) return not_measured(now.error());
   const auto changed = changed_since(*stored, *now);

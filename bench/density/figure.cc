@@ -28,9 +28,11 @@ std::vector<std::string> way_to_a_session() {
                     "runtime/desktop", "netconfine"});
 }
 
+/// Of the network it is the link that each desktop has for itself; what rules cost has figures of
+/// its own.
 std::vector<std::string> density_code() {
   return with_root(
-      {"recipes", "runtime/agent", "runtime/session", "runtime/desktop", "netconfine"});
+      {"recipes", "runtime/agent", "runtime/session", "runtime/desktop", "netconfine/link"});
 }
 
 /// The same for a recipe that is no product of ours.

@@ -2,6 +2,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -41,6 +42,22 @@ Result<Trees> current_trees(const std::string& source, const std::vector<std::st
     out[path] = trimmed(std::move(tree)) + (changes.empty() ? "" : " uncommitted");
   }
   return out;
+}
+
+void note_parts(const std::string& source, const std::vector<std::string>& paths, Stored& stored) {
+  Provenance& then = stored.provenance;
+  const bool name = !then.commit.empty() &&
+                    then.commit.find_first_not_of("0123456789abcdef") == std::string::npos;
+  for (const auto& path : paths) {
+    if (!name || then.trees.contains(path)) continue;
+    const bool part = std::any_of(then.trees.begin(), then.trees.end(), [&](const auto& one) {
+      return path.starts_with(one.first + "/") && !one.second.ends_with("uncommitted");
+    });
+    if (!part) continue;
+    // A clone without that commit does not know; then it is to be measured again.
+    if (auto tree = output_of({"git", "-C", source, "rev-parse", then.commit + ":" + path}))
+      then.trees[path] = trimmed(std::move(*tree));
+  }
 }
 
 Result<Provenance> provenance_now(const std::string& source, const std::vector<std::string>& paths,

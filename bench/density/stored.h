@@ -53,6 +53,9 @@ inline constexpr double kQuietLoad = 1.0;
 /// "uncommitted" appended. Errors: those of running git.
 [[nodiscard]] Result<Trees> current_trees(const std::string& source,
                                           const std::vector<std::string>& paths);
+/// Adds to `stored` those of `paths` that are part of a path it has noted, as they were in its
+/// commit: a figure may come to ask for less than it did when it was measured.
+void note_parts(const std::string& source, const std::vector<std::string>& paths, Stored& stored);
 [[nodiscard]] Result<Provenance> provenance_now(const std::string& source,
                                                 const std::vector<std::string>& paths,
                                                 const std::string& command);
