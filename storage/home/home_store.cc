@@ -18,8 +18,8 @@ namespace panal::storage {
 Result<void> HomeStore::make_home(const Place& at, std::uint32_t uid, std::uint32_t gid) const {
   struct stat info{};
   if (::lstat(at.path.c_str(), &info) == 0) {
-    if (S_ISDIR(info.st_mode)) return {};
-    return fail(ENOTDIR, "home " + at.path);
+    if (!S_ISDIR(info.st_mode)) return fail(ENOTDIR, "home " + at.path);
+    if (!is_half_deleted(at.tenant_dir, at.home)) return {};
   }
   // A crash between the two steps of a restore: the file is the home, the directory only its place.
   if (has_loop_file(at.path)) return make_private_directory(at.path);

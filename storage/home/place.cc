@@ -14,7 +14,7 @@ namespace panal::storage {
 namespace {
 
 // Hidden names of a home H begin with .H, and no H begins with a dot: what begins with two is ours.
-constexpr std::string_view kHalf = "..new.";       ///< a home that is being made
+constexpr std::string_view kHalf = "..new.";       ///< a home that is being made or deleted
 constexpr std::string_view kHalfFile = "...new.";  ///< and its file, where it has one
 constexpr std::string_view kSnapshots = "..snap.";
 
@@ -61,7 +61,30 @@ bool is_running_command(const std::string& holder) {
   return ::kill(pid, 0) == 0 || errno == EPERM;
 }
 
+bool is_half_deleted(const std::string& tenant_dir, const std::string& home) {
+  return has_loop_file(tenant_dir + "/" + half_name(home)) &&
+         !has_loop_file(tenant_dir + "/" + home);
+}
+
+Result<void> set_aside(const std::string& tenant_dir, const std::string& home) {
+  const std::string path = tenant_dir + "/" + home;
+  const std::string half = tenant_dir + "/" + half_name(home);
+  if (!has_loop_file(path)) {
+    if (::rename(path.c_str(), half.c_str()) != 0) return fail_errno("rename", path);
+    return {};
+  }
+  const std::string file = loop_file_of(path);
+  if (::rename(file.c_str(), loop_file_of(half).c_str()) != 0) return fail_errno("rename", file);
+  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return fail_errno("delete", path);
+  return {};
+}
+
 Result<void> remove_half(const std::string& tenant_dir, const std::string& home) {
+  const std::string path = tenant_dir + "/" + home;
+  // Before the file, which is all that tells what the directory is; what is not empty is no home's.
+  if (is_half_deleted(tenant_dir, home) && ::rmdir(path.c_str()) != 0 && errno != ENOENT &&
+      errno != ENOTEMPTY)
+    return fail_errno("delete", path);
   const std::string half = tenant_dir + "/" + half_name(home);
   if (const auto kind = quota_kind_of(half)) {
     PANAL_TRY(make_quota(*kind)->remove(half));
@@ -99,7 +122,9 @@ Result<Cleanup> HomeStore::Place::hold(const HomeOwner& owner) const {
   if (now && now->node == owner.node && is_command(now->holder) && !is_running_command(now->holder))
     PANAL_TRY(lock.drop(*now));
   PANAL_TRY(lock.take(owner));
-  return Cleanup([kept = lock, owner] { (void)kept.drop(owner); });
+  Cleanup unlock([kept = lock, owner] { (void)kept.drop(owner); });
+  if (is_half_deleted(tenant_dir, home)) PANAL_TRY(remove_half(tenant_dir, home));
+  return unlock;
 }
 
 Result<std::string> HomeStore::Place::snapshot(const std::string& name) const {

@@ -18,26 +18,34 @@ namespace panal::storage {
 /// Where the parts of one home are.
 struct HomeStore::Place {
   std::string home, tenant_dir, path;
-  std::string half;       ///< while it is being made
+  std::string half;       ///< while it is being made or deleted
   std::string snapshots;  ///< directory
   HomeLock lock;
 
   /// By what is on the disk. Errors: ENOENT.
   [[nodiscard]] Result<std::unique_ptr<Quota>> quota() const;
-  /// Takes the lock for a while. Errors: EBUSY.
+  /// Takes the lock for a while; what is_half_deleted() is about is then gone. Errors: EBUSY.
   [[nodiscard]] Result<Cleanup> hold(const HomeOwner& owner) const;
   /// Errors: EINVAL for what is no name for one.
   [[nodiscard]] Result<std::string> snapshot(const std::string& name) const;
 };
 
-/// Name of a home that is being made.
+/// Name of a home that is being made or deleted.
 [[nodiscard]] std::string half_name(const std::string& home);
 /// Name of the directory of its snapshots.
 [[nodiscard]] std::string snapshots_name(const std::string& home);
 /// A name of a half in a tenant's directory -> the home it was to be; empty: it is none.
 [[nodiscard]] std::string home_of_half(std::string_view name);
-/// Half of a home that was being made: with all that any kind of quota leaves of one.
+/// Half of a home that was being made or deleted: with all that any kind of quota leaves of one,
+/// and the directory that is_half_deleted() is about.
 [[nodiscard]] Result<void> remove_half(const std::string& tenant_dir, const std::string& home);
+/// Takes a home out of its place, under the name of a half, of which there is none: from then on
+/// nobody opens it, however much of it a deletion that is cut short leaves.
+/// Errors: ENOENT; ENOSPC where a full disk has no room for the other name: then nothing changed.
+[[nodiscard]] Result<void> set_aside(const std::string& tenant_dir, const std::string& home);
+/// A home in a file that set_aside() was killed over: the file, which is the home, is out of its
+/// place, and the empty directory, which alone would be taken for a home without a limit, is not.
+[[nodiscard]] bool is_half_deleted(const std::string& tenant_dir, const std::string& home);
 
 [[nodiscard]] bool is_plain_home_name(const std::string& name);
 [[nodiscard]] bool is_snapshot_name(std::string_view name);

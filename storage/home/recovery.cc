@@ -67,8 +67,17 @@ Result<void> HomeStore::remove(const std::string& tenant, const std::string& hom
   for (const std::string& name : kept) PANAL_TRY(remove_snapshot(tenant, home, name));
   if (::rmdir(at.snapshots.c_str()) != 0 && errno != ENOENT)
     return fail_errno("delete", at.snapshots);
-  PANAL_ASSIGN(const auto quota, at.quota());
-  return quota->remove(at.path);
+  PANAL_TRY(remove_half(at.tenant_dir, at.home));
+  const auto kind = quota_kind_of(at.path);
+  // What an earlier deletion was killed over was all there was.
+  if (!kind && kind.error().code == ENOENT) return {};
+  if (!kind) return tl::make_unexpected(kind.error());
+  const auto aside = set_aside(at.tenant_dir, at.home);
+  // It is what fills the disk, perhaps.
+  if (!aside && (aside.error().code == ENOSPC || aside.error().code == EDQUOT))
+    return make_quota(*kind)->remove(at.path);
+  PANAL_TRY(aside);
+  return remove_half(at.tenant_dir, at.home);
 }
 
 }  // namespace panal::storage

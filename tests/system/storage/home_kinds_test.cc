@@ -5,6 +5,7 @@
 #include "storage/backup/backup.h"
 #include "storage/home/home_store.h"
 #include "storage/quota/loop_mount.h"
+#include "tests/support/kill_at_call.h"
 #include "tests/system/storage/storage_fixture.h"
 
 namespace panal::storage {
@@ -66,6 +67,13 @@ class HomeKindsTest : public StorageTest {
     ASSERT_EQ(::mkfifo((home + "/pipe").c_str(), 0600), 0);
   }
   static void make(const std::string& path) { std::filesystem::create_directories(path); }
+  /// A home that somebody has lived in.
+  Result<void> lived_in(HomeStore& homes, const std::string& home) {
+    return homes.put("acme", home, true, me("fill"), [&](int tree) -> Result<void> {
+      live_in("/proc/self/fd/" + std::to_string(tree));
+      return {};
+    });
+  }
 };
 
 TEST_F(HomeKindsTest, AHomeInAFileIsOneForDesktopsAndHasItsLimit) {
@@ -233,6 +241,71 @@ TEST_F(HomeKindsTest, AKilledRestoreLeavesTheOldHomeAndNoHalf) {
     }
     ASSERT_TRUE(homes->remove("acme", "alice"));
   }
+}
+
+TEST_F(HomeKindsTest, AKilledDeletionLeavesAllOfTheHomeOrNothing) {
+  for (const QuotaKind kind : {QuotaKind::kNone, QuotaKind::kLoop}) {
+    const auto homes =
+        store(kind, kind == QuotaKind::kLoop ? SpaceLimit{32 * kMib, 0} : SpaceLimit{});
+    ASSERT_TRUE(lived_in(*homes, "alice"));
+    const auto before = back_up(*homes, "alice", dir_ + "/before");
+    ASSERT_TRUE(before);
+    int whole = 0, gone = 0;
+    for (unsigned nth = 1, end = 0; end == 0; ++nth)
+      for (const bool recovered : {false, true}) {
+        SCOPED_TRACE(std::string(to_string(kind)) + ", before call " + std::to_string(nth) +
+                     (recovered ? ", recovered" : ""));
+        ASSERT_TRUE(lived_in(*homes, "alice"));
+        const auto run =
+            test::run_killed_before(nth, [&] { return homes->remove("acme", "alice") ? 0 : 1; });
+        if (run.finished) {
+          EXPECT_EQ(run.status, 0);
+          end = nth;
+        }
+        if (recovered) {
+          const auto done = homes->recover({});
+          ASSERT_TRUE(done) << done.error().message();
+        }
+        // The next start, which the database has given the home to.
+        HomeSpec next = spec(1);
+        next.leased = true;
+        const auto attached = homes->attach(next);
+        ASSERT_TRUE(attached) << attached.error().message();
+        EXPECT_EQ(homes->info("acme", "alice", false)->quota, kind);
+        const bool empty = std::filesystem::is_empty(next.mount_point);
+        ++(empty ? gone : whole);
+        ASSERT_TRUE(homes->detach(next));
+        if (!empty) {
+          const auto after = back_up(*homes, "alice", dir_ + "/after");
+          ASSERT_TRUE(after) << after.error().message();
+          EXPECT_EQ(after->sum, before->sum);
+        }
+        ASSERT_TRUE(homes->recover({}));
+        for (const auto& entry : std::filesystem::directory_iterator(dir_ + "/homes/acme"))
+          EXPECT_THAT(entry.path().filename().string(), ::testing::AnyOf("alice", ".alice.img"));
+      }
+    EXPECT_GT(whole, 2);
+    EXPECT_GT(gone, 2);
+    ASSERT_TRUE(homes->remove("acme", "alice"));
+  }
+}
+
+TEST_F(HomeKindsTest, AHalfDeletedHomeIsNoHomeForCommandsEither) {
+  const auto homes = store(QuotaKind::kLoop, {32 * kMib, 0});
+  const std::string tenant = dir_ + "/homes/acme/";
+  const auto break_off = [&] {
+    EXPECT_TRUE(lived_in(*homes, "alice"));
+    std::filesystem::rename(tenant + ".alice.img", tenant + "...new.alice.img");
+  };
+  break_off();
+  EXPECT_EQ(back_up(*homes, "alice", dir_ + "/x").error().code, ENOENT);
+  EXPECT_TRUE(std::filesystem::is_empty(tenant));
+  break_off();
+  EXPECT_TRUE(homes->remove("acme", "alice")) << "it is told to go on";
+  EXPECT_TRUE(std::filesystem::is_empty(tenant));
+  break_off();
+  EXPECT_TRUE(lived_in(*homes, "alice"));
+  EXPECT_EQ(homes->info("acme", "alice", false)->quota, QuotaKind::kLoop);
 }
 
 TEST_F(HomeKindsTest, AFullDiskLosesNoHomeAndLeavesNoHalf) {
