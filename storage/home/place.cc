@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/base/tree.h"
 #include "storage/quota/kinds.h"
+#include "storage/quota/loop_mount.h"
 
 namespace panal::storage {
 namespace {
@@ -17,6 +19,8 @@ namespace {
 constexpr std::string_view kHalf = "..new.";       ///< a home that is being made or deleted
 constexpr std::string_view kHalfFile = "...new.";  ///< and its file, where it has one
 constexpr std::string_view kSnapshots = "..snap.";
+constexpr std::string_view kFileEnd = ".img";          ///< as loop_file_of() has it
+constexpr std::string_view kHalfFileEnd = ".img.new";  ///< while it is made
 
 /// "backup-4711": what is done by an operator's command. Desktops are "d7".
 bool is_command(const std::string& holder) { return holder.find('-') != std::string::npos; }
@@ -96,6 +100,44 @@ Result<void> remove_half(const std::string& tenant_dir, const std::string& home)
   return {};
 }
 
+Result<void> expect_closed(const std::string& path) {
+  if (!has_loop_file(path)) return {};
+  auto closed = loop_file::expect_unmounted(loop_file_of(path));
+  if (!closed && closed.error().code == EBUSY)
+    return fail(EBUSY, path + " is still mounted: what used it has not ended yet; try again");
+  return closed;
+}
+
+std::string home_of_snapshots(std::string_view name) {
+  if (!name.starts_with(kSnapshots)) return {};
+  return std::string(name.substr(kSnapshots.size()));
+}
+
+Result<std::vector<std::string>> snapshot_halves(const std::string& snapshots) {
+  std::vector<std::string> halves;
+  const auto dir = Dir::open(snapshots);
+  if (!dir && dir.error().code == ENOENT) return halves;
+  if (!dir) return tl::make_unexpected(dir.error());
+  PANAL_ASSIGN(const auto names, dir->list());
+  for (const std::string& name : names) {
+    if (name.front() != '.') continue;
+    const bool whole =
+        name.ends_with(kFileEnd) && dir->exists(name.substr(1, name.size() - 1 - kFileEnd.size()));
+    if (!whole && (name.ends_with(kFileEnd) || name.ends_with(kHalfFileEnd)))
+      halves.push_back(name);
+  }
+  return halves;
+}
+
+Result<void> remove_snapshot_halves(const std::string& snapshots) {
+  PANAL_ASSIGN(const auto halves, snapshot_halves(snapshots));
+  for (const std::string& name : halves) {
+    const std::string path = snapshots + "/" + name;
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("delete", path);
+  }
+  return {};
+}
+
 Result<UniqueFd> root_of(const UniqueFd& tree, const std::string& path) {
   UniqueFd root(::openat(tree.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root) return fail_errno("open", path);
@@ -106,7 +148,7 @@ std::string home_of_half(std::string_view name) {
   if (name.starts_with(kHalf)) return std::string(name.substr(kHalf.size()));
   if (!name.starts_with(kHalfFile)) return {};
   name.remove_prefix(kHalfFile.size());
-  for (const std::string_view end : {".img.new", ".img"})
+  for (const std::string_view end : {kHalfFileEnd, kFileEnd})
     if (name.ends_with(end)) return std::string(name.substr(0, name.size() - end.size()));
   return {};
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/cleanup.h"
 #include "engine/base/result.h"
@@ -46,6 +47,19 @@ struct HomeStore::Place {
 /// A home in a file that set_aside() was killed over: the file, which is the home, is out of its
 /// place, and the empty directory, which alone would be taken for a home without a limit, is not.
 [[nodiscard]] bool is_half_deleted(const std::string& tenant_dir, const std::string& home);
+
+/// That a home, or a snapshot of one, is mounted nowhere, where that matters: one in a file must
+/// not be mounted twice nor be deleted meanwhile; others can. Errors: EBUSY.
+[[nodiscard]] Result<void> expect_closed(const std::string& path);
+
+/// A name in a tenant's directory that is of a directory of snapshots -> their home; empty: it is
+/// none.
+[[nodiscard]] std::string home_of_snapshots(std::string_view name);
+/// What a snapshot of a home in a file leaves in that directory when it is killed while it is made
+/// or deleted: a file that is not whole, and one without its directory. By name. None: no error.
+[[nodiscard]] Result<std::vector<std::string>> snapshot_halves(const std::string& snapshots);
+/// Deletes them; who calls it has the home's lock.
+[[nodiscard]] Result<void> remove_snapshot_halves(const std::string& snapshots);
 
 [[nodiscard]] bool is_plain_home_name(const std::string& name);
 [[nodiscard]] bool is_snapshot_name(std::string_view name);

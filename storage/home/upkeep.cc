@@ -103,6 +103,11 @@ Result<void> HomeStore::remove_snapshot(const std::string& tenant, const std::st
   if (!kind && kind.error().code == ENOENT)
     return fail(ENOENT, "home " + home + " has no snapshot " + name);
   if (!kind) return tl::make_unexpected(kind.error());
+  PANAL_TRY(expect_closed(path));
+  // The directory first: alone it would be taken for a snapshot in which there is nothing, while a
+  // file without it is a half.
+  if (*kind == QuotaKind::kLoop && ::rmdir(path.c_str()) != 0 && errno != ENOENT)
+    return fail_errno("delete", path);
   return make_quota(*kind)->remove(path);
 }
 

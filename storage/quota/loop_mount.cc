@@ -156,6 +156,11 @@ Result<UniqueFd> open(const std::string& file,
   return made;
 }
 
+Result<void> expect_unmounted(const std::string& file) {
+  PANAL_TRY(open_locked(file));
+  return {};
+}
+
 Result<void> grow(const std::string& file, std::uint64_t bytes) {
   const std::uint64_t size = bytes / kBlock * kBlock;
   struct stat info{};

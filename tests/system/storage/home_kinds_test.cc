@@ -67,6 +67,12 @@ class HomeKindsTest : public StorageTest {
     ASSERT_EQ(::mkfifo((home + "/pipe").c_str(), 0600), 0);
   }
   static void make(const std::string& path) { std::filesystem::create_directories(path); }
+  static std::vector<std::string> names_in(const std::string& path) {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(path))
+      names.push_back(entry.path().filename().string());
+    return names;
+  }
   /// A home that somebody has lived in.
   Result<void> lived_in(HomeStore& homes, const std::string& home) {
     return homes.put("acme", home, true, me("fill"), [&](int tree) -> Result<void> {
@@ -306,6 +312,71 @@ TEST_F(HomeKindsTest, AHalfDeletedHomeIsNoHomeForCommandsEither) {
   break_off();
   EXPECT_TRUE(lived_in(*homes, "alice"));
   EXPECT_EQ(homes->info("acme", "alice", false)->quota, QuotaKind::kLoop);
+}
+
+TEST_F(HomeKindsTest, HalvesOfSnapshotsGoWithRecoveryAndWithTheirHome) {
+  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
+  ASSERT_TRUE(lived_in(*homes, "alice"));
+  const std::string snapshots = dir_ + "/homes/acme/..snap.alice";
+  // What is killed leaves the last two; the first is whole.
+  const auto leave = [&] {
+    make(snapshots + "/whole");
+    for (const char* name : {".whole.img", ".half.img.new", ".file.img"})
+      write(snapshots + "/" + name, "");
+  };
+  leave();
+  const HomeSpec open = spec(1);
+  ASSERT_TRUE(homes->attach(open));
+  ASSERT_TRUE(homes->recover({"d1"}));
+  EXPECT_EQ(names_in(snapshots).size(), 4U) << "somebody has the home";
+  ASSERT_TRUE(homes->detach(open));
+  ASSERT_TRUE(homes->recover({}));
+  EXPECT_THAT(names_in(snapshots), ::testing::UnorderedElementsAre("whole", ".whole.img"));
+  leave();
+  const auto removed = homes->remove("acme", "alice");
+  ASSERT_TRUE(removed) << removed.error().message();
+  EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/homes/acme"));
+}
+
+TEST_F(HomeKindsTest, AHomeThatIsStillMountedLosesNoSnapshotToItsDeletion) {
+  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
+  ASSERT_TRUE(lived_in(*homes, "alice"));
+  const std::string file = dir_ + "/homes/acme/.alice.img";
+  const std::string snapshots = dir_ + "/homes/acme/..snap.alice";
+  for (const std::string name : {"monday", "tuesday"}) {
+    make(snapshots + "/" + name);
+    std::filesystem::copy_file(file, snapshots + "/." + name + ".img");
+  }
+  for (const std::string& mounted : {file, snapshots + "/.tuesday.img"}) {
+    const auto held = loop_file::open(mounted);
+    ASSERT_TRUE(held) << held.error().message();
+    const auto removed = homes->remove("acme", "alice");
+    ASSERT_FALSE(removed) << mounted;
+    EXPECT_EQ(removed.error().code, EBUSY);
+    EXPECT_THAT(removed.error().context, HasSubstr("is still mounted"));
+    EXPECT_THAT(homes->info("acme", "alice", false)->snapshots,
+                ::testing::ElementsAre("monday", "tuesday"));
+    EXPECT_FALSE(homes->info("acme", "alice", false)->owner) << "and is not locked";
+  }
+}
+
+TEST_F(HomeKindsTest, ASnapshotWhoseDeletionIsKilledIsWholeOrNone) {
+  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
+  ASSERT_TRUE(lived_in(*homes, "alice"));
+  const std::string snapshots = dir_ + "/homes/acme/..snap.alice";
+  bool finished = false;
+  for (unsigned nth = 1; !finished; ++nth) {
+    SCOPED_TRACE(nth);
+    make(snapshots + "/monday");
+    write(snapshots + "/.monday.img", "");
+    finished = test::run_killed_before(nth, [&] {
+                 return homes->remove_snapshot("acme", "alice", "monday") ? 0 : 1;
+               }).finished;
+    for (const std::string& name : homes->info("acme", "alice", false)->snapshots)
+      EXPECT_TRUE(std::filesystem::exists(snapshots + "/." + name + ".img"));
+    ASSERT_TRUE(homes->recover({}));
+    EXPECT_NE(names_in(snapshots).size(), 1U);
+  }
 }
 
 TEST_F(HomeKindsTest, AFullDiskLosesNoHomeAndLeavesNoHalf) {
