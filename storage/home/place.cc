@@ -43,7 +43,8 @@ bool is_snapshot_name(std::string_view name) {
 }
 
 Result<void> make_home_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  if (::mkdir(path.c_str(), 0700) == 0) return sync_parent(path);
+  if (errno == EEXIST) return {};
   return fail_errno("make directory", path);
 }
 

@@ -92,7 +92,8 @@ Result<void> HomeStore::clone_file(const std::string& from, const std::string& t
   }
   if (::fsync(copy.get()) != 0) return fail_errno("fsync", aside);
   if (::rename(aside.c_str(), file.c_str()) != 0) return fail_errno("rename", aside);
-  return make_private_directory(to);
+  PANAL_TRY(make_private_directory(to));
+  return sync_parent(to);
 }
 
 Result<void> HomeStore::remove_snapshot(const std::string& tenant, const std::string& home,

@@ -258,6 +258,7 @@ class LoopQuota final : public Quota {
     if (::rename(loop_file_of(fresh).c_str(), file.c_str()) != 0)
       return fail_errno("rename", loop_file_of(fresh));
     PANAL_TRY(ensure_directory(path, file));
+    PANAL_TRY(sync_parent(path));
     return remove(fresh);
   }
   Result<void> remove(const std::string& path) override {
