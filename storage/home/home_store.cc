@@ -77,10 +77,15 @@ Result<void> HomeStore::attach(const HomeSpec& spec) {
   return {};
 }
 
-Result<void> HomeStore::detach(const HomeSpec& spec) {
+Result<void> HomeStore::release(const HomeSpec& spec) {
   PANAL_ASSIGN(const Place at, place(spec.tenant, spec.home));
-  PANAL_TRY(mount::detach(spec.mount_point));
   return at.lock.drop({spec.desktop, rules_.node});
+}
+
+Result<void> HomeStore::detach(const HomeSpec& spec) {
+  PANAL_TRY(check_home_names(spec.tenant, spec.home));
+  PANAL_TRY(mount::detach(spec.mount_point));
+  return release(spec);
 }
 
 Result<std::vector<std::string>> HomeStore::homes_of(const std::string& tenant) const {

@@ -65,6 +65,9 @@ class HomeStore {
   [[nodiscard]] virtual Result<void> attach(const HomeSpec& spec);
   /// Unmounts and unlocks. Not attached is not an error. The home's content stays.
   [[nodiscard]] virtual Result<void> detach(const HomeSpec& spec);
+  /// The second half of detach(), for who could not wait for it: unlocks. Of the spec only tenant,
+  /// home and desktop count. Another's lock, or none, is left alone.
+  [[nodiscard]] Result<void> release(const HomeSpec& spec);
   /// The homes there are of a tenant, by name. Errors: EACCES for who is not root.
   [[nodiscard]] Result<std::vector<std::string>> homes_of(const std::string& tenant) const;
   /// Those that have homes, by name.
