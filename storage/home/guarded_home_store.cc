@@ -50,13 +50,23 @@ Result<void> GuardedHomeStore::try_attach(const HomeSpec& spec) {
 Result<void> GuardedHomeStore::detach(const HomeSpec& spec) {
   PANAL_TRY(check_home_names(spec.tenant, spec.home));
   auto detached = ask(Verb::kDetach, spec);
-  if (detached) return {};
+  const Home home(spec.tenant, spec.home);
+  if (detached) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = left_.find(home); found != left_.end()) {
+      found->second.erase(spec.desktop);
+      if (found->second.empty()) left_.erase(found);
+    }
+    return {};
+  }
   // The first thing it does is to unmount. What is out of sight is detached, however long the rest
   // of it hangs; what stands in the table is asked of nobody but the kernel.
   const auto table = read_mount_table();
   if (!table || is_mounted_at(*table, spec.mount_point)) return detached;
   const std::lock_guard lock(mutex_);
-  left_[{spec.tenant, spec.home}].insert(spec.desktop);
+  left_[home].insert(spec.desktop);
+  // It has answered, and somebody still uses the home: nobody else is to be given it.
+  if (detached.error().code == EBUSY) return detached;
   return {};
 }
 

@@ -27,6 +27,7 @@ class GuardedHomeStore final : public HomeStore {
   /// Errors: as HomeStore; ETIMEDOUT "the file system of the homes (/srv/homes) did not answer
   /// within 10 s".
   [[nodiscard]] Result<void> attach(const HomeSpec& spec) override;
+  /// Errors: as HomeStore.
   /// A home that does not answer is taken out of sight all the same; its lock stays until
   /// unlock_left(), and does not count once the database has given the home to another desktop of
   /// this node.

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "engine/base/cleanup.h"
 #include "engine/base/mount.h"
@@ -51,6 +53,11 @@ Result<void> HomeStore::attach(const HomeSpec& spec) {
   PANAL_TRY(make_home_directory(homes_dir_));
   PANAL_TRY(make_home_directory(at.tenant_dir));
   const HomeOwner owner{spec.desktop, rules_.node};
+  // A lock that this node has left may say that the home is still mounted here (see detach()): it
+  // is not taken over then, to be dropped when the mount fails.
+  const auto left = at.lock.owner();
+  const bool from_here = left && (left->node == rules_.node || left->node.empty());
+  if (from_here && (spec.leased || left->holder == spec.desktop)) PANAL_TRY(expect_closed(at.path));
   PANAL_TRY(at.lock.take(owner, spec.leased, spec.evicted));
   Cleanup unlock([&] { (void)at.lock.drop(owner); });
   PANAL_ASSIGN(const bool mounted, mount::is_mount_point(spec.mount_point));
@@ -79,13 +86,27 @@ Result<void> HomeStore::attach(const HomeSpec& spec) {
 
 Result<void> HomeStore::release(const HomeSpec& spec) {
   PANAL_ASSIGN(const Place at, place(spec.tenant, spec.home));
-  return at.lock.drop({spec.desktop, rules_.node});
+  const HomeOwner owner{spec.desktop, rules_.node};
+  PANAL_ASSIGN(const bool held, at.lock.held_by(owner));
+  if (!held) return {};
+  // While it is written out here no other node may mount it. What cannot even be looked at any more
+  // keeps nobody waiting.
+  auto closed = expect_closed(at.path);
+  if (!closed && closed.error().code == EBUSY) return closed;
+  return at.lock.drop(owner);
 }
 
 Result<void> HomeStore::detach(const HomeSpec& spec) {
   PANAL_TRY(check_home_names(spec.tenant, spec.home));
   PANAL_TRY(mount::detach(spec.mount_point));
-  return release(spec);
+  // A desktop's last mount goes when its last process does, a moment after.
+  constexpr int kTries = 100;
+  constexpr std::chrono::milliseconds kPause{20};
+  for (int attempt = 1;; ++attempt) {
+    auto released = release(spec);
+    if (released || released.error().code != EBUSY || attempt == kTries) return released;
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Result<std::vector<std::string>> HomeStore::homes_of(const std::string& tenant) const {

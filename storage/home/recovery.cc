@@ -58,6 +58,9 @@ Result<void> HomeStore::recover_tenant(const std::string& tenant,
     // Another node's are its own to judge.
     const bool ours = owner->node == rules_.node || owner->node.empty();
     if (!ours || live.contains(owner->holder) || is_running_command(owner->holder)) continue;
+    // See HomeStore::detach(): it is still written out here.
+    const auto closed = expect_closed(path + "/" + home);
+    if (!closed && closed.error().code == EBUSY) continue;
     PANAL_TRY(lock.drop(*owner));
   }
   const HomeOwner self = own_work("recovery", rules_.node);

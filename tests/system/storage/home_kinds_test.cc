@@ -2,6 +2,9 @@
 #include <signal.h>
 #include <sys/xattr.h>
 
+#include <thread>
+#include <utility>
+
 #include "storage/backup/backup.h"
 #include "storage/home/home_store.h"
 #include "storage/quota/loop_mount.h"
@@ -442,6 +445,49 @@ TEST_F(HomeKindsTest, LocksOfOtherNodesAreTheirs) {
   ASSERT_TRUE(there->detach(spec(7))) << "what it does later is not its any more";
   EXPECT_EQ(read(dir_ + "/homes/acme/.alice.lock"), "d8@n1");
   ASSERT_TRUE(here->detach(mine));
+}
+
+TEST_F(HomeKindsTest, AHomeInAFileStaysLockedAsLongAsItIsMounted) {
+  const auto here = store(QuotaKind::kLoop, {16 * kMib, 0}, "n1");
+  const auto there = store(QuotaKind::kLoop, {16 * kMib, 0}, "n2");
+  const std::string lock = dir_ + "/homes/acme/.alice.lock";
+  HomeSpec first = spec(1);
+  HomeSpec next = spec(2);
+  first.leased = next.leased = true;
+  const auto attached = here->attach(first);
+  ASSERT_TRUE(attached) << attached.error().message();
+  // What a process of the desktop does that takes its time to end.
+  UniqueFd used(::open(first.mount_point.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_TRUE(used);
+  const auto detached = here->detach(first);
+  ASSERT_FALSE(detached);
+  EXPECT_EQ(detached.error().code, EBUSY);
+  EXPECT_THAT(detached.error().context, HasSubstr("is still mounted"));
+  EXPECT_FALSE(*mount::is_mount_point(first.mount_point)) << "it is out of sight";
+  EXPECT_EQ(read(lock), "d1@n1");
+  for (const auto& [homes, home] : {std::pair(there.get(), &next), std::pair(here.get(), &next),
+                                    std::pair(here.get(), &first)}) {
+    const auto refused = homes->attach(*home);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, EBUSY);
+    EXPECT_EQ(read(lock), "d1@n1");
+  }
+  ASSERT_TRUE(here->detach(next)) << "it has nothing of the home";
+  EXPECT_EQ(here->release(first).error().code, EBUSY);
+  ASSERT_TRUE(here->recover({}));
+  EXPECT_EQ(read(lock), "d1@n1") << "a panald that begins anew waits as well";
+
+  std::thread end([&used] {
+    ::usleep(300'000);
+    used.reset();
+  });
+  const auto waited = here->detach(first);
+  end.join();
+  ASSERT_TRUE(waited) << waited.error().message();
+  EXPECT_FALSE(std::filesystem::exists(lock));
+  const auto moved = there->attach(next);
+  ASSERT_TRUE(moved) << moved.error().message();
+  ASSERT_TRUE(there->detach(next));
 }
 
 TEST_F(HomeKindsTest, NoHomesNameIsTakenForOneOfOurs) {

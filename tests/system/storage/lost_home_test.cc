@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include <chrono>
 
 #include "storage/home/guarded_home_store.h"
@@ -173,6 +175,26 @@ TEST_F(HungDetach, LeavesALockThatGoesWhenTheServerAnswers) {
   EXPECT_EQ(homes_->left(), 0U);
   EXPECT_EQ(lock(), "");
   EXPECT_TRUE(store("n2")->attach(next));
+}
+
+TEST_F(HungDetach, IsToldFromAHomeThatIsStillUsed) {
+  HomeChildren patient(dir_ + "/program", milliseconds(20'000));
+  GuardedHomeStore homes(dir_ + "/files", {"n1", QuotaKind::kLoop, {std::uint64_t{16} << 20U, 0}},
+                         patient);
+  const auto attached = homes.attach(home_);
+  ASSERT_TRUE(attached) << attached.error().message();
+  UniqueFd used(::open(home_.mount_point.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_TRUE(used);
+  const auto detached = homes.detach(home_);
+  ASSERT_FALSE(detached) << "nobody else may be given it";
+  EXPECT_EQ(detached.error().code, EBUSY);
+  EXPECT_EQ(homes.left(), 1U);
+  EXPECT_EQ(homes.unlock_left(), 0U);
+  EXPECT_EQ(read(dir_ + "/files/acme/.alice.lock"), "d1@n1");
+  used.reset();
+  ASSERT_TRUE(homes.detach(home_));
+  EXPECT_EQ(read(dir_ + "/files/acme/.alice.lock"), "");
+  EXPECT_EQ(homes.left(), 0U);
 }
 
 TEST_F(HungDetach, LeavesNothingToUnlockOnceTheHomeIsOpenAgain) {
