@@ -18,10 +18,12 @@
 namespace panal::storage {
 
 Result<void> HomeStore::make_home(const Place& at, std::uint32_t uid, std::uint32_t gid) const {
+  // Takes the directory along only when there is nothing in it; else it is a home, and stays.
+  if (is_half_deleted(at.tenant_dir, at.home)) PANAL_TRY(remove_half(at.tenant_dir, at.home));
   struct stat info{};
   if (::lstat(at.path.c_str(), &info) == 0) {
-    if (!S_ISDIR(info.st_mode)) return fail(ENOTDIR, "home " + at.path);
-    if (!is_half_deleted(at.tenant_dir, at.home)) return {};
+    if (S_ISDIR(info.st_mode)) return {};
+    return fail(ENOTDIR, "home " + at.path);
   }
   // A crash between the two steps of a restore: the file is the home, the directory only its place.
   if (has_loop_file(at.path)) return make_private_directory(at.path);
@@ -100,11 +102,14 @@ Result<void> HomeStore::detach(const HomeSpec& spec) {
   PANAL_TRY(check_home_names(spec.tenant, spec.home));
   PANAL_TRY(mount::detach(spec.mount_point));
   // A desktop's last mount goes when its last process does, a moment after.
-  constexpr int kTries = 100;
+  constexpr std::chrono::seconds kWait{2};
   constexpr std::chrono::milliseconds kPause{20};
-  for (int attempt = 1;; ++attempt) {
+  // By the clock: each look at a slow server takes its time, and panal-home's is limited.
+  const auto until = std::chrono::steady_clock::now() + kWait;
+  for (;;) {
     auto released = release(spec);
-    if (released || released.error().code != EBUSY || attempt == kTries) return released;
+    const bool over = std::chrono::steady_clock::now() >= until;
+    if (released || released.error().code != EBUSY || over) return released;
     std::this_thread::sleep_for(kPause);
   }
 }

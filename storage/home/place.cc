@@ -67,8 +67,10 @@ bool is_running_command(const std::string& holder) {
 }
 
 bool is_half_deleted(const std::string& tenant_dir, const std::string& home) {
-  return has_loop_file(tenant_dir + "/" + half_name(home)) &&
-         !has_loop_file(tenant_dir + "/" + home);
+  if (!has_loop_file(tenant_dir + "/" + half_name(home))) return false;
+  struct stat info{};
+  // A file that cannot be looked at now is not one that is gone.
+  return ::lstat(loop_file_of(tenant_dir + "/" + home).c_str(), &info) != 0 && errno == ENOENT;
 }
 
 Result<void> set_aside(const std::string& tenant_dir, const std::string& home) {
@@ -122,8 +124,11 @@ Result<std::vector<std::string>> snapshot_halves(const std::string& snapshots) {
   PANAL_ASSIGN(const auto names, dir->list());
   for (const std::string& name : names) {
     if (name.front() != '.') continue;
-    const bool whole =
-        name.ends_with(kFileEnd) && dir->exists(name.substr(1, name.size() - 1 - kFileEnd.size()));
+    // By the list alone: a directory that cannot be looked at now is not one that is gone.
+    const auto of_snapshot = [&name](const std::string& one) {
+      return name == "." + one + std::string(kFileEnd);
+    };
+    const bool whole = std::any_of(names.begin(), names.end(), of_snapshot);
     if (!whole && (name.ends_with(kFileEnd) || name.ends_with(kHalfFileEnd)))
       halves.push_back(name);
   }
