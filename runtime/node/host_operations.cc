@@ -199,7 +199,14 @@ std::string HostOperations::why_ended(DesktopId id) {
 }
 
 Result<void> HostOperations::remove(const DesktopSpec& spec) {
-  return parts_.lifecycle.stop(spec, std::chrono::seconds(config_.stop_grace_seconds));
+  // No row brings the loop back to it: a home that is still mounted is waited for here, 2 s a try.
+  constexpr int kTries = 15;
+  auto removed = parts_.lifecycle.stop(spec, std::chrono::seconds(config_.stop_grace_seconds));
+  for (int tries = 1; !removed && removed.error().code == EBUSY && tries < kTries; ++tries)
+    removed = parts_.lifecycle.stop(spec, std::chrono::milliseconds(0));
+  const std::lock_guard lock(mutex_);
+  unfinished_.erase(spec.id);
+  return removed;
 }
 
 Result<Started> HostOperations::adopt(store::Store& store, const store::Desktop& row) {
