@@ -136,7 +136,7 @@ class HungDetach : public StorageTest {
                                  home_.mount_point + "\n  exec sleep 100\nfi\nexec " +
                                  PANAL_BIN_DIR "/panal-home \"$@\"\n");
     ASSERT_EQ(::chmod((dir_ + "/program").c_str(), 0755), 0);
-    children_ = std::make_unique<HomeChildren>(dir_ + "/program", milliseconds(700));
+    children_ = std::make_unique<HomeChildren>(dir_ + "/program", milliseconds(2000));
     homes_ = store("n1");
   }
   std::unique_ptr<GuardedHomeStore> store(const std::string& node) {
