@@ -46,9 +46,10 @@ void HomeWatch::look(Time now) {
   // hangs must not keep the others from being looked at.
   std::vector<std::string> paths = {parts_.homes_dir};
   std::vector<DesktopId> order;
+  const bool any_left = parts_.left && parts_.left() > 0;
   {
     const std::lock_guard lock(mutex_);
-    if (homes_.empty()) return;
+    if (homes_.empty() && !any_left) return;
     for (const bool late : {false, true})
       for (const auto& [id, home] : homes_)
         if (home.late == late) {
@@ -57,11 +58,24 @@ void HomeWatch::look(Time now) {
         }
   }
   const auto answer = parts_.probe(paths);
-  if (answer) return judge(order, *answer, now);
+  if (answer) {
+    judge(order, *answer, now);
+    const bool hangs = !answer->complete && answer->at <= 0;
+    if (any_left && !hangs && !answer->each.empty() && answer->each.front()) unlock_left();
+    return;
+  }
   // Nobody could even be asked; where that is because earlier ones hang, it is no answer.
   parts_.log->warning("home_probe", {{"why", answer.error().message()}});
   if (answer.error().code != EAGAIN) return;
   for (const DesktopId id : order) take_look(id, fail(ETIMEDOUT, answer.error().context), now);
+}
+
+void HomeWatch::unlock_left() {
+  if (!parts_.unlock_left) return;
+  if (const std::size_t count = parts_.unlock_left(); count > 0)
+    parts_.log->info("homes_unlocked",
+                     {{"count", std::to_string(count)},
+                      {"why", "they were left locked when their desktops ended"}});
 }
 
 void HomeWatch::judge(const std::vector<DesktopId>& order, const storage::home_call::Answer& answer,

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -18,8 +19,8 @@
 namespace panal::node {
 
 /// Looks, now and then, whether the homes that desktops have open are still there, where they lie
-/// on a file system that may hang or vanish. On a thread of its own; each look is made by
-/// panal-home.
+/// on a file system that may hang or vanish, and has those unlocked that could not be when their
+/// desktops ended. On a thread of its own; each look is made by panal-home.
 class HomeWatch {
  public:
   using Time = storage::LostHomes::Time;
@@ -31,6 +32,10 @@ class HomeWatch {
     /// A desktop's home is lost, and why. On the watch's thread, once for each.
     std::function<void(DesktopId, const std::string&)> lost;
     LoggerPtr log;
+    /// How many homes of desktops that ended are still locked here, and what unlocks them: called
+    /// when the directory of all answers. On the watch's thread. None: there are never any.
+    std::function<std::size_t()> left = nullptr;
+    std::function<std::size_t()> unlock_left = nullptr;
   };
   explicit HomeWatch(Parts parts);
   ~HomeWatch();
@@ -45,7 +50,7 @@ class HomeWatch {
   void add(DesktopId id, std::string mount_point);
   void remove(DesktopId id);
 
-  /// One look at all.
+  /// One look at all; nobody is asked when no home is open or left.
   void look(Time now);
 
  private:
@@ -54,6 +59,7 @@ class HomeWatch {
     bool late = false;  ///< did not answer when it was last looked at
   };
   void work(std::chrono::milliseconds pause);
+  void unlock_left();
   void judge(const std::vector<DesktopId>& order, const storage::home_call::Answer& answer,
              Time now);
   void take_look(DesktopId id, const Result<void>& seen, Time now);

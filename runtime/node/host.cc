@@ -69,8 +69,10 @@ Result<void> Host::open_storage(const config::Config& config, const Programs& pr
       return fail_errno("homes on another machine need the program", programs.home);
     home_children_ = std::make_unique<storage::HomeChildren>(
         programs.home, std::chrono::seconds(config.homes_answer_seconds));
-    homes_ =
+    auto guarded =
         std::make_unique<storage::GuardedHomeStore>(config.homes_dir, homes.rules, *home_children_);
+    guarded_homes_ = guarded.get();
+    homes_ = std::move(guarded);
   } else {
     homes_ = std::make_unique<storage::HomeStore>(config.homes_dir, homes.rules);
   }

@@ -24,6 +24,7 @@
 #include "runtime/desktop/shared_dirs.h"
 #include "runtime/node/net_tally.h"
 #include "storage/compose/composer.h"
+#include "storage/home/guarded_home_store.h"
 #include "storage/home/home_child.h"
 #include "storage/home/home_store.h"
 #include "storage/image/image_store.h"
@@ -72,6 +73,8 @@ class Host {
   [[nodiscard]] bool shares_pages(const std::string& image) const;
   /// Who looks after homes that may hang; null where they are this machine's own.
   [[nodiscard]] storage::HomeChildren* home_children() { return home_children_.get(); }
+  /// The homes, there; null likewise.
+  [[nodiscard]] storage::GuardedHomeStore* guarded_homes() { return guarded_homes_; }
 
  private:
   Host(const config::Config& config, LoggerPtr log);
@@ -90,6 +93,7 @@ class Host {
   std::optional<desktop::LimitedCompose> limited_;
   std::unique_ptr<storage::HomeChildren> home_children_;
   std::unique_ptr<storage::HomeStore> homes_;
+  storage::GuardedHomeStore* guarded_homes_ = nullptr;  ///< homes_, or null
   desktop::TmpfsSharedDirs shared_;
   std::unique_ptr<desktop::KernelGroups> groups_;
   NetTally net_tally_;

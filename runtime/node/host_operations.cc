@@ -140,12 +140,29 @@ Result<std::optional<Started>> HostOperations::start(store::Store& store, Deskto
   return std::optional<Started>(Started{std::move(*spec), std::move(running->init)});
 }
 
+Result<void> HostOperations::end(const DesktopSpec& spec, std::chrono::milliseconds grace) {
+  auto stopped = parts_.lifecycle.stop(spec, grace);
+  const std::lock_guard lock(mutex_);
+  if (stopped)
+    unfinished_.erase(spec.id);
+  else
+    unfinished_.insert_or_assign(spec.id, spec);
+  return stopped;
+}
+
+std::optional<DesktopSpec> HostOperations::unfinished(DesktopId id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = unfinished_.find(id);
+  if (found == unfinished_.end()) return std::nullopt;
+  return found->second;
+}
+
 Result<void> HostOperations::stop(store::Store& store, const DesktopSpec& spec,
                                   const std::string& reason) {
   if (auto told = store.observe(spec.id, Observed::kStopping, reason); !told)
     parts_.log->warning("observe", {{"why", told.error().message()}});
   const std::chrono::seconds grace{config_.stop_grace_seconds};
-  if (auto stopped = parts_.lifecycle.stop(spec, grace); !stopped) {
+  if (auto stopped = end(spec, grace); !stopped) {
     // Still "stopping": the loop comes back to it.
     (void)store.observe(spec.id, Observed::kStopping, stopped.error().message());
     return stopped;
@@ -156,8 +173,11 @@ Result<void> HostOperations::stop(store::Store& store, const DesktopSpec& spec,
 
 Result<void> HostOperations::clear(store::Store& store, DesktopId id, const DesktopSpec* spec,
                                    Observed observed, const std::string& reason) {
-  if (spec != nullptr)
-    PANAL_TRY(parts_.lifecycle.stop(*spec, std::chrono::milliseconds(0)));
+  // One whose stop failed is stopped again: a home that is still mounted stays the desktop's, by
+  // its lock and its lease, until it is not.
+  const auto known = spec != nullptr ? std::optional(*spec) : unfinished(id);
+  if (known)
+    PANAL_TRY(end(*known, std::chrono::milliseconds(0)));
   else
     PANAL_TRY(parts_.lifecycle.discard_leftovers(id));
   give_home_back(store, id);
@@ -179,7 +199,14 @@ std::string HostOperations::why_ended(DesktopId id) {
 }
 
 Result<void> HostOperations::remove(const DesktopSpec& spec) {
-  return parts_.lifecycle.stop(spec, std::chrono::seconds(config_.stop_grace_seconds));
+  // No row brings the loop back to it: a home that is still mounted is waited for here, 2 s a try.
+  constexpr int kTries = 15;
+  auto removed = parts_.lifecycle.stop(spec, std::chrono::seconds(config_.stop_grace_seconds));
+  for (int tries = 1; !removed && removed.error().code == EBUSY && tries < kTries; ++tries)
+    removed = parts_.lifecycle.stop(spec, std::chrono::milliseconds(0));
+  const std::lock_guard lock(mutex_);
+  unfinished_.erase(spec.id);
+  return removed;
 }
 
 Result<Started> HostOperations::adopt(store::Store& store, const store::Desktop& row) {

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "engine/base/log.h"
@@ -65,9 +69,16 @@ class HostOperations final : public Operations {
   /// Of the farm's homes, the one this desktop opens. Errors: EBUSY naming who has it.
   [[nodiscard]] Result<void> take_home(store::Store& store, desktop::DesktopSpec& spec) const;
   void give_home_back(store::Store& store, DesktopId id) const;
+  /// Lifecycle::stop(), after which unfinished() knows the spec as long as it fails.
+  [[nodiscard]] Result<void> end(const desktop::DesktopSpec& spec, std::chrono::milliseconds grace);
+  /// What a desktop was started with whose stop has failed; none: no such. Its run directory, which
+  /// says so too, does not outlive the first try.
+  [[nodiscard]] std::optional<desktop::DesktopSpec> unfinished(DesktopId id);
 
   Parts parts_;
   const config::Config& config_;
+  std::mutex mutex_;
+  std::map<DesktopId, desktop::DesktopSpec> unfinished_;
 };
 
 }  // namespace panal::node

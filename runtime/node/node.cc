@@ -327,8 +327,10 @@ void Node::Impl::begin(std::vector<Started> adopted) {
     const auto tell = [this](DesktopId id, const std::string& why) {
       loop.post([this, id, why] { lost[id] = why; });
     };
-    homes = std::make_unique<HomeWatch>(
-        HomeWatch::Parts{config.homes_dir, seconds(config.homes_lost_seconds), probe, tell, log});
+    storage::GuardedHomeStore* guarded = host->guarded_homes();
+    homes = std::make_unique<HomeWatch>(HomeWatch::Parts{
+        config.homes_dir, seconds(config.homes_lost_seconds), probe, tell, log,
+        [guarded] { return guarded->left(); }, [guarded] { return guarded->unlock_left(); }});
     homes->start(kHomesEvery);
   }
   for (Started& one : adopted) reconciler->hold(std::move(one));

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <condition_variable>
+#include <map>
+#include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "storage/home/home_child.h"
@@ -23,19 +27,35 @@ class GuardedHomeStore final : public HomeStore {
   /// Errors: as HomeStore; ETIMEDOUT "the file system of the homes (/srv/homes) did not answer
   /// within 10 s".
   [[nodiscard]] Result<void> attach(const HomeSpec& spec) override;
-  /// A home that does not answer is taken out of sight all the same; its lock stays, and does not
-  /// count once the database has given the home to the next one.
+  /// Errors: as HomeStore.
+  /// A home that does not answer is taken out of sight all the same; its lock stays until
+  /// unlock_left(), and does not count once the database has given the home to another desktop of
+  /// this node.
   [[nodiscard]] Result<void> detach(const HomeSpec& spec) override;
   [[nodiscard]] Result<void> recover(const std::set<std::string>& live) override;
   [[nodiscard]] Result<void> remove(const std::string& tenant, const std::string& home) override;
 
+  /// How many homes are out of sight and may still be locked by the desktop that had them.
+  [[nodiscard]] std::size_t left();
+  /// Unlocks those, for when the server answers again; one that does not ends the round. Returns
+  /// how many were. No lock of a desktop that has its home again is dropped: a home that was opened
+  /// since is not one of those. From any thread, one at a time.
+  std::size_t unlock_left();
+
  private:
+  using Home = std::pair<std::string, std::string>;  ///< tenant and name
   [[nodiscard]] Result<void> ask(home_call::Verb verb, const HomeSpec& spec,
                                  std::vector<std::string> words = {});
+  [[nodiscard]] Result<void> try_attach(const HomeSpec& spec);
 
   std::string homes_dir_;
   HomeRules rules_;
   HomeChildren& children_;
+  std::mutex mutex_;
+  std::condition_variable unlocked_;
+  std::map<Home, std::set<std::string>> left_;  ///< and the desktops that may have them locked
+  std::multiset<Home> opening_;                 ///< attach() is at them, and unlock_left() is not
+  Home unlocking_;                              ///< unlock_left() is at it; "": at none
 };
 
 }  // namespace panal::storage

@@ -10,8 +10,9 @@
 namespace panal::storage::home_call {
 namespace {
 
-constexpr std::array<std::pair<Verb, std::string_view>, 5> kVerbs = {{{Verb::kAttach, "attach"},
+constexpr std::array<std::pair<Verb, std::string_view>, 6> kVerbs = {{{Verb::kAttach, "attach"},
                                                                       {Verb::kDetach, "detach"},
+                                                                      {Verb::kRelease, "release"},
                                                                       {Verb::kRecover, "recover"},
                                                                       {Verb::kRemove, "remove"},
                                                                       {Verb::kProbe, "probe"}}};
@@ -139,7 +140,7 @@ std::vector<std::string> to_words(const Call& call) {
 Result<Call> parse_words(const std::vector<std::string>& words) {
   Call call;
   if (words.empty())
-    return fail(EINVAL, "say what to do: attach, detach, recover, remove or probe");
+    return fail(EINVAL, "say what to do: attach, detach, release, recover, remove or probe");
   bool known = false;
   for (const auto& [verb, name] : kVerbs)
     if (name == words[0]) {

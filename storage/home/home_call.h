@@ -11,14 +11,14 @@
 /// a process of its own, which can be given up.
 namespace panal::storage::home_call {
 
-enum class Verb { kAttach, kDetach, kRecover, kRemove, kProbe };
+enum class Verb { kAttach, kDetach, kRelease, kRecover, kRemove, kProbe };
 [[nodiscard]] std::string_view to_string(Verb verb);
 
 struct Call {
   Verb verb = Verb::kProbe;
   std::string homes_dir;
   HomeRules rules;
-  HomeSpec spec;                   ///< attach, detach; tenant and home of remove
+  HomeSpec spec;                   ///< attach, detach, release; tenant and home of remove
   std::vector<std::string> words;  ///< recover: the living; probe: paths
 };
 

@@ -79,11 +79,15 @@ Result<void> HomeLock::take(const HomeOwner& owner, bool leased, const std::stri
   }
 }
 
-Result<void> HomeLock::drop(const HomeOwner& owner) const {
+Result<bool> HomeLock::held_by(const HomeOwner& owner) const {
   const auto holder = this->owner();
-  if (!holder && holder.error().code == ENOENT) return {};
+  if (!holder && holder.error().code == ENOENT) return false;
   if (!holder) return tl::make_unexpected(holder.error());
-  const bool ours = *holder == owner || (holder->node.empty() && holder->holder == owner.holder);
+  return *holder == owner || (holder->node.empty() && holder->holder == owner.holder);
+}
+
+Result<void> HomeLock::drop(const HomeOwner& owner) const {
+  PANAL_ASSIGN(const bool ours, held_by(owner));
   if (!ours) return {};
   if (::unlink(file().c_str()) != 0 && errno != ENOENT) return fail_errno("unlock home", home_);
   return {};

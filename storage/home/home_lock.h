@@ -30,6 +30,8 @@ class HomeLock {
   /// Errors: EBUSY "home alice is open in d3 on node n1".
   [[nodiscard]] Result<void> take(const HomeOwner& owner, bool leased = false,
                                   const std::string& evicted = {}) const;
+  /// Whether `owner` has it.
+  [[nodiscard]] Result<bool> held_by(const HomeOwner& owner) const;
   /// Another's lock, or none, is left alone.
   [[nodiscard]] Result<void> drop(const HomeOwner& owner) const;
   /// Errors: ENOENT: nobody.

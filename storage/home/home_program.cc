@@ -38,6 +38,7 @@ Result<void> run_call(const home_call::Call& call) {
   switch (call.verb) {
     case Verb::kAttach: return homes.attach(call.spec);
     case Verb::kDetach: return homes.detach(call.spec);
+    case Verb::kRelease: return homes.release(call.spec);
     case Verb::kRecover: return homes.recover({call.words.begin(), call.words.end()});
     case Verb::kRemove: return homes.remove(call.spec.tenant, call.spec.home);
     case Verb::kProbe: break;

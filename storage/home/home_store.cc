@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "engine/base/cleanup.h"
 #include "engine/base/mount.h"
@@ -16,6 +18,8 @@
 namespace panal::storage {
 
 Result<void> HomeStore::make_home(const Place& at, std::uint32_t uid, std::uint32_t gid) const {
+  // Takes the directory along only when there is nothing in it; else it is a home, and stays.
+  if (is_half_deleted(at.tenant_dir, at.home)) PANAL_TRY(remove_half(at.tenant_dir, at.home));
   struct stat info{};
   if (::lstat(at.path.c_str(), &info) == 0) {
     if (S_ISDIR(info.st_mode)) return {};
@@ -51,6 +55,11 @@ Result<void> HomeStore::attach(const HomeSpec& spec) {
   PANAL_TRY(make_home_directory(homes_dir_));
   PANAL_TRY(make_home_directory(at.tenant_dir));
   const HomeOwner owner{spec.desktop, rules_.node};
+  // A lock that this node has left may say that the home is still mounted here (see detach()): it
+  // is not taken over then, to be dropped when the mount fails.
+  const auto left = at.lock.owner();
+  const bool from_here = left && (left->node == rules_.node || left->node.empty());
+  if (from_here && (spec.leased || left->holder == spec.desktop)) PANAL_TRY(expect_closed(at.path));
   PANAL_TRY(at.lock.take(owner, spec.leased, spec.evicted));
   Cleanup unlock([&] { (void)at.lock.drop(owner); });
   PANAL_ASSIGN(const bool mounted, mount::is_mount_point(spec.mount_point));
@@ -77,10 +86,32 @@ Result<void> HomeStore::attach(const HomeSpec& spec) {
   return {};
 }
 
-Result<void> HomeStore::detach(const HomeSpec& spec) {
+Result<void> HomeStore::release(const HomeSpec& spec) {
   PANAL_ASSIGN(const Place at, place(spec.tenant, spec.home));
+  const HomeOwner owner{spec.desktop, rules_.node};
+  PANAL_ASSIGN(const bool held, at.lock.held_by(owner));
+  if (!held) return {};
+  // While it is written out here no other node may mount it. What cannot even be looked at any more
+  // keeps nobody waiting.
+  auto closed = expect_closed(at.path);
+  if (!closed && closed.error().code == EBUSY) return closed;
+  return at.lock.drop(owner);
+}
+
+Result<void> HomeStore::detach(const HomeSpec& spec) {
+  PANAL_TRY(check_home_names(spec.tenant, spec.home));
   PANAL_TRY(mount::detach(spec.mount_point));
-  return at.lock.drop({spec.desktop, rules_.node});
+  // A desktop's last mount goes when its last process does, a moment after.
+  constexpr std::chrono::seconds kWait{2};
+  constexpr std::chrono::milliseconds kPause{20};
+  // By the clock: each look at a slow server takes its time, and panal-home's is limited.
+  const auto until = std::chrono::steady_clock::now() + kWait;
+  for (;;) {
+    auto released = release(spec);
+    const bool over = std::chrono::steady_clock::now() >= until;
+    if (released || released.error().code != EBUSY || over) return released;
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Result<std::vector<std::string>> HomeStore::homes_of(const std::string& tenant) const {

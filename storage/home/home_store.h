@@ -64,13 +64,20 @@ class HomeStore {
   /// Errors: EBUSY "home alice is open in d3", EINVAL for names with / or leading dot.
   [[nodiscard]] virtual Result<void> attach(const HomeSpec& spec);
   /// Unmounts and unlocks. Not attached is not an error. The home's content stays.
+  /// Errors: EBUSY: one in a file is still mounted 2 s after (a process that does not end holds it,
+  /// or a mount namespace that had a copy): it is out of sight and stays locked. Call it again.
   [[nodiscard]] virtual Result<void> detach(const HomeSpec& spec);
+  /// The second half of detach(), for who could not wait for it: unlocks. Of the spec only tenant,
+  /// home and desktop count. Another's lock, or none, is left alone. Errors: EBUSY as there, at
+  /// once.
+  [[nodiscard]] Result<void> release(const HomeSpec& spec);
   /// The homes there are of a tenant, by name. Errors: EACCES for who is not root.
   [[nodiscard]] Result<std::vector<std::string>> homes_of(const std::string& tenant) const;
   /// Those that have homes, by name.
   [[nodiscard]] Result<std::vector<std::string>> tenants() const;
   /// After a crash: removes locks of this node's desktops that are not in `live` (kernel names),
-  /// and halves of homes that this node was making.
+  /// unless their home is in a file that is still mounted, and halves of homes and snapshots that
+  /// this node was making or deleting.
   [[nodiscard]] virtual Result<void> recover(const std::set<std::string>& live);
   /// Deletes a home and its snapshots for good. Errors: EBUSY while it is open, ENOENT.
   [[nodiscard]] virtual Result<void> remove(const std::string& tenant, const std::string& home);

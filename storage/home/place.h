@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/cleanup.h"
 #include "engine/base/result.h"
@@ -18,26 +19,47 @@ namespace panal::storage {
 /// Where the parts of one home are.
 struct HomeStore::Place {
   std::string home, tenant_dir, path;
-  std::string half;       ///< while it is being made
+  std::string half;       ///< while it is being made or deleted
   std::string snapshots;  ///< directory
   HomeLock lock;
 
   /// By what is on the disk. Errors: ENOENT.
   [[nodiscard]] Result<std::unique_ptr<Quota>> quota() const;
-  /// Takes the lock for a while. Errors: EBUSY.
+  /// Takes the lock for a while; what is_half_deleted() is about is then gone. Errors: EBUSY.
   [[nodiscard]] Result<Cleanup> hold(const HomeOwner& owner) const;
   /// Errors: EINVAL for what is no name for one.
   [[nodiscard]] Result<std::string> snapshot(const std::string& name) const;
 };
 
-/// Name of a home that is being made.
+/// Name of a home that is being made or deleted.
 [[nodiscard]] std::string half_name(const std::string& home);
 /// Name of the directory of its snapshots.
 [[nodiscard]] std::string snapshots_name(const std::string& home);
 /// A name of a half in a tenant's directory -> the home it was to be; empty: it is none.
 [[nodiscard]] std::string home_of_half(std::string_view name);
-/// Half of a home that was being made: with all that any kind of quota leaves of one.
+/// Half of a home that was being made or deleted: with all that any kind of quota leaves of one,
+/// and the directory that is_half_deleted() is about.
 [[nodiscard]] Result<void> remove_half(const std::string& tenant_dir, const std::string& home);
+/// Takes a home out of its place, under the name of a half, of which there is none: from then on
+/// nobody opens it, however much of it a deletion that is cut short leaves.
+/// Errors: ENOENT; ENOSPC where a full disk has no room for the other name: then nothing changed.
+[[nodiscard]] Result<void> set_aside(const std::string& tenant_dir, const std::string& home);
+/// A home in a file that set_aside() was killed over: the file, which is the home, is out of its
+/// place, and the empty directory, which alone would be taken for a home without a limit, is not.
+[[nodiscard]] bool is_half_deleted(const std::string& tenant_dir, const std::string& home);
+
+/// That a home, or a snapshot of one, is mounted nowhere, where that matters: one in a file must
+/// not be mounted twice nor be deleted meanwhile; others can. Errors: EBUSY.
+[[nodiscard]] Result<void> expect_closed(const std::string& path);
+
+/// A name in a tenant's directory that is of a directory of snapshots -> their home; empty: it is
+/// none.
+[[nodiscard]] std::string home_of_snapshots(std::string_view name);
+/// What a snapshot of a home in a file leaves in that directory when it is killed while it is made
+/// or deleted: a file that is not whole, and one without its directory. By name. None: no error.
+[[nodiscard]] Result<std::vector<std::string>> snapshot_halves(const std::string& snapshots);
+/// Deletes them; who calls it has the home's lock.
+[[nodiscard]] Result<void> remove_snapshot_halves(const std::string& snapshots);
 
 [[nodiscard]] bool is_plain_home_name(const std::string& name);
 [[nodiscard]] bool is_snapshot_name(std::string_view name);

@@ -92,7 +92,8 @@ Result<void> HomeStore::clone_file(const std::string& from, const std::string& t
   }
   if (::fsync(copy.get()) != 0) return fail_errno("fsync", aside);
   if (::rename(aside.c_str(), file.c_str()) != 0) return fail_errno("rename", aside);
-  return make_private_directory(to);
+  PANAL_TRY(make_private_directory(to));
+  return sync_parent(to);
 }
 
 Result<void> HomeStore::remove_snapshot(const std::string& tenant, const std::string& home,
@@ -103,6 +104,11 @@ Result<void> HomeStore::remove_snapshot(const std::string& tenant, const std::st
   if (!kind && kind.error().code == ENOENT)
     return fail(ENOENT, "home " + home + " has no snapshot " + name);
   if (!kind) return tl::make_unexpected(kind.error());
+  PANAL_TRY(expect_closed(path));
+  // The directory first: alone it would be taken for a snapshot in which there is nothing, while a
+  // file without it is a half.
+  if (*kind == QuotaKind::kLoop && ::rmdir(path.c_str()) != 0 && errno != ENOENT)
+    return fail_errno("delete", path);
   return make_quota(*kind)->remove(path);
 }
 

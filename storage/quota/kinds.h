@@ -28,8 +28,11 @@ struct PathParts {
 [[nodiscard]] Result<UniqueFd> open_directory(const std::string& path);
 /// 0700. Errors: EEXIST, ...
 [[nodiscard]] Result<void> make_private_directory(const std::string& path);
-/// The directory `fresh` becomes `path`; returns whether `path` was there (it is `fresh` then).
-/// Errors: EOPNOTSUPP where the file system cannot exchange names.
+/// What was made, renamed or deleted beside `path` is on disk, and so is its name: no power failure
+/// takes it back. Errors: those of open(2) and fsync(2).
+[[nodiscard]] Result<void> sync_parent(const std::string& path);
+/// The directory `fresh` becomes `path`, which is on disk then; returns whether `path` was there
+/// (it is `fresh` then). Errors: EOPNOTSUPP where the file system cannot exchange names.
 [[nodiscard]] Result<bool> exchange_directories(const std::string& fresh, const std::string& path);
 
 /// Where the content of `path` is kept by kLoop: a hidden file beside it.

@@ -156,6 +156,11 @@ Result<UniqueFd> open(const std::string& file,
   return made;
 }
 
+Result<void> expect_unmounted(const std::string& file) {
+  PANAL_TRY(open_locked(file));
+  return {};
+}
+
 Result<void> grow(const std::string& file, std::uint64_t bytes) {
   const std::uint64_t size = bytes / kBlock * kBlock;
   struct stat info{};
@@ -253,6 +258,7 @@ class LoopQuota final : public Quota {
     if (::rename(loop_file_of(fresh).c_str(), file.c_str()) != 0)
       return fail_errno("rename", loop_file_of(fresh));
     PANAL_TRY(ensure_directory(path, file));
+    PANAL_TRY(sync_parent(path));
     return remove(fresh);
   }
   Result<void> remove(const std::string& path) override {

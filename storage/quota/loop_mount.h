@@ -27,6 +27,11 @@ inline constexpr std::uint64_t kLeastBytes = std::uint64_t{16} << 20U;
 [[nodiscard]] Result<UniqueFd> open(
     const std::string& file, const std::vector<std::pair<std::string, std::string>>& options = {});
 
+/// That nobody has it mounted: whoever had it has written out all of it. As much as the lock tells:
+/// on NFS of other machines too, unless the export or the mount keeps locks to itself.
+/// Errors: EBUSY somebody has; ENOENT.
+[[nodiscard]] Result<void> expect_unmounted(const std::string& file);
+
 /// Makes the file and what is in it larger; nobody has it mounted. Errors: EINVAL for a smaller
 /// size, EBUSY.
 [[nodiscard]] Result<void> grow(const std::string& file, std::uint64_t bytes);

@@ -93,6 +93,25 @@ class MemoryQuota final : public Quota {
   SpaceLimit limit_;
 };
 
+Result<bool> exchange_names(const std::string& fresh, const std::string& path) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0) {
+    if (errno != ENOENT) return fail_errno("look at", path);
+    if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0)
+      return false;
+    // NFS cannot promise it; nobody else makes this name, who has the home's lock.
+    if (errno == EINVAL && ::rename(fresh.c_str(), path.c_str()) == 0) return false;
+    return fail_errno("rename", fresh);
+  }
+  if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0)
+    return true;
+  if (errno == EINVAL || errno == ENOSYS)
+    return fail(EOPNOTSUPP, "the file system of " + path +
+                                " cannot exchange two directories in one step; nothing was "
+                                "changed: restore under another name instead");
+  return fail_errno("exchange with " + fresh, path);
+}
+
 }  // namespace
 
 PathParts split_path(const std::string& path) {
@@ -118,23 +137,19 @@ Result<void> make_private_directory(const std::string& path) {
   return {};
 }
 
+Result<void> sync_parent(const std::string& path) {
+  const std::string parent = split_path(path).parent;
+  const UniqueFd dir(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir) return fail_errno("open", parent);
+  // EINVAL: a file system that has no such thing for directories.
+  if (::fsync(dir.get()) != 0 && errno != EINVAL) return fail_errno("fsync", parent);
+  return {};
+}
+
 Result<bool> exchange_directories(const std::string& fresh, const std::string& path) {
-  struct stat info{};
-  if (::lstat(path.c_str(), &info) != 0) {
-    if (errno != ENOENT) return fail_errno("look at", path);
-    if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0)
-      return false;
-    // NFS cannot promise it; nobody else makes this name, who has the home's lock.
-    if (errno == EINVAL && ::rename(fresh.c_str(), path.c_str()) == 0) return false;
-    return fail_errno("rename", fresh);
-  }
-  if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0)
-    return true;
-  if (errno == EINVAL || errno == ENOSYS)
-    return fail(EOPNOTSUPP, "the file system of " + path +
-                                " cannot exchange two directories in one step; nothing was "
-                                "changed: restore under another name instead");
-  return fail_errno("exchange with " + fresh, path);
+  PANAL_ASSIGN(const bool was_there, exchange_names(fresh, path));
+  PANAL_TRY(sync_parent(path));
+  return was_there;
 }
 
 std::unique_ptr<Quota> make_no_quota() { return std::make_unique<NoQuota>(); }

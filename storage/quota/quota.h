@@ -62,8 +62,9 @@ class Quota {
   [[nodiscard]] virtual Result<SpaceUse> use(const std::string& path) = 0;
 
   /// `fresh`, made by this kind in the same parent, takes the place and the name of `path` (which
-  /// need not exist) in one step; what `path` was is then deleted. After an error either all of it
-  /// has happened but the deletion, or nothing. Errors: EBUSY, EOPNOTSUPP.
+  /// need not exist) in one step, which no power failure takes back; what `path` was is then
+  /// deleted. After an error either all of it has happened but the deletion, or nothing. Errors:
+  /// EBUSY, EOPNOTSUPP.
   [[nodiscard]] virtual Result<void> replace(const std::string& fresh, const std::string& path) = 0;
 
   /// Deletes the content, the directory and what held it. Nothing there is not an error.

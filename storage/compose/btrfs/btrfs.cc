@@ -41,6 +41,11 @@ Result<bool> delete_subvolume(const std::string& path) {
   return true;
 }
 
+/// Says that a persistent root was made once: without it a lost snapshot looks like a first start.
+std::string made_note(const RootSpec& spec) {
+  return spec.upper_dir + "/" + layer_name("btrfs", true) + "/made";
+}
+
 Result<std::vector<std::string>> names_in_pool(const std::string& path) {
   auto dir = Dir::open(path);
   if (!dir && dir.error().is_gone()) return std::vector<std::string>();
@@ -136,13 +141,23 @@ Result<void> BtrfsBackend::provision(const RootSpec& spec) {
   Cleanup undo([&spec, &snapshot] {
     if (!spec.persistent) (void)delete_subvolume(snapshot);
   });
-  if (::access(snapshot.c_str(), F_OK) != 0) {
+  const bool there = ::access(snapshot.c_str(), F_OK) == 0;
+  if (!there && errno != ENOENT) return fail_errno("look at", snapshot);
+  const bool noted = spec.persistent && ::access(made_note(spec).c_str(), F_OK) == 0;
+  if (noted && !there)
+    return fail(ENOENT, "compose: the root that " + spec.desktop + " keeps, the btrfs snapshot " +
+                            snapshot +
+                            ", is gone: put it back (is the right pool mounted?), or delete " +
+                            made_note(spec) + " to begin with a fresh root");
+  if (!there) {
     PANAL_ASSIGN(const std::string source, ensure_template(spec.version_root));
     if (const auto error =
             btrfs_util_create_snapshot(source.c_str(), snapshot.c_str(), 0, nullptr, nullptr);
         error != BTRFS_UTIL_OK)
       return btrfs_failure("make the snapshot " + snapshot, error);
   }
+  // After the snapshot, which is on disk when it is made; also of one that an older Panal made.
+  if (spec.persistent && !noted) PANAL_TRY(write_note(made_note(spec), snapshot));
   PANAL_ASSIGN(const UserNamespace names, UserNamespace::create(spec.ids.first, spec.ids.count));
   PANAL_TRY(
       mount::bind_idmapped(snapshot + "/root", spec.mount_point, MOUNT_ATTR_NODEV, names.fd()));
@@ -200,6 +215,10 @@ Result<Recovered> BtrfsBackend::recover(const RecoverScope& scope) {
 Result<void> BtrfsBackend::erase(const RootSpec& spec) {
   PANAL_TRY(expect_named(name(), spec));
   PANAL_TRY(detach_all(spec.mount_point));
+  // Before the snapshot: a deletion that is cut short is not one that has lost its snapshot.
+  const std::string note = made_note(spec);
+  if (::unlink(note.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR)
+    return fail_errno("delete", note);
   for (const bool persistent : {false, true}) {
     RootSpec one = spec;
     one.persistent = persistent;

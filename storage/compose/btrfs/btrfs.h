@@ -19,14 +19,15 @@ namespace panal::storage {
 /// In the pool: templates/<key>/{root,version}, volatile/<desktop> and persistent/<desktop>
 /// (snapshots), aside/ (templates being made). A template appears whole, by a rename; recover()
 /// deletes those of versions that are gone. Below upper_dir only a directory, btrfs-persistent,
-/// that says where a persistent root is.
+/// that says where a persistent root is, with a file "made" in it once there was one.
 class BtrfsBackend final : public ComposeBackend {
  public:
   explicit BtrfsBackend(BtrfsOptions options) : options_(std::move(options)) {}
 
   [[nodiscard]] std::string_view name() const override { return "btrfs"; }
   [[nodiscard]] BackendTraits traits() const override;
-  /// Also EINVAL without a desktop's name, and what open_pool() says.
+  /// Also EINVAL without a desktop's name, ENOENT where a persistent root was made and its snapshot
+  /// is gone, and what open_pool() says.
   [[nodiscard]] Result<void> provision(const RootSpec& spec) override;
   [[nodiscard]] Result<void> destroy(const RootSpec& spec) override;
   /// What was written since the snapshot was made, as of the last commit (up to 30 s ago); not what

@@ -53,6 +53,23 @@ Result<void> make_upper_dir(const std::string& upper_dir) {
   return made;
 }
 
+Result<void> write_note(const std::string& path, std::string_view text) {
+  const std::string aside = path + ".new";
+  {
+    const UniqueFd fd(
+        ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return fail_errno("create", aside);
+    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+        ::fsync(fd.get()) != 0)
+      return fail_errno("write", aside);
+  }
+  if (::rename(aside.c_str(), path.c_str()) != 0) return fail_errno("rename", aside);
+  const std::string above = parent_dir(path);
+  const UniqueFd dir(::open(above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir || ::fsync(dir.get()) != 0) return fail_errno("fsync", above);
+  return {};
+}
+
 std::string layer_name(std::string_view backend, bool persistent) {
   const std::string kind(persistent ? kPersistent : "volatile");
   return backend == kOverlay ? kind : std::string(backend) + "-" + kind;
@@ -79,18 +96,7 @@ Result<void> note_persistent_backend(const std::string& upper_dir, std::string_v
   if (persistent_backend(upper_dir) == backend &&
       ::access((above + "/" + kKeptBy).c_str(), F_OK) == 0)
     return {};
-  const std::string path = above + "/" + kKeptBy;
-  const std::string aside = path + ".new";
-  {
-    const UniqueFd fd(
-        ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd) return fail_errno("create", aside);
-    if (::write(fd.get(), backend.data(), backend.size()) != static_cast<ssize_t>(backend.size()) ||
-        ::fsync(fd.get()) != 0)
-      return fail_errno("write", aside);
-  }
-  if (::rename(aside.c_str(), path.c_str()) != 0) return fail_errno("rename", aside);
-  return {};
+  return write_note(above + "/" + kKeptBy, backend);
 }
 
 Result<void> forget_persistent_backend(const std::string& upper_dir) {

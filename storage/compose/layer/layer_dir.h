@@ -22,6 +22,9 @@ namespace panal::storage {
 /// upper_dir (0700) and the directory above it (0755), if absent.
 [[nodiscard]] Result<void> make_upper_dir(const std::string& upper_dir);
 
+/// A small file that appears whole; no power failure takes it back. Errors: ENOSPC, EIO, ...
+[[nodiscard]] Result<void> write_note(const std::string& path, std::string_view text);
+
 /// "copy-volatile"; for overlay "volatile".
 [[nodiscard]] std::string layer_name(std::string_view backend, bool persistent);
 /// The backend that a persistent layer below `upper_dir` is of, "" when there is none: what

@@ -2,9 +2,13 @@
 #include <signal.h>
 #include <sys/xattr.h>
 
+#include <thread>
+#include <utility>
+
 #include "storage/backup/backup.h"
 #include "storage/home/home_store.h"
 #include "storage/quota/loop_mount.h"
+#include "tests/support/kill_at_call.h"
 #include "tests/system/storage/storage_fixture.h"
 
 namespace panal::storage {
@@ -66,6 +70,19 @@ class HomeKindsTest : public StorageTest {
     ASSERT_EQ(::mkfifo((home + "/pipe").c_str(), 0600), 0);
   }
   static void make(const std::string& path) { std::filesystem::create_directories(path); }
+  static std::vector<std::string> names_in(const std::string& path) {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(path))
+      names.push_back(entry.path().filename().string());
+    return names;
+  }
+  /// A home that somebody has lived in.
+  Result<void> lived_in(HomeStore& homes, const std::string& home) {
+    return homes.put("acme", home, true, me("fill"), [&](int tree) -> Result<void> {
+      live_in("/proc/self/fd/" + std::to_string(tree));
+      return {};
+    });
+  }
 };
 
 TEST_F(HomeKindsTest, AHomeInAFileIsOneForDesktopsAndHasItsLimit) {
@@ -235,6 +252,152 @@ TEST_F(HomeKindsTest, AKilledRestoreLeavesTheOldHomeAndNoHalf) {
   }
 }
 
+TEST_F(HomeKindsTest, AKilledDeletionLeavesAllOfTheHomeOrNothing) {
+  for (const QuotaKind kind : {QuotaKind::kNone, QuotaKind::kLoop}) {
+    const auto homes =
+        store(kind, kind == QuotaKind::kLoop ? SpaceLimit{32 * kMib, 0} : SpaceLimit{});
+    int whole = 0, gone = 0;
+    for (unsigned nth = 1, end = 0; end == 0; ++nth)
+      for (const bool recovered : {false, true}) {
+        SCOPED_TRACE(std::string(to_string(kind)) + ", before call " + std::to_string(nth) +
+                     (recovered ? ", recovered" : ""));
+        ASSERT_TRUE(lived_in(*homes, "alice"));
+        // Of this life: times of files are part of the sum.
+        const auto before = back_up(*homes, "alice", dir_ + "/before");
+        ASSERT_TRUE(before) << before.error().message();
+        const auto run =
+            test::run_killed_before(nth, [&] { return homes->remove("acme", "alice") ? 0 : 1; });
+        if (run.finished) {
+          EXPECT_EQ(run.status, 0);
+          end = nth;
+        }
+        if (recovered) {
+          const auto done = homes->recover({});
+          ASSERT_TRUE(done) << done.error().message();
+        }
+        // The next start, which the database has given the home to.
+        HomeSpec next = spec(1);
+        next.leased = true;
+        const auto attached = homes->attach(next);
+        ASSERT_TRUE(attached) << attached.error().message();
+        EXPECT_EQ(homes->info("acme", "alice", false)->quota, kind);
+        const bool empty = std::filesystem::is_empty(next.mount_point);
+        ++(empty ? gone : whole);
+        ASSERT_TRUE(homes->detach(next));
+        if (!empty) {
+          const auto after = back_up(*homes, "alice", dir_ + "/after");
+          ASSERT_TRUE(after) << after.error().message();
+          EXPECT_EQ(after->sum, before->sum);
+        }
+        ASSERT_TRUE(homes->recover({}));
+        for (const auto& entry : std::filesystem::directory_iterator(dir_ + "/homes/acme"))
+          EXPECT_THAT(entry.path().filename().string(), ::testing::AnyOf("alice", ".alice.img"));
+      }
+    EXPECT_GT(whole, 2);
+    EXPECT_GT(gone, 2);
+    ASSERT_TRUE(homes->remove("acme", "alice"));
+  }
+}
+
+TEST_F(HomeKindsTest, AHalfDeletedHomeIsNoHomeForCommandsEither) {
+  const auto homes = store(QuotaKind::kLoop, {32 * kMib, 0});
+  const std::string tenant = dir_ + "/homes/acme/";
+  const auto break_off = [&] {
+    EXPECT_TRUE(lived_in(*homes, "alice"));
+    std::filesystem::rename(tenant + ".alice.img", tenant + "...new.alice.img");
+  };
+  break_off();
+  EXPECT_EQ(back_up(*homes, "alice", dir_ + "/x").error().code, ENOENT);
+  EXPECT_TRUE(std::filesystem::is_empty(tenant));
+  break_off();
+  EXPECT_TRUE(homes->remove("acme", "alice")) << "it is told to go on";
+  EXPECT_TRUE(std::filesystem::is_empty(tenant));
+  break_off();
+  EXPECT_TRUE(lived_in(*homes, "alice"));
+  EXPECT_EQ(homes->info("acme", "alice", false)->quota, QuotaKind::kLoop);
+}
+
+TEST_F(HomeKindsTest, AHomeWithFilesIsNotTakenForAHalfDeletedOne) {
+  // A stray half of a file beside a home that is a directory, which nothing of ours leaves.
+  const auto homes = store(QuotaKind::kNone, {});
+  ASSERT_TRUE(lived_in(*homes, "alice"));
+  const std::string tenant = dir_ + "/homes/acme/";
+  write(tenant + "...new.alice.img", "");
+  const HomeSpec home = spec(1);
+  const auto attached = homes->attach(home);
+  ASSERT_TRUE(attached) << attached.error().message();
+  EXPECT_EQ(read(home.mount_point + "/.config/panel"), "blue");
+  ASSERT_TRUE(homes->detach(home));
+  EXPECT_THAT(names_in(tenant), ::testing::ElementsAre("alice"));
+}
+
+TEST_F(HomeKindsTest, HalvesOfSnapshotsGoWithRecoveryAndWithTheirHome) {
+  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
+  ASSERT_TRUE(lived_in(*homes, "alice"));
+  const std::string snapshots = dir_ + "/homes/acme/..snap.alice";
+  // What is killed leaves the last two; the first is whole.
+  const auto leave = [&] {
+    make(snapshots + "/whole");
+    for (const char* name : {".whole.img", ".half.img.new", ".file.img"})
+      write(snapshots + "/" + name, "");
+  };
+  leave();
+  const HomeSpec open = spec(1);
+  ASSERT_TRUE(homes->attach(open));
+  ASSERT_TRUE(homes->recover({"d1"}));
+  EXPECT_EQ(names_in(snapshots).size(), 4U) << "somebody has the home";
+  ASSERT_TRUE(homes->detach(open));
+  ASSERT_TRUE(homes->recover({}));
+  EXPECT_THAT(names_in(snapshots), ::testing::UnorderedElementsAre("whole", ".whole.img"));
+  leave();
+  const auto removed = homes->remove("acme", "alice");
+  ASSERT_TRUE(removed) << removed.error().message();
+  EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/homes/acme"));
+}
+
+TEST_F(HomeKindsTest, AHomeThatIsStillMountedLosesNoSnapshotToItsDeletion) {
+  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
+  ASSERT_TRUE(lived_in(*homes, "alice"));
+  const std::string file = dir_ + "/homes/acme/.alice.img";
+  const std::string snapshots = dir_ + "/homes/acme/..snap.alice";
+  for (const std::string name : {"monday", "tuesday"}) {
+    make(snapshots + "/" + name);
+    std::filesystem::copy_file(file, snapshots + "/." + name + ".img");
+  }
+  for (const std::string& mounted : {file, snapshots + "/.tuesday.img"}) {
+    const auto held = loop_file::open(mounted);
+    ASSERT_TRUE(held) << held.error().message();
+    const auto removed = homes->remove("acme", "alice");
+    ASSERT_FALSE(removed) << mounted;
+    EXPECT_EQ(removed.error().code, EBUSY);
+    EXPECT_THAT(removed.error().context, HasSubstr("is still mounted"));
+    EXPECT_THAT(homes->info("acme", "alice", false)->snapshots,
+                ::testing::ElementsAre("monday", "tuesday"));
+    EXPECT_FALSE(homes->info("acme", "alice", false)->owner) << "and is not locked";
+  }
+}
+
+TEST_F(HomeKindsTest, ASnapshotWhoseDeletionIsKilledIsWholeOrNone) {
+  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
+  ASSERT_TRUE(lived_in(*homes, "alice"));
+  const std::string snapshots = dir_ + "/homes/acme/..snap.alice";
+  bool finished = false;
+  for (unsigned nth = 1; !finished; ++nth) {
+    SCOPED_TRACE(nth);
+    make(snapshots + "/monday");
+    write(snapshots + "/.monday.img", "");
+    finished = test::run_killed_before(nth, [&] {
+                 return homes->remove_snapshot("acme", "alice", "monday") ? 0 : 1;
+               }).finished;
+    const auto info = homes->info("acme", "alice", false);
+    ASSERT_TRUE(info) << info.error().message();
+    for (const std::string& name : info->snapshots)
+      EXPECT_TRUE(std::filesystem::exists(snapshots + "/." + name + ".img"));
+    ASSERT_TRUE(homes->recover({}));
+    EXPECT_NE(names_in(snapshots).size(), 1U);
+  }
+}
+
 TEST_F(HomeKindsTest, AFullDiskLosesNoHomeAndLeavesNoHalf) {
   const std::string disk = dir_ + "/disk.img";
   ASSERT_TRUE(loop_file::make(disk, {32 * kMib, 300}));
@@ -298,6 +461,49 @@ TEST_F(HomeKindsTest, LocksOfOtherNodesAreTheirs) {
   ASSERT_TRUE(there->detach(spec(7))) << "what it does later is not its any more";
   EXPECT_EQ(read(dir_ + "/homes/acme/.alice.lock"), "d8@n1");
   ASSERT_TRUE(here->detach(mine));
+}
+
+TEST_F(HomeKindsTest, AHomeInAFileStaysLockedAsLongAsItIsMounted) {
+  const auto here = store(QuotaKind::kLoop, {16 * kMib, 0}, "n1");
+  const auto there = store(QuotaKind::kLoop, {16 * kMib, 0}, "n2");
+  const std::string lock = dir_ + "/homes/acme/.alice.lock";
+  HomeSpec first = spec(1);
+  HomeSpec next = spec(2);
+  first.leased = next.leased = true;
+  const auto attached = here->attach(first);
+  ASSERT_TRUE(attached) << attached.error().message();
+  // What a process of the desktop does that takes its time to end.
+  UniqueFd used(::open(first.mount_point.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_TRUE(used);
+  const auto detached = here->detach(first);
+  ASSERT_FALSE(detached);
+  EXPECT_EQ(detached.error().code, EBUSY);
+  EXPECT_THAT(detached.error().context, HasSubstr("is still mounted"));
+  EXPECT_FALSE(*mount::is_mount_point(first.mount_point)) << "it is out of sight";
+  EXPECT_EQ(read(lock), "d1@n1");
+  for (const auto& [homes, home] : {std::pair(there.get(), &next), std::pair(here.get(), &next),
+                                    std::pair(here.get(), &first)}) {
+    const auto refused = homes->attach(*home);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, EBUSY);
+    EXPECT_EQ(read(lock), "d1@n1");
+  }
+  ASSERT_TRUE(here->detach(next)) << "it has nothing of the home";
+  EXPECT_EQ(here->release(first).error().code, EBUSY);
+  ASSERT_TRUE(here->recover({}));
+  EXPECT_EQ(read(lock), "d1@n1") << "a panald that begins anew waits as well";
+
+  std::thread end([&used] {
+    ::usleep(300'000);
+    used.reset();
+  });
+  const auto waited = here->detach(first);
+  end.join();
+  ASSERT_TRUE(waited) << waited.error().message();
+  EXPECT_FALSE(std::filesystem::exists(lock));
+  const auto moved = there->attach(next);
+  ASSERT_TRUE(moved) << moved.error().message();
+  ASSERT_TRUE(there->detach(next));
 }
 
 TEST_F(HomeKindsTest, NoHomesNameIsTakenForOneOfOurs) {

@@ -220,6 +220,41 @@ TEST_F(BtrfsOwn, AfterABootThePoolIsMountedToBeCleared) {
   ASSERT_TRUE(backend_->destroy(kept));
 }
 
+TEST_F(BtrfsOwn, APersistentRootThatVanishedIsNotMadeAnew) {
+  const RootSpec kept = spec(1, true);
+  const std::string snapshot = pool_.pool + "/persistent/d1";
+  const std::string note = kept.upper_dir + "/btrfs-persistent/made";
+  ASSERT_TRUE(backend_->provision(kept));
+  ASSERT_TRUE(backend_->destroy(kept));
+  // One made by an older Panal has no note, and gets it.
+  ASSERT_EQ(::unlink(note.c_str()), 0);
+  ASSERT_TRUE(backend_->provision(kept));
+  ASSERT_EQ(inside(kept.ids, 0, [&] { return create(kept.mount_point + "/etc/mine"); }), 0);
+  ASSERT_TRUE(backend_->destroy(kept));
+  EXPECT_TRUE(std::filesystem::exists(note));
+
+  std::filesystem::rename(snapshot, pool_.pool + "/away");
+  const auto refused = backend_->provision(kept);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ENOENT);
+  EXPECT_THAT(refused.error().context, HasSubstr(snapshot + ", is gone"));
+  EXPECT_EQ(mounts(), 0);
+  EXPECT_FALSE(std::filesystem::exists(snapshot));
+  std::filesystem::rename(pool_.pool + "/away", snapshot);
+  ASSERT_TRUE(backend_->provision(kept)) << "it was put back";
+  EXPECT_TRUE(std::filesystem::exists(kept.mount_point + "/etc/mine"));
+  ASSERT_TRUE(backend_->destroy(kept));
+
+  // As erase() leaves it when it is killed right after the snapshot went.
+  std::filesystem::rename(snapshot, pool_.pool + "/away");
+  ASSERT_EQ(::unlink(note.c_str()), 0);
+  ASSERT_TRUE(backend_->provision(kept));
+  EXPECT_FALSE(std::filesystem::exists(kept.mount_point + "/etc/mine"));
+  ASSERT_TRUE(backend_->destroy(kept));
+  ASSERT_TRUE(backend_->erase(kept));
+  EXPECT_FALSE(std::filesystem::exists(note));
+}
+
 class ReflinkOwn : public OneBackend {
  protected:
   void SetUp() override {

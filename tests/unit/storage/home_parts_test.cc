@@ -63,6 +63,18 @@ TEST(HomeCall, IsReadBack) {
   EXPECT_EQ(back->words.size(), 3U);
 }
 
+TEST(HomeCall, EachVerbIsReadBack) {
+  using home_call::Verb;
+  for (const Verb verb : {Verb::kAttach, Verb::kDetach, Verb::kRelease, Verb::kRecover,
+                          Verb::kRemove, Verb::kProbe}) {
+    home_call::Call call;
+    call.verb = verb;
+    const auto back = home_call::parse_words(home_call::to_words(call));
+    ASSERT_TRUE(back) << back.error().message();
+    EXPECT_EQ(back->verb, verb) << home_call::to_string(verb);
+  }
+}
+
 TEST(HomeCall, RefusesWordsThatMeanNothing) {
   using Words = std::vector<std::string>;
   for (const Words& words :

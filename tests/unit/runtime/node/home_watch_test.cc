@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <utility>
 
 #include "runtime/node/lease_watch.h"
 
@@ -25,7 +26,11 @@ class HomeWatchTest : public ::testing::Test {
                   return answer(paths);
                 },
                 [this](DesktopId id, const std::string& why) { lost_.emplace_back(id, why); },
-                Logger::silent()}) {}
+                Logger::silent(), [this] { return left_; },
+                [this] {
+                  ++rounds_;
+                  return std::exchange(left_, 0U);
+                }}) {}
 
   Answer answer(const std::vector<std::string>& paths) {
     Answer said;
@@ -44,6 +49,8 @@ class HomeWatchTest : public ::testing::Test {
   std::string hangs_at_;
   std::set<std::string> stale_;
   bool cannot_ask_ = false;
+  std::size_t left_ = 0;
+  int rounds_ = 0;
   std::vector<std::pair<DesktopId, std::string>> lost_;
   HomeWatch watch_;
 };
@@ -106,6 +113,30 @@ TEST_F(HomeWatchTest, OneThatHangsDoesNotKeepTheOthersFromBeingLookedAt) {
   look(60);
   ASSERT_EQ(lost_.size(), 2U);
   EXPECT_EQ(lost_[1].first, 1);
+}
+
+TEST_F(HomeWatchTest, HomesThatWereLeftLockedAreUnlockedWhenTheServerAnswers) {
+  left_ = 1;
+  hangs_at_ = "/srv/homes";
+  look(0);
+  EXPECT_THAT(asked_, ElementsAre("/srv/homes")) << "also when no home is open";
+  hangs_at_.clear();
+  stale_ = {"/srv/homes"};
+  look(15);
+  stale_.clear();
+  cannot_ask_ = true;
+  look(30);
+  EXPECT_EQ(rounds_, 0);
+  cannot_ask_ = false;
+  watch_.add(1, "/run/d1/home");
+  hangs_at_ = "/run/d1/home";
+  look(45);
+  EXPECT_EQ(rounds_, 1) << "one home that hangs does not matter";
+  watch_.remove(1);
+  asked_.clear();
+  look(60);
+  EXPECT_TRUE(asked_.empty()) << "there is none any more";
+  EXPECT_EQ(rounds_, 1);
 }
 
 TEST_F(HomeWatchTest, TooManyHungTriesAreNoAnswer) {
