@@ -76,6 +76,10 @@ class Flipping {
     for (unsigned i = 0; i < count; ++i) PANAL_TRY(damage({objects[i % objects.size()]}));
     const std::size_t at_once = std::min<std::size_t>(count, objects.size());
     PANAL_TRY(damage({objects.begin(), objects.begin() + static_cast<std::ptrdiff_t>(at_once)}));
+    PANAL_ASSIGN(const auto versions, store_.list());
+    if (versions.empty()) return fail(ENOENT, "there are no versions");
+    for (unsigned i = 0; i < count; ++i)
+      PANAL_TRY(damage_manifest(versions[random_() % versions.size()]));
     return std::move(result_);
   }
 
@@ -104,6 +108,27 @@ class Flipping {
     for (const auto& one : left) complain("not mended: " + one.what);
     for (const auto& object : objects)
       if (!named.contains(object)) complain("not found: " + storage::describe(object));
+    PANAL_ASSIGN(const auto after, store_.verify());
+    for (const auto& one : after.damages) complain("still damaged: " + one.what);
+    return {};
+  }
+
+  Result<void> damage_manifest(const storage::VersionManifest& version) {
+    const std::filesystem::path root = store_.root_of(version.image, version.version);
+    PANAL_TRY(flip_one(root.parent_path() / "manifest.json", random_));
+    ++result_.manifests;
+    (void)store_.gc();
+    const std::string place = version.image + " " + version.version + ": manifest.json";
+    PANAL_ASSIGN(const auto report, store_.verify());
+    const bool named =
+        std::any_of(report.damages.begin(), report.damages.end(), [&place](const Damage& one) {
+          return std::find(one.places.begin(), one.places.end(), place) != one.places.end();
+        });
+    if (!named) complain("not found: " + place);
+    PANAL_ASSIGN(const auto left, store_.repair(report.damages, [this](const ObjectName& object) {
+      return sound_.archive_object(object);
+    }));
+    for (const auto& one : left) complain("not mended: " + one.what);
     PANAL_ASSIGN(const auto after, store_.verify());
     for (const auto& one : after.damages) complain("still damaged: " + one.what);
     return {};

@@ -10,7 +10,7 @@ class RealLocalImages final : public LocalImages {
  public:
   explicit RealLocalImages(const std::string& images_dir) : images_(images_dir) {}
 
-  Result<std::vector<storage::VersionManifest>> list() override { return images_.list(); }
+  Result<std::vector<storage::VersionManifest>> list() override { return images_.list_known(); }
   Result<storage::VersionDiff> diff(const std::string& from_commit,
                                     const std::string& to_commit) override {
     PANAL_ASSIGN(const storage::Repository repository, images_.repository());

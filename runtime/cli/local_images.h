@@ -22,7 +22,7 @@ class LocalImages {
  public:
   virtual ~LocalImages() = default;
 
-  /// By image, newest first. Errors: EPROTO for a damaged manifest, EACCES.
+  /// By image, newest first; of one whose manifest is damaged what its commit says. Errors: EACCES.
   [[nodiscard]] virtual Result<std::vector<storage::VersionManifest>> list() = 0;
   /// What is other in the second of two commits. Errors: ENOENT.
   [[nodiscard]] virtual Result<storage::VersionDiff> diff(const std::string& from_commit,

@@ -130,8 +130,16 @@ Result<VersionManifest> ImageStore::commit(const std::string& staging, VersionMa
 
 Result<void> ImageStore::remove(const std::string& image, const std::string& version) {
   PANAL_ASSIGN(const auto held, lock({}));
-  const auto manifest = find(image, version);
-  if (!manifest && manifest.error().code != ENOENT) return tl::make_unexpected(manifest.error());
+  auto manifest = find(image, version);
+  if (!manifest && manifest.error().code != ENOENT) {
+    // Damaged; what has its name goes with it.
+    PANAL_ASSIGN(const Repository repository, this->repository());
+    VersionManifest damaged;
+    damaged.image = image;
+    damaged.version = version;
+    damaged.commit = repository.resolve(image, version).value_or("");
+    manifest = std::move(damaged);
+  }
   if (!manifest) {
     // Pulled, but never given a tree.
     if (!is_plain_name(image) || !is_plain_name(version) || !files::exists(repository_dir()))

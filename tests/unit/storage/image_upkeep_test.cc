@@ -208,6 +208,96 @@ TEST_F(ImageUpkeepTest, DamageIsNamedAndMendedInEveryTree) {
   EXPECT_EQ(store_.find("icewm", two->version)->session, two->session);
 }
 
+TEST_F(ImageUpkeepTest, ADamagedManifestIsNamedAndWrittenAnewFromItsCommit) {
+  const auto one = build({{"a", "1"}}, "why");
+  const auto two = build({{"a", "2"}});
+  ASSERT_TRUE(one && two);
+  const std::string file = images() + "/icewm/" + one->version + "/manifest.json";
+  const std::string good = read(file);
+  const auto with = [&good](const std::string& from, const std::string& to) {
+    std::string bad = good;
+    const auto at = bad.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return bad.replace(at, from.size(), to);
+  };
+  const std::string digit = one->commit[5] == '0' ? "1" : "0";
+  const std::pair<const char*, std::string> table[] = {
+      {"empty", ""},
+      {"cut", good.substr(0, good.size() / 2)},
+      {"no JSON", with("{", "z")},
+      {"of a newer Panal", with("\"format\": 1", "\"format\": 9")},
+      {"another's", with("\"icewm\"", "\"icewl\"")},
+      {"another version's", with("\"version\"", "\"versiom\"")},
+      {"no checksum", with(one->commit, "x" + one->commit.substr(1))},
+      {"another commit",
+       with(one->commit, one->commit.substr(0, 5) + digit + one->commit.substr(6))},
+      {"no commit any more", with("\"commit\"", "\"commiu\"")},
+      {"another message", with("\"why\"", "\"whx\"")},
+      {"no message any more", with("\"message\"", "\"messagd\"")},
+  };
+  const auto nowhere = [](const ObjectName&) -> Result<UniqueFd> {
+    return fail(ENOENT, "nothing is to be fetched");
+  };
+  const auto check = [&](const std::string& what) {
+    const auto collected = store_.gc();
+    ASSERT_TRUE(collected) << what << ": " << collected.error().message();
+    EXPECT_EQ(collected->objects, 0U) << what;
+    const auto report = store_.verify();
+    ASSERT_TRUE(report) << what << ": " << report.error().message();
+    ASSERT_THAT(report->damages, SizeIs(1)) << what;
+    EXPECT_THAT(report->damages[0].places,
+                ::testing::ElementsAre("icewm " + one->version + ": manifest.json"))
+        << what;
+    const auto left = store_.repair(report->damages, nowhere);
+    ASSERT_TRUE(left) << what << ": " << left.error().message();
+    EXPECT_THAT(*left, IsEmpty()) << what;
+    EXPECT_EQ(read(file), good) << what;
+    EXPECT_THAT(store_.verify()->damages, IsEmpty()) << what;
+  };
+  for (const auto& [what, text] : table) {
+    write(file, text);
+    check(what);
+  }
+  fs::remove(file);
+  check("missing");
+  EXPECT_EQ(read(store_.root_of("icewm", one->version) + "/a"), "1");
+}
+
+TEST_F(ImageUpkeepTest, AManifestIsMendedOnceItsCommitIs) {
+  const auto one = build({{"a", "1"}});
+  ASSERT_TRUE(one);
+  auto published = archive();
+  const auto repository = store_.repository();
+  ASSERT_TRUE(published.copy_from(*repository, one->commit));
+  const std::string file = images() + "/icewm/" + one->version + "/manifest.json";
+  const std::string good = read(file);
+  write(file, "{");
+  fs::remove(file_of(*repository, {one->commit, ObjectType::kCommit}));
+  const auto report = store_.verify();
+  ASSERT_TRUE(report) << report.error().message();
+  EXPECT_THAT(report->damages, SizeIs(2)) << "the commit, and the manifest that nothing says";
+  const auto left = store_.repair(report->damages, fetch_from(published));
+  ASSERT_TRUE(left) << left.error().message();
+  EXPECT_THAT(*left, IsEmpty());
+  EXPECT_EQ(read(file), good);
+  EXPECT_THAT(store_.verify()->damages, IsEmpty());
+}
+
+TEST_F(ImageUpkeepTest, AManifestThatNothingSaysIsLeftAndNamed) {
+  const std::string root = build_without_commit({{"a", "old"}});
+  write(images() + "/icewm/2026.01.01-1/manifest.json", "{");
+  const auto report = store_.verify();
+  ASSERT_TRUE(report) << report.error().message();
+  ASSERT_THAT(report->damages, SizeIs(1));
+  EXPECT_THAT(report->damages[0].what, ::testing::HasSubstr("no commit says what it was"));
+  const auto left = store_.repair(report->damages, [](const ObjectName&) -> Result<UniqueFd> {
+    return fail(ENOENT, "nothing is to be fetched");
+  });
+  ASSERT_TRUE(left) << left.error().message();
+  ASSERT_THAT(*left, SizeIs(1));
+  EXPECT_EQ(read(root + "/a"), "old");
+}
+
 TEST_F(ImageUpkeepTest, ATreeWhoseCommitIsGoneIsDamage) {
   const auto one = build({{"a", "a"}});
   ASSERT_TRUE(one);
