@@ -84,7 +84,8 @@ class Repository {
 
   /// Commits a tree and names it; returns the checksum. Times become 0, xattrs other than
   /// security.capability are refused (overlay's and ACLs would mean other things elsewhere).
-  /// Of a consumed tree that was made by checkout() only what changed is read.
+  /// Of a consumed tree that was made by checkout() only what changed is read. A new file of a
+  /// consumed tree takes the place of a damaged object of its name; checkouts keep what they have.
   /// Errors: EEXIST where the version is there, EINVAL for a name, EPERM "/dev/null is a device
   /// node", ERANGE for an id, ENOSPC, ECANCELED. The repository is as before then.
   [[nodiscard]] Result<std::string> commit(const CommitSpec& spec, const Work& work = {});
