@@ -98,12 +98,14 @@ class ImageStore {
                                             const Work& work = {}) const;
   /// Fetches damaged objects and puts them into every tree that shows them, each by one rename, so
   /// that running desktops keep the file they have open and new ones get the good one; writes
-  /// damaged manifests anew from their commits. Returns what is still damaged, with why.
+  /// damaged manifests anew from their commits. Commits go on while objects are fetched. Returns
+  /// what is still damaged, with why.
   [[nodiscard]] Result<std::vector<Damage>> repair(const std::vector<Damage>& damages,
                                                    const Repository::Fetch& fetch,
                                                    const Work& work = {});
   /// Finishes what was interrupted (see recover()), then frees what no version needs. Needs no
   /// space: what cannot be finished on a full disk is tried once more afterwards, and else waits.
+  /// Commits go on while it waits for a pull. Errors: those of Repository::gc().
   [[nodiscard]] Result<GcReport> gc(const Work& work = {});
   [[nodiscard]] Result<RepositorySizes> sizes() const;
 
@@ -144,6 +146,7 @@ class ImageStore {
   /// Manifest, tree and name are what the commit says afterwards.
   [[nodiscard]] Result<void> mend(Repository& repository, const VersionManifest& manifest,
                                   const Work& work);
+  [[nodiscard]] Result<GcReport> collect_objects(const Work& work);
   /// Takes the name away in the repository if it is still this version's.
   [[nodiscard]] Result<void> forget(const VersionManifest& manifest);
   [[nodiscard]] Result<void> finish_removal(const std::string& staging);

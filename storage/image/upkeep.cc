@@ -1,4 +1,7 @@
+#include <poll.h>
+
 #include <algorithm>
+#include <chrono>
 #include <set>
 
 #include "engine/base/cleanup.h"
@@ -235,24 +238,28 @@ Result<VerifyReport> ImageStore::verify(std::uint64_t most_bytes_per_s, const Wo
 
 Result<std::vector<Damage>> ImageStore::repair(const std::vector<Damage>& damages,
                                                const Repository::Fetch& fetch, const Work& work) {
-  PANAL_ASSIGN(const auto held, lock(work));
   PANAL_ASSIGN(Repository repository, this->repository());
-  PANAL_ASSIGN(auto versions, take_stock(&repository));
   std::vector<Damage> wanted = damages;
   std::set<std::string> touched;
   for (const auto& damage : damages) touched.insert(damage.versions.begin(), damage.versions.end());
-  // A name that was lost while all it led to is still here: nothing needs to come from elsewhere.
-  for (const auto& [manifest, fault] : versions) {
-    if (manifest.commit.empty() || !touched.contains(ref_of(manifest))) continue;
-    const auto named = repository.resolve(manifest.image, manifest.version);
-    if (named || named.error().code != ENOENT || !repository.name(manifest.commit)) continue;
-    std::erase_if(wanted, [&commit = manifest.commit](const Damage& damage) {
-      return damage.object == ObjectName{commit, ObjectType::kCommit};
-    });
+  {
+    PANAL_ASSIGN(const auto held, lock(work));
+    PANAL_ASSIGN(const auto versions, take_stock(&repository));
+    // A name that was lost while all it led to is still here: nothing needs to come from elsewhere.
+    for (const auto& [manifest, fault] : versions) {
+      if (manifest.commit.empty() || !touched.contains(ref_of(manifest))) continue;
+      const auto named = repository.resolve(manifest.image, manifest.version);
+      if (named || named.error().code != ENOENT || !repository.name(manifest.commit)) continue;
+      std::erase_if(wanted, [&commit = manifest.commit](const Damage& damage) {
+        return damage.object == ObjectName{commit, ObjectType::kCommit};
+      });
+    }
   }
+  // Without our lock: a server may take its time, and no commit is to wait for that.
   PANAL_ASSIGN(auto left, repository.repair(wanted, fetch, part_of(work, 0, 0.8)));
-  // Again: a commit that is here now may say what a damaged manifest was.
-  PANAL_ASSIGN(versions, take_stock(&repository));
+  PANAL_ASSIGN(const auto held, lock(work));
+  // Again: versions come and go, and a commit that is here now may say what a manifest was.
+  PANAL_ASSIGN(const auto versions, take_stock(&repository));
   for (const auto& [manifest, fault] : versions) {
     if (!touched.contains(ref_of(manifest))) continue;
     if (manifest.commit.empty()) {
@@ -307,19 +314,31 @@ Result<void> ImageStore::recover(const Work& work) {
   return {};
 }
 
+Result<GcReport> ImageStore::collect_objects(const Work& work) {
+  constexpr int kPauseMs = 100;
+  PANAL_ASSIGN(Repository repository, this->repository());
+  const auto until = std::chrono::steady_clock::now() + Repository::kGcWait;
+  for (;;) {
+    {
+      // A build that wants to commit now waits for us, as long as it takes. Not so while we wait
+      // ourselves, for a pull that may take hours: then we hold nothing, and only try.
+      PANAL_ASSIGN(const auto held, lock(work));
+      auto report = repository.gc(work, std::chrono::milliseconds{0});
+      if (report || report.error().code != EBUSY) return report;
+      if (std::chrono::steady_clock::now() >= until) return report;
+    }
+    if (work.is_cancelled()) return fail(ECANCELED, "cancelled; nothing was deleted");
+    (void)::poll(nullptr, 0, kPauseMs);
+  }
+}
+
 Result<GcReport> ImageStore::gc(const Work& work) {
   const auto recovered = recover(part_of(work, 0, 0.3));
   // A pulled version whose tree finds no room on a full disk is whole in the repository, and keeps:
   // room is made by what follows.
   const bool is_full = !recovered && is_no_space(recovered.error());
   if (!recovered && !is_full) return tl::make_unexpected(recovered.error());
-  Result<GcReport> report;
-  {
-    // A build that wants to commit now waits for us, as long as it takes.
-    PANAL_ASSIGN(const auto held, lock(work));
-    PANAL_ASSIGN(Repository repository, this->repository());
-    report = repository.gc(part_of(work, 0.3, 1));
-  }
+  auto report = collect_objects(part_of(work, 0.3, 1));
   if (!report || !is_full) return report;
   if (const auto again = recover(work); !again && !is_no_space(again.error()))
     return tl::make_unexpected(again.error());

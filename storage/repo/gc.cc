@@ -13,6 +13,7 @@
 #include "engine/base/tree.h"
 #include "storage/repo/dirtree.h"
 #include "storage/repo/inner.h"
+#include "storage/repo/under_way.h"
 
 namespace panal::storage {
 namespace {
@@ -222,10 +223,17 @@ Result<void> for_each_object(const Dir& objects,
   return {};
 }
 
-Result<GcReport> Repository::gc(const Work& work) {
+Result<GcReport> Repository::gc(const Work& work, std::chrono::milliseconds wait) {
   GcReport report;
-  PANAL_ASSIGN(const auto lock, FileLock::take(inner_->fd(), kObjectsLock,
-                                               FileLock::Kind::kExclusive, kLockWait, work));
+  const auto lock =
+      FileLock::take(inner_->fd(), kObjectsLock, FileLock::Kind::kExclusive, wait, work);
+  if (!lock && lock.error().code == EBUSY) {
+    const std::string what = work_under_way(path());
+    return fail(EBUSY, (what.empty() ? "a commit, a pull or a repair" : what) +
+                           " runs, and nothing can be freed before it ends; wait for it or end "
+                           "it, then collect again");
+  }
+  if (!lock) return tl::make_unexpected(lock.error());
   PANAL_ASSIGN(const Dir objects, Dir::open(path() + "/objects"));
   Marking marking(objects);
   PANAL_ASSIGN(const auto refs, list_refs(*inner_));

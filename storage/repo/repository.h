@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -116,9 +117,12 @@ class Repository {
   [[nodiscard]] Result<void> name(const std::string& checksum);
   /// Takes a version's name away; its objects go with the next gc(). Not there: nothing.
   [[nodiscard]] Result<void> remove(const std::string& image, const std::string& version);
-  /// Deletes all objects that no version needs and what killed processes left. Waits for commits
-  /// and pulls that are under way, 30 s at most. Errors: EBUSY after that, EIO.
-  [[nodiscard]] Result<GcReport> gc(const Work& work = {});
+  static constexpr std::chrono::milliseconds kGcWait{30'000};
+  /// Deletes all objects that no version needs and what killed processes left. Waits for commits,
+  /// pulls and repairs that are under way, `wait` at most. Errors: EBUSY after that, which says
+  /// what it is where that has said so; EIO.
+  [[nodiscard]] Result<GcReport> gc(const Work& work = {},
+                                    std::chrono::milliseconds wait = kGcWait);
   [[nodiscard]] Result<RepositorySizes> sizes() const;
 
   /// Reads all objects of these commits (empty: of all versions) and compares checksums.

@@ -12,6 +12,7 @@
 #include "engine/base/cleanup.h"
 #include "engine/base/file_tree.h"
 #include "storage/repo/inner.h"
+#include "storage/repo/under_way.h"
 
 namespace panal::storage {
 namespace {
@@ -247,6 +248,7 @@ Result<std::vector<Damage>> Repository::repair(const std::vector<Damage>& damage
   // gc() takes what is in tmp for a dead process's: it must wait for us.
   PANAL_ASSIGN(const auto lock, FileLock::take(inner_->fd(), kObjectsLock, FileLock::Kind::kShared,
                                                kLockWait, work));
+  const UnderWay under_way(path(), "a repair");
   std::string scratch = path() + "/tmp/repair.XXXXXX";
   if (::mkdtemp(scratch.data()) == nullptr) return fail_errno("make directory", scratch);
   const Cleanup undo([scratch] { (void)remove_tree(scratch); });

@@ -4,6 +4,10 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <chrono>
+#include <thread>
+
+#include "engine/base/unique_fd.h"
 #include "storage/image/image_store.h"
 #include "tests/unit/storage/repo_fixture.h"
 
@@ -105,6 +109,49 @@ TEST_F(ImageUpkeepTest, RemovingAndGcGiveTheSpaceBack) {
   EXPECT_THAT(*store_.list(), SizeIs(1));
   EXPECT_THAT(store_.verify()->damages, IsEmpty());
   EXPECT_THAT(store_.sizes()->versions, SizeIs(1));
+}
+
+TEST_F(ImageUpkeepTest, CommitsGoOnWhileGcWaitsForAPull) {
+  auto other = bare("other");
+  const auto checksum = commit(other, "5", {{"usr/bin/x", "x"}});
+  auto repository = store_.repository();
+  ASSERT_TRUE(repository);
+  Result<GcReport> collected;
+  std::thread collector;
+  {
+    const auto incoming = repository->receive(checksum, *other.commit_bytes(checksum));
+    ASSERT_TRUE(incoming) << incoming.error().message();
+    collector = std::thread([this, &collected] { collected = ImageStore(images()).gc(); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    const auto made = build({{"a", "a"}});
+    EXPECT_TRUE(made) << made.error().message();
+  }
+  collector.join();
+  EXPECT_TRUE(collected) << "the commit waited until gc had given up: "
+                         << collected.error().message();
+  EXPECT_THAT(store_.verify()->damages, IsEmpty());
+}
+
+TEST_F(ImageUpkeepTest, CommitsGoOnWhileARepairFetches) {
+  const auto one = build({{"a", "aaaa"}});
+  ASSERT_TRUE(one);
+  auto published = archive();
+  ASSERT_TRUE(published.copy_from(*store_.repository(), one->commit));
+  flip_a_bit(store_.root_of("icewm", one->version) + "/a");
+  const auto report = store_.verify();
+  ASSERT_THAT(report->damages, SizeIs(1));
+  bool is_free = false;
+  const auto left = store_.repair(report->damages, [&](const ObjectName& object) {
+    const UniqueFd fd(::open((images() + "/.lock").c_str(), O_RDWR | O_CLOEXEC));
+    struct flock asked{};
+    asked.l_type = F_WRLCK;
+    is_free = fd && ::fcntl(fd.get(), F_OFD_GETLK, &asked) == 0 && asked.l_type == F_UNLCK;
+    return published.archive_object(object);
+  });
+  ASSERT_TRUE(left) << left.error().message();
+  EXPECT_THAT(*left, IsEmpty());
+  EXPECT_TRUE(is_free);
+  EXPECT_EQ(read(store_.root_of("icewm", one->version) + "/a"), "aaaa");
 }
 
 TEST_F(ImageUpkeepTest, AVersionFromElsewhereGetsItsTree) {
