@@ -33,13 +33,15 @@ class ImageTransfer {
  public:
   virtual ~ImageTransfer() = default;
 
-  /// From now on this key is the publisher's for who reads `trust_file`. The lists that were seen
-  /// stay seen. Errors: EINVAL for no key.
-  [[nodiscard]] virtual Result<void> trust(const std::string& trust_file,
-                                           const std::string& key) = 0;
   /// What an archive offers, checked. Errors: those of storage::fetch_list().
   [[nodiscard]] virtual Result<storage::ImageList> list(const ArchivePlace& place,
                                                         const storage::Work& work) = 0;
+  /// The same by the publisher's key as the operator says it. `keep`: it is the one for who reads
+  /// `place.trust_file` from now on, if the list is to be believed by it; else all is as before.
+  /// Errors: EINVAL for no key; those of storage::fetch_list_by_key().
+  [[nodiscard]] virtual Result<storage::ImageList> list_by_key(const ArchivePlace& place,
+                                                               const std::string& key, bool keep,
+                                                               const storage::Work& work) = 0;
   /// Brings a listed version here, with its tree. Errors: those of storage::pull_version().
   [[nodiscard]] virtual Result<storage::VersionManifest> pull(const ArchivePlace& place,
                                                               const storage::ListedVersion& version,

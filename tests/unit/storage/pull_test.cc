@@ -218,6 +218,24 @@ TEST_F(PullTest, TheListIsCheckedAgainstWhatWasSeen) {
               HasSubstr("no key is trusted"));
 }
 
+TEST_F(PullTest, OnlyABelievedListChangesWhatIsTrusted) {
+  ASSERT_TRUE(fetch_list(*source_, at("trust"), 0));
+  const std::string before = read(at("trust"));
+  const auto wrong = SecretKey::generate();
+  ASSERT_TRUE(wrong);
+  const auto refused = fetch_list_by_key(*source_, at("trust"), wrong->public_key(), true, 0);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EKEYREJECTED);
+  EXPECT_EQ(read(at("trust")), before);
+
+  EXPECT_TRUE(fetch_list_by_key(*source_, at("new"), key_->public_key(), false, 0));
+  EXPECT_FALSE(std::filesystem::exists(at("new"))) << "a trial keeps nothing";
+  const auto list = fetch_list_by_key(*source_, at("new"), key_->public_key(), true, 0);
+  ASSERT_TRUE(list) << list.error().message();
+  EXPECT_EQ(read_trust(at("new"))->serial, list->serial);
+  EXPECT_TRUE(fetch_list(*source_, at("new"), 0));
+}
+
 TEST_F(PullTest, RepairHasItsObjectsFromAnArchive) {
   ASSERT_TRUE(pull());
   const auto files = objects(*node_, ".file");

@@ -25,6 +25,7 @@ struct FakeDisk {
   std::vector<std::string> written;  ///< by export_to()
 
   storage::ImageList offer;
+  std::string publisher;                       ///< the key that signed it; empty: any
   std::map<std::string, std::string> trusted;  ///< trust file: key
   std::vector<std::string> pulled_from;
   std::vector<std::string> pushed;     ///< "DIRECTORY COMMIT"
@@ -104,13 +105,16 @@ class FakeImageTransfer final : public ImageTransfer {
  public:
   explicit FakeImageTransfer(FakeDisk& disk) : disk_(disk) {}
 
-  Result<void> trust(const std::string& trust_file, const std::string& key) override {
-    disk_.trusted[trust_file] = key;
-    return {};
-  }
   Result<storage::ImageList> list(const ArchivePlace& place, const storage::Work&) override {
     if (!disk_.trusted.contains(place.trust_file))
       return fail(ENOENT, "no key is trusted for " + place.where);
+    return disk_.offer;
+  }
+  Result<storage::ImageList> list_by_key(const ArchivePlace& place, const std::string& key,
+                                         bool keep, const storage::Work&) override {
+    if (!disk_.publisher.empty() && key != disk_.publisher)
+      return fail(EKEYREJECTED, place.where + ": signed by the key " + disk_.publisher);
+    if (keep) disk_.trusted[place.trust_file] = key;
     return disk_.offer;
   }
   Result<storage::VersionManifest> pull(const ArchivePlace& place,

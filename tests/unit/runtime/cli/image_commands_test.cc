@@ -330,6 +330,19 @@ TEST_F(Images, PullFetchesTheNewestAndNeedsAKeyOnce) {
   EXPECT_EQ(json()["versions"][0]["known"], "yes");
 }
 
+TEST_F(Images, AMistypedKeyTakesTheGoodOneFromNobody) {
+  offer("xfce", "4");
+  backends_.disk.publisher = std::string(64, 'b');
+  ASSERT_EQ(panal({"image", "pull", "--list", "--from", archive_, "--key", std::string(64, 'b')}),
+            ExitCode::kOk)
+      << err();
+  EXPECT_NE(panal({"image", "pull", "xfce", "--from", archive_, "--key", std::string(64, 'c')}),
+            ExitCode::kOk);
+  EXPECT_THAT(err(), HasSubstr("signed by the key bbbb"));
+  EXPECT_TRUE(backends_.disk.pulled_from.empty());
+  EXPECT_EQ(panal({"image", "pull", "xfce", "--from", archive_}), ExitCode::kOk) << err();
+}
+
 TEST_F(Images, PullMissingFetchesWhatIsRegisteredAndOffersNothingElse) {
   const std::string key(64, 'b');
   offer("icewm", "2");
