@@ -89,6 +89,12 @@ class RealImageTransfer final : public ImageTransfer {
     return freed.freed_bytes;
   }
 
+  Result<storage::VerifyReport> verify(const std::string& directory, std::uint64_t most_bytes_per_s,
+                                       const storage::Work& work) override {
+    PANAL_ASSIGN(const auto archive, storage::Archive::open(directory));
+    return archive.verify(most_bytes_per_s, work);
+  }
+
   Result<storage::PublicKey> rotate(const std::string& key_file,
                                     const std::vector<std::string>& archives) override {
     return storage::rotate_key(key_file, archives);

@@ -10,6 +10,7 @@
 #include "runtime/config/config.h"
 #include "storage/repo/manifest.h"
 #include "storage/repo/object.h"
+#include "storage/repo/repository.h"
 #include "storage/repo/work.h"
 #include "storage/transfer/budget.h"
 #include "storage/transfer/image_list.h"
@@ -69,6 +70,10 @@ class ImageTransfer {
                                                        const std::string& image,
                                                        const std::string& version,
                                                        const storage::Work& work) = 0;
+  /// Reads all of an archive in a directory. Errors: ENOENT; EINVAL for a node's own repository.
+  [[nodiscard]] virtual Result<storage::VerifyReport> verify(const std::string& directory,
+                                                             std::uint64_t most_bytes_per_s,
+                                                             const storage::Work& work) = 0;
   /// A new key in the file; the archives' lists are signed by it. Errors: storage::rotate_key().
   [[nodiscard]] virtual Result<storage::PublicKey> rotate(
       const std::string& key_file, const std::vector<std::string>& archives) = 0;

@@ -251,6 +251,38 @@ TEST_F(PullTest, RepairHasItsObjectsFromAnArchive) {
   EXPECT_THAT(node_->verify()->damages, IsEmpty());
 }
 
+TEST_F(PullTest, AnArchiveIsReadWithItsList) {
+  const auto sound = archive_->verify();
+  ASSERT_TRUE(sound) << sound.error().message();
+  EXPECT_THAT(sound->damages, IsEmpty());
+  EXPECT_GE(sound->objects, 6U);
+
+  const std::string object = objects(archive_->repository(), ".filez").front();
+  const std::string good = read(object);
+  write(object, good.substr(0, good.size() - 1));
+  const auto damaged = archive_->verify();
+  ASSERT_TRUE(damaged);
+  ASSERT_THAT(damaged->damages, SizeIs(1));
+  EXPECT_THAT(damaged->damages[0].places, ::testing::Contains(HasSubstr("icewm 1: /")));
+  write(object, good);
+
+  const std::string list = at("archive/panal-images");
+  const std::string text = read(list);
+  for (const std::string& bad : {std::string("<html>"), text.substr(0, text.size() - 2),
+                                 std::string(text).replace(text.size() - 4, 1, "x")}) {
+    write(list, bad);
+    const auto report = archive_->verify();
+    ASSERT_TRUE(report);
+    ASSERT_THAT(report->damages, SizeIs(1)) << bad;
+    EXPECT_THAT(report->damages[0].places, ::testing::ElementsAre("panal-images"));
+  }
+  write(list, text);
+  ASSERT_TRUE(archive_->repository().remove("icewm", "1"));
+  const auto unnamed = archive_->verify();
+  ASSERT_THAT(unnamed->damages, SizeIs(1));
+  EXPECT_THAT(unnamed->damages[0].what, HasSubstr("icewm 1 is listed"));
+}
+
 TEST_F(PullTest, AnArchiveTakesTheFreePlaceOfAnEmptyDirectoryAndNoOther) {
   std::filesystem::create_directories(at("web/images"));
   EXPECT_TRUE(Archive::open_or_create(at("web/images/"), *key_));

@@ -31,6 +31,8 @@ struct FakeDisk {
   std::vector<std::string> pushed;     ///< "DIRECTORY COMMIT"
   std::vector<std::string> withdrawn;  ///< "DIRECTORY IMAGE:VERSION"
   std::vector<std::string> rotated;
+  std::vector<storage::Damage> archive_damages;
+  std::string looked_through;  ///< "DIRECTORY BYTES_PER_S"
 
   static storage::VersionManifest copy(const std::string& image, const std::string& version,
                                        const std::string& commit = "") {
@@ -148,6 +150,11 @@ class FakeImageTransfer final : public ImageTransfer {
                                  const storage::Work&) override {
     disk_.withdrawn.push_back(directory + " " + image + ":" + version);
     return std::uint64_t{1} << 20U;
+  }
+  Result<storage::VerifyReport> verify(const std::string& directory, std::uint64_t rate,
+                                       const storage::Work&) override {
+    disk_.looked_through = directory + " " + std::to_string(rate);
+    return storage::VerifyReport{disk_.archive_damages, 20, 2000};
   }
   Result<storage::PublicKey> rotate(const std::string&,
                                     const std::vector<std::string>& archives) override {

@@ -217,6 +217,26 @@ TEST_F(Images, VerifyNamesTheFilesAndRepairSaysWhatIsLeft) {
   EXPECT_EQ(panal({"image", "verify", "--rate", "fast"}), ExitCode::kUsage);
 }
 
+TEST_F(Images, VerifyReadsAnArchiveInADirectory) {
+  backends_.disk.damages.resize(1);  // the node's, which nobody asked for
+  EXPECT_EQ(panal({"image", "verify", "--archive", archive_, "--rate", "1MiB"}), ExitCode::kOk)
+      << err();
+  EXPECT_EQ(backends_.disk.looked_through, archive_ + " 1048576");
+  EXPECT_THAT(out(), HasSubstr("20 objects"));
+  storage::Damage damage;
+  damage.kind = storage::Damage::Kind::kObjectCorrupt;
+  damage.object.checksum = std::string(64, 'd');
+  damage.what = "file is damaged";
+  damage.places = {"icewm 1: /usr/bin/xterm"};
+  backends_.disk.archive_damages = {damage};
+  EXPECT_EQ(panal({"image", "verify", "--archive", archive_, "--json"}), ExitCode::kFailed);
+  EXPECT_EQ(json()["objects"], 20);
+  EXPECT_EQ(json()["damages"][0]["places"][0], "icewm 1: /usr/bin/xterm");
+  EXPECT_THAT(err(), HasSubstr("push those versions again"));
+  EXPECT_EQ(panal({"image", "verify", "--archive", "https://x/"}), ExitCode::kUsage);
+  EXPECT_EQ(panal({"image", "verify", "--archive", archive_, "--rate", "fast"}), ExitCode::kUsage);
+}
+
 TEST_F(Images, RepairLooksBelowTheDirectoriesThatItMended) {
   storage::Damage damage;
   damage.kind = storage::Damage::Kind::kObjectCorrupt;
