@@ -176,22 +176,22 @@ ExitCode image_agree(Shell& shell, const KeepingOptions& options) {
 ExitCode image_gc(Shell& shell, const KeepingOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
   // Without the database nothing is known of removals; the garbage goes all the same.
+  std::size_t removed = 0;
   if (const auto store = shell.backends.store(shell.config)) {
-    PANAL_CLI_TRY(shell, agree_with_removals(shell, **store, options.dry_run, nullptr));
+    PANAL_CLI_TRY(shell, agree_with_removals(shell, **store, options.dry_run, &removed));
   } else {
     shell.out << "no database: what was removed elsewhere stays for now\n";
   }
+  LongWork under_way(shell);
   if (options.dry_run) {
-    PANAL_CLI_ASSIGN(shell, const auto sizes, local->sizes());
-    std::uint64_t needed = 0;
-    for (const auto& one : sizes.versions) needed += one.own_bytes;
-    shell.out << fmt::format(
-        "would look through {} objects ({}); {} of them belong to one version "
-        "alone\n",
-        sizes.objects, human_bytes(sizes.bytes), human_bytes(needed));
+    const auto garbage = local->garbage(under_way.work());
+    under_way.bar().clear();
+    PANAL_CLI_TRY(shell, garbage);
+    shell.out << fmt::format("would free {}: {} objects{}\n", human_bytes(garbage->freed_bytes),
+                             garbage->objects,
+                             removed == 0 ? "" : ", and what those versions alone need");
     return ExitCode::kOk;
   }
-  LongWork under_way(shell);
   const auto report = local->gc(under_way.work());
   under_way.bar().clear();
   PANAL_CLI_TRY(shell, report);
@@ -224,6 +224,7 @@ Result<void> agree_with_removals(Shell& shell, store::Store& store, bool dry_run
     if (here && dry_run) {
       shell.out << fmt::format("would delete {}, which {} removed at {}\n", name,
                                printable(removal.actor), removal.at);
+      if (removed != nullptr) ++*removed;
       continue;
     }
     if (here) {

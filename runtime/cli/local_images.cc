@@ -20,7 +20,9 @@ class RealLocalImages final : public LocalImages {
     return images_.remove(image, version);
   }
   Result<storage::GcReport> gc(const storage::Work& work) override { return images_.gc(work); }
-  Result<storage::RepositorySizes> sizes() override { return images_.sizes(); }
+  Result<storage::GcReport> garbage(const storage::Work& work) override {
+    return images_.garbage(work);
+  }
   Result<storage::VerifyReport> verify(std::uint64_t most_bytes_per_s,
                                        const storage::Work& work) override {
     return images_.verify(most_bytes_per_s, work);

@@ -32,7 +32,8 @@ class LocalImages {
                                             const std::string& version) = 0;
   /// Finishes what was interrupted, then frees what no version needs. Errors: EBUSY, EIO.
   [[nodiscard]] virtual Result<storage::GcReport> gc(const storage::Work& work) = 0;
-  [[nodiscard]] virtual Result<storage::RepositorySizes> sizes() = 0;
+  /// What gc() would free, but for what was interrupted. Changes nothing. Errors: those of gc().
+  [[nodiscard]] virtual Result<storage::GcReport> garbage(const storage::Work& work) = 0;
   /// Reads everything. `most_bytes_per_s` spares the disk; 0: as fast as it goes.
   [[nodiscard]] virtual Result<storage::VerifyReport> verify(std::uint64_t most_bytes_per_s,
                                                              const storage::Work& work) = 0;

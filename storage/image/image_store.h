@@ -107,6 +107,8 @@ class ImageStore {
   /// space: what cannot be finished on a full disk is tried once more afterwards, and else waits.
   /// Commits go on while it waits for a pull. Errors: those of Repository::gc().
   [[nodiscard]] Result<GcReport> gc(const Work& work = {});
+  /// What gc() would delete right now, but for what killed processes left. Changes nothing.
+  [[nodiscard]] Result<GcReport> garbage(const Work& work = {}) const;
   [[nodiscard]] Result<RepositorySizes> sizes() const;
 
   /// Finishes what killed processes left: staging of the dead is deleted, a half done removal is

@@ -345,6 +345,13 @@ Result<GcReport> ImageStore::gc(const Work& work) {
   return report;
 }
 
+Result<GcReport> ImageStore::garbage(const Work& work) const {
+  const auto repository = Repository::open(repository_dir());
+  if (!repository && repository.error().code == ENOENT) return GcReport{};
+  if (!repository) return tl::make_unexpected(repository.error());
+  return repository->garbage(work);
+}
+
 Result<RepositorySizes> ImageStore::sizes() const {
   const auto repository = Repository::open(repository_dir());
   if (!repository && repository.error().code == ENOENT) return RepositorySizes{};

@@ -123,6 +123,9 @@ class Repository {
   /// what it is where that has said so; EIO.
   [[nodiscard]] Result<GcReport> gc(const Work& work = {},
                                     std::chrono::milliseconds wait = kGcWait);
+  /// What gc() would delete right now, but for leftovers, which only it can tell from what others
+  /// are at. Changes nothing, waits for no pull. Errors: those of gc().
+  [[nodiscard]] Result<GcReport> garbage(const Work& work = {}) const;
   [[nodiscard]] Result<RepositorySizes> sizes() const;
 
   /// Reads all objects of these commits (empty: of all versions) and compares checksums.

@@ -19,8 +19,14 @@ TEST_F(RepoTest, GcFreesWhatNoVersionNeeds) {
 
   ASSERT_TRUE(repository.remove("icewm", "1"));
   ASSERT_TRUE(repository.remove("icewm", "1")) << "not there: nothing to do";
+  const auto said = repository.garbage();
+  ASSERT_TRUE(said) << said.error().message();
+  EXPECT_EQ(objects(repository).size(), before) << "that was a look";
   const auto freed = repository.gc();
   ASSERT_TRUE(freed) << freed.error().message();
+  EXPECT_EQ(said->objects, freed->objects);
+  EXPECT_EQ(said->freed_bytes, freed->freed_bytes);
+  EXPECT_EQ(repository.garbage()->objects, 0U);
   EXPECT_EQ(freed->objects, 3U) << "its commit, its root, its own file";
   EXPECT_GE(freed->freed_bytes, 9000U);
   EXPECT_EQ(objects(repository).size(), before - 3);

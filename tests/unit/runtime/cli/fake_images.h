@@ -71,7 +71,9 @@ class FakeLocalImages final : public LocalImages {
     ++disk_.collections;
     return storage::GcReport{3 << 20, 7, 1};
   }
-  Result<storage::RepositorySizes> sizes() override { return storage::RepositorySizes{}; }
+  Result<storage::GcReport> garbage(const storage::Work&) override {
+    return storage::GcReport{2 << 20, 5, 0};
+  }
   Result<storage::VerifyReport> verify(std::uint64_t rate, const storage::Work&) override {
     disk_.rate = rate;
     return storage::VerifyReport{disk_.damages, 10, 1000};

@@ -178,11 +178,17 @@ TEST_F(Images, GcMakesRemovalsTrueFirst) {
   backends_.disk.copies.push_back(FakeDisk::copy("gone", "1"));
   EXPECT_EQ(panal({"image", "gc", "--dry-run"}), ExitCode::kOk) << err();
   EXPECT_THAT(out(), HasSubstr("would delete gone:1, which eve removed"));
+  EXPECT_THAT(out(),
+              HasSubstr("would free 2.0 MiB: 5 objects, and what those versions alone need"));
   EXPECT_EQ(backends_.disk.collections, 0);
+  EXPECT_EQ(panal({"image", "agree", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), Not(HasSubstr("has what it should")));
   EXPECT_EQ(panal({"image", "gc"}), ExitCode::kOk) << err();
   EXPECT_FALSE(backends_.disk.has("gone", "1"));
   EXPECT_EQ(backends_.disk.collections, 1);
   EXPECT_THAT(out(), HasSubstr("3.0 MiB freed: 7 objects, 1 leftovers"));
+  EXPECT_EQ(panal({"image", "gc", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("would free 2.0 MiB: 5 objects\n"));
   backends_.farm.database_answers = false;
   EXPECT_EQ(panal({"image", "gc"}), ExitCode::kOk) << "garbage goes without a database too";
   EXPECT_EQ(backends_.disk.collections, 2);
