@@ -160,14 +160,14 @@ Result<VerifyReport> Archive::verify(std::uint64_t most_bytes_per_s, const Work&
     damage.places = {kListName};
     report.damages.push_back(std::move(damage));
   };
-  const auto list = sound_list(dir_);
-  if (!list) {
-    const bool missing = list.error().code == ENOENT;
+  const auto offer = sound_list(dir_);
+  if (!offer) {
+    const bool missing = offer.error().code == ENOENT;
     add(missing ? Damage::Kind::kObjectMissing : Damage::Kind::kObjectCorrupt,
-        list.error().message());
+        offer.error().message());
     return report;
   }
-  for (const auto& version : list->versions) {
+  for (const auto& version : offer->versions) {
     const auto named = repository_.resolve(version.image, version.version);
     if (named && *named == version.commit) continue;
     add(Damage::Kind::kObjectMissing, version.image + " " + version.version +
