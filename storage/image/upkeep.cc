@@ -245,13 +245,16 @@ Result<std::vector<Damage>> ImageStore::repair(const std::vector<Damage>& damage
   {
     PANAL_ASSIGN(const auto held, lock(work));
     PANAL_ASSIGN(const auto versions, take_stock(&repository));
-    // A name that was lost while all it led to is still here: nothing needs to come from elsewhere.
+    // A name that was lost or damaged while all it led to is still here: nothing needs to come from
+    // elsewhere.
     for (const auto& [manifest, fault] : versions) {
       if (manifest.commit.empty() || !touched.contains(ref_of(manifest))) continue;
       const auto named = repository.resolve(manifest.image, manifest.version);
-      if (named || named.error().code != ENOENT || !repository.name(manifest.commit)) continue;
-      std::erase_if(wanted, [&commit = manifest.commit](const Damage& damage) {
-        return damage.object == ObjectName{commit, ObjectType::kCommit};
+      if (named && *named == manifest.commit) continue;
+      if (!repository.name(manifest.commit)) continue;
+      std::erase_if(wanted, [&named, &commit = manifest.commit](const Damage& damage) {
+        return damage.object == ObjectName{commit, ObjectType::kCommit} ||
+               (named && damage.object == ObjectName{*named, ObjectType::kCommit});
       });
     }
   }

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "engine/base/log.h"
 #include "engine/base/tree.h"
 #include "storage/repo/dirtree.h"
 #include "storage/repo/inner.h"
@@ -55,7 +56,8 @@ Result<DirTree> checked_dirtree(const Dir& objects, const std::string& checksum)
 
 Result<CommitObject> checked_commit(const Dir& objects, const std::string& checksum) {
   const ObjectName object{checksum, ObjectType::kCommit};
-  if (!is_checksum(checksum)) return fail(EUCLEAN, "\"" + checksum + "\" is no checksum");
+  if (!is_checksum(checksum))
+    return fail(EUCLEAN, "\"" + printable(checksum, 80) + "\" is no checksum");
   PANAL_ASSIGN(const std::string bytes, checked_bytes(objects, object));
   return parse_commit(bytes, describe(object));
 }

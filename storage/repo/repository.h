@@ -105,13 +105,15 @@ class Repository {
   [[nodiscard]] Result<VersionManifest> show(const std::string& checksum) const;
   /// What is other in `to`. Reads no file's content. Errors: ENOENT.
   [[nodiscard]] Result<VersionDiff> diff(const std::string& from, const std::string& to) const;
-  /// The checksum that IMAGE/VERSION names. Errors: ENOENT "there is no version icewm 7".
+  /// The checksum that IMAGE/VERSION names. Errors: ENOENT "there is no version icewm 7"; EUCLEAN
+  /// for a name that is damaged.
   [[nodiscard]] Result<std::string> resolve(const std::string& image,
                                             const std::string& version) const;
   /// Is the commit there with all its objects? Looks for them, does not read them.
   [[nodiscard]] Result<bool> has(const std::string& checksum) const;
 
-  /// Gives a commit that is here with all its objects the name that its manifest says.
+  /// Gives a commit that is here with all its objects the name that its manifest says, also in the
+  /// place of one that is damaged or leads to a commit that is not here.
   /// Errors: ENOENT where something is missing, EBADMSG for a damaged commit, EEXIST where another
   /// commit has the name.
   [[nodiscard]] Result<void> name(const std::string& checksum);

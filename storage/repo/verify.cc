@@ -11,6 +11,7 @@
 
 #include "engine/base/cleanup.h"
 #include "engine/base/file_tree.h"
+#include "engine/base/log.h"
 #include "storage/repo/inner.h"
 #include "storage/repo/under_way.h"
 
@@ -144,6 +145,16 @@ class ObjectCheck {
   std::set<std::string> files_;
 };
 
+/// A name whose file holds anything but a checksum.
+Damage damaged_name(const std::string& ref, const std::string& text) {
+  Damage damage;
+  damage.kind = Damage::Kind::kObjectCorrupt;
+  damage.what = "name " + ref + " leads to \"" + printable(text, 80) + "\", which is no checksum";
+  damage.places = {place_of(ref, "/")};
+  damage.versions = {ref};
+  return damage;
+}
+
 /// Finds where damaged objects are seen.
 class Places {
  public:
@@ -228,7 +239,12 @@ Result<VerifyReport> Repository::verify(const std::vector<std::string>& checksum
   PANAL_ASSIGN(const auto refs, list_refs(*inner_));
   ObjectCheck check(*inner_, report);
   if (checksums.empty()) {
-    for (const auto& [ref, checksum] : refs) check.check_commit(checksum);
+    for (const auto& [ref, checksum] : refs) {
+      if (is_checksum(checksum))
+        check.check_commit(checksum);
+      else
+        report.damages.push_back(damaged_name(ref, checksum));
+    }
   } else {
     for (const auto& checksum : checksums) {
       if (!is_checksum(checksum)) return fail(EINVAL, "\"" + checksum + "\" is no checksum");

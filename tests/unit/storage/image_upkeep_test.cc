@@ -310,6 +310,41 @@ TEST_F(ImageUpkeepTest, ADamagedManifestIsNamedAndWrittenAnewFromItsCommit) {
   EXPECT_EQ(read(store_.root_of("icewm", one->version) + "/a"), "1");
 }
 
+TEST_F(ImageUpkeepTest, ADamagedNameIsMendedFromTheVersionsManifest) {
+  const auto one = build({{"a", "1"}});
+  ASSERT_TRUE(one);
+  const std::string file = store_.repository_dir() + "/refs/heads/icewm/" + one->version;
+  const std::string good = read(file);
+  std::string flipped = good;
+  flipped[7] = flipped[7] == '0' ? '1' : '0';
+  const auto nowhere = [](const ObjectName&) -> Result<UniqueFd> {
+    return fail(ENOENT, "nothing is to be fetched");
+  };
+  for (const std::string& text : {std::string(), "\xff" + good.substr(1), flipped}) {
+    write(file, text);
+    EXPECT_FALSE(store_.gc()) << text;
+    ASSERT_TRUE(build({{"a", text}})) << "others go on";
+    const auto report = store_.verify();
+    ASSERT_TRUE(report) << text << ": " << report.error().message();
+    EXPECT_FALSE(report->damages.empty()) << text;
+    const auto left = store_.repair(report->damages, nowhere);
+    ASSERT_TRUE(left) << text << ": " << left.error().message();
+    EXPECT_THAT(*left, IsEmpty()) << text;
+    EXPECT_EQ(read(file), good) << text;
+    EXPECT_THAT(store_.verify()->damages, IsEmpty()) << text;
+    EXPECT_TRUE(store_.gc()) << text;
+  }
+  // One that is removed must not leave a name behind that stops gc for ever.
+  for (const std::string& text : {std::string("x"), flipped}) {
+    const auto doomed = build({{"a", "doomed"}});
+    ASSERT_TRUE(doomed);
+    write(store_.repository_dir() + "/refs/heads/icewm/" + doomed->version, text);
+    ASSERT_TRUE(store_.remove("icewm", doomed->version)) << text;
+    EXPECT_TRUE(store_.gc()) << text;
+    EXPECT_THAT(store_.verify()->damages, IsEmpty()) << text;
+  }
+}
+
 TEST_F(ImageUpkeepTest, AManifestIsMendedOnceItsCommitIs) {
   const auto one = build({{"a", "1"}});
   ASSERT_TRUE(one);
