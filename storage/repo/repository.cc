@@ -22,7 +22,7 @@ constexpr const char* kReserve = "64MB";
 /// How long a commit or a pull waits for a gc() to end.
 constexpr const char* kGcWaitSeconds = "300";
 /// A name's file has 65 bytes.
-constexpr std::size_t kMostNameBytes = 4096;
+constexpr std::size_t kMostRefBytes = 4096;
 
 Result<glib::Object<OstreeRepo>> open_handle(const std::string& dir) {
   glib::Problem problem;
@@ -90,7 +90,7 @@ Result<void> create(const std::string& dir, RepositoryMode mode) {
 
 /// What a name's file says: a checksum, unless it is damaged. Errors: ENOENT.
 Result<std::string> read_name(const Dir& heads, const std::string& ref) {
-  auto text = heads.read(ref, kMostNameBytes);
+  auto text = heads.read(ref, kMostRefBytes);
   if (!text) {
     const int code = text.error().code;
     if (code == EFBIG || code == EIO || code == EUCLEAN || code == EBADMSG) return std::string();
