@@ -88,7 +88,8 @@ class Repository {
   /// Of a consumed tree that was made by checkout() only what changed is read. A new file of a
   /// consumed tree takes the place of a damaged object of its name; checkouts keep what they have.
   /// Errors: EEXIST where the version is there, EINVAL for a name, EPERM "/dev/null is a device
-  /// node", ERANGE for an id, ENOSPC, ECANCELED. The repository is as before then.
+  /// node", ERANGE for an id, ENOSPC, ECANCELED, EBUSY for a file that changes meanwhile. The
+  /// repository is as before then.
   [[nodiscard]] Result<std::string> commit(const CommitSpec& spec, const Work& work = {});
 
   /// Makes `dir` (must not exist) a tree of hard links, whole or not at all (bare only; a file that

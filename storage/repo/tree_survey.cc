@@ -185,7 +185,12 @@ Result<void> link_if_known(const TreeEntry& entry, const Repository::Inner& inne
     PANAL_ASSIGN(equal, is_equal(*known, file, shown(entry)));
   }
   if (!equal) {
-    PANAL_TRY(replace_object(entry, file, inner, object));
+    // Once more, as it is rare: a file that somebody writes to must not take a sound object's
+    // place.
+    PANAL_ASSIGN(const LoadedFile again, open_file(entry.directory, entry.name));
+    PANAL_ASSIGN(const std::string now, checksum_of(again));
+    if (now != checksum) return fail(EBUSY, shown(entry) + " changes while it is committed");
+    PANAL_TRY(replace_object(entry, again, inner, object));
     survey.hard_links = true;
     return {};
   }
