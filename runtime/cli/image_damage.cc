@@ -103,7 +103,8 @@ ExitCode image_verify(Shell& shell, const DamageOptions& options) {
       ExitCode::kFailed,
       fmt::format("{} {} damaged; {}", count, count == 1 ? "object is" : "objects are",
                   is_archive ? "delete what is corrupt (objects/AB/CDEF... of the "
-                               "checksum) and push those versions again"
+                               "checksum, refs/heads/IMAGE/VERSION of a name) and push those "
+                               "versions again"
                              : "panal image repair --from ARCHIVE mends it"));
 }
 

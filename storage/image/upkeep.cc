@@ -41,6 +41,18 @@ Result<VersionManifest> named_manifest(const Repository* repository, const std::
   return said;
 }
 
+/// Whether it is damage of a name, and that is still there.
+bool is_damaged_name(const Repository& repository, const Damage& damage) {
+  if (!damage.object.checksum.empty() || damage.kind == Damage::Kind::kCheckoutDiffers)
+    return false;
+  return std::any_of(damage.versions.begin(), damage.versions.end(), [&](const std::string& ref) {
+    const auto slash = ref.find('/');
+    if (slash == std::string::npos) return true;  // no version of ours
+    const auto named = repository.resolve(ref.substr(0, slash), ref.substr(slash + 1));
+    return !named && named.error().code == EUCLEAN;
+  });
+}
+
 /// Part `begin` to `end` of the whole is this step's.
 Work part_of(const Work& work, double begin, double end) {
   Work part;
@@ -274,6 +286,11 @@ Result<std::vector<Damage>> ImageStore::repair(const std::vector<Damage>& damage
     if (mended) continue;
     if (mended.error().code == ECANCELED) return tl::make_unexpected(mended.error());
     left.push_back(checkout_damage(manifest, "/", "is not mended: " + mended.error().message()));
+  }
+  for (const auto& damage : damages) {
+    if (!is_damaged_name(repository, damage)) continue;
+    left.push_back(damage);
+    left.back().what += "; not mended: no version on disk says its commit, or that is not whole";
   }
   PANAL_TRY(files::sync_file_system(images_dir_));
   return left;

@@ -164,6 +164,8 @@ Result<std::vector<VersionManifest>> Repository::log(const std::string& image) c
     const auto slash = ref.find('/');
     if (slash == std::string::npos) continue;  // no version of ours
     if (!image.empty() && ref.substr(0, slash) != image) continue;
+    if (!is_checksum(checksum))
+      return fail(EUCLEAN, "the name of version " + ref + " is damaged (panal image repair)");
     auto manifest = show(checksum);
     if (!manifest) return prefixed("version " + ref, manifest.error());
     if (manifest->image + "/" + manifest->version != ref)

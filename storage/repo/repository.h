@@ -99,7 +99,8 @@ class Repository {
   [[nodiscard]] Result<void> checkout(const std::string& checksum, const std::string& dir,
                                       const Work& work = {}) const;
 
-  /// All versions of an image, or of all images (empty), newest first, by image.
+  /// All versions of an image, or of all images (empty), newest first, by image. Errors: EUCLEAN
+  /// for a name that is damaged; those of show().
   [[nodiscard]] Result<std::vector<VersionManifest>> log(const std::string& image = {}) const;
   /// What a commit says of itself; `commit` is filled in.
   /// Errors: ENOENT; EPROTO for a commit that is none of Panal's.

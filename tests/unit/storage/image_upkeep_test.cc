@@ -343,6 +343,21 @@ TEST_F(ImageUpkeepTest, ADamagedNameIsMendedFromTheVersionsManifest) {
     EXPECT_TRUE(store_.gc()) << text;
     EXPECT_THAT(store_.verify()->damages, IsEmpty()) << text;
   }
+  // One without a tree: nothing says what it was.
+  auto other = bare("other");
+  const auto pulled = commit(other, "5", {{"x", "x"}});
+  ASSERT_TRUE(store_.repository()->copy_from(other, pulled));
+  write(store_.repository_dir() + "/refs/heads/icewm/5", "x");
+  EXPECT_EQ(store_.gc().error().code, EUCLEAN);
+  const auto report = store_.verify();
+  ASSERT_TRUE(report) << report.error().message();
+  ASSERT_THAT(report->damages, SizeIs(1));
+  const auto left = store_.repair(report->damages, nowhere);
+  ASSERT_TRUE(left) << left.error().message();
+  ASSERT_THAT(*left, SizeIs(1));
+  EXPECT_THAT((*left)[0].what, ::testing::HasSubstr("no version on disk says its commit"));
+  ASSERT_TRUE(store_.remove("icewm", "5"));
+  EXPECT_TRUE(store_.gc());
 }
 
 TEST_F(ImageUpkeepTest, AManifestIsMendedOnceItsCommitIs) {
