@@ -4,9 +4,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include <chrono>
-#include <thread>
-
 #include "engine/base/unique_fd.h"
 #include "storage/image/image_store.h"
 #include "tests/unit/storage/repo_fixture.h"
@@ -114,21 +111,31 @@ TEST_F(ImageUpkeepTest, RemovingAndGcGiveTheSpaceBack) {
 TEST_F(ImageUpkeepTest, CommitsGoOnWhileGcWaitsForAPull) {
   auto other = bare("other");
   const auto checksum = commit(other, "5", {{"usr/bin/x", "x"}});
-  auto repository = store_.repository();
-  ASSERT_TRUE(repository);
-  Result<GcReport> collected;
-  std::thread collector;
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd begin(ends[0]);
+  UniqueFd begins(ends[1]);
+  // Before the pull begins, whose lock it would inherit.
+  const pid_t collector = ::fork();
+  if (collector == 0) {
+    begins.reset();
+    char byte = 0;
+    if (::read(begin.get(), &byte, 1) != 1) ::_exit(2);
+    ::_exit(ImageStore(images()).gc() ? 0 : 1);
+  }
   {
+    auto repository = store_.repository();
+    ASSERT_TRUE(repository);
     const auto incoming = repository->receive(checksum, *other.commit_bytes(checksum));
     ASSERT_TRUE(incoming) << incoming.error().message();
-    collector = std::thread([this, &collected] { collected = ImageStore(images()).gc(); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    ASSERT_EQ(::write(begins.get(), "b", 1), 1);
+    ::usleep(500'000);
     const auto made = build({{"a", "a"}});
     EXPECT_TRUE(made) << made.error().message();
   }
-  collector.join();
-  EXPECT_TRUE(collected) << "the commit waited until gc had given up: "
-                         << collected.error().message();
+  int status = -1;
+  ::waitpid(collector, &status, 0);
+  EXPECT_EQ(status, 0) << "the commit waited until gc had given up";
   EXPECT_THAT(store_.verify()->damages, IsEmpty());
 }
 
