@@ -76,6 +76,12 @@ class Flipping {
     for (unsigned i = 0; i < count; ++i) PANAL_TRY(damage({objects[i % objects.size()]}));
     const std::size_t at_once = std::min<std::size_t>(count, objects.size());
     PANAL_TRY(damage({objects.begin(), objects.begin() + static_cast<std::ptrdiff_t>(at_once)}));
+    PANAL_ASSIGN(const auto versions, store_.list());
+    if (versions.empty()) return fail(ENOENT, "there are no versions");
+    for (unsigned i = 0; i < count; ++i) {
+      PANAL_TRY(damage_manifest(versions[random_() % versions.size()]));
+      PANAL_TRY(damage_name(versions[random_() % versions.size()]));
+    }
     return std::move(result_);
   }
 
@@ -104,6 +110,39 @@ class Flipping {
     for (const auto& one : left) complain("not mended: " + one.what);
     for (const auto& object : objects)
       if (!named.contains(object)) complain("not found: " + storage::describe(object));
+    PANAL_ASSIGN(const auto after, store_.verify());
+    for (const auto& one : after.damages) complain("still damaged: " + one.what);
+    return {};
+  }
+
+  Result<void> damage_manifest(const storage::VersionManifest& version) {
+    const std::filesystem::path root = store_.root_of(version.image, version.version);
+    ++result_.manifests;
+    return damage_file(root.parent_path() / "manifest.json", &Damage::places,
+                       version.image + " " + version.version + ": manifest.json");
+  }
+
+  Result<void> damage_name(const storage::VersionManifest& version) {
+    const std::string ref = version.image + "/" + version.version;
+    ++result_.names;
+    return damage_file(store_.repository_dir() + "/refs/heads/" + ref, &Damage::versions, ref);
+  }
+
+  /// `word` must be in `where` of some damage that is found.
+  Result<void> damage_file(const std::string& file, std::vector<std::string> Damage::* where,
+                           const std::string& word) {
+    PANAL_TRY(flip_one(file, random_));
+    (void)store_.gc();
+    PANAL_ASSIGN(const auto report, store_.verify());
+    const bool named = std::any_of(
+        report.damages.begin(), report.damages.end(), [where, &word](const Damage& one) {
+          return std::find((one.*where).begin(), (one.*where).end(), word) != (one.*where).end();
+        });
+    if (!named) complain("not found: " + word);
+    PANAL_ASSIGN(const auto left, store_.repair(report.damages, [this](const ObjectName& object) {
+      return sound_.archive_object(object);
+    }));
+    for (const auto& one : left) complain("not mended: " + one.what);
     PANAL_ASSIGN(const auto after, store_.verify());
     for (const auto& one : after.damages) complain("still damaged: " + one.what);
     return {};

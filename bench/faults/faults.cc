@@ -186,8 +186,9 @@ class FaultSuite {
     PANAL_ASSIGN(const auto sound, storage::Repository::open(node_->archive()));
     PANAL_ASSIGN(const BitFlips flips,
                  flip_bits(store, sound, std::min(options_.points, 100U), options_.seed));
-    points_ += flips.objects;
-    by_kind_["bits"] += flips.objects;
+    const unsigned flipped = flips.objects + flips.manifests + flips.names;
+    points_ += flipped;
+    by_kind_["bits"] += flipped;
     std::vector<std::string> found = flips.complaints;
     append(found, node_->check({}));
     append(found, node_->check_garbage());

@@ -23,8 +23,10 @@ std::set<std::string> images_of(const Shell& shell) {
   std::set<std::string> out;
   for (const auto& [image, backend] : shell.config.compose_images) out.insert(image);
   for (const auto& [image, layers] : shell.config.compose_layers) out.insert(image);
-  if (const auto versions = storage::ImageStore(shell.config.images_dir).list())
-    for (const storage::VersionManifest& one : *versions) out.insert(one.image);
+  if (const auto versions = storage::ImageStore(shell.config.images_dir).look()) {
+    for (const storage::VersionManifest& one : versions->sound) out.insert(one.image);
+    for (const storage::BrokenVersion& one : versions->broken) out.insert(one.image);
+  }
   return out;
 }
 

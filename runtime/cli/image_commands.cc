@@ -14,6 +14,7 @@ void add_image_commands(CLI::App& app, Action& action) {
   add_image_trial_command(*family, action);
   add_image_tag_commands(*family, action);
   add_image_keeping_commands(*family, action);
+  add_image_damage_commands(*family, action);
   add_image_moving_commands(*family, action);
   add_image_lint_command(*family, action);
 }

@@ -59,7 +59,7 @@ Result<VersionManifest> version_of(Shell& shell, const storage::ImageStore& imag
       return images.find(known->image, known->version);
   }
   if (!word.name.empty()) return images.find(word.image, word.name);
-  PANAL_ASSIGN(const auto all, images.list());
+  PANAL_ASSIGN(const auto all, images.list_known());
   const auto newest = std::find_if(all.begin(), all.end(),
                                    [&word](const auto& one) { return one.image == word.image; });
   if (newest == all.end())

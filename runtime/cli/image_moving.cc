@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -208,9 +207,12 @@ ExitCode pull_one(Shell& shell, ImageTransfer& transfer, const ArchivePlace& pla
 }
 
 Result<storage::ImageList> fetch_offer(Shell& shell, ImageTransfer& transfer,
-                                       const ArchivePlace& place) {
+                                       const ArchivePlace& place, const MovingOptions& options) {
   LongWork under_way(shell);
-  auto list = transfer.list(place, under_way.work());
+  // A list is believed only by a key that the operator has said, once.
+  auto list = options.key.empty()
+                  ? transfer.list(place, under_way.work())
+                  : transfer.list_by_key(place, options.key, !options.dry_run, under_way.work());
   under_way.bar().clear();
   return list;
 }
@@ -220,26 +222,20 @@ ExitCode image_pull(Shell& shell, const MovingOptions& options) {
     return shell.refuse(ExitCode::kUsage,
                         "say what is to come: IMAGE[:VERSION], --missing for all that this node "
                         "lacks, or --list for what there is");
-  PANAL_CLI_ASSIGN(shell, auto place, archive_place(shell.config, options.place));
+  PANAL_CLI_ASSIGN(shell, const auto place, archive_place(shell.config, options.place));
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto catalog, ImageCatalog::read(*store));
   PANAL_CLI_ASSIGN(shell, const auto transfer, shell.backends.transfer(shell.config));
-  // A list is believed only by a key that the operator has said, once. A trial keeps it apart.
-  const bool trial = options.dry_run && !options.key.empty();
-  if (trial) place.trust_file += ".trial";
-  if (!options.key.empty()) PANAL_CLI_TRY(shell, transfer->trust(place.trust_file, options.key));
-  const auto list = fetch_offer(shell, *transfer, place);
-  if (trial) (void)std::remove(place.trust_file.c_str());  // there is none where it failed
-  PANAL_CLI_TRY(shell, list);
-  if (options.offered) return print_offer(shell, *list, catalog, options.json);
+  PANAL_CLI_ASSIGN(shell, const auto list, fetch_offer(shell, *transfer, place, options));
+  if (options.offered) return print_offer(shell, list, catalog, options.json);
   std::vector<storage::ListedVersion> wanted;
   if (options.missing) {
     PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
     PANAL_CLI_ASSIGN(shell, const auto copies, local->list());
-    wanted = lacking_here(*list, catalog, copies);
+    wanted = lacking_here(list, catalog, copies);
     if (wanted.empty()) shell.out << "this node lacks nothing that the archive has\n";
   } else {
-    PANAL_CLI_ASSIGN(shell, const auto one, choose(*list, options.word));
+    PANAL_CLI_ASSIGN(shell, const auto one, choose(list, options.word));
     const store::Version* known = catalog.find(one.image, one.version);
     if (known != nullptr && !known->commit.empty() && known->commit != one.commit)
       return shell.refuse(

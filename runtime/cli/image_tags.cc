@@ -45,8 +45,7 @@ Result<void> check_copy(Shell& shell, const store::Version& version) {
   });
   if (there) return {};
   return fail(EBUSY, fmt::format("this node has no copy of {}:{}, so that its desktops could not "
-                                 "start; panal image pull fetches one, --force publishes it as "
-                                 "it is",
+                                 "start; panal image pull fetches one, --force takes it as it is",
                                  version.image, version.version));
 }
 
@@ -136,10 +135,18 @@ ExitCode image_rollback(Shell& shell, const TagOptions& options) {
                         fmt::format("default of image {} was at no other version that is still "
                                     "there; panal image publish {}:VERSION moves it to any",
                                     image.name, image.name));
-  return move_default(shell, *store,
-                      {image.name, store::kDefaultTag, *target, image.default_version,
-                       store::TagMoveKind::kRollback, operator_name(), deadlines},
-                      options, nullptr);
+  // Not past it to one that is here: that would not be the move before undone.
+  const auto copy = check_copy(shell, *catalog.find(image.name, *target));
+  if (!options.force) PANAL_CLI_TRY(shell, copy);
+  store::TagChange change{image.name,
+                          store::kDefaultTag,
+                          *target,
+                          image.default_version,
+                          store::TagMoveKind::kRollback,
+                          operator_name(),
+                          deadlines};
+  if (!copy) change.forced = "this node has no copy of it";
+  return move_default(shell, *store, change, options, nullptr);
 }
 
 ExitCode image_tag(Shell& shell, const TagOptions& options) {
@@ -236,6 +243,7 @@ void add_image_tag_commands(CLI::App& family, Action& action) {
   auto& rollback = verbs.add(
       "rollback", "Make what was published before what new starts take again.", image_rollback);
   rollback.add_option("IMAGE", options.word, "image")->required();
+  rollback.add_flag("--force", options.force, "although this node has no copy of it");
   deadlines(rollback);
 }
 

@@ -7,7 +7,6 @@
 #include "storage/transfer/pull.h"
 #include "storage/transfer/remote_source.h"
 #include "storage/transfer/source.h"
-#include "storage/transfer/trust.h"
 #include "storage/transfer/whole_file.h"
 
 namespace panal::cli {
@@ -22,20 +21,17 @@ class RealImageTransfer final : public ImageTransfer {
  public:
   explicit RealImageTransfer(const config::Config& config) : config_(config) {}
 
-  Result<void> trust(const std::string& trust_file, const std::string& key) override {
-    storage::Trust trust;
-    auto former = storage::read_trust(trust_file);
-    if (former) trust = std::move(*former);
-    if (!former && former.error().code != ENOENT)
-      return tl::make_unexpected(std::move(former.error()));
-    PANAL_ASSIGN(trust.key, storage::parse_key(key));
-    PANAL_TRY(storage::make_directories_for(directory_of(trust_file), 0755));
-    return storage::write_trust(trust_file, trust);
-  }
-
   Result<storage::ImageList> list(const ArchivePlace& place, const storage::Work& work) override {
     PANAL_ASSIGN(const auto source, open(place, work));
     return storage::fetch_list(*source, place.trust_file, std::time(nullptr));
+  }
+
+  Result<storage::ImageList> list_by_key(const ArchivePlace& place, const std::string& key,
+                                         bool keep, const storage::Work& work) override {
+    PANAL_ASSIGN(const auto said, storage::parse_key(key));
+    if (keep) PANAL_TRY(storage::make_directories_for(directory_of(place.trust_file), 0755));
+    PANAL_ASSIGN(const auto source, open(place, work));
+    return storage::fetch_list_by_key(*source, place.trust_file, said, keep, std::time(nullptr));
   }
 
   Result<storage::VersionManifest> pull(const ArchivePlace& place,
@@ -91,6 +87,12 @@ class RealImageTransfer final : public ImageTransfer {
     PANAL_TRY(archive.withdraw(image, {version}, key));
     PANAL_ASSIGN(const auto freed, archive.repository().gc(work));
     return freed.freed_bytes;
+  }
+
+  Result<storage::VerifyReport> verify(const std::string& directory, std::uint64_t most_bytes_per_s,
+                                       const storage::Work& work) override {
+    PANAL_ASSIGN(const auto archive, storage::Archive::open(directory));
+    return archive.verify(most_bytes_per_s, work);
   }
 
   Result<storage::PublicKey> rotate(const std::string& key_file,

@@ -10,6 +10,7 @@
 #include "runtime/config/config.h"
 #include "storage/repo/manifest.h"
 #include "storage/repo/object.h"
+#include "storage/repo/repository.h"
 #include "storage/repo/work.h"
 #include "storage/transfer/budget.h"
 #include "storage/transfer/image_list.h"
@@ -33,13 +34,15 @@ class ImageTransfer {
  public:
   virtual ~ImageTransfer() = default;
 
-  /// From now on this key is the publisher's for who reads `trust_file`. The lists that were seen
-  /// stay seen. Errors: EINVAL for no key.
-  [[nodiscard]] virtual Result<void> trust(const std::string& trust_file,
-                                           const std::string& key) = 0;
   /// What an archive offers, checked. Errors: those of storage::fetch_list().
   [[nodiscard]] virtual Result<storage::ImageList> list(const ArchivePlace& place,
                                                         const storage::Work& work) = 0;
+  /// The same by the publisher's key as the operator says it. `keep`: it is the one for who reads
+  /// `place.trust_file` from now on, if the list is to be believed by it; else all is as before.
+  /// Errors: EINVAL for no key; those of storage::fetch_list_by_key().
+  [[nodiscard]] virtual Result<storage::ImageList> list_by_key(const ArchivePlace& place,
+                                                               const std::string& key, bool keep,
+                                                               const storage::Work& work) = 0;
   /// Brings a listed version here, with its tree. Errors: those of storage::pull_version().
   [[nodiscard]] virtual Result<storage::VersionManifest> pull(const ArchivePlace& place,
                                                               const storage::ListedVersion& version,
@@ -67,6 +70,10 @@ class ImageTransfer {
                                                        const std::string& image,
                                                        const std::string& version,
                                                        const storage::Work& work) = 0;
+  /// Reads all of an archive in a directory. Errors: ENOENT; EINVAL for a node's own repository.
+  [[nodiscard]] virtual Result<storage::VerifyReport> verify(const std::string& directory,
+                                                             std::uint64_t most_bytes_per_s,
+                                                             const storage::Work& work) = 0;
   /// A new key in the file; the archives' lists are signed by it. Errors: storage::rotate_key().
   [[nodiscard]] virtual Result<storage::PublicKey> rotate(
       const std::string& key_file, const std::vector<std::string>& archives) = 0;

@@ -39,7 +39,8 @@ class ImageVerbs {
 void add_image_making_commands(CLI::App& family, Action& action);   ///< build, commit, import
 void add_image_reading_commands(CLI::App& family, Action& action);  ///< ls, log, show, diff
 void add_image_tag_commands(CLI::App& family, Action& action);      ///< tag, untag, publish...
-void add_image_keeping_commands(CLI::App& family, Action& action);  ///< rm, agree, gc, verify...
+void add_image_keeping_commands(CLI::App& family, Action& action);  ///< rm, agree, gc
+void add_image_damage_commands(CLI::App& family, Action& action);   ///< verify, repair
 void add_image_moving_commands(CLI::App& family, Action& action);   ///< export, push, pull...
 
 }  // namespace panal::cli

@@ -28,8 +28,9 @@ struct Registration {
 [[nodiscard]] ExitCode register_version(Shell& shell, const storage::VersionManifest& manifest,
                                         const Registration& how);
 
-/// Deletes this node's copies of versions whose removal is written down, tells of each. What was
-/// removed goes to `removed` (may be null). Errors: those of the store and of the disk.
+/// Deletes this node's copies of versions whose removal is written down, tells of each. How many
+/// were or, as a trial, would be removed goes to `removed` (may be null). Errors: those of the
+/// store and of the disk.
 [[nodiscard]] Result<void> agree_with_removals(Shell& shell, store::Store& store, bool dry_run,
                                                std::size_t* removed);
 

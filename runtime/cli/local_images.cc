@@ -10,7 +10,7 @@ class RealLocalImages final : public LocalImages {
  public:
   explicit RealLocalImages(const std::string& images_dir) : images_(images_dir) {}
 
-  Result<std::vector<storage::VersionManifest>> list() override { return images_.list(); }
+  Result<std::vector<storage::VersionManifest>> list() override { return images_.list_known(); }
   Result<storage::VersionDiff> diff(const std::string& from_commit,
                                     const std::string& to_commit) override {
     PANAL_ASSIGN(const storage::Repository repository, images_.repository());
@@ -20,7 +20,9 @@ class RealLocalImages final : public LocalImages {
     return images_.remove(image, version);
   }
   Result<storage::GcReport> gc(const storage::Work& work) override { return images_.gc(work); }
-  Result<storage::RepositorySizes> sizes() override { return images_.sizes(); }
+  Result<storage::GcReport> garbage(const storage::Work& work) override {
+    return images_.garbage(work);
+  }
   Result<storage::VerifyReport> verify(std::uint64_t most_bytes_per_s,
                                        const storage::Work& work) override {
     return images_.verify(most_bytes_per_s, work);

@@ -22,7 +22,7 @@ class LocalImages {
  public:
   virtual ~LocalImages() = default;
 
-  /// By image, newest first. Errors: EPROTO for a damaged manifest, EACCES.
+  /// By image, newest first; of one whose manifest is damaged what its commit says. Errors: EACCES.
   [[nodiscard]] virtual Result<std::vector<storage::VersionManifest>> list() = 0;
   /// What is other in the second of two commits. Errors: ENOENT.
   [[nodiscard]] virtual Result<storage::VersionDiff> diff(const std::string& from_commit,
@@ -32,7 +32,8 @@ class LocalImages {
                                             const std::string& version) = 0;
   /// Finishes what was interrupted, then frees what no version needs. Errors: EBUSY, EIO.
   [[nodiscard]] virtual Result<storage::GcReport> gc(const storage::Work& work) = 0;
-  [[nodiscard]] virtual Result<storage::RepositorySizes> sizes() = 0;
+  /// What gc() would free, but for what was interrupted. Changes nothing. Errors: those of gc().
+  [[nodiscard]] virtual Result<storage::GcReport> garbage(const storage::Work& work) = 0;
   /// Reads everything. `most_bytes_per_s` spares the disk; 0: as fast as it goes.
   [[nodiscard]] virtual Result<storage::VerifyReport> verify(std::uint64_t most_bytes_per_s,
                                                              const storage::Work& work) = 0;

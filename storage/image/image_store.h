@@ -15,6 +15,19 @@
 
 namespace panal::storage {
 
+/// A version on disk whose manifest.json is damaged.
+struct BrokenVersion {
+  std::string image;
+  std::string version;
+  Error why;  ///< names the file and what is wrong with it
+};
+
+/// What is in an images directory, damage included.
+struct VersionsOnDisk {
+  std::vector<VersionManifest> sound;  ///< by image, newest first
+  std::vector<BrokenVersion> broken;   ///< by name
+};
+
 /// Versions on disk: <images>/<image>/<version>/{root/,manifest.json}. A version appears whole by
 /// one rename, and is never changed after. The directory itself is 0700: trees hold set-uid files
 /// with canonical ids.
@@ -30,13 +43,19 @@ class ImageStore {
  public:
   explicit ImageStore(std::string images_dir) : images_dir_(std::move(images_dir)) {}
 
-  /// All versions of all images, by image, newest first. A damaged manifest is an error that names
-  /// it. No images directory yet means no versions. Reading rights are enough.
+  /// All versions of all images. A damaged manifest is no error. No images directory yet means no
+  /// versions. Reading rights are enough.
+  [[nodiscard]] Result<VersionsOnDisk> look() const;
+  /// The same for who cannot do with some of them: by image, newest first, and a damaged manifest
+  /// is an error that names it.
   [[nodiscard]] Result<std::vector<VersionManifest>> list() const;
-  /// Errors: ENOENT "image icewm has no version 7".
+  /// The same where one damaged manifest must not stop work on other versions: of such a version
+  /// there is what its commit says, and one that the repository does not know is left out.
+  [[nodiscard]] Result<std::vector<VersionManifest>> list_known() const;
+  /// Errors: ENOENT "image icewm has no version 7"; EPROTO for a damaged manifest, which it names.
   [[nodiscard]] Result<VersionManifest> find(const std::string& image,
                                              const std::string& version) const;
-  /// The newest version built from exactly this recipe. Errors: ENOENT.
+  /// The newest version built from exactly this recipe, of those of list_known(). Errors: ENOENT.
   [[nodiscard]] Result<VersionManifest> find_by_digest(const std::string& image,
                                                        const std::string& recipe_digest) const;
   /// The tree of a version.
@@ -66,26 +85,30 @@ class ImageStore {
   /// desktop runs from it. Has it a commit already, nothing is done. Errors: ENOENT, ENOSPC, EPERM.
   [[nodiscard]] Result<VersionManifest> adopt(const std::string& image, const std::string& version,
                                               const Work& work = {});
-  /// Deletes a version and its name in the repository; the space comes back with gc(). The caller
-  /// made sure nobody uses it. Errors: ENOENT.
+  /// Deletes a version and its name in the repository, whether its manifest is damaged or not; the
+  /// space comes back with gc(). The caller made sure nobody uses it. Errors: ENOENT.
   [[nodiscard]] Result<void> remove(const std::string& image, const std::string& version);
 
   /// What is other in the version `to`. Errors: ENOENT; ENODATA for a version without a commit.
   [[nodiscard]] Result<VersionDiff> diff(const std::string& image, const std::string& from,
                                          const std::string& to) const;
-  /// Reads the repository and every tree: a tree's file must be the repository's own, or equal.
-  /// `most_bytes_per_s` spares the disk; 0: as fast as it goes. Damage is no error.
+  /// Reads the repository, every manifest and every tree: a tree's file must be the repository's
+  /// own, or equal. `most_bytes_per_s` spares the disk; 0: as fast as it goes. Damage is no error.
   [[nodiscard]] Result<VerifyReport> verify(std::uint64_t most_bytes_per_s = 0,
                                             const Work& work = {}) const;
   /// Fetches damaged objects and puts them into every tree that shows them, each by one rename, so
-  /// that running desktops keep the file they have open and new ones get the good one. Returns what
-  /// is still damaged, with why.
+  /// that running desktops keep the file they have open and new ones get the good one; writes
+  /// damaged manifests anew from their commits. Commits go on while objects are fetched. Returns
+  /// what is still damaged, with why.
   [[nodiscard]] Result<std::vector<Damage>> repair(const std::vector<Damage>& damages,
                                                    const Repository::Fetch& fetch,
                                                    const Work& work = {});
   /// Finishes what was interrupted (see recover()), then frees what no version needs. Needs no
   /// space: what cannot be finished on a full disk is tried once more afterwards, and else waits.
+  /// Commits go on while it waits for a pull. Errors: those of Repository::gc().
   [[nodiscard]] Result<GcReport> gc(const Work& work = {});
+  /// What gc() would delete right now, but for what killed processes left. Changes nothing.
+  [[nodiscard]] Result<GcReport> garbage(const Work& work = {}) const;
   [[nodiscard]] Result<RepositorySizes> sizes() const;
 
   /// Finishes what killed processes left: staging of the dead is deleted, a half done removal is
@@ -111,9 +134,21 @@ class ImageStore {
   [[nodiscard]] Result<VersionManifest> materialise_locked(const Repository& repository,
                                                            VersionManifest manifest,
                                                            const Work& work);
+  /// A version by its manifest or, where that is damaged, by its commit.
+  struct Stock {
+    VersionManifest manifest;  ///< without `commit`: there is nothing to compare it with
+    std::string fault;         ///< of manifest.json, the end of a sentence; empty: none
+  };
+  /// `repository` may be null: there is none.
+  [[nodiscard]] Result<std::vector<Stock>> take_stock(const Repository* repository) const;
+  /// Whether the key "commit" is what is damaged in a manifest that has none; `said`: by the commit
+  /// of its name.
+  [[nodiscard]] bool has_lost_its_commit(const VersionManifest& manifest,
+                                         VersionManifest said) const;
   /// Manifest, tree and name are what the commit says afterwards.
   [[nodiscard]] Result<void> mend(Repository& repository, const VersionManifest& manifest,
                                   const Work& work);
+  [[nodiscard]] Result<GcReport> collect_objects(const Work& work);
   /// Takes the name away in the repository if it is still this version's.
   [[nodiscard]] Result<void> forget(const VersionManifest& manifest);
   [[nodiscard]] Result<void> finish_removal(const std::string& staging);

@@ -77,7 +77,7 @@ Result<std::string> ImageStore::free_number(const Repository& repository,
     std::string version = date + "-" + std::to_string(number);
     const auto taken = repository.resolve(image, version);
     if (!taken && taken.error().code == ENOENT) return version;
-    if (!taken) return tl::make_unexpected(taken.error());
+    if (!taken && taken.error().code != EUCLEAN) return tl::make_unexpected(taken.error());
   }
 }
 
@@ -130,14 +130,25 @@ Result<VersionManifest> ImageStore::commit(const std::string& staging, VersionMa
 
 Result<void> ImageStore::remove(const std::string& image, const std::string& version) {
   PANAL_ASSIGN(const auto held, lock({}));
-  const auto manifest = find(image, version);
-  if (!manifest && manifest.error().code != ENOENT) return tl::make_unexpected(manifest.error());
+  auto manifest = find(image, version);
+  if (!manifest && manifest.error().code != ENOENT) {
+    // Damaged; what has its name goes with it.
+    PANAL_ASSIGN(Repository repository, this->repository());
+    const auto named = repository.resolve(image, version);
+    if (!named) PANAL_TRY(repository.remove(image, version));
+    VersionManifest damaged;
+    damaged.image = image;
+    damaged.version = version;
+    damaged.commit = named.value_or("");
+    manifest = std::move(damaged);
+  }
   if (!manifest) {
     // Pulled, but never given a tree.
     if (!is_plain_name(image) || !is_plain_name(version) || !files::exists(repository_dir()))
       return tl::make_unexpected(manifest.error());
     PANAL_ASSIGN(Repository repository, this->repository());
-    if (!repository.resolve(image, version)) return tl::make_unexpected(manifest.error());
+    const auto named = repository.resolve(image, version);
+    if (!named && named.error().code != EUCLEAN) return tl::make_unexpected(manifest.error());
     return repository.remove(image, version);
   }
   PANAL_ASSIGN(const std::string staging, new_staging(image));
@@ -155,8 +166,12 @@ Result<void> ImageStore::forget(const VersionManifest& manifest) {
   PANAL_ASSIGN(Repository repository, this->repository());
   const auto named = repository.resolve(manifest.image, manifest.version);
   if (!named && named.error().code == ENOENT) return {};
-  if (!named) return tl::make_unexpected(named.error());
-  if (*named != manifest.commit) return {};  // another version has the name since
+  if (!named && named.error().code != EUCLEAN) return tl::make_unexpected(named.error());
+  if (named && *named != manifest.commit) {
+    // Another version has the name since; unless that is a damaged name, which leads nowhere.
+    const auto other = repository.show(*named);
+    if (other || other.error().code != ENOENT) return {};
+  }
   return repository.remove(manifest.image, manifest.version);
 }
 

@@ -239,7 +239,7 @@ Result<void> adopt_inner_root(const std::string& staging, const std::string& nam
 
 /// What a new version comes after; empty for the first.
 Result<std::string> newest_version(const ImageStore& store, const std::string& image) {
-  PANAL_ASSIGN(const auto versions, store.list());
+  PANAL_ASSIGN(const auto versions, store.list_known());
   for (const auto& version : versions)
     if (version.image == image) return version.commit;
   return std::string();

@@ -186,7 +186,7 @@ Result<void> debootstrap(const Recipe& recipe, const std::string& staging,
 
 /// What a new version comes after; empty for the first.
 Result<std::string> newest_commit(const ImageStore& store, const std::string& image) {
-  PANAL_ASSIGN(const auto versions, store.list());
+  PANAL_ASSIGN(const auto versions, store.list_known());
   for (const auto& version : versions)
     if (version.image == image) return version.commit;
   return std::string();

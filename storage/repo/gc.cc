@@ -10,9 +10,11 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "engine/base/log.h"
 #include "engine/base/tree.h"
 #include "storage/repo/dirtree.h"
 #include "storage/repo/inner.h"
+#include "storage/repo/under_way.h"
 
 namespace panal::storage {
 namespace {
@@ -54,7 +56,8 @@ Result<DirTree> checked_dirtree(const Dir& objects, const std::string& checksum)
 
 Result<CommitObject> checked_commit(const Dir& objects, const std::string& checksum) {
   const ObjectName object{checksum, ObjectType::kCommit};
-  if (!is_checksum(checksum)) return fail(EUCLEAN, "\"" + checksum + "\" is no checksum");
+  if (!is_checksum(checksum))
+    return fail(EUCLEAN, "\"" + printable(checksum, 80) + "\" is no checksum");
   PANAL_ASSIGN(const std::string bytes, checked_bytes(objects, object));
   return parse_commit(bytes, describe(object));
 }
@@ -136,18 +139,42 @@ std::size_t deletion_order(ObjectType type) {
   return 3;
 }
 
-Result<void> delete_object(const Dir& objects, const std::string& key, GcReport& report) {
+/// Counts an object that no version needs, and deletes it if `deletes`.
+Result<void> take_object(const Dir& objects, const std::string& key, bool deletes,
+                         GcReport& report) {
   struct stat info{};
   if (::fstatat(objects.fd(), key.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return {};
     return fail_errno("stat", objects.path() + "/" + key);
   }
-  if (::unlinkat(objects.fd(), key.c_str(), 0) != 0)
+  if (deletes && ::unlinkat(objects.fd(), key.c_str(), 0) != 0)
     return fail_errno("delete", objects.path() + "/" + key);
   ++report.objects;
   // A file that a checkout still has frees nothing.
   if (info.st_nlink <= 1) report.freed_bytes += static_cast<std::uint64_t>(info.st_blocks) * kBlock;
   return {};
+}
+
+/// By deletion_order().
+using Garbage = std::array<std::vector<std::string>, 4>;
+
+/// What no version needs, as paths below objects/.
+Result<Garbage> find_garbage(const Repository::Inner& inner, const Dir& objects, const Work& work) {
+  Marking marking(objects);
+  PANAL_ASSIGN(const auto refs, list_refs(inner));
+  for (const auto& [ref, checksum] : refs) {
+    if (work.is_cancelled()) return fail(ECANCELED, "cancelled; nothing was deleted");
+    if (const auto marked = marking.mark_commit(checksum); !marked)
+      return prefixed("version " + ref + " is damaged, so nothing was deleted (panal image repair)",
+                      marked.error());
+  }
+  Garbage garbage;
+  PANAL_TRY(for_each_object(objects, [&](const std::string& key) -> Result<void> {
+    const auto object = key_of(key);
+    if (object && !marking.is_marked(*object)) garbage[deletion_order(object->type)].push_back(key);
+    return {};
+  }));
+  return garbage;
 }
 
 /// Which version an object belongs to, while sizes are summed up.
@@ -222,32 +249,38 @@ Result<void> for_each_object(const Dir& objects,
   return {};
 }
 
-Result<GcReport> Repository::gc(const Work& work) {
+Result<GcReport> Repository::gc(const Work& work, std::chrono::milliseconds wait) {
   GcReport report;
-  PANAL_ASSIGN(const auto lock, FileLock::take(inner_->fd(), kObjectsLock,
-                                               FileLock::Kind::kExclusive, kLockWait, work));
-  PANAL_ASSIGN(const Dir objects, Dir::open(path() + "/objects"));
-  Marking marking(objects);
-  PANAL_ASSIGN(const auto refs, list_refs(*inner_));
-  for (const auto& [ref, checksum] : refs) {
-    if (work.is_cancelled()) return fail(ECANCELED, "cancelled; nothing was deleted");
-    if (const auto marked = marking.mark_commit(checksum); !marked)
-      return prefixed("version " + ref + " is damaged, so nothing was deleted (panal image repair)",
-                      marked.error());
+  const auto lock =
+      FileLock::take(inner_->fd(), kObjectsLock, FileLock::Kind::kExclusive, wait, work);
+  if (!lock && lock.error().code == EBUSY) {
+    const std::string what = work_under_way(path());
+    return fail(EBUSY, (what.empty() ? "a commit, a pull or a repair" : what) +
+                           " runs, and nothing can be freed before it ends; wait for it or end "
+                           "it, then collect again");
   }
-  std::array<std::vector<std::string>, 4> garbage;
-  PANAL_TRY(for_each_object(objects, [&](const std::string& key) -> Result<void> {
-    const auto object = key_of(key);
-    if (object && !marking.is_marked(*object)) garbage[deletion_order(object->type)].push_back(key);
-    return {};
-  }));
-  for (const auto& keys : garbage) {
+  if (!lock) return tl::make_unexpected(lock.error());
+  PANAL_ASSIGN(const Dir objects, Dir::open(path() + "/objects"));
+  PANAL_ASSIGN(const Garbage all, find_garbage(*inner_, objects, work));
+  for (const auto& keys : all) {
     for (const auto& key : keys) {
       if (work.is_cancelled()) return fail(ECANCELED, "cancelled");
-      PANAL_TRY(delete_object(objects, key, report));
+      PANAL_TRY(take_object(objects, key, true, report));
     }
   }
   PANAL_ASSIGN(report.leftovers, delete_leftovers(*inner_));
+  return report;
+}
+
+Result<GcReport> Repository::garbage(const Work& work) const {
+  GcReport report;
+  // A share: another gc() must not take away what is read here.
+  PANAL_ASSIGN(const auto lock, FileLock::take(inner_->fd(), kObjectsLock, FileLock::Kind::kShared,
+                                               kLockWait, work));
+  PANAL_ASSIGN(const Dir objects, Dir::open(path() + "/objects"));
+  PANAL_ASSIGN(const Garbage all, find_garbage(*inner_, objects, work));
+  for (const auto& keys : all)
+    for (const auto& key : keys) PANAL_TRY(take_object(objects, key, false, report));
   return report;
 }
 

@@ -25,9 +25,6 @@ struct Unref {
 struct VariantUnref {
   void operator()(GVariant* variant) const noexcept { ::g_variant_unref(variant); }
 };
-struct TableUnref {
-  void operator()(GHashTable* table) const noexcept { ::g_hash_table_unref(table); }
-};
 struct ModifierUnref {
   void operator()(OstreeRepoCommitModifier* modifier) const noexcept {
     ::ostree_repo_commit_modifier_unref(modifier);
@@ -42,7 +39,6 @@ using Digest = std::unique_ptr<guchar, Free>;  ///< 32 bytes
 template <typename T>
 using Object = std::unique_ptr<T, Unref>;
 using Variant = std::unique_ptr<GVariant, VariantUnref>;
-using Table = std::unique_ptr<GHashTable, TableUnref>;
 using Modifier = std::unique_ptr<OstreeRepoCommitModifier, ModifierUnref>;
 using KeyFile = std::unique_ptr<GKeyFile, KeyFileUnref>;
 

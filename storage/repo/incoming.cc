@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "storage/repo/inner.h"
+#include "storage/repo/under_way.h"
 
 namespace panal::storage {
 namespace {
@@ -58,6 +59,7 @@ struct Incoming::Inner {
   std::string checksum;
   std::string commit_bytes;
   CommitObject commit;
+  UnderWay under_way;
   std::deque<ObjectName> directories;  ///< trees and their modes to look for
   std::deque<ObjectName> files;
   std::unordered_set<std::string> seen;
@@ -159,8 +161,17 @@ Result<Incoming> Repository::receive(const std::string& checksum, const std::str
     return fail(EBADMSG, describe(object) + " is not what its name says");
   PANAL_ASSIGN(CommitObject commit, parse_commit(commit_bytes, describe(object)));
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(handle(), {}));
-  auto inner = std::make_unique<Incoming::Inner>(Incoming::Inner{
-      *inner_, std::move(transaction), checksum, commit_bytes, std::move(commit), {}, {}, {}});
+  UnderWay under_way(path(), (inner_->is_archive() ? "a push of " : "a pull of ") +
+                                 commit.manifest.image + " " + commit.manifest.version);
+  auto inner = std::make_unique<Incoming::Inner>(Incoming::Inner{*inner_,
+                                                                 std::move(transaction),
+                                                                 checksum,
+                                                                 commit_bytes,
+                                                                 std::move(commit),
+                                                                 std::move(under_way),
+                                                                 {},
+                                                                 {},
+                                                                 {}});
   inner->want(inner->commit.tree, ObjectType::kDirTree);
   inner->want(inner->commit.meta, ObjectType::kDirMeta);
   return Incoming(std::move(inner));

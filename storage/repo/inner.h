@@ -44,7 +44,9 @@ struct Repository::Inner {
 
 [[nodiscard]] std::string hex(const unsigned char* bytes, std::size_t length);
 
-/// Every name (ref) and the checksum it stands for; IMAGE/VERSION, or not ours.
+/// Every name (ref) and the checksum it stands for; IMAGE/VERSION, or not ours. Of a damaged one
+/// what its file says: ask is_checksum(). Read by ourselves: libostree gives all of them up for one
+/// byte that is no UTF-8.
 [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> list_refs(
     const Repository::Inner& inner);
 
@@ -59,9 +61,11 @@ struct Repository::Inner {
 
 /// Gives a commit its version's name, on disk when it returns. Not by libostree: 2022.7 makes a
 /// name by way of a file beside it, and a kill in between leaves that as a name of its own. The
-/// caller holds kNamesLock and at least a share of kObjectsLock. Errors: EEXIST, ENOSPC.
+/// caller holds kNamesLock and at least a share of kObjectsLock. `replaces`: a damaged one, by one
+/// rename. Errors: EEXIST, ENOSPC.
 [[nodiscard]] Result<void> write_name(const Repository::Inner& inner,
-                                      const VersionManifest& manifest, const std::string& checksum);
+                                      const VersionManifest& manifest, const std::string& checksum,
+                                      bool replaces = false);
 /// Puts on disk that a name of this image was given or taken: libostree syncs the file, not the
 /// directories.
 [[nodiscard]] Result<void> sync_names(const Repository::Inner& inner, const std::string& image);

@@ -34,8 +34,9 @@ struct Damage {
     kCheckoutDiffers  ///< only the version's tree is wrong; repair() makes it anew
   };
   Kind kind = Kind::kObjectMissing;
-  ObjectName object;  ///< empty checksum: kCheckoutDiffers without an object of its own
-  std::string what;   ///< for people: "usr/bin/xterm is not the repository's file"
+  /// Empty checksum: kCheckoutDiffers without an object of its own, or a name or list.
+  ObjectName object;
+  std::string what;  ///< for people: "usr/bin/xterm is not the repository's file"
   /// "IMAGE VERSION: /path" for each file that shows it; at most kMostPlaces, the rest is counted.
   std::vector<std::string> places;
   std::size_t more_places = 0;

@@ -21,7 +21,8 @@ namespace {
 constexpr const char* kReserve = "64MB";
 /// How long a commit or a pull waits for a gc() to end.
 constexpr const char* kGcWaitSeconds = "300";
-constexpr int kListTries = 20;
+/// A name's file has 65 bytes.
+constexpr std::size_t kMostRefBytes = 4096;
 
 Result<glib::Object<OstreeRepo>> open_handle(const std::string& dir) {
   glib::Problem problem;
@@ -87,6 +88,18 @@ Result<void> create(const std::string& dir, RepositoryMode mode) {
   return {};
 }
 
+/// What a name's file says: a checksum, unless it is damaged. Errors: ENOENT.
+Result<std::string> read_name(const Dir& heads, const std::string& ref) {
+  auto text = heads.read(ref, kMostRefBytes);
+  if (!text) {
+    const int code = text.error().code;
+    if (code == EFBIG || code == EIO || code == EUCLEAN || code == EBADMSG) return std::string();
+    return text;
+  }
+  if (text->ends_with('\n')) text->pop_back();
+  return text;
+}
+
 }  // namespace
 
 Repository::Repository(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
@@ -129,24 +142,17 @@ Result<Repository> Repository::open_or_create(const std::string& dir, Repository
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> list_refs(const Repository::Inner& inner) {
-  glib::Problem problem;
-  glib::Table refs;
-  // libostree reads names one by one, and gives up where one has gone meanwhile.
-  for (int left = kListTries; !refs; --left) {
-    if (::ostree_repo_list_refs_ext(inner.repo.get(), nullptr, glib::into(refs),
-                                    OSTREE_REPO_LIST_REFS_EXT_EXCLUDE_REMOTES, nullptr,
-                                    problem.out()))
-      break;
-    if (problem.code() != ENOENT || left <= 1)
-      return problem.failure("list the versions of " + inner.path);
-  }
   std::vector<std::pair<std::string, std::string>> all;
-  GHashTableIter at;
-  gpointer key = nullptr;
-  gpointer value = nullptr;
-  ::g_hash_table_iter_init(&at, refs.get());
-  while (::g_hash_table_iter_next(&at, &key, &value) != FALSE)
-    all.emplace_back(static_cast<const char*>(key), static_cast<const char*>(value));
+  PANAL_ASSIGN(const Dir heads, Dir::open(inner.path + "/refs/heads"));
+  const auto walked = walk_tree(heads.path(), [&](const TreeEntry& entry) -> Result<void> {
+    if (S_ISDIR(entry.info.st_mode)) return {};
+    auto text = read_name(heads, entry.path);
+    if (!text && text.error().code == ENOENT) return {};  // taken meanwhile
+    if (!text) return tl::make_unexpected(text.error());
+    all.emplace_back(entry.path, std::move(*text));
+    return {};
+  });
+  if (!walked) return prefixed("list the versions of " + inner.path, walked.error());
   std::sort(all.begin(), all.end());
   return all;
 }
@@ -158,6 +164,8 @@ Result<std::vector<VersionManifest>> Repository::log(const std::string& image) c
     const auto slash = ref.find('/');
     if (slash == std::string::npos) continue;  // no version of ours
     if (!image.empty() && ref.substr(0, slash) != image) continue;
+    if (!is_checksum(checksum))
+      return fail(EUCLEAN, "the name of version " + ref + " is damaged (panal image repair)");
     auto manifest = show(checksum);
     if (!manifest) return prefixed("version " + ref, manifest.error());
     if (manifest->image + "/" + manifest->version != ref)
@@ -179,15 +187,12 @@ Result<std::string> Repository::resolve(const std::string& image,
                                         const std::string& version) const {
   const Failure absent = fail(ENOENT, "there is no version " + image + " " + version);
   if (!is_plain_name(image) || !is_plain_name(version)) return absent;
-  glib::Problem problem;
-  glib::Text checksum;
-  const std::string ref = image + "/" + version;
-  if (!::ostree_repo_resolve_rev_ext(handle(), ref.c_str(), TRUE,
-                                     OSTREE_REPO_RESOLVE_REV_EXT_LOCAL_ONLY, glib::into(checksum),
-                                     problem.out()))
-    return problem.failure("look for version " + ref);
-  if (!checksum) return absent;
-  return std::string(checksum.get());
+  PANAL_ASSIGN(const Dir heads, Dir::open(path() + "/refs/heads"));
+  auto checksum = read_name(heads, image + "/" + version);
+  if (!checksum && checksum.error().code == ENOENT) return absent;
+  if (checksum && !is_checksum(*checksum))
+    return fail(EUCLEAN, "the name of version " + image + " " + version + " is damaged");
+  return checksum;
 }
 
 Result<void> Repository::name(const std::string& checksum) {
@@ -204,12 +209,18 @@ Result<void> Repository::name(const std::string& checksum) {
   PANAL_ASSIGN(const auto names,
                FileLock::take(inner_->fd(), kNamesLock, FileLock::Kind::kExclusive, kNameWait, {}));
   const auto there = resolve(manifest.image, manifest.version);
-  if (!there && there.error().code != ENOENT) return tl::make_unexpected(there.error());
-  if (there && *there != checksum)
+  if (there && *there == checksum) return {};
+  const auto leads_nowhere = [this](const std::string& named) {
+    const auto other = load_commit(handle(), named);
+    return !other && other.error().code == ENOENT;
+  };
+  const bool is_damaged = there ? leads_nowhere(*there) : there.error().code == EUCLEAN;
+  if (there && !is_damaged)
     return fail(EEXIST, "image " + manifest.image + " has another version " + manifest.version +
                             " already");
-  if (there) return {};
-  return write_name(*inner_, manifest, checksum);
+  if (!there && !is_damaged && there.error().code != ENOENT)
+    return tl::make_unexpected(there.error());
+  return write_name(*inner_, manifest, checksum, is_damaged);
 }
 
 Result<void> Repository::remove(const std::string& image, const std::string& version) {
@@ -217,7 +228,7 @@ Result<void> Repository::remove(const std::string& image, const std::string& ver
                FileLock::take(inner_->fd(), kNamesLock, FileLock::Kind::kExclusive, kNameWait, {}));
   const auto there = resolve(image, version);
   if (!there && there.error().code == ENOENT) return {};
-  if (!there) return tl::make_unexpected(there.error());
+  if (!there && there.error().code != EUCLEAN) return tl::make_unexpected(there.error());
   glib::Problem problem;
   if (!::ostree_repo_set_ref_immediate(handle(), nullptr, (image + "/" + version).c_str(), nullptr,
                                        nullptr, problem.out()))

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -84,9 +85,11 @@ class Repository {
 
   /// Commits a tree and names it; returns the checksum. Times become 0, xattrs other than
   /// security.capability are refused (overlay's and ACLs would mean other things elsewhere).
-  /// Of a consumed tree that was made by checkout() only what changed is read.
+  /// Of a consumed tree that was made by checkout() only what changed is read. A new file of a
+  /// consumed tree takes the place of a damaged object of its name; checkouts keep what they have.
   /// Errors: EEXIST where the version is there, EINVAL for a name, EPERM "/dev/null is a device
-  /// node", ERANGE for an id, ENOSPC, ECANCELED. The repository is as before then.
+  /// node", ERANGE for an id, ENOSPC, ECANCELED, EBUSY for a file that changes meanwhile. The
+  /// repository is as before then.
   [[nodiscard]] Result<std::string> commit(const CommitSpec& spec, const Work& work = {});
 
   /// Makes `dir` (must not exist) a tree of hard links, whole or not at all (bare only; a file that
@@ -96,28 +99,37 @@ class Repository {
   [[nodiscard]] Result<void> checkout(const std::string& checksum, const std::string& dir,
                                       const Work& work = {}) const;
 
-  /// All versions of an image, or of all images (empty), newest first, by image.
+  /// All versions of an image, or of all images (empty), newest first, by image. Errors: EUCLEAN
+  /// for a name that is damaged; those of show().
   [[nodiscard]] Result<std::vector<VersionManifest>> log(const std::string& image = {}) const;
   /// What a commit says of itself; `commit` is filled in.
   /// Errors: ENOENT; EPROTO for a commit that is none of Panal's.
   [[nodiscard]] Result<VersionManifest> show(const std::string& checksum) const;
   /// What is other in `to`. Reads no file's content. Errors: ENOENT.
   [[nodiscard]] Result<VersionDiff> diff(const std::string& from, const std::string& to) const;
-  /// The checksum that IMAGE/VERSION names. Errors: ENOENT "there is no version icewm 7".
+  /// The checksum that IMAGE/VERSION names. Errors: ENOENT "there is no version icewm 7"; EUCLEAN
+  /// for a name that is damaged.
   [[nodiscard]] Result<std::string> resolve(const std::string& image,
                                             const std::string& version) const;
   /// Is the commit there with all its objects? Looks for them, does not read them.
   [[nodiscard]] Result<bool> has(const std::string& checksum) const;
 
-  /// Gives a commit that is here with all its objects the name that its manifest says.
+  /// Gives a commit that is here with all its objects the name that its manifest says, also in the
+  /// place of one that is damaged or leads to a commit that is not here.
   /// Errors: ENOENT where something is missing, EBADMSG for a damaged commit, EEXIST where another
   /// commit has the name.
   [[nodiscard]] Result<void> name(const std::string& checksum);
   /// Takes a version's name away; its objects go with the next gc(). Not there: nothing.
   [[nodiscard]] Result<void> remove(const std::string& image, const std::string& version);
-  /// Deletes all objects that no version needs and what killed processes left. Waits for commits
-  /// and pulls that are under way, 30 s at most. Errors: EBUSY after that, EIO.
-  [[nodiscard]] Result<GcReport> gc(const Work& work = {});
+  static constexpr std::chrono::milliseconds kGcWait{30'000};
+  /// Deletes all objects that no version needs and what killed processes left. Waits for commits,
+  /// pulls and repairs that are under way, `wait` at most. Errors: EBUSY after that, which says
+  /// what it is where that has said so; EIO.
+  [[nodiscard]] Result<GcReport> gc(const Work& work = {},
+                                    std::chrono::milliseconds wait = kGcWait);
+  /// What gc() would delete right now, but for leftovers, which only it can tell from what others
+  /// are at. Changes nothing, waits for no pull. Errors: those of gc().
+  [[nodiscard]] Result<GcReport> garbage(const Work& work = {}) const;
   [[nodiscard]] Result<RepositorySizes> sizes() const;
 
   /// Reads all objects of these commits (empty: of all versions) and compares checksums.

@@ -52,7 +52,7 @@ Result<void> Transaction::commit(const Repository::Inner& inner, const VersionMa
 }
 
 Result<void> write_name(const Repository::Inner& inner, const VersionManifest& manifest,
-                        const std::string& checksum) {
+                        const std::string& checksum, bool replaces) {
   const std::string dir = inner.path + "/refs/heads/" + manifest.image;
   if (::mkdir(dir.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno("make directory", dir);
   std::string aside = inner.path + "/tmp/name.XXXXXX";
@@ -65,8 +65,8 @@ Result<void> write_name(const Repository::Inner& inner, const VersionManifest& m
   if (::fchmod(fd.get(), 0644) != 0) return fail_errno("chmod", aside);
   if (::fsync(fd.get()) != 0) return fail_errno("fsync", aside);
   const std::string name = dir + "/" + manifest.version;
-  if (::syscall(SYS_renameat2, AT_FDCWD, aside.c_str(), AT_FDCWD, name.c_str(), RENAME_NOREPLACE) !=
-      0)
+  const unsigned flags = replaces ? 0U : unsigned{RENAME_NOREPLACE};
+  if (::syscall(SYS_renameat2, AT_FDCWD, aside.c_str(), AT_FDCWD, name.c_str(), flags) != 0)
     return fail_errno("rename", aside + " to " + name);
   return sync_names(inner, manifest.image);
 }

@@ -1,6 +1,7 @@
 #include "storage/repo/tree_survey.h"
 
 #include <fcntl.h>
+#include <gio/gunixinputstream.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <unordered_set>
 
 #include "engine/base/file_tree.h"
@@ -109,12 +111,91 @@ Result<std::unordered_set<ino_t>> object_inodes(const Dir& objects) {
   return inodes;
 }
 
-Result<void> link_if_known(const TreeEntry& entry, const Dir& objects, TreeSurvey& survey) {
+int fd_of(const LoadedFile& file) {
+  return ::g_unix_input_stream_get_fd(G_UNIX_INPUT_STREAM(file.input.get()));
+}
+
+/// What a damaged disk answers: a reason to take the good file, and none to give up.
+bool is_unreadable(int code) {
+  return code == EIO || code == EUCLEAN || code == EBADMSG || code == ENODATA;
+}
+
+/// Whether an object is what `file`, of which its name was reckoned just now, is.
+///
+/// By its bytes: a bit that a disk or its memory has flipped changes neither size nor times (mtime
+/// is 0 for ever, and ctime is that of the last link). It costs one read of the object for what was
+/// read and hashed a moment ago, so file and, where desktops run from it, object are in the page
+/// cache, and comparing is an order of magnitude faster than SHA-256.
+Result<bool> is_equal(const LoadedFile& object, const LoadedFile& file, const std::string& name) {
+  GFileInfo* const ours = file.info.get();
+  GFileInfo* const theirs = object.info.get();
+  for (const char* key : {"unix::mode", "unix::uid", "unix::gid"})
+    if (::g_file_info_get_attribute_uint32(theirs, key) !=
+        ::g_file_info_get_attribute_uint32(ours, key))
+      return false;
+  if (::g_file_info_get_size(theirs) != ::g_file_info_get_size(ours) ||
+      ::g_variant_equal(object.xattrs.get(), file.xattrs.get()) == FALSE)
+    return false;
+  std::array<char, 16384> good{};
+  std::array<char, 16384> other{};
+  for (off_t at = 0;;) {
+    const ssize_t got = ::pread(fd_of(file), good.data(), good.size(), at);
+    if (got < 0) return fail_errno("read", name);
+    if (got == 0) return true;
+    const auto length = static_cast<std::size_t>(got);
+    const ssize_t theirs_got = ::pread(fd_of(object), other.data(), length, at);
+    if (theirs_got < 0 && !is_unreadable(errno)) return fail_errno("read the object of", name);
+    if (theirs_got != got || std::memcmp(good.data(), other.data(), length) != 0) return false;
+    at += got;
+  }
+}
+
+/// The file becomes the object, in the place of a damaged one, by one rename. What was checked out
+/// before keeps the damaged file: that is verify()'s and repair()'s part.
+Result<void> replace_object(const TreeEntry& entry, const LoadedFile& file,
+                            const Repository::Inner& inner, const std::string& object) {
+  if (::fsync(fd_of(file)) != 0) return fail_errno("fsync", shown(entry));
+  // In tmp, where gc() finds it if we are killed.
+  const std::string aside = inner.path + "/tmp/mended." + std::to_string(::getpid());
+  if (::unlink(aside.c_str()) != 0 && errno != ENOENT) return fail_errno("delete", aside);
+  if (::linkat(entry.directory, entry.name.c_str(), AT_FDCWD, aside.c_str(), 0) != 0)
+    return fail_errno("link to " + shown(entry), aside);
+  const std::string path = inner.path + "/objects/" + object;
+  if (::rename(aside.c_str(), path.c_str()) != 0) {
+    auto failed = fail_errno("replace damaged object", path);
+    (void)::unlink(aside.c_str());
+    return failed;
+  }
+  const std::string directory = path.substr(0, path.rfind('/'));
+  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) return fail_errno("fsync", directory);
+  return {};
+}
+
+Result<void> link_if_known(const TreeEntry& entry, const Repository::Inner& inner,
+                           const Dir& objects, TreeSurvey& survey) {
   PANAL_ASSIGN(const LoadedFile file, open_file(entry.directory, entry.name));
   PANAL_ASSIGN(const std::string checksum, checksum_of(file));
   const std::string object = loose_path({checksum, ObjectType::kFile}, false);
+  const auto known = open_file(objects.fd(), object);
+  if (!known && known.error().code == ENOENT) return {};
+  if (!known && !is_unreadable(known.error().code)) return tl::make_unexpected(known.error());
+  bool equal = false;
+  if (known) {
+    PANAL_ASSIGN(equal, is_equal(*known, file, shown(entry)));
+  }
+  if (!equal) {
+    // Once more, as it is rare: a file that somebody writes to must not take a sound object's
+    // place.
+    PANAL_ASSIGN(const LoadedFile again, open_file(entry.directory, entry.name));
+    PANAL_ASSIGN(const std::string now, checksum_of(again));
+    if (now != checksum) return fail(EBUSY, shown(entry) + " changes while it is committed");
+    PANAL_TRY(replace_object(entry, again, inner, object));
+    survey.hard_links = true;
+    return {};
+  }
   if (::linkat(objects.fd(), object.c_str(), entry.directory, kLinkName, 0) != 0) {
-    // Unknown; or it has as many links as the file system bears: then this one becomes the object.
+    // It has as many links as the file system bears: then this one becomes the object.
     if (errno == ENOENT || errno == EMLINK) return {};
     return fail_errno("link to object", checksum);
   }
@@ -164,7 +245,7 @@ Result<void> link_known_files(const Repository::Inner& inner, const CommitSpec& 
     // Empty files are copied at every checkout: they share nothing.
     if (!S_ISREG(entry.info.st_mode) || entry.info.st_size == 0) return {};
     if (entry.info.st_dev == disk.st_dev && known.contains(entry.info.st_ino)) return {};
-    return link_if_known(entry, objects, survey);
+    return link_if_known(entry, inner, objects, survey);
   });
 }
 

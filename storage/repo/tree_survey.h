@@ -26,7 +26,8 @@ struct TreeSurvey {
 /// Puts the repository's own file in the place of every equal one of the tree. libostree moves
 /// files of a consumed tree into the repository without looking whether it has them: it would
 /// replace objects by equal ones, and versions would no longer share an inode with older ones.
-/// `survey` then knows that there are hard links. The tree's content stays the same.
+/// `survey` then knows that there are hard links. The tree's content stays the same. An object that
+/// is not what its name says is replaced by the tree's file, which is.
 [[nodiscard]] Result<void> link_known_files(const Repository::Inner& inner, const CommitSpec& spec,
                                             TreeSurvey& survey, const Work& work);
 

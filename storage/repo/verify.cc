@@ -11,7 +11,9 @@
 
 #include "engine/base/cleanup.h"
 #include "engine/base/file_tree.h"
+#include "engine/base/log.h"
 #include "storage/repo/inner.h"
+#include "storage/repo/under_way.h"
 
 namespace panal::storage {
 namespace {
@@ -143,6 +145,16 @@ class ObjectCheck {
   std::set<std::string> files_;
 };
 
+/// A name whose file holds anything but a checksum.
+Damage damaged_name(const std::string& ref, const std::string& text) {
+  Damage damage;
+  damage.kind = Damage::Kind::kObjectCorrupt;
+  damage.what = "name " + ref + " leads to \"" + printable(text, 80) + "\", which is no checksum";
+  damage.places = {place_of(ref, "/")};
+  damage.versions = {ref};
+  return damage;
+}
+
 /// Finds where damaged objects are seen.
 class Places {
  public:
@@ -227,7 +239,12 @@ Result<VerifyReport> Repository::verify(const std::vector<std::string>& checksum
   PANAL_ASSIGN(const auto refs, list_refs(*inner_));
   ObjectCheck check(*inner_, report);
   if (checksums.empty()) {
-    for (const auto& [ref, checksum] : refs) check.check_commit(checksum);
+    for (const auto& [ref, checksum] : refs) {
+      if (is_checksum(checksum))
+        check.check_commit(checksum);
+      else
+        report.damages.push_back(damaged_name(ref, checksum));
+    }
   } else {
     for (const auto& checksum : checksums) {
       if (!is_checksum(checksum)) return fail(EINVAL, "\"" + checksum + "\" is no checksum");
@@ -247,6 +264,7 @@ Result<std::vector<Damage>> Repository::repair(const std::vector<Damage>& damage
   // gc() takes what is in tmp for a dead process's: it must wait for us.
   PANAL_ASSIGN(const auto lock, FileLock::take(inner_->fd(), kObjectsLock, FileLock::Kind::kShared,
                                                kLockWait, work));
+  const UnderWay under_way(path(), "a repair");
   std::string scratch = path() + "/tmp/repair.XXXXXX";
   if (::mkdtemp(scratch.data()) == nullptr) return fail_errno("make directory", scratch);
   const Cleanup undo([scratch] { (void)remove_tree(scratch); });

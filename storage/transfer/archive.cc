@@ -85,6 +85,17 @@ Result<void> let_read(const std::string& dir) {
   });
 }
 
+/// The list, if it is as somebody has signed it, with all its changes of key.
+Result<ImageList> sound_list(const std::string& dir) {
+  const std::string file = list_file(dir);
+  PANAL_ASSIGN(const Dir opened, Dir::open(dir));
+  PANAL_ASSIGN(const std::string text, opened.read(kListName, kMostSealedBytes));
+  PANAL_ASSIGN(const SealedList sealed, parse_sealed(text, file));
+  const bool is_first = sealed.rotations.empty();
+  PANAL_TRY(check_sealed(sealed, is_first ? sealed.key : sealed.rotations.front().from, file));
+  return parse_list(sealed.body, file);
+}
+
 /// Numbers, signs and publishes.
 Result<void> publish(const std::string& dir, ImageList& list, std::vector<Rotation> rotations,
                      const SecretKey& key, ListLife life) {
@@ -138,6 +149,32 @@ Result<Archive> Archive::open_or_create(const std::string& given, const SecretKe
   PANAL_ASSIGN(auto now, published_by(dir, key.public_key()));
   if (now.list.serial == 0) PANAL_TRY(publish(dir, now.list, {}, key, {}));
   return Archive(dir, std::move(repository));
+}
+
+Result<VerifyReport> Archive::verify(std::uint64_t most_bytes_per_s, const Work& work) const {
+  PANAL_ASSIGN(VerifyReport report, repository_.verify({}, most_bytes_per_s, work));
+  const auto add = [&report](Damage::Kind kind, std::string what) {
+    Damage damage;
+    damage.kind = kind;
+    damage.what = std::move(what);
+    damage.places = {kListName};
+    report.damages.push_back(std::move(damage));
+  };
+  const auto offer = sound_list(dir_);
+  if (!offer) {
+    const bool missing = offer.error().code == ENOENT;
+    add(missing ? Damage::Kind::kObjectMissing : Damage::Kind::kObjectCorrupt,
+        offer.error().message());
+    return report;
+  }
+  for (const auto& version : offer->versions) {
+    const auto named = repository_.resolve(version.image, version.version);
+    if (named && *named == version.commit) continue;
+    add(Damage::Kind::kObjectMissing, version.image + " " + version.version +
+                                          " is listed, and the archive does not have it (commit " +
+                                          version.commit + ")");
+  }
+  return report;
 }
 
 Result<ImageList> Archive::list(const PublicKey& key) const {

@@ -47,6 +47,12 @@ class Archive {
   [[nodiscard]] Result<void> withdraw(const std::string& image,
                                       const std::vector<std::string>& versions,
                                       const SecretKey& key, ListLife life = {});
+  /// Reads every object, and looks whether the list is whole, signed, and of versions that are
+  /// here. Needs no key: whose signature it is nobody is asked. `most_bytes_per_s` spares the disk;
+  /// 0: as fast as it goes. Damage is no error; of the list it has no object, and the place
+  /// kListName.
+  [[nodiscard]] Result<VerifyReport> verify(std::uint64_t most_bytes_per_s = 0,
+                                            const Work& work = {}) const;
   /// A new list of the same versions, for a longer life.
   [[nodiscard]] Result<ImageList> sign_again(const SecretKey& key, ListLife life);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "storage/repo/incoming.h"
@@ -96,21 +97,39 @@ class Pull {
   PullReport report_;
 };
 
-}  // namespace
-
-Result<ImageList> fetch_list(Source& source, const std::string& trust_file,
-                             std::int64_t now_unix_s) {
-  PANAL_ASSIGN(const Trust trust, read_trust(trust_file));
+/// The signed list's text.
+Result<std::string> fetch_sealed(Source& source) {
   auto file = fetch_one(source, kListName, kMostSealedBytes);
   if (!file && file.error().code == ENOENT)
     return fail(ENOENT, source.where() + ": is no archive of images (it has no " +
                             std::string(kListName) + ")");
   if (!file) return tl::make_unexpected(file.error());
-  PANAL_ASSIGN(const std::string text, read_fetched(file->get(), kMostSealedBytes));
+  return read_fetched(file->get(), kMostSealedBytes);
+}
+
+}  // namespace
+
+Result<ImageList> fetch_list(Source& source, const std::string& trust_file,
+                             std::int64_t now_unix_s) {
+  PANAL_ASSIGN(const Trust trust, read_trust(trust_file));
+  PANAL_ASSIGN(const std::string text, fetch_sealed(source));
   PANAL_ASSIGN(AcceptedList accepted, accept_list(text, source.where(), trust, now_unix_s));
   // Kept before the list is used: what was seen once must not be forgotten by a crash.
   if (!(accepted.trust.key == trust.key) || accepted.trust.serial != trust.serial)
     PANAL_TRY(write_trust(trust_file, accepted.trust));
+  return std::move(accepted.list);
+}
+
+Result<ImageList> fetch_list_by_key(Source& source, const std::string& trust_file,
+                                    const PublicKey& key, bool keep, std::int64_t now_unix_s) {
+  std::optional<Trust> former;
+  auto known = read_trust(trust_file);
+  if (known) former = *known;
+  if (!known && known.error().code != ENOENT) return tl::make_unexpected(known.error());
+  PANAL_ASSIGN(const std::string text, fetch_sealed(source));
+  PANAL_ASSIGN(AcceptedList accepted,
+               accept_list_by_key(text, source.where(), key, former, now_unix_s));
+  if (keep) PANAL_TRY(write_trust(trust_file, accepted.trust));
   return std::move(accepted.list);
 }
 

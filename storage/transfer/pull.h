@@ -8,6 +8,7 @@
 #include "storage/repo/work.h"
 #include "storage/transfer/budget.h"
 #include "storage/transfer/image_list.h"
+#include "storage/transfer/keys.h"
 #include "storage/transfer/source.h"
 
 namespace panal::storage {
@@ -17,6 +18,11 @@ namespace panal::storage {
 /// those of accept_list(), read_trust() and the source; ENOENT where it is no archive.
 [[nodiscard]] Result<ImageList> fetch_list(Source& source, const std::string& trust_file,
                                            std::int64_t now_unix_s);
+/// The same by the key that the operator says: see accept_list_by_key(). Only a list that was
+/// believed changes the file, so that a mistyped key takes nothing away; and only if `keep`.
+[[nodiscard]] Result<ImageList> fetch_list_by_key(Source& source, const std::string& trust_file,
+                                                  const PublicKey& key, bool keep,
+                                                  std::int64_t now_unix_s);
 
 struct PullReport {
   std::uint64_t objects = 0;       ///< that were missing and came

@@ -84,4 +84,18 @@ Result<AcceptedList> accept_list(std::string_view text, const std::string& where
   return accepted;
 }
 
+Result<AcceptedList> accept_list_by_key(std::string_view text, const std::string& where,
+                                        const PublicKey& key, const std::optional<Trust>& former,
+                                        std::int64_t now_unix_s) {
+  if (former && former->key == key) return accept_list(text, where, *former, now_unix_s);
+  Trust said;
+  said.key = key;
+  PANAL_ASSIGN(AcceptedList accepted, accept_list(text, where, said, now_unix_s));
+  if (!former) return accepted;
+  PANAL_ASSIGN(const SealedList sealed, parse_sealed(text, where));
+  if (check_sealed(sealed, former->key, where))
+    return accept_list(text, where, *former, now_unix_s);
+  return accepted;
+}
+
 }  // namespace panal::storage

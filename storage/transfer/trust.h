@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,5 +38,13 @@ struct AcceptedList {
 /// ones with the same serial: somebody plays old ones back).
 [[nodiscard]] Result<AcceptedList> accept_list(std::string_view text, const std::string& where,
                                                const Trust& trust, std::int64_t now_unix_s);
+/// The same where the operator says the publisher's key; `former` is what was believed before. What
+/// was seen counts on for the same publisher: for the same key, and for one that the former key
+/// leads to. Another publisher's lists begin anew, whatever their serial.
+[[nodiscard]] Result<AcceptedList> accept_list_by_key(std::string_view text,
+                                                      const std::string& where,
+                                                      const PublicKey& key,
+                                                      const std::optional<Trust>& former,
+                                                      std::int64_t now_unix_s);
 
 }  // namespace panal::storage

@@ -131,7 +131,55 @@ TEST_F(ImageStoreTest, NamesADamagedManifest) {
     ASSERT_FALSE(all) << text;
     EXPECT_EQ(all.error().code, EPROTO);
     EXPECT_THAT(all.error().context, HasSubstr(file)) << text;
+    EXPECT_EQ(store.find("icewm", made->version).error().code, EPROTO) << text;
   }
+}
+
+TEST_F(ImageStoreTest, ADamagedManifestDoesNotHideOtherVersions) {
+  ImageStore store(images());
+  const auto one = commit(store, "icewm", "aaaa");
+  const auto two = commit(store, "xfce", "bbbb");
+  ASSERT_TRUE(one && two);
+  const std::string file = images() + "/icewm/" + one->version + "/manifest.json";
+  std::ofstream(file, std::ios::trunc) << "{";
+  auto all = store.look();
+  ASSERT_TRUE(all) << all.error().message();
+  ASSERT_THAT(all->sound, SizeIs(1));
+  EXPECT_EQ(all->sound[0].image, "xfce");
+  ASSERT_THAT(all->broken, SizeIs(1));
+  EXPECT_EQ(all->broken[0].image, "icewm");
+  EXPECT_EQ(all->broken[0].version, one->version);
+  EXPECT_THAT(all->broken[0].why.context, HasSubstr(file));
+
+  fs::remove(file);
+  all = store.look();
+  ASSERT_TRUE(all);
+  ASSERT_THAT(all->broken, SizeIs(1));
+  EXPECT_EQ(all->broken[0].why.context, file + ": is missing");
+  EXPECT_EQ(store.find("icewm", one->version).error().code, EPROTO) << "the version is there";
+
+  // What its commit says stands for it: the same recipe is not built again.
+  const auto known = store.list_known();
+  ASSERT_TRUE(known) << known.error().message();
+  EXPECT_THAT(*known, SizeIs(2));
+  EXPECT_EQ(store.find_by_digest("icewm", "aaaa")->version, one->version);
+  EXPECT_EQ(store.find_by_digest("xfce", "bbbb")->version, two->version);
+  ASSERT_TRUE(commit(store, "icewm", "cccc"));
+
+  ASSERT_TRUE(store.repository()->remove("icewm", one->version));
+  EXPECT_THAT(*store.list_known(), SizeIs(2)) << "nobody knows what it was";
+}
+
+TEST_F(ImageStoreTest, AVersionWithADamagedManifestCanBeRemoved) {
+  ImageStore store(images());
+  const auto made = commit(store, "icewm", "aaaa");
+  ASSERT_TRUE(made);
+  std::ofstream(images() + "/icewm/" + made->version + "/manifest.json", std::ios::trunc) << "[]";
+  const auto removed = store.remove("icewm", made->version);
+  ASSERT_TRUE(removed) << removed.error().message();
+  EXPECT_FALSE(fs::exists(images() + "/icewm"));
+  EXPECT_EQ(store.repository()->resolve("icewm", made->version).error().code, ENOENT)
+      << "it must not come back";
 }
 
 TEST_F(ImageStoreTest, CommitNeedsATree) {

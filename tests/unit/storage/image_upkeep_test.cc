@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "engine/base/unique_fd.h"
 #include "storage/image/image_store.h"
 #include "tests/unit/storage/repo_fixture.h"
 
@@ -107,6 +108,59 @@ TEST_F(ImageUpkeepTest, RemovingAndGcGiveTheSpaceBack) {
   EXPECT_THAT(store_.sizes()->versions, SizeIs(1));
 }
 
+TEST_F(ImageUpkeepTest, CommitsGoOnWhileGcWaitsForAPull) {
+  auto other = bare("other");
+  const auto checksum = commit(other, "5", {{"usr/bin/x", "x"}});
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd begin(ends[0]);
+  UniqueFd begins(ends[1]);
+  // Before the pull begins, whose lock it would inherit.
+  const pid_t collector = ::fork();
+  if (collector == 0) {
+    begins.reset();
+    char byte = 0;
+    if (::read(begin.get(), &byte, 1) != 1) ::_exit(2);
+    ::_exit(ImageStore(images()).gc() ? 0 : 1);
+  }
+  {
+    auto repository = store_.repository();
+    ASSERT_TRUE(repository);
+    const auto incoming = repository->receive(checksum, *other.commit_bytes(checksum));
+    ASSERT_TRUE(incoming) << incoming.error().message();
+    ASSERT_EQ(::write(begins.get(), "b", 1), 1);
+    ::usleep(500'000);
+    const auto made = build({{"a", "a"}});
+    EXPECT_TRUE(made) << made.error().message();
+  }
+  int status = -1;
+  ::waitpid(collector, &status, 0);
+  EXPECT_EQ(status, 0) << "the commit waited until gc had given up";
+  EXPECT_THAT(store_.verify()->damages, IsEmpty());
+}
+
+TEST_F(ImageUpkeepTest, CommitsGoOnWhileARepairFetches) {
+  const auto one = build({{"a", "aaaa"}});
+  ASSERT_TRUE(one);
+  auto published = archive();
+  ASSERT_TRUE(published.copy_from(*store_.repository(), one->commit));
+  flip_a_bit(store_.root_of("icewm", one->version) + "/a");
+  const auto report = store_.verify();
+  ASSERT_THAT(report->damages, SizeIs(1));
+  bool is_free = false;
+  const auto left = store_.repair(report->damages, [&](const ObjectName& object) {
+    const UniqueFd fd(::open((images() + "/.lock").c_str(), O_RDWR | O_CLOEXEC));
+    struct flock asked{};
+    asked.l_type = F_WRLCK;
+    is_free = fd && ::fcntl(fd.get(), F_OFD_GETLK, &asked) == 0 && asked.l_type == F_UNLCK;
+    return published.archive_object(object);
+  });
+  ASSERT_TRUE(left) << left.error().message();
+  EXPECT_THAT(*left, IsEmpty());
+  EXPECT_TRUE(is_free);
+  EXPECT_EQ(read(store_.root_of("icewm", one->version) + "/a"), "aaaa");
+}
+
 TEST_F(ImageUpkeepTest, AVersionFromElsewhereGetsItsTree) {
   auto other = bare("other");
   const auto checksum = commit(other, "5", {{"usr/bin/x", "x"}});
@@ -206,6 +260,146 @@ TEST_F(ImageUpkeepTest, DamageIsNamedAndMendedInEveryTree) {
   EXPECT_EQ(stat_of(root_one + "/usr/a").st_ino, stat_of(root_two + "/usr/a").st_ino);
   EXPECT_FALSE(fs::exists(root_two + "/intruder"));
   EXPECT_EQ(store_.find("icewm", two->version)->session, two->session);
+}
+
+TEST_F(ImageUpkeepTest, ADamagedManifestIsNamedAndWrittenAnewFromItsCommit) {
+  const auto one = build({{"a", "1"}}, "why");
+  const auto two = build({{"a", "2"}});
+  ASSERT_TRUE(one && two);
+  const std::string file = images() + "/icewm/" + one->version + "/manifest.json";
+  const std::string good = read(file);
+  const auto with = [&good](const std::string& from, const std::string& to) {
+    std::string bad = good;
+    const auto at = bad.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return bad.replace(at, from.size(), to);
+  };
+  const std::string digit = one->commit[5] == '0' ? "1" : "0";
+  const std::pair<const char*, std::string> table[] = {
+      {"empty", ""},
+      {"cut", good.substr(0, good.size() / 2)},
+      {"no JSON", with("{", "z")},
+      {"of a newer Panal", with("\"format\": 1", "\"format\": 9")},
+      {"another's", with("\"icewm\"", "\"icewl\"")},
+      {"another version's", with("\"version\"", "\"versiom\"")},
+      {"no checksum", with(one->commit, "x" + one->commit.substr(1))},
+      {"another commit",
+       with(one->commit, one->commit.substr(0, 5) + digit + one->commit.substr(6))},
+      {"no commit any more", with("\"commit\"", "\"commiu\"")},
+      {"another message", with("\"why\"", "\"whx\"")},
+      {"no message any more", with("\"message\"", "\"messagd\"")},
+  };
+  const auto nowhere = [](const ObjectName&) -> Result<UniqueFd> {
+    return fail(ENOENT, "nothing is to be fetched");
+  };
+  const auto check = [&](const std::string& what) {
+    const auto collected = store_.gc();
+    ASSERT_TRUE(collected) << what << ": " << collected.error().message();
+    EXPECT_EQ(collected->objects, 0U) << what;
+    const auto report = store_.verify();
+    ASSERT_TRUE(report) << what << ": " << report.error().message();
+    ASSERT_THAT(report->damages, SizeIs(1)) << what;
+    EXPECT_THAT(report->damages[0].places,
+                ::testing::ElementsAre("icewm " + one->version + ": manifest.json"))
+        << what;
+    const auto left = store_.repair(report->damages, nowhere);
+    ASSERT_TRUE(left) << what << ": " << left.error().message();
+    EXPECT_THAT(*left, IsEmpty()) << what;
+    EXPECT_EQ(read(file), good) << what;
+    EXPECT_THAT(store_.verify()->damages, IsEmpty()) << what;
+  };
+  for (const auto& [what, text] : table) {
+    write(file, text);
+    check(what);
+  }
+  fs::remove(file);
+  check("missing");
+  EXPECT_EQ(read(store_.root_of("icewm", one->version) + "/a"), "1");
+}
+
+TEST_F(ImageUpkeepTest, ADamagedNameIsMendedFromTheVersionsManifest) {
+  const auto one = build({{"a", "1"}});
+  ASSERT_TRUE(one);
+  const std::string file = store_.repository_dir() + "/refs/heads/icewm/" + one->version;
+  const std::string good = read(file);
+  std::string flipped = good;
+  flipped[7] = flipped[7] == '0' ? '1' : '0';
+  const auto nowhere = [](const ObjectName&) -> Result<UniqueFd> {
+    return fail(ENOENT, "nothing is to be fetched");
+  };
+  for (const std::string& text : {std::string(), "\xff" + good.substr(1), flipped}) {
+    write(file, text);
+    EXPECT_FALSE(store_.gc()) << text;
+    ASSERT_TRUE(build({{"a", text}})) << "others go on";
+    const auto report = store_.verify();
+    ASSERT_TRUE(report) << text << ": " << report.error().message();
+    EXPECT_FALSE(report->damages.empty()) << text;
+    const auto left = store_.repair(report->damages, nowhere);
+    ASSERT_TRUE(left) << text << ": " << left.error().message();
+    EXPECT_THAT(*left, IsEmpty()) << text;
+    EXPECT_EQ(read(file), good) << text;
+    EXPECT_THAT(store_.verify()->damages, IsEmpty()) << text;
+    EXPECT_TRUE(store_.gc()) << text;
+  }
+  // One that is removed must not leave a name behind that stops gc for ever.
+  for (const std::string& text : {std::string("x"), flipped}) {
+    const auto doomed = build({{"a", "doomed"}});
+    ASSERT_TRUE(doomed);
+    write(store_.repository_dir() + "/refs/heads/icewm/" + doomed->version, text);
+    ASSERT_TRUE(store_.remove("icewm", doomed->version)) << text;
+    EXPECT_TRUE(store_.gc()) << text;
+    EXPECT_THAT(store_.verify()->damages, IsEmpty()) << text;
+  }
+  // One without a tree: nothing says what it was.
+  auto other = bare("other");
+  const auto pulled = commit(other, "5", {{"x", "x"}});
+  ASSERT_TRUE(store_.repository()->copy_from(other, pulled));
+  write(store_.repository_dir() + "/refs/heads/icewm/5", "x");
+  EXPECT_EQ(store_.gc().error().code, EUCLEAN);
+  const auto report = store_.verify();
+  ASSERT_TRUE(report) << report.error().message();
+  ASSERT_THAT(report->damages, SizeIs(1));
+  const auto left = store_.repair(report->damages, nowhere);
+  ASSERT_TRUE(left) << left.error().message();
+  ASSERT_THAT(*left, SizeIs(1));
+  EXPECT_THAT((*left)[0].what, ::testing::HasSubstr("no version on disk says its commit"));
+  ASSERT_TRUE(store_.remove("icewm", "5"));
+  EXPECT_TRUE(store_.gc());
+}
+
+TEST_F(ImageUpkeepTest, AManifestIsMendedOnceItsCommitIs) {
+  const auto one = build({{"a", "1"}});
+  ASSERT_TRUE(one);
+  auto published = archive();
+  const auto repository = store_.repository();
+  ASSERT_TRUE(published.copy_from(*repository, one->commit));
+  const std::string file = images() + "/icewm/" + one->version + "/manifest.json";
+  const std::string good = read(file);
+  write(file, "{");
+  fs::remove(file_of(*repository, {one->commit, ObjectType::kCommit}));
+  const auto report = store_.verify();
+  ASSERT_TRUE(report) << report.error().message();
+  EXPECT_THAT(report->damages, SizeIs(2)) << "the commit, and the manifest that nothing says";
+  const auto left = store_.repair(report->damages, fetch_from(published));
+  ASSERT_TRUE(left) << left.error().message();
+  EXPECT_THAT(*left, IsEmpty());
+  EXPECT_EQ(read(file), good);
+  EXPECT_THAT(store_.verify()->damages, IsEmpty());
+}
+
+TEST_F(ImageUpkeepTest, AManifestThatNothingSaysIsLeftAndNamed) {
+  const std::string root = build_without_commit({{"a", "old"}});
+  write(images() + "/icewm/2026.01.01-1/manifest.json", "{");
+  const auto report = store_.verify();
+  ASSERT_TRUE(report) << report.error().message();
+  ASSERT_THAT(report->damages, SizeIs(1));
+  EXPECT_THAT(report->damages[0].what, ::testing::HasSubstr("no commit says what it was"));
+  const auto left = store_.repair(report->damages, [](const ObjectName&) -> Result<UniqueFd> {
+    return fail(ENOENT, "nothing is to be fetched");
+  });
+  ASSERT_TRUE(left) << left.error().message();
+  ASSERT_THAT(*left, SizeIs(1));
+  EXPECT_EQ(read(root + "/a"), "old");
 }
 
 TEST_F(ImageUpkeepTest, ATreeWhoseCommitIsGoneIsDamage) {

@@ -2,10 +2,12 @@
 
 #include <sys/mman.h>
 
+#include <chrono>
 #include <optional>
 
 #include "storage/repo/glib.h"
 #include "storage/repo/inner.h"
+#include "storage/repo/under_way.h"
 #include "tests/unit/storage/repo_fixture.h"
 
 namespace panal::storage {
@@ -115,6 +117,25 @@ TEST_F(IncomingTest, WhatCameIsNotFetchedAgain) {
   auto incoming = target_->receive(checksum_, bytes_);
   ASSERT_TRUE(incoming);
   EXPECT_THAT(*incoming->missing(100), SizeIs(2)) << "the root and its mode";
+}
+
+TEST_F(IncomingTest, GcSaysWhatItWaitsFor) {
+  auto theirs = Repository::open(target_->path());
+  ASSERT_TRUE(theirs);
+  {
+    const auto incoming = target_->receive(checksum_, bytes_);
+    ASSERT_TRUE(incoming);
+    const auto refused = theirs->gc({}, std::chrono::milliseconds{0});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, EBUSY);
+    EXPECT_THAT(refused.error().context, ::testing::StartsWith("a pull of icewm 1 runs"));
+    EXPECT_THAT(refused.error().context, HasSubstr("wait for it or end it"));
+  }
+  // Of one that was killed there may be such a file, which says nothing any more.
+  std::ofstream(target_->path() + "/tmp/under-way.killed") << "a pull of icewm 9";
+  EXPECT_EQ(work_under_way(target_->path()), "");
+  EXPECT_TRUE(theirs->gc({}, std::chrono::milliseconds{0}));
+  EXPECT_FALSE(std::filesystem::exists(target_->path() + "/tmp/under-way.killed"));
 }
 
 TEST_F(IncomingTest, RefusesACommitThatIsNotItsName) {

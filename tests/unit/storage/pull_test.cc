@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <optional>
@@ -218,6 +219,24 @@ TEST_F(PullTest, TheListIsCheckedAgainstWhatWasSeen) {
               HasSubstr("no key is trusted"));
 }
 
+TEST_F(PullTest, OnlyABelievedListChangesWhatIsTrusted) {
+  ASSERT_TRUE(fetch_list(*source_, at("trust"), 0));
+  const std::string before = read(at("trust"));
+  const auto wrong = SecretKey::generate();
+  ASSERT_TRUE(wrong);
+  const auto refused = fetch_list_by_key(*source_, at("trust"), wrong->public_key(), true, 0);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EKEYREJECTED);
+  EXPECT_EQ(read(at("trust")), before);
+
+  EXPECT_TRUE(fetch_list_by_key(*source_, at("new"), key_->public_key(), false, 0));
+  EXPECT_FALSE(std::filesystem::exists(at("new"))) << "a trial keeps nothing";
+  const auto list = fetch_list_by_key(*source_, at("new"), key_->public_key(), true, 0);
+  ASSERT_TRUE(list) << list.error().message();
+  EXPECT_EQ(read_trust(at("new"))->serial, list->serial);
+  EXPECT_TRUE(fetch_list(*source_, at("new"), 0));
+}
+
 TEST_F(PullTest, RepairHasItsObjectsFromAnArchive) {
   ASSERT_TRUE(pull());
   const auto files = objects(*node_, ".file");
@@ -231,6 +250,43 @@ TEST_F(PullTest, RepairHasItsObjectsFromAnArchive) {
   ASSERT_TRUE(left) << left.error().message();
   EXPECT_THAT(*left, IsEmpty());
   EXPECT_THAT(node_->verify()->damages, IsEmpty());
+}
+
+TEST_F(PullTest, AnArchiveIsReadWithItsList) {
+  const auto sound = archive_->verify();
+  ASSERT_TRUE(sound) << sound.error().message();
+  EXPECT_THAT(sound->damages, IsEmpty());
+  EXPECT_GE(sound->objects, 6U);
+
+  // That of the link has no content that could be cut.
+  const auto files = objects(archive_->repository(), ".filez");
+  const std::string object =
+      *std::max_element(files.begin(), files.end(), [](const auto& a, const auto& b) {
+        return std::filesystem::file_size(a) < std::filesystem::file_size(b);
+      });
+  const std::string good = read(object);
+  write(object, good.substr(0, good.size() - 1));
+  const auto damaged = archive_->verify();
+  ASSERT_TRUE(damaged);
+  ASSERT_THAT(damaged->damages, SizeIs(1));
+  EXPECT_THAT(damaged->damages[0].places, ::testing::Contains(HasSubstr("icewm 1: /")));
+  write(object, good);
+
+  const std::string list = at("archive/panal-images");
+  const std::string text = read(list);
+  for (const std::string& bad : {std::string("<html>"), text.substr(0, text.size() - 2),
+                                 std::string(text).replace(text.size() - 4, 1, "x")}) {
+    write(list, bad);
+    const auto report = archive_->verify();
+    ASSERT_TRUE(report);
+    ASSERT_THAT(report->damages, SizeIs(1)) << bad;
+    EXPECT_THAT(report->damages[0].places, ::testing::ElementsAre("panal-images"));
+  }
+  write(list, text);
+  ASSERT_TRUE(archive_->repository().remove("icewm", "1"));
+  const auto unnamed = archive_->verify();
+  ASSERT_THAT(unnamed->damages, SizeIs(1));
+  EXPECT_THAT(unnamed->damages[0].what, HasSubstr("icewm 1 is listed"));
 }
 
 TEST_F(PullTest, AnArchiveTakesTheFreePlaceOfAnEmptyDirectoryAndNoOther) {

@@ -2,6 +2,8 @@
 
 #include <sys/xattr.h>
 
+#include <functional>
+
 #include "tests/unit/storage/repo_fixture.h"
 
 namespace panal::storage {
@@ -106,6 +108,51 @@ TEST_F(RepoTest, AConsumedTreeBecomesTheObjects) {
   EXPECT_EQ(stat_of(at("out/usr/lib/big")).st_ino, inode);
   EXPECT_EQ(stat_of(at("out/usr/lib/big")).st_mtime, 0);
   EXPECT_THAT(repository.verify()->damages, IsEmpty());
+}
+
+TEST_F(RepoTest, ANewVersionIsNotMadeOfADamagedObject) {
+  auto repository = bare();
+  const Files files{{"a", std::string(100'000, 'a')}, {"b", "bbbb"}};
+  const auto one = commit(repository, "1", files);
+  ASSERT_TRUE(repository.checkout(one, at("one")));
+  const auto inode_of_b = stat_of(at("one/b")).st_ino;
+  const std::pair<const char*, std::function<void(const std::string&)>> table[] = {
+      {"a flipped bit", [](const std::string& path) { flip_a_bit(path); }},
+      {"cut", [](const std::string& path) { fs::resize_file(path, 99'999); }},
+      {"longer", [](const std::string& path) { fs::resize_file(path, 100'001); }},
+      {"another mode", [](const std::string& path) { ::chmod(path.c_str(), 0600); }},
+  };
+  int version = 1;
+  for (const auto& [what, damage] : table) {
+    // An object has the inode of what was checked out of it last.
+    const std::string former = at(version == 1 ? "one" : std::to_string(version));
+    damage(former + "/a");
+    // As failing hardware would: no time tells of it.
+    const timespec never[2] = {{0, 0}, {0, 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, (former + "/a").c_str(), never, 0), 0);
+    ASSERT_THAT(repository.verify()->damages, SizeIs(1)) << what;
+
+    ++version;
+    CommitSpec spec;
+    spec.root = make_tree(at("tree"), files);
+    write(at("tree/new"), what);
+    spec.manifest = manifest_of(std::to_string(version));
+    spec.consume = true;
+    const auto made = repository.commit(spec);
+    ASSERT_TRUE(made) << what << ": " << made.error().message();
+    EXPECT_THAT(repository.verify()->damages, IsEmpty()) << what;
+    const std::string now = at(std::to_string(version));
+    ASSERT_TRUE(repository.checkout(*made, now));
+    EXPECT_EQ(read(now + "/a"), files.at("a")) << what;
+    EXPECT_EQ(stat_of(now + "/b").st_ino, inode_of_b) << "sound objects are shared as ever";
+    EXPECT_FALSE(fs::exists(repository.path() + "/tmp/mended." + std::to_string(::getpid())));
+    const auto faults = repository.verify_checkout(one, at("one"));
+    ASSERT_TRUE(faults);
+    ASSERT_THAT(*faults, SizeIs(1)) << "a checkout keeps the damaged file";
+    EXPECT_EQ((*faults)[0].path, "/a");
+  }
+  ASSERT_TRUE(repository.mend_checkout(one, at("one")));
+  EXPECT_EQ(read(at("one/a")), files.at("a"));
 }
 
 TEST_F(RepoTest, AChangedCheckoutIsCommittedAgain) {

@@ -19,8 +19,14 @@ TEST_F(RepoTest, GcFreesWhatNoVersionNeeds) {
 
   ASSERT_TRUE(repository.remove("icewm", "1"));
   ASSERT_TRUE(repository.remove("icewm", "1")) << "not there: nothing to do";
+  const auto said = repository.garbage();
+  ASSERT_TRUE(said) << said.error().message();
+  EXPECT_EQ(objects(repository).size(), before) << "that was a look";
   const auto freed = repository.gc();
   ASSERT_TRUE(freed) << freed.error().message();
+  EXPECT_EQ(said->objects, freed->objects);
+  EXPECT_EQ(said->freed_bytes, freed->freed_bytes);
+  EXPECT_EQ(repository.garbage()->objects, 0U);
   EXPECT_EQ(freed->objects, 3U) << "its commit, its root, its own file";
   EXPECT_GE(freed->freed_bytes, 9000U);
   EXPECT_EQ(objects(repository).size(), before - 3);
@@ -140,6 +146,40 @@ TEST_F(RepoTest, DamagedDirectoriesAndCommitsAreMendedToo) {
     EXPECT_THAT(damages, IsEmpty()) << ending;
   }
   EXPECT_TRUE(*node.has(one));
+}
+
+TEST_F(RepoTest, ADamagedNameIsFoundAndGivenAnew) {
+  auto repository = bare();
+  const std::string one = commit(repository, "1", {{"a", "aaaa"}});
+  const std::string two = commit(repository, "2", {{"a", "bbbb"}});
+  const std::string file = repository.path() + "/refs/heads/icewm/1";
+  const std::string good = read(file);
+  std::string flipped = good;
+  flipped[7] = flipped[7] == '0' ? '1' : '0';
+  const auto before = objects(repository);
+  for (const std::string& text : {std::string(), std::string("x\n"), good.substr(0, 40),
+                                  "\xff" + good.substr(1), good + "\n", flipped}) {
+    write(file, text);
+    const auto report = repository.verify();
+    ASSERT_TRUE(report) << text << ": " << report.error().message();
+    ASSERT_THAT(report->damages, SizeIs(1)) << text;
+    EXPECT_THAT(report->damages[0].versions, ElementsAre("icewm/1")) << text;
+    EXPECT_THAT(report->damages[0].places, ElementsAre("icewm 1: /")) << text;
+    const auto collected = repository.gc();
+    ASSERT_FALSE(collected) << text;
+    EXPECT_THAT(collected.error().context, HasSubstr("nothing was deleted")) << text;
+    EXPECT_EQ(objects(repository), before) << text;
+    const auto named = repository.name(one);
+    ASSERT_TRUE(named) << text << ": " << named.error().message();
+    EXPECT_EQ(read(file), good);
+    EXPECT_THAT(repository.verify()->damages, IsEmpty());
+  }
+  write(file, two + "\n");
+  EXPECT_EQ(repository.name(one).error().code, EEXIST) << "it leads to a commit that is here";
+  write(file, "x");
+  EXPECT_EQ(repository.resolve("icewm", "1").error().code, EUCLEAN);
+  ASSERT_TRUE(repository.remove("icewm", "1"));
+  EXPECT_TRUE(repository.gc()) << "and a damaged name can be taken away";
 }
 
 TEST_F(RepoTest, ABadCopyMendsNothing) {

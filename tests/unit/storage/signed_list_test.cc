@@ -293,6 +293,39 @@ TEST(SignedList, OldOnesAndExpiredOnesAreRefused) {
   EXPECT_EQ(accept_list(text, "list", trust, 1000).error().code, EKEYEXPIRED);
 }
 
+TEST(SignedList, AKeyThatIsSaidBeginsAnewUnlessTheFormerLeadsToIt) {
+  const SecretKey first = new_key();
+  const SecretKey second = new_key();
+  const std::string seen = *seal(print_list(some_list(7)), {}, first);
+  const Trust former = accept_list(seen, "list", trust_in(first), 0)->trust;
+  ASSERT_EQ(former.serial, 7U);
+
+  // Another publisher at the same place, whose lists have lower numbers.
+  const std::string other = *seal(print_list(some_list(3)), {}, second);
+  EXPECT_EQ(accept_list(other, "list", former, 0).error().code, EKEYREJECTED);
+  const auto anew = accept_list_by_key(other, "list", second.public_key(), former, 0);
+  ASSERT_TRUE(anew) << anew.error().message();
+  EXPECT_EQ(anew->trust.serial, 3U);
+  EXPECT_EQ(anew->trust.key, second.public_key());
+
+  // The same publisher, who has changed the key: older lists stay refused.
+  const Rotation change = *sign_rotation(first, second.public_key());
+  const std::string older = *seal(print_list(some_list(3)), {change}, second);
+  EXPECT_EQ(accept_list_by_key(older, "list", second.public_key(), former, 0).error().code, ESTALE);
+  const std::string newer = *seal(print_list(some_list(8)), {change}, second);
+  const auto followed = accept_list_by_key(newer, "list", second.public_key(), former, 0);
+  ASSERT_TRUE(followed) << followed.error().message();
+  EXPECT_EQ(followed->trust.serial, 8U);
+
+  // The same key, said once more; the key of nobody; the first time.
+  const std::string replayed = *seal(print_list(some_list(6)), {}, first);
+  EXPECT_EQ(accept_list_by_key(replayed, "list", first.public_key(), former, 0).error().code,
+            ESTALE);
+  EXPECT_EQ(accept_list_by_key(seen, "list", second.public_key(), former, 0).error().code,
+            EKEYREJECTED);
+  EXPECT_TRUE(accept_list_by_key(seen, "list", first.public_key(), std::nullopt, 0));
+}
+
 TEST(MalformedSignedList, Table) {
   const std::string key(64, '0');
   const std::string signature(128, '0');

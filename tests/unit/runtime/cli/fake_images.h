@@ -25,11 +25,14 @@ struct FakeDisk {
   std::vector<std::string> written;  ///< by export_to()
 
   storage::ImageList offer;
+  std::string publisher;                       ///< the key that signed it; empty: any
   std::map<std::string, std::string> trusted;  ///< trust file: key
   std::vector<std::string> pulled_from;
   std::vector<std::string> pushed;     ///< "DIRECTORY COMMIT"
   std::vector<std::string> withdrawn;  ///< "DIRECTORY IMAGE:VERSION"
   std::vector<std::string> rotated;
+  std::vector<storage::Damage> archive_damages;
+  std::string looked_through;  ///< "DIRECTORY BYTES_PER_S"
 
   static storage::VersionManifest copy(const std::string& image, const std::string& version,
                                        const std::string& commit = "") {
@@ -68,7 +71,9 @@ class FakeLocalImages final : public LocalImages {
     ++disk_.collections;
     return storage::GcReport{3 << 20, 7, 1};
   }
-  Result<storage::RepositorySizes> sizes() override { return storage::RepositorySizes{}; }
+  Result<storage::GcReport> garbage(const storage::Work&) override {
+    return storage::GcReport{2 << 20, 5, 0};
+  }
   Result<storage::VerifyReport> verify(std::uint64_t rate, const storage::Work&) override {
     disk_.rate = rate;
     return storage::VerifyReport{disk_.damages, 10, 1000};
@@ -104,13 +109,16 @@ class FakeImageTransfer final : public ImageTransfer {
  public:
   explicit FakeImageTransfer(FakeDisk& disk) : disk_(disk) {}
 
-  Result<void> trust(const std::string& trust_file, const std::string& key) override {
-    disk_.trusted[trust_file] = key;
-    return {};
-  }
   Result<storage::ImageList> list(const ArchivePlace& place, const storage::Work&) override {
     if (!disk_.trusted.contains(place.trust_file))
       return fail(ENOENT, "no key is trusted for " + place.where);
+    return disk_.offer;
+  }
+  Result<storage::ImageList> list_by_key(const ArchivePlace& place, const std::string& key,
+                                         bool keep, const storage::Work&) override {
+    if (!disk_.publisher.empty() && key != disk_.publisher)
+      return fail(EKEYREJECTED, place.where + ": signed by the key " + disk_.publisher);
+    if (keep) disk_.trusted[place.trust_file] = key;
     return disk_.offer;
   }
   Result<storage::VersionManifest> pull(const ArchivePlace& place,
@@ -144,6 +152,11 @@ class FakeImageTransfer final : public ImageTransfer {
                                  const storage::Work&) override {
     disk_.withdrawn.push_back(directory + " " + image + ":" + version);
     return std::uint64_t{1} << 20U;
+  }
+  Result<storage::VerifyReport> verify(const std::string& directory, std::uint64_t rate,
+                                       const storage::Work&) override {
+    disk_.looked_through = directory + " " + std::to_string(rate);
+    return storage::VerifyReport{disk_.archive_damages, 20, 2000};
   }
   Result<storage::PublicKey> rotate(const std::string&,
                                     const std::vector<std::string>& archives) override {

@@ -178,11 +178,17 @@ TEST_F(Images, GcMakesRemovalsTrueFirst) {
   backends_.disk.copies.push_back(FakeDisk::copy("gone", "1"));
   EXPECT_EQ(panal({"image", "gc", "--dry-run"}), ExitCode::kOk) << err();
   EXPECT_THAT(out(), HasSubstr("would delete gone:1, which eve removed"));
+  EXPECT_THAT(out(),
+              HasSubstr("would free 2.0 MiB: 5 objects, and what those versions alone need"));
   EXPECT_EQ(backends_.disk.collections, 0);
+  EXPECT_EQ(panal({"image", "agree", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), Not(HasSubstr("has what it should")));
   EXPECT_EQ(panal({"image", "gc"}), ExitCode::kOk) << err();
   EXPECT_FALSE(backends_.disk.has("gone", "1"));
   EXPECT_EQ(backends_.disk.collections, 1);
   EXPECT_THAT(out(), HasSubstr("3.0 MiB freed: 7 objects, 1 leftovers"));
+  EXPECT_EQ(panal({"image", "gc", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("would free 2.0 MiB: 5 objects\n"));
   backends_.farm.database_answers = false;
   EXPECT_EQ(panal({"image", "gc"}), ExitCode::kOk) << "garbage goes without a database too";
   EXPECT_EQ(backends_.disk.collections, 2);
@@ -215,6 +221,26 @@ TEST_F(Images, VerifyNamesTheFilesAndRepairSaysWhatIsLeft) {
   backends_.disk.beyond_repair.clear();
   EXPECT_EQ(panal({"image", "repair", "--from", archive_}), ExitCode::kOk) << err();
   EXPECT_EQ(panal({"image", "verify", "--rate", "fast"}), ExitCode::kUsage);
+}
+
+TEST_F(Images, VerifyReadsAnArchiveInADirectory) {
+  backends_.disk.damages.resize(1);  // the node's, which nobody asked for
+  EXPECT_EQ(panal({"image", "verify", "--archive", archive_, "--rate", "1MiB"}), ExitCode::kOk)
+      << err();
+  EXPECT_EQ(backends_.disk.looked_through, archive_ + " 1048576");
+  EXPECT_THAT(out(), HasSubstr("20 objects"));
+  storage::Damage damage;
+  damage.kind = storage::Damage::Kind::kObjectCorrupt;
+  damage.object.checksum = std::string(64, 'd');
+  damage.what = "file is damaged";
+  damage.places = {"icewm 1: /usr/bin/xterm"};
+  backends_.disk.archive_damages = {damage};
+  EXPECT_EQ(panal({"image", "verify", "--archive", archive_, "--json"}), ExitCode::kFailed);
+  EXPECT_EQ(json()["objects"], 20);
+  EXPECT_EQ(json()["damages"][0]["places"][0], "icewm 1: /usr/bin/xterm");
+  EXPECT_THAT(err(), HasSubstr("push those versions again"));
+  EXPECT_EQ(panal({"image", "verify", "--archive", "https://x/"}), ExitCode::kUsage);
+  EXPECT_EQ(panal({"image", "verify", "--archive", archive_, "--rate", "fast"}), ExitCode::kUsage);
 }
 
 TEST_F(Images, RepairLooksBelowTheDirectoriesThatItMended) {
@@ -328,6 +354,19 @@ TEST_F(Images, PullFetchesTheNewestAndNeedsAKeyOnce) {
   EXPECT_EQ(panal({"image", "pull", "--list", "--from", archive_, "--json"}), ExitCode::kOk);
   EXPECT_EQ(json()["versions"].size(), 3U);
   EXPECT_EQ(json()["versions"][0]["known"], "yes");
+}
+
+TEST_F(Images, AMistypedKeyTakesTheGoodOneFromNobody) {
+  offer("xfce", "4");
+  backends_.disk.publisher = std::string(64, 'b');
+  ASSERT_EQ(panal({"image", "pull", "--list", "--from", archive_, "--key", std::string(64, 'b')}),
+            ExitCode::kOk)
+      << err();
+  EXPECT_NE(panal({"image", "pull", "xfce", "--from", archive_, "--key", std::string(64, 'c')}),
+            ExitCode::kOk);
+  EXPECT_THAT(err(), HasSubstr("signed by the key bbbb"));
+  EXPECT_TRUE(backends_.disk.pulled_from.empty());
+  EXPECT_EQ(panal({"image", "pull", "xfce", "--from", archive_}), ExitCode::kOk) << err();
 }
 
 TEST_F(Images, PullMissingFetchesWhatIsRegisteredAndOffersNothingElse) {

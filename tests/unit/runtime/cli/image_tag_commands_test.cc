@@ -122,6 +122,20 @@ TEST_F(ImageTags, RollbackGoesBackStepByStepAndPastWhatIsGone) {
   EXPECT_EQ(at("default"), "1");
 }
 
+TEST_F(ImageTags, RollbackRefusesWhatThisNodeCouldNotStart) {
+  ASSERT_EQ(panal({"image", "publish", "icewm:2"}), ExitCode::kOk) << err();
+  ASSERT_EQ(panal({"image", "publish", "icewm:3"}), ExitCode::kOk) << err();
+  std::erase_if(backends_.disk.copies, [](const auto& one) { return one.version == "2"; });
+  EXPECT_EQ(panal({"image", "rollback", "icewm"}), ExitCode::kRefused);
+  EXPECT_THAT(err(), HasSubstr("no copy of icewm:2"));
+  EXPECT_EQ(at("default"), "3") << "nor goes it to 1, past the move before";
+  EXPECT_EQ(panal({"image", "rollback", "icewm", "--force"}), ExitCode::kOk) << err();
+  EXPECT_EQ(at("default"), "2");
+  EXPECT_THAT(backends_.farm.changes.back().forced, HasSubstr("no copy"));
+  EXPECT_EQ(panal({"image", "rollback", "icewm", "--force"}), ExitCode::kOk) << err();
+  EXPECT_EQ(backends_.farm.changes.back().forced, "") << "there was nothing to force";
+}
+
 TEST_F(ImageTags, TagsOfOnesOwnComeMoveAndGo) {
   EXPECT_EQ(panal({"image", "tag", "icewm:2", "stable", "--dry-run"}), ExitCode::kOk) << err();
   EXPECT_EQ(at("stable"), "");
