@@ -231,37 +231,13 @@ class RoutedNetwork : public Network {
 
   // Where a desktop goes from a policy that ends to another, or to one that is new, a packet may be
   // between the look at its policy and the one at what that allows. Both are there meanwhile.
-  Result<void> go_over(const Ruleset& rules, const std::map<DesktopId, std::uint32_t>& policies,
+  Result<void> go_over(const Ruleset& rules, const Assignments& policies,
                        const std::vector<DesktopId>& ids) {
-    const auto known = [](const Ruleset& in, const CompiledPolicy* policy) {
-      return policy == nullptr || policy_id(in, policy->name, policy->tenant) != 0;
-    };
-    std::map<DesktopId, std::uint32_t> from, to;
-    const Ruleset both = united(rules_, rules);
-    const auto number = [&](const CompiledPolicy* policy) {
-      return policy == nullptr ? 0 : policy_id(both, policy->name, policy->tenant);
-    };
-    bool needed = false;
-    for (const DesktopId id : ids) {
-      const CompiledPolicy* old = policy_numbered(rules_, policy_in(policies_, id));
-      const CompiledPolicy* next = policy_numbered(rules, policy_in(policies, id));
-      from[id] = number(old);
-      to[id] = number(next);
-      needed = needed ||
-               (old != nullptr && next != nullptr && (!known(rules_, next) || !known(rules, old)));
-    }
-    if (!needed) return {};
-    for (const auto& step : {from, to}) {
-      PANAL_TRY(firewall_->load(both, senders_of(ids, step)));
+    for (const RulesStep& step : steps_between(rules_, policies_, rules, policies, ids)) {
+      PANAL_TRY(firewall_->load(step.rules, senders_of(ids, step.policies)));
       std::this_thread::sleep_for(kInFlight);
     }
     return {};
-  }
-
-  static const CompiledPolicy* policy_numbered(const Ruleset& rules, std::uint32_t id) {
-    const auto found = std::find_if(rules.policies.begin(), rules.policies.end(),
-                                    [id](const CompiledPolicy& one) { return one.id == id; });
-    return found != rules.policies.end() ? &*found : nullptr;
   }
 
   // Both walls, compared with what is meant.
