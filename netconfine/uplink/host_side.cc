@@ -149,6 +149,15 @@ Result<void> HostSide::audit(std::vector<Drift>& drifts) {
   return run_inside(space_, [&] { return audit_inside(drifts); });
 }
 
+Result<void> HostSide::stop_forwarding() {
+  if (!mark_.guard) return {};
+  auto stopped =
+      run_inside(space_, [&] { return write_net_settings({{forwarding_of(mark_.device), "0"}}); });
+  // The device itself may be gone.
+  if (!stopped && stopped.error().is_gone()) return {};
+  return stopped;
+}
+
 Result<void> HostSide::audit_inside(std::vector<Drift>& drifts) {
   const auto note = [&](bool good, const std::string& where, const std::string& what) {
     if (!good) drifts.push_back({where + " of the host", what});

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "netconfine/firewall/nft/events.h"
+
 namespace panal::node {
 
 Result<std::unique_ptr<NodeNetwork>> NodeNetwork::open(Parts parts) {
@@ -26,6 +28,19 @@ void NodeNetwork::serve(std::function<Result<UniqueFd>(DesktopId)> network_of) {
     packets_ = std::move(*reader);
   else
     parts_.log->warning("network_log", {{"why", reader.error().message()}});
+  watch_host();
+}
+
+// With the host's table goes what keeps its device from forwarding for others: that cannot wait for
+// the next look.
+void NodeNetwork::watch_host() {
+  if (parts_.config.uplink != "veth") return;
+  auto events = netconfine::open_nft_events();
+  if (!events) {
+    parts_.log->warning("uplink_watch", {{"why", events.error().message()}});
+    return;
+  }
+  host_rules_ = RulesWatch::open(parts_.loop, std::move(*events), [this] { look_at_uplink(); });
 }
 
 void NodeNetwork::finish() {
@@ -40,10 +55,22 @@ void NodeNetwork::look() {
     if (const auto done = confinement_->refresh(store); !done)
       parts_.log->warning("network_rules", {{"why", done.error().message()}});
     // After the rules, which say who may take it.
-    if (const auto kept = parts_.host.keep_uplink(); !kept)
-      parts_.log->warning("uplink", {{"why", kept.error().message()}});
+    keep_uplink();
     if (const auto drops = parts_.host.network().drops()) parts_.host.net_tally().dropped(*drops);
   });
+}
+
+void NodeNetwork::look_at_uplink() {
+  if (uplink_is_due_.exchange(true)) return;
+  clerk_->submit([this](store::Store&) {
+    uplink_is_due_ = false;
+    keep_uplink();
+  });
+}
+
+void NodeNetwork::keep_uplink() {
+  if (const auto kept = parts_.host.keep_uplink(); !kept)
+    parts_.log->warning("uplink", {{"why", kept.error().message()}});
 }
 
 void NodeNetwork::tell(DesktopId id, const AgentState& state) {

@@ -11,6 +11,7 @@
 #include "runtime/node/host.h"
 #include "runtime/node/net_requests.h"
 #include "runtime/node/packet_log_reader.h"
+#include "runtime/node/rules_watch.h"
 #include "runtime/node/worker_pool.h"
 
 namespace panal::node {
@@ -54,13 +55,18 @@ class NodeNetwork {
 
  private:
   explicit NodeNetwork(Parts parts) : parts_(std::move(parts)) {}
+  void watch_host();
+  /// As look(), but for the way outside alone.
+  void look_at_uplink();
+  void keep_uplink();
 
   Parts parts_;
   std::unique_ptr<Confinement> confinement_;
-  std::atomic<bool> look_is_due_{false};
+  std::atomic<bool> look_is_due_{false}, uplink_is_due_{false};
   std::map<DesktopId, SessionClass> told_;  ///< whose packets come first
   std::optional<NetRequests> requests_;
   std::unique_ptr<PacketLogReader> packets_;  ///< none: this kernel has no such log
+  std::unique_ptr<RulesWatch> host_rules_;    ///< none: the host has none of ours
   std::unique_ptr<WorkerPool> clerk_;  ///< rules may take longer than what the node's clerk does
 };
 

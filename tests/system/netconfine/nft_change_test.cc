@@ -1,8 +1,10 @@
 // A change that the kernel has refused has not been made, and is made when it is asked for again.
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <span>
 
+#include "netconfine/firewall/nft/events.h"
 #include "netconfine/netlink/enter.h"
 #include "tests/system/netconfine/powerless.h"
 #include "tests/system/netconfine/world.h"
@@ -72,6 +74,24 @@ TEST_F(NftChange, AnAdditionThatFailsIsAddedTheNextTime) {
   }
   ASSERT_TRUE(firewall_->put(std::span(&next, 1)));
   EXPECT_EQ(*firewall_->links(), (std::vector<std::string>{"pnl1", "pnl2", "pnl3"}));
+}
+
+TEST(NftEvents, TellOfEveryChangeOfAnybody) {
+  const auto somewhere = new_network_namespace();
+  UniqueFd events;
+  const auto opened = run_inside(somewhere, [&]() -> Result<void> {
+    PANAL_ASSIGN(events, open_nft_events());
+    return {};
+  });
+  ASSERT_TRUE(opened) << opened.error().message();
+  pollfd ready{events.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&ready, 1, 0), 0);
+  for (const char* change : {"nft add table inet others", "nft flush ruleset"}) {
+    ASSERT_EQ(shell_inside(somewhere, change), 0) << change;
+    EXPECT_EQ(poll(&ready, 1, 0), 1) << change;
+    forget_nft_events(events.get());
+    EXPECT_EQ(poll(&ready, 1, 0), 0) << change;
+  }
 }
 
 }  // namespace
