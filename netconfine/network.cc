@@ -34,14 +34,17 @@ Link unplanned(DesktopId id) {
   return link;
 }
 
-// How a drift of a sysctl begins.
-constexpr const char* kSetting = "sysctl ";
-
 // Classes of a thousand desktops are much to read, and nobody gets out by them.
 constexpr std::chrono::seconds kLookAtRates{60};
 
 // Longer than a core takes to see one packet through the rules.
 constexpr std::chrono::milliseconds kInFlight{10};
+
+// What a look at both walls has found.
+struct Found {
+  std::vector<Drift> drifts;
+  bool rules_differ = false;  // what only the backend mends; it may have settings of its own
+};
 
 // Two desktops that may reach each other, or something outside: packets must be passed on.
 bool forwards(const Ruleset& rules) {
@@ -123,20 +126,18 @@ class RoutedNetwork : public Network {
     AuditReport report;
     const auto rates = look_at_rates();
     auto found = look();
-    if (found && found->empty() && !cut_off_) {
+    if (found && found->drifts.empty() && !cut_off_) {
       if (!rates.empty()) report = {AuditReport::Outcome::kRepaired, rates, {}};
       return report;
     }
-    bool rules_differ = cut_off_ || !found;
+    const bool rules_differ = cut_off_ || !found || found->rules_differ;
     if (found) {
-      report.drifts = std::move(*found);
+      report.drifts = std::move(found->drifts);
     } else {
       report.why = found.error().message();
     }
-    for (const Drift& drift : report.drifts) {
-      rules_differ = rules_differ || !drift.where.starts_with(kSetting);
+    for (const Drift& drift : report.drifts)
       log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
-    }
     const auto repaired = repair(rules_differ);
     report.drifts.insert(report.drifts.end(), rates.begin(), rates.end());
     if (repaired) {
@@ -241,17 +242,19 @@ class RoutedNetwork : public Network {
   }
 
   // Both walls, compared with what is meant.
-  Result<std::vector<Drift>> look() {
-    PANAL_ASSIGN(auto drifts, firewall_->audit());
+  Result<Found> look() {
+    Found found;
+    PANAL_ASSIGN(found.drifts, firewall_->audit());
+    found.rules_differ = !found.drifts.empty();
     PANAL_TRY(run_inside(namespace_, [&]() -> Result<void> {
       PANAL_ASSIGN(const auto changed, changed_settings(forwards(rules_)));
       for (const ChangedSetting& setting : changed) {
-        drifts.push_back(
-            {kSetting + setting.name, fmt::format("is {}, not {}", setting.value, setting.wanted)});
+        found.drifts.push_back({"sysctl " + setting.name,
+                                fmt::format("is {}, not {}", setting.value, setting.wanted)});
       }
       return {};
     }));
-    return drifts;
+    return found;
   }
 
   // Everything anew, and a look at whether it is so. Rules that are as meant are left alone: their
@@ -260,12 +263,13 @@ class RoutedNetwork : public Network {
     PANAL_ASSIGN(const auto ids, veths_.list());
     if (rules_differ) PANAL_TRY(firewall_->load(rules_, senders_of(ids, policies_)));
     PANAL_TRY(run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules_)); }));
-    PANAL_ASSIGN(const auto left, look());
-    if (left.empty()) {
+    PANAL_ASSIGN(const Found left, look());
+    if (left.drifts.empty()) {
       if (cut_off_) PANAL_TRY(raise_links(ids));
       return {};
     }
-    return fail(EIO, fmt::format("repair the rules: {} {}", left.front().where, left.front().what));
+    const Drift& first = left.drifts.front();
+    return fail(EIO, fmt::format("repair the rules: {} {}", first.where, first.what));
   }
 
   // With the least that can fail; where even that does, no link carries anything.

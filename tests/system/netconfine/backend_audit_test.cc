@@ -111,6 +111,24 @@ TEST_P(Audit, TheFirstWallIsLookedAtToo) {
   }
 }
 
+// By name: nftables drops desktops' fragments before they are put together.
+TEST(IptablesAudit, AFragmentSettingIsMendedAndNobodyIsCutOff) {
+  World world([] { return open_iptables_backend(); }, 1);
+  ASSERT_TRUE(world.apply(office(), {{1, "office"}}));
+  for (const char* setting :
+       {"ipv4/ipfrag_high_thresh", "netfilter/nf_conntrack_frag6_high_thresh"}) {
+    ASSERT_EQ(shell_inside(world.panal(), std::string("echo 262144 > /proc/sys/net/") + setting),
+              0);
+    const auto report = world.network().audit();
+    EXPECT_EQ(report.outcome, Outcome::kRepaired) << setting << ": " << report.why;
+    ASSERT_EQ(report.drifts.size(), 1U) << setting;
+    EXPECT_NE(report.drifts.front().where.find(setting), std::string::npos);
+    EXPECT_EQ(output_inside(world.panal(), std::string("cat /proc/sys/net/") + setting), "0\n");
+    EXPECT_EQ(world.network().audit().outcome, Outcome::kAsMeant) << setting;
+    EXPECT_TRUE(world.passes(1, 0, udp4(ip4("10.77.0.1"), ip4("10.1.0.53"), 53), false));
+  }
+}
+
 TEST_P(Audit, WhatCannotBeRepairedCutsEverybodyOffUntilItCan) {
   World world(faulty(), 2);
   ASSERT_TRUE(world.apply(office(), {{1, "office"}, {2, "office"}}));
