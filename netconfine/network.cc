@@ -303,6 +303,8 @@ class RoutedNetwork : public Network {
     PANAL_TRY(run_inside(desktop_namespace, prepare_desktop_namespace));
     const std::lock_guard lock(mutex_);
     Cleanup undo;  // after the lock: its steps run under it
+    // Others' links may be down because no rules can be relied on.
+    if (cut_off_) return fail(EAGAIN, "every desktop is cut off until the rules can be repaired");
     PANAL_ASSIGN(const bool exists, veths_.exists(addresses.link));
     if (exists) return fail(EEXIST, "add link " + addresses.link);
     // First the entry, then the link: there is no moment at which it could send unchecked. (It

@@ -72,7 +72,8 @@ class Network {
 
   /// Gives the network namespace `desktop_namespace` its link: eth0 with addresses, routes and
   /// static neighbours on both ends; lo up; the desktop's elements in the rules' sets. Rules come
-  /// first, link up last. On error nothing is left. Errors: EEXIST, ENOSPC (prefix used up).
+  /// first, link up last. On error nothing is left. Errors: EEXIST, ENOSPC (prefix used up), EAGAIN
+  /// while every desktop is cut off.
   [[nodiscard]] virtual Result<Link> attach(DesktopId id, const UniqueFd& desktop_namespace) = 0;
   /// Removes link and set elements. Not attached is not an error.
   [[nodiscard]] virtual Result<void> detach(DesktopId id) = 0;

@@ -159,12 +159,19 @@ TEST_P(Audit, WhereEvenTheCutFailsLinksGoDownAndComeBack) {
   ASSERT_EQ(shell_inside(world.panal(), GetParam().open_up), 0);
   EXPECT_EQ(world.network().audit().outcome, Outcome::kCutOff);
   EXPECT_EQ(output_inside(world.panal(), "ip -o link show up | grep -c pnl"), "0\n");
+  // Nor does a new one come up under rules that are known to be wrong.
+  const FakeDesktop late;
+  const auto attached = world.network().attach(3, late.network());
+  ASSERT_FALSE(attached);
+  EXPECT_EQ(attached.error().code, EAGAIN) << attached.error().message();
+  EXPECT_EQ(output_inside(world.panal(), "ip -o link show | grep -c pnl3"), "0\n");
   faults_.load = faults_.cut_off = false;
   EXPECT_EQ(world.network().audit().outcome, Outcome::kRepaired);
   // The kernel starts a link's queues some time after it came up.
   for (int i = 0; i < 500 && !(asks(world) && talks(world)); ++i) usleep(10'000);
   EXPECT_TRUE(asks(world));
   EXPECT_TRUE(talks(world));
+  EXPECT_TRUE(world.network().attach(3, late.network()));
 }
 
 // Hears what a loop says, from another thread.
