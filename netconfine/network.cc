@@ -74,19 +74,21 @@ class RoutedNetwork : public Network {
     PANAL_TRY(rates_.prepare(rules));
     auto loaded = go_over(rules, policies, ids);
     if (loaded) loaded = firewall_->load(rules, senders);
+    // After the rules: some settings are there once conntrack is, and nothing is to be passed on
+    // before rules for it stand.
+    if (loaded) loaded = prepare(rules);
     if (!loaded) {
-      // On the way there was something between old and new; what was in force is again.
-      if (!rules_.policies.empty())
-        undo_step("rules", "all links", firewall_->load(rules_, senders_of(ids, policies_)));
+      if (loaded_) go_back(ids);
       return loaded;
     }
     rules_ = rules;
     policies_ = policies;
+    loaded_ = true;
     note_rates(rates_.load(rules, senders));
     log_->info("network_loaded", {{"backend", firewall_->name()},
                                   {"links", std::to_string(ids.size())},
                                   {"policies", std::to_string(rules.policies.size())}});
-    return run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules)); });
+    return {};
   }
 
   Result<void> set_policy(DesktopId id, std::uint32_t policy) override {
@@ -230,6 +232,21 @@ class RoutedNetwork : public Network {
     return senders;
   }
 
+  Result<void> prepare(const Ruleset& rules) {
+    return run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules)); });
+  }
+
+  // After rules that failed on their way in, of which some or all may stand: a backend may have
+  // failed at what comes behind its tables, and would tell its audit that they are as meant. What
+  // was in force is again; where that fails, too, nothing is.
+  void go_back(const std::vector<DesktopId>& ids) {
+    auto back = firewall_->load(rules_, senders_of(ids, policies_));
+    if (back) back = prepare(rules_);
+    if (back) return;
+    log_->error("network_cut_off", {{"error", back.error().message()}});
+    cut_off_everybody();
+  }
+
   // Where a desktop goes from a policy that ends to another, or to one that is new, a packet may be
   // between the look at its policy and the one at what that allows. Both are there meanwhile.
   Result<void> go_over(const Ruleset& rules, const Assignments& policies,
@@ -262,7 +279,7 @@ class RoutedNetwork : public Network {
   Result<void> repair(bool rules_differ) {
     PANAL_ASSIGN(const auto ids, veths_.list());
     if (rules_differ) PANAL_TRY(firewall_->load(rules_, senders_of(ids, policies_)));
-    PANAL_TRY(run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules_)); }));
+    PANAL_TRY(prepare(rules_));
     PANAL_ASSIGN(const Found left, look());
     if (left.drifts.empty()) {
       if (cut_off_) PANAL_TRY(raise_links(ids));
@@ -387,6 +404,7 @@ class RoutedNetwork : public Network {
   std::chrono::steady_clock::time_point next_look_at_rates_{};
   Ruleset rules_;
   std::map<DesktopId, std::uint32_t> policies_;  // attached or not
+  bool loaded_ = false;                          // rules_ are in force
   bool cut_off_ = false;
   bool links_down_ = false;
   LoggerPtr log_;

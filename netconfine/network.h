@@ -83,7 +83,8 @@ class Network {
   [[nodiscard]] virtual Result<void> recover(const std::set<DesktopId>& live) = 0;
   /// Puts rules in force, for all links at once: `policies` says which of them a desktop has,
   /// attached or not yet (absent or 0: nothing is allowed). Until the first call nothing is
-  /// allowed. On error what was in force stays. A policy with rates needs a kernel that can shape.
+  /// allowed. On error what was in force stays, or everybody is cut off until an audit can put it
+  /// in force again. A policy with rates needs a kernel that can shape.
   [[nodiscard]] virtual Result<void> set_rules(const Ruleset& rules,
                                                const std::map<DesktopId, std::uint32_t>& policies) {
     (void)rules, (void)policies;

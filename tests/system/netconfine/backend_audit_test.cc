@@ -20,6 +20,7 @@
 
 #include "netconfine/audit/audit_loop.h"
 #include "netconfine/netlink/enter.h"
+#include "tests/system/netconfine/faulty.h"
 #include "tests/system/netconfine/world.h"
 
 namespace panal::netconfine {
@@ -31,37 +32,6 @@ using Outcome = AuditReport::Outcome;
 const Service kDns = service("dns", {"10.1.0.53", "fd00:1::53"}, {{Protocol::kUdp, {53, 53}}});
 
 PolicySet office() { return policies({kDns}, {policy("office", {"dns"}, {}, "room")}); }
-
-// A backend that fails when told to, around a real one.
-class Faulty : public FirewallBackend {
- public:
-  struct Faults {
-    std::atomic<bool> load = false, cut_off = false;
-  };
-  Faulty(std::unique_ptr<FirewallBackend> real, Faults& faults)
-      : real_(std::move(real)), faults_(faults) {}
-  [[nodiscard]] const char* name() const override { return real_->name(); }
-  Result<void> load(const Ruleset& rules, const std::vector<Sender>& senders) override {
-    if (faults_.load) return fail(ENOMEM, "load rules");
-    return real_->load(rules, senders);
-  }
-  Result<void> put(std::span<const Sender> senders) override { return real_->put(senders); }
-  Result<void> remove(std::span<const Addresses> senders) override {
-    return real_->remove(senders);
-  }
-  Result<std::vector<std::string>> links() override { return real_->links(); }
-  Result<std::vector<DropCounter>> drops() override { return real_->drops(); }
-  Result<std::vector<Drift>> audit() override { return real_->audit(); }
-  [[nodiscard]] int changes() const override { return real_->changes(); }
-  Result<void> cut_off() override {
-    if (faults_.cut_off) return fail(ENOMEM, "cut off");
-    return real_->cut_off();
-  }
-
- private:
-  std::unique_ptr<FirewallBackend> real_;
-  Faults& faults_;
-};
 
 class Audit : public ::testing::TestWithParam<BackendUnderTest> {
  protected:
