@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <thread>
+#include <utility>
 
 #include "engine/base/cleanup.h"
 #include "netconfine/address/address_pool.h"
@@ -81,10 +82,15 @@ class RoutedNetwork : public Network {
       if (loaded_) go_back(ids);
       return loaded;
     }
+    const bool first = !std::exchange(loaded_, true);
     rules_ = rules;
     policies_ = policies;
-    loaded_ = true;
     note_rates(rates_.load(rules, senders));
+    if (first) {
+      // One that stays down is closed; the others go on.
+      if (const auto raised = raise_links(); !raised)
+        log_->error("network_links_stay_down", {{"error", raised.error().message()}});
+    }
     log_->info("network_loaded", {{"backend", firewall_->name()},
                                   {"links", std::to_string(ids.size())},
                                   {"policies", std::to_string(rules.policies.size())}});
@@ -282,7 +288,7 @@ class RoutedNetwork : public Network {
     PANAL_TRY(prepare(rules_));
     PANAL_ASSIGN(const Found left, look());
     if (left.drifts.empty()) {
-      if (cut_off_) PANAL_TRY(raise_links(ids));
+      if (links_down_) PANAL_TRY(raise_links());
       return {};
     }
     const Drift& first = left.drifts.front();
@@ -305,11 +311,14 @@ class RoutedNetwork : public Network {
     links_down_ = true;
   }
 
-  Result<void> raise_links(const std::vector<DesktopId>& ids) {
-    if (!links_down_) return {};
+  // Links that are down because no rules could be relied on; an earlier process may have done it.
+  Result<void> raise_links() {
+    PANAL_ASSIGN(const auto ids, veths_.list_down());
     for (const DesktopId id : ids) {
       const auto addresses = pool_.of(id);
-      if (addresses) PANAL_TRY(veths_.bring_up(*addresses));
+      if (!addresses) continue;
+      auto raised = veths_.bring_up(*addresses);
+      if (!raised && !raised.error().is_gone()) return raised;
     }
     links_down_ = false;
     return {};

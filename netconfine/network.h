@@ -57,7 +57,8 @@ using OpenBackend = std::function<Result<std::unique_ptr<FirewallBackend>>()>;
 class Network {
  public:
   /// Loads rules that allow nothing (default drop), with an entry for each link that is already
-  /// there, and sets the namespace's sysctls. `open_backend` is called inside the namespace.
+  /// there, and sets the namespace's sysctls. Links that are down (an earlier process cut everybody
+  /// off and ended) come up then. `open_backend` is called inside the namespace.
   /// Errors: EPERM, EPROTONOSUPPORT where the kernel lacks the backend, EINVAL for a bad plan.
   [[nodiscard]] static Result<std::unique_ptr<Network>> open(
       UniqueFd network_namespace, const AddressPlan& plan, LoggerPtr log,

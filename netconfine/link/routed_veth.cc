@@ -218,6 +218,16 @@ Result<std::vector<DesktopId>> RoutedVeths::list() {
   return ids;
 }
 
+Result<std::vector<DesktopId>> RoutedVeths::list_down() {
+  PANAL_ASSIGN(const auto links, all_links(socket_));
+  std::vector<DesktopId> ids;
+  for (const auto& link : links) {
+    const DesktopId id = link.up ? 0 : id_of_link(link.name);
+    if (id != 0) ids.push_back(id);
+  }
+  return ids;
+}
+
 Result<void> configure_desktop_end(const Addresses& addresses) {
   PANAL_ASSIGN(auto socket, NetlinkSocket::open(NETLINK_ROUTE));
   PANAL_ASSIGN(const int loopback, index_of(socket, "lo"));

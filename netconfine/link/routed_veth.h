@@ -53,6 +53,8 @@ class RoutedVeths {
   [[nodiscard]] Result<bool> exists(const std::string& link);
   /// Ids of all our host ends.
   [[nodiscard]] Result<std::vector<DesktopId>> list();
+  /// Of those that are down.
+  [[nodiscard]] Result<std::vector<DesktopId>> list_down();
 
  private:
   explicit RoutedVeths(NetlinkSocket socket) : socket_(std::move(socket)) {}

@@ -174,6 +174,22 @@ TEST_F(Lifecycle, AReopenedNetworkFindsAllAndDoublesNothing) {
   EXPECT_TRUE(network_->detach(1));
 }
 
+TEST_F(Lifecycle, OpeningRaisesLinksThatAnEarlierProcessTookDown) {
+  const FakeDesktop one, two;
+  ASSERT_TRUE(network_->attach(1, one.network()));
+  ASSERT_TRUE(network_->attach(2, two.network()));
+  // As where nobody could be cut off by rules, and then the process ended.
+  ASSERT_EQ(shell_inside(panal_, "ip link set pnl1 down && ip link set pnl2 down"), 0);
+  network_.reset();
+  network_ = open();
+  ASSERT_NE(network_, nullptr);
+  EXPECT_EQ(output_inside(panal_, "ip -o link show up | grep -c pnl"), "2\n");
+  const auto routes = output_inside(panal_, "ip route; ip -6 route; ip neigh");
+  for (const char* wanted : {"10.77.0.1 dev pnl1 proto", "fd77:70::2 dev pnl2 ",
+                             "10.77.0.2 dev pnl2 lladdr 02:70:00:00:00:02 PERMANENT"})
+    EXPECT_NE(routes.find(wanted), std::string::npos) << wanted << "\n" << routes;
+}
+
 TEST_F(Lifecycle, OpeningMendsTamperedRules) {
   ASSERT_EQ(shell_inside(panal_,
                          "nft flush chain inet panal prerouting && "
