@@ -334,6 +334,43 @@ TEST_P(Backend, GroupsAreOfOneTenantAndEndWhenLeft) {
   EXPECT_TRUE(talk(1, 2));
 }
 
+// A packet from the middle of a TCP connection, with a right checksum: a SYN made an ACK.
+Bytes acknowledgement(const Flow& flow) {
+  Bytes packet = probe_packet(flow, 1);
+  const std::size_t flags = (flow.v6 ? 40U : 20U) + 13, checksum = flags + 3;
+  constexpr std::uint8_t kSyn = 0x02, kAck = 0x10;
+  packet[flags] = kAck;
+  // RFC 1624.
+  const std::uint32_t high = packet[checksum], low = packet[checksum + 1];
+  std::uint32_t sum = (0xffffU & ~(high << 8 | low)) + kAck - kSyn;
+  sum = (sum & 0xffffU) + (sum >> 16);
+  packet[checksum] = static_cast<std::uint8_t>(~sum >> 8);
+  packet[checksum + 1] = static_cast<std::uint8_t>(~sum);
+  return packet;
+}
+
+TEST_P(Backend, WhatBelongsToNoConnectionDoesNotPassBetweenMates) {
+  World world(GetParam().open, 2);
+  ASSERT_TRUE(
+      world.apply(policies({}, {policy("room", {}, {}, "room")}), {{1, "room"}, {2, "room"}}));
+  Flow flow;
+  flow.from4 = ip4("10.77.0.1"), flow.to4 = ip4("10.77.0.2");
+  flow.from6 = ip6("fd77:70::1"), flow.to6 = ip6("fd77:70::2");
+  flow.port = 9;
+  const auto before = world.dropped("invalid");
+  const Bytes rest = {0, 7, 0, 1, 'n', 'o', 'b', 'o', 'd', 'y', ' ', 'a', 's', 'k', 'e', 'd'};
+  EXPECT_FALSE(world.passes(1, 2, icmp6(flow.from6, flow.to6, 129, rest), true)) << "echo reply";
+  for (const bool v6 : {false, true}) {
+    flow.v6 = v6;
+    EXPECT_FALSE(world.passes(1, 2, acknowledgement(flow), v6)) << v6;
+  }
+  EXPECT_GE(world.dropped("invalid"), before + 3);
+  for (const bool v6 : {false, true}) {
+    flow.v6 = v6;
+    EXPECT_TRUE(world.passes(1, 2, probe_packet(flow, 2), v6)) << "nothing passes at all";
+  }
+}
+
 TEST_P(Backend, ConnectionsAreCountedForEachDesktop) {
   World world(GetParam().open, 2);
   NetPolicy limited = policy("office", {"admins"});
