@@ -213,6 +213,7 @@ class RoutedNetwork : public Network {
       dead.push_back(id);
       log_->info("link_recovered", {{"desktop", std::to_string(id)}});
     }
+    PANAL_TRY(veths_.keep(live));
     return detach_all_locked(dead);
   }
 
