@@ -499,6 +499,31 @@ TEST_P(Backend, OutsideCannotPretendToBeADesktop) {
   EXPECT_EQ(six.heard(), 0);
 }
 
+TEST_P(Backend, WhatIsTooBigForTheWayOutIsToldSo) {
+  World world(GetParam().open, 1);
+  ASSERT_TRUE(world.apply(
+      policies({service("all", {"0.0.0.0/0", "::/0"})}, {policy("open", {"all"})}), {{1, "open"}}));
+  ASSERT_EQ(shell_inside(world.panal(), "ip link set up0 mtu 1400"), 0);
+  (void)world.arrived(0);
+  const Bytes long_one(1400, 'x');
+  // UDP to port 9 without a checksum, "do not fragment"; an echo request.
+  const Bytes header = {0x9c, 0x40, 0, 9, 0x05, 0x80, 0, 0};
+  world.send(1, ipv4(ip4("10.77.0.1"), ip4("8.8.8.8"), header + long_one, {.fragment = 0x4000}),
+             false);
+  world.send(1, icmp6(ip6("fd77:70::1"), ip6("2001:db8:1::1"), 128, long_one), true);
+  world.settle();
+  EXPECT_TRUE(world.arrived(0).empty());
+  bool four = false, six = false;
+  for (const Bytes& packet : world.arrived(1)) {
+    if (packet.size() < 48) continue;
+    four = four || (packet[0] >> 4 == 4 && packet[9] == 1 && packet[20] == 3 && packet[21] == 4);
+    six = six || (packet[0] >> 4 == 6 && packet[6] == 58 && packet[40] == 2);
+  }
+  EXPECT_TRUE(four) << "IPv4's way is a hole for long packets";
+  EXPECT_TRUE(six) << "IPv6's way is a hole for long packets";
+  EXPECT_TRUE(world.passes(1, 0, udp("10.77.0.1", "8.8.8.8", 9), false)) << "a short one";
+}
+
 TEST_P(Backend, PacketsThatHideWhatTheyAreDoNotPass) {
   World world(GetParam().open, 1);
   ASSERT_TRUE(world.apply(
