@@ -20,8 +20,10 @@ Result<void> NodeNetwork::start(store::Store& store, const WorkerPool::Connect& 
   return {};
 }
 
-void NodeNetwork::serve(std::function<Result<UniqueFd>(DesktopId)> network_of) {
-  requests_.emplace(NetRequests::Parts{parts_.loop, *confinement_, *clerk_, std::move(network_of)});
+void NodeNetwork::serve(std::function<Result<UniqueFd>(DesktopId)> network_of,
+                        WorkerPool& testers) {
+  requests_.emplace(
+      NetRequests::Parts{parts_.loop, *confinement_, *clerk_, testers, std::move(network_of)});
   auto reader =
       PacketLogReader::open(parts_.loop, parts_.config, parts_.host.net_tally(), parts_.log);
   if (reader)

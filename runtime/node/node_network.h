@@ -34,8 +34,9 @@ class NodeNetwork {
 
   /// The file's policies and the store's assignments; work is done by a thread from now on.
   [[nodiscard]] Result<void> start(store::Store& store, const WorkerPool::Connect& connect);
-  /// `network_of`: the namespace of a desktop that runs; called on the loop's thread.
-  void serve(std::function<Result<UniqueFd>(DesktopId)> network_of);
+  /// `network_of`: the namespace of a desktop that runs; called on the loop's thread. `testers`:
+  /// for work that waits for packets; finished before this is.
+  void serve(std::function<Result<UniqueFd>(DesktopId)> network_of, WorkerPool& testers);
   /// Ends the work. The loop still runs; nothing but forget() may be called afterwards.
   void finish();
 
