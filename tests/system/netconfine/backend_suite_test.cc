@@ -482,6 +482,39 @@ TEST_P(Backend, WhatAPolicyLogsCanBeRead) {
   EXPECT_LT(written, 100U);
 }
 
+TEST_P(Backend, OneDesktopsRefusalsDoNotHideAnothers) {
+  World world(GetParam().open, 2);
+  NetPolicy talkative = policy("office", {"dns"}, {"admins"});
+  talkative.log = NetLog::kDenied;
+  ASSERT_TRUE(world.apply(policies({kDns, kAdmins}, {talkative}), {{1, "office"}, {2, "office"}}));
+  std::optional<PacketLog> log;
+  const auto opened = run_inside(world.panal(), [&]() -> Result<void> {
+    PANAL_ASSIGN(log, PacketLog::open());
+    return {};
+  });
+  ASSERT_TRUE(opened) << opened.error().message();
+  const std::string one = "10.77.0.1", two = "10.77.0.2";
+  for (int i = 0; i < 400; ++i) {
+    world.send(1, udp(one, "10.1.0.54", 54), false);
+    world.send(0, udp("10.9.0.1", one, 54), false);
+  }
+  world.send(2, udp(two, "10.1.0.54", 54), false);
+  world.send(0, udp("10.9.0.1", two, 54), false);
+  world.settle();
+  bool from = false, to = false;
+  for (int i = 0; i < 10'000 && !(from && to); ++i) {
+    const auto some = log->read();
+    ASSERT_TRUE(some) << some.error().message();
+    for (const LoggedPacket& packet : *some) {
+      from = from || packet.from == two;
+      to = to || packet.to == two;
+    }
+    usleep(1000);
+  }
+  EXPECT_TRUE(from);
+  EXPECT_TRUE(to);
+}
+
 TEST_P(Backend, OutsideCannotPretendToBeADesktop) {
   World world(GetParam().open, 2);
   const auto set = policies({kAdmins}, {policy("office", {}, {"admins"}, "room")});
