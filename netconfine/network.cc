@@ -313,16 +313,18 @@ class RoutedNetwork : public Network {
   }
 
   // Links that are down because no rules could be relied on; an earlier process may have done it.
+  // One that cannot be raised does not keep the others down; the first error is told.
   Result<void> raise_links() {
     PANAL_ASSIGN(const auto ids, veths_.list_down());
+    Result<void> all;
     for (const DesktopId id : ids) {
       const auto addresses = pool_.of(id);
       if (!addresses) continue;
       auto raised = veths_.bring_up(*addresses);
-      if (!raised && !raised.error().is_gone()) return raised;
+      if (!raised && !raised.error().is_gone() && all) all = std::move(raised);
     }
-    links_down_ = false;
-    return {};
+    links_down_ = !all;
+    return all;
   }
 
   Result<void> attach_link(DesktopId id, const Addresses& addresses,
