@@ -40,6 +40,8 @@ Result<HostFacts> HostSide::look() {
   }));
   forwards6_ = facts.forwards6;
   if (facts.mark.device.empty()) facts.mark = mark_;
+  // An earlier process's: cut_off() may come before anything is made.
+  if (mark_.device.empty()) mark_ = facts.mark;
   return facts;
 }
 

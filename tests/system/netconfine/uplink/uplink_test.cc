@@ -427,6 +427,24 @@ TEST_F(UplinkTest, CutOffLeavesNoRouterWhereTheTableIsLost) {
   EXPECT_EQ(host("cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "1\n");
 }
 
+TEST_F(UplinkTest, CutOffLeavesNoRouterThatAnEarlierProcessMade) {
+  {
+    const auto first = open(veth_);
+    up(*first);
+  }
+  // The table is lost between two processes, and the second may not make it anew.
+  ASSERT_EQ(shell_inside(host_, "nft flush ruleset && ip route add 10.77.5.0/24 dev eth1"), 0);
+  const auto next = open(veth_);
+  ASSERT_FALSE(next->up());
+  ASSERT_TRUE(next->cut_off());
+  EXPECT_EQ(host("cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "0\n");
+  ASSERT_EQ(shell_inside(host_, "ip route del 10.77.5.0/24 dev eth1"), 0);
+  up(*next);
+  EXPECT_EQ(drifts(*next), "");
+  ASSERT_TRUE(next->down());
+  EXPECT_EQ(host("cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "0\n");
+}
+
 TEST_F(UplinkTest, WhatTheHostNeedsOrHasIsRefusedWithASentence) {
   const auto refused = [&](const UplinkSettings& settings) {
     const auto before = host_state();
