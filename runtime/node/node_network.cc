@@ -1,10 +1,16 @@
 #include "runtime/node/node_network.h"
 
+#include <chrono>
 #include <utility>
 
 #include "netconfine/firewall/nft/events.h"
 
 namespace panal::node {
+namespace {
+
+constexpr std::chrono::seconds kUplinkAgain{2};
+
+}  // namespace
 
 Result<std::unique_ptr<NodeNetwork>> NodeNetwork::open(Parts parts) {
   std::unique_ptr<NodeNetwork> network(new NodeNetwork(std::move(parts)));
@@ -42,7 +48,11 @@ void NodeNetwork::watch_host() {
     parts_.log->warning("uplink_watch", {{"why", events.error().message()}});
     return;
   }
-  host_rules_ = RulesWatch::open(parts_.loop, std::move(*events), [this] { look_at_uplink(); });
+  // Nothing passes while it is cut off; and each try to make it is a change of rules itself, which
+  // would have another follow for ever.
+  host_rules_ = RulesWatch::open(parts_.loop, std::move(*events), [this] {
+    if (!uplink_fails_) look_at_uplink();
+  });
 }
 
 void NodeNetwork::finish() {
@@ -71,8 +81,12 @@ void NodeNetwork::look_at_uplink() {
 }
 
 void NodeNetwork::keep_uplink() {
-  if (const auto kept = parts_.host.keep_uplink(); !kept)
-    parts_.log->warning("uplink", {{"why", kept.error().message()}});
+  const auto kept = parts_.host.keep_uplink();
+  if (!kept) parts_.log->warning("uplink", {{"why", kept.error().message()}});
+  if (uplink_fails_.exchange(!kept) == !kept) return;
+  // What failed may have been a moment's matter, and everybody is cut off by it; what failed twice
+  // waits for the next look(). Once it is there again: nobody listened to changes meanwhile.
+  parts_.loop.post([this] { again_.start(kUplinkAgain, [this] { look_at_uplink(); }); });
 }
 
 void NodeNetwork::tell(DesktopId id, const AgentState& state) {

@@ -55,7 +55,7 @@ class NodeNetwork {
   }
 
  private:
-  explicit NodeNetwork(Parts parts) : parts_(std::move(parts)) {}
+  explicit NodeNetwork(Parts parts) : parts_(std::move(parts)), again_(parts_.loop) {}
   void watch_host();
   /// As look(), but for the way outside alone.
   void look_at_uplink();
@@ -64,6 +64,8 @@ class NodeNetwork {
   Parts parts_;
   std::unique_ptr<Confinement> confinement_;
   std::atomic<bool> look_is_due_{false}, uplink_is_due_{false};
+  std::atomic<bool> uplink_fails_{false};   ///< it is cut off
+  loop::Timer again_;                       ///< looks at the uplink before its time
   std::map<DesktopId, SessionClass> told_;  ///< whose packets come first
   std::optional<NetRequests> requests_;
   std::unique_ptr<PacketLogReader> packets_;  ///< none: this kernel has no such log
