@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <thread>
+#include <utility>
 
 #include "engine/base/cleanup.h"
 #include "netconfine/address/address_pool.h"
@@ -34,14 +35,17 @@ Link unplanned(DesktopId id) {
   return link;
 }
 
-// How a drift of a sysctl begins.
-constexpr const char* kSetting = "sysctl ";
-
 // Classes of a thousand desktops are much to read, and nobody gets out by them.
 constexpr std::chrono::seconds kLookAtRates{60};
 
 // Longer than a core takes to see one packet through the rules.
 constexpr std::chrono::milliseconds kInFlight{10};
+
+// What a look at both walls has found.
+struct Found {
+  std::vector<Drift> drifts;
+  bool rules_differ = false;  // what only the backend mends; it may have settings of its own
+};
 
 // Two desktops that may reach each other, or something outside: packets must be passed on.
 bool forwards(const Ruleset& rules) {
@@ -71,19 +75,26 @@ class RoutedNetwork : public Network {
     PANAL_TRY(rates_.prepare(rules));
     auto loaded = go_over(rules, policies, ids);
     if (loaded) loaded = firewall_->load(rules, senders);
+    // After the rules: some settings are there once conntrack is, and nothing is to be passed on
+    // before rules for it stand.
+    if (loaded) loaded = prepare(rules);
     if (!loaded) {
-      // On the way there was something between old and new; what was in force is again.
-      if (!rules_.policies.empty())
-        undo_step("rules", "all links", firewall_->load(rules_, senders_of(ids, policies_)));
+      if (loaded_) go_back(ids);
       return loaded;
     }
+    const bool first = !std::exchange(loaded_, true);
     rules_ = rules;
     policies_ = policies;
     note_rates(rates_.load(rules, senders));
+    if (first) {
+      // One that stays down is closed; the others go on.
+      if (const auto raised = raise_links(); !raised)
+        log_->error("network_links_stay_down", {{"error", raised.error().message()}});
+    }
     log_->info("network_loaded", {{"backend", firewall_->name()},
                                   {"links", std::to_string(ids.size())},
                                   {"policies", std::to_string(rules.policies.size())}});
-    return run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules)); });
+    return {};
   }
 
   Result<void> set_policy(DesktopId id, std::uint32_t policy) override {
@@ -123,20 +134,18 @@ class RoutedNetwork : public Network {
     AuditReport report;
     const auto rates = look_at_rates();
     auto found = look();
-    if (found && found->empty() && !cut_off_) {
+    if (found && found->drifts.empty() && !cut_off_) {
       if (!rates.empty()) report = {AuditReport::Outcome::kRepaired, rates, {}};
       return report;
     }
-    bool rules_differ = cut_off_ || !found;
+    const bool rules_differ = cut_off_ || !found || found->rules_differ;
     if (found) {
-      report.drifts = std::move(*found);
+      report.drifts = std::move(found->drifts);
     } else {
       report.why = found.error().message();
     }
-    for (const Drift& drift : report.drifts) {
-      rules_differ = rules_differ || !drift.where.starts_with(kSetting);
+    for (const Drift& drift : report.drifts)
       log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
-    }
     const auto repaired = repair(rules_differ);
     report.drifts.insert(report.drifts.end(), rates.begin(), rates.end());
     if (repaired) {
@@ -204,6 +213,7 @@ class RoutedNetwork : public Network {
       dead.push_back(id);
       log_->info("link_recovered", {{"desktop", std::to_string(id)}});
     }
+    PANAL_TRY(veths_.keep(live));
     return detach_all_locked(dead);
   }
 
@@ -229,53 +239,46 @@ class RoutedNetwork : public Network {
     return senders;
   }
 
+  Result<void> prepare(const Ruleset& rules) {
+    return run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules)); });
+  }
+
+  // After rules that failed on their way in, of which some or all may stand: a backend may have
+  // failed at what comes behind its tables, and would tell its audit that they are as meant. What
+  // was in force is again; where that fails, too, nothing is.
+  void go_back(const std::vector<DesktopId>& ids) {
+    auto back = firewall_->load(rules_, senders_of(ids, policies_));
+    if (back) back = prepare(rules_);
+    if (back) return;
+    log_->error("network_cut_off", {{"error", back.error().message()}});
+    cut_off_everybody();
+  }
+
   // Where a desktop goes from a policy that ends to another, or to one that is new, a packet may be
   // between the look at its policy and the one at what that allows. Both are there meanwhile.
-  Result<void> go_over(const Ruleset& rules, const std::map<DesktopId, std::uint32_t>& policies,
+  Result<void> go_over(const Ruleset& rules, const Assignments& policies,
                        const std::vector<DesktopId>& ids) {
-    const auto known = [](const Ruleset& in, const CompiledPolicy* policy) {
-      return policy == nullptr || policy_id(in, policy->name, policy->tenant) != 0;
-    };
-    std::map<DesktopId, std::uint32_t> from, to;
-    const Ruleset both = united(rules_, rules);
-    const auto number = [&](const CompiledPolicy* policy) {
-      return policy == nullptr ? 0 : policy_id(both, policy->name, policy->tenant);
-    };
-    bool needed = false;
-    for (const DesktopId id : ids) {
-      const CompiledPolicy* old = policy_numbered(rules_, policy_in(policies_, id));
-      const CompiledPolicy* next = policy_numbered(rules, policy_in(policies, id));
-      from[id] = number(old);
-      to[id] = number(next);
-      needed = needed ||
-               (old != nullptr && next != nullptr && (!known(rules_, next) || !known(rules, old)));
-    }
-    if (!needed) return {};
-    for (const auto& step : {from, to}) {
-      PANAL_TRY(firewall_->load(both, senders_of(ids, step)));
+    for (const RulesStep& step : steps_between(rules_, policies_, rules, policies, ids)) {
+      PANAL_TRY(firewall_->load(step.rules, senders_of(ids, step.policies)));
       std::this_thread::sleep_for(kInFlight);
     }
     return {};
   }
 
-  static const CompiledPolicy* policy_numbered(const Ruleset& rules, std::uint32_t id) {
-    const auto found = std::find_if(rules.policies.begin(), rules.policies.end(),
-                                    [id](const CompiledPolicy& one) { return one.id == id; });
-    return found != rules.policies.end() ? &*found : nullptr;
-  }
-
   // Both walls, compared with what is meant.
-  Result<std::vector<Drift>> look() {
-    PANAL_ASSIGN(auto drifts, firewall_->audit());
+  Result<Found> look() {
+    Found found;
+    PANAL_ASSIGN(found.drifts, firewall_->audit());
+    found.rules_differ = !found.drifts.empty();
     PANAL_TRY(run_inside(namespace_, [&]() -> Result<void> {
       PANAL_ASSIGN(const auto changed, changed_settings(forwards(rules_)));
       for (const ChangedSetting& setting : changed) {
-        drifts.push_back(
-            {kSetting + setting.name, fmt::format("is {}, not {}", setting.value, setting.wanted)});
+        found.drifts.push_back({"sysctl " + setting.name,
+                                fmt::format("is {}, not {}", setting.value, setting.wanted)});
       }
       return {};
     }));
-    return drifts;
+    return found;
   }
 
   // Everything anew, and a look at whether it is so. Rules that are as meant are left alone: their
@@ -283,13 +286,14 @@ class RoutedNetwork : public Network {
   Result<void> repair(bool rules_differ) {
     PANAL_ASSIGN(const auto ids, veths_.list());
     if (rules_differ) PANAL_TRY(firewall_->load(rules_, senders_of(ids, policies_)));
-    PANAL_TRY(run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules_)); }));
-    PANAL_ASSIGN(const auto left, look());
-    if (left.empty()) {
-      if (cut_off_) PANAL_TRY(raise_links(ids));
+    PANAL_TRY(prepare(rules_));
+    PANAL_ASSIGN(const Found left, look());
+    if (left.drifts.empty()) {
+      if (links_down_) PANAL_TRY(raise_links());
       return {};
     }
-    return fail(EIO, fmt::format("repair the rules: {} {}", left.front().where, left.front().what));
+    const Drift& first = left.drifts.front();
+    return fail(EIO, fmt::format("repair the rules: {} {}", first.where, first.what));
   }
 
   // With the least that can fail; where even that does, no link carries anything.
@@ -308,14 +312,19 @@ class RoutedNetwork : public Network {
     links_down_ = true;
   }
 
-  Result<void> raise_links(const std::vector<DesktopId>& ids) {
-    if (!links_down_) return {};
+  // Links that are down because no rules could be relied on; an earlier process may have done it.
+  // One that cannot be raised does not keep the others down; the first error is told.
+  Result<void> raise_links() {
+    PANAL_ASSIGN(const auto ids, veths_.list_down());
+    Result<void> all;
     for (const DesktopId id : ids) {
       const auto addresses = pool_.of(id);
-      if (addresses) PANAL_TRY(veths_.bring_up(*addresses));
+      if (!addresses) continue;
+      auto raised = veths_.bring_up(*addresses);
+      if (!raised && !raised.error().is_gone() && all) all = std::move(raised);
     }
-    links_down_ = false;
-    return {};
+    links_down_ = !all;
+    return all;
   }
 
   Result<void> attach_link(DesktopId id, const Addresses& addresses,
@@ -323,6 +332,8 @@ class RoutedNetwork : public Network {
     PANAL_TRY(run_inside(desktop_namespace, prepare_desktop_namespace));
     const std::lock_guard lock(mutex_);
     Cleanup undo;  // after the lock: its steps run under it
+    // Others' links may be down because no rules can be relied on.
+    if (cut_off_) return fail(EAGAIN, "every desktop is cut off until the rules can be repaired");
     PANAL_ASSIGN(const bool exists, veths_.exists(addresses.link));
     if (exists) return fail(EEXIST, "add link " + addresses.link);
     // First the entry, then the link: there is no moment at which it could send unchecked. (It
@@ -405,6 +416,7 @@ class RoutedNetwork : public Network {
   std::chrono::steady_clock::time_point next_look_at_rates_{};
   Ruleset rules_;
   std::map<DesktopId, std::uint32_t> policies_;  // attached or not
+  bool loaded_ = false;                          // rules_ are in force
   bool cut_off_ = false;
   bool links_down_ = false;
   LoggerPtr log_;

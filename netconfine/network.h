@@ -57,7 +57,8 @@ using OpenBackend = std::function<Result<std::unique_ptr<FirewallBackend>>()>;
 class Network {
  public:
   /// Loads rules that allow nothing (default drop), with an entry for each link that is already
-  /// there, and sets the namespace's sysctls. `open_backend` is called inside the namespace.
+  /// there, and sets the namespace's sysctls. Links that are down (an earlier process cut everybody
+  /// off and ended) come up then. `open_backend` is called inside the namespace.
   /// Errors: EPERM, EPROTONOSUPPORT where the kernel lacks the backend, EINVAL for a bad plan.
   [[nodiscard]] static Result<std::unique_ptr<Network>> open(
       UniqueFd network_namespace, const AddressPlan& plan, LoggerPtr log,
@@ -72,7 +73,8 @@ class Network {
 
   /// Gives the network namespace `desktop_namespace` its link: eth0 with addresses, routes and
   /// static neighbours on both ends; lo up; the desktop's elements in the rules' sets. Rules come
-  /// first, link up last. On error nothing is left. Errors: EEXIST, ENOSPC (prefix used up).
+  /// first, link up last. On error nothing is left. Errors: EEXIST, ENOSPC (prefix used up), EAGAIN
+  /// while every desktop is cut off.
   [[nodiscard]] virtual Result<Link> attach(DesktopId id, const UniqueFd& desktop_namespace) = 0;
   /// Removes link and set elements. Not attached is not an error.
   [[nodiscard]] virtual Result<void> detach(DesktopId id) = 0;
@@ -82,7 +84,8 @@ class Network {
   [[nodiscard]] virtual Result<void> recover(const std::set<DesktopId>& live) = 0;
   /// Puts rules in force, for all links at once: `policies` says which of them a desktop has,
   /// attached or not yet (absent or 0: nothing is allowed). Until the first call nothing is
-  /// allowed. On error what was in force stays. A policy with rates needs a kernel that can shape.
+  /// allowed. On error what was in force stays, or everybody is cut off until an audit can put it
+  /// in force again. A policy with rates needs a kernel that can shape.
   [[nodiscard]] virtual Result<void> set_rules(const Ruleset& rules,
                                                const std::map<DesktopId, std::uint32_t>& policies) {
     (void)rules, (void)policies;

@@ -19,8 +19,9 @@ Result<int> index_of(NetlinkSocket& socket, const std::string& name) {
 }
 
 // Links of this group are on their way out ("pnl\0"). What a crash leaves in it is still found, and
-// removed, by name.
+// removed or kept, by name.
 constexpr std::uint32_t kLeavingGroup = 0x706e6c00;
+constexpr std::uint32_t kNoGroup = 0;  // that of a new link
 
 struct Setting {
   const char* path;  ///< below proc/sys/net
@@ -202,6 +203,16 @@ Result<void> RoutedVeths::remove(std::span<const std::string> links) {
   return carry_out(socket_, std::move(steps));
 }
 
+Result<void> RoutedVeths::keep(const std::set<DesktopId>& ids) {
+  PANAL_ASSIGN(const auto links, all_links(socket_));
+  std::vector<Step> steps;
+  for (const auto& link : links) {
+    if (link.group != kLeavingGroup || !ids.contains(id_of_link(link.name))) continue;
+    steps.push_back({set_link_group(link.name, kNoGroup), {ENODEV}});
+  }
+  return carry_out(socket_, std::move(steps));
+}
+
 Result<bool> RoutedVeths::exists(const std::string& link) {
   const auto index = index_of(socket_, link);
   if (index) return true;
@@ -214,6 +225,16 @@ Result<std::vector<DesktopId>> RoutedVeths::list() {
   std::vector<DesktopId> ids;
   for (const auto& link : links) {
     if (const DesktopId id = id_of_link(link.name); id != 0) ids.push_back(id);
+  }
+  return ids;
+}
+
+Result<std::vector<DesktopId>> RoutedVeths::list_down() {
+  PANAL_ASSIGN(const auto links, all_links(socket_));
+  std::vector<DesktopId> ids;
+  for (const auto& link : links) {
+    const DesktopId id = link.up ? 0 : id_of_link(link.name);
+    if (id != 0) ids.push_back(id);
   }
   return ids;
 }

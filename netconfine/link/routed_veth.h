@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,10 +50,15 @@ class RoutedVeths {
   /// Several at once; those that are not there are not an error. The kernel waits for its readers
   /// once for all of them, and not once for each: 400 cost hardly more than one.
   [[nodiscard]] Result<void> remove(std::span<const std::string> links);
+  /// Links of these desktops that a process which ended in the middle of such a remove() has left
+  /// among those to go: the next one would take them along. Those that are not there are fine.
+  [[nodiscard]] Result<void> keep(const std::set<DesktopId>& ids);
   /// True when there is a link of that name.
   [[nodiscard]] Result<bool> exists(const std::string& link);
   /// Ids of all our host ends.
   [[nodiscard]] Result<std::vector<DesktopId>> list();
+  /// Of those that are down.
+  [[nodiscard]] Result<std::vector<DesktopId>> list_down();
 
  private:
   explicit RoutedVeths(NetlinkSocket socket) : socket_(std::move(socket)) {}

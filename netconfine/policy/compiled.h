@@ -1,12 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/model/ids.h"
 #include "netconfine/address/address_pool.h"
 #include "netconfine/policy/policy.h"
 
@@ -78,9 +81,25 @@ struct Surroundings {
 [[nodiscard]] std::uint32_t policy_id(const Ruleset& rules, const std::string& name,
                                       const std::string& tenant);
 
-/// Both: the policies of `next`, and those of `old` that it has none of (by name and tenant). What
-/// stands between two rulesets while desktops go from policies of the one to those of the other.
+/// Both: the policies of `next`, and those of `old` that it has none of (by name and tenant).
 [[nodiscard]] Ruleset united(const Ruleset& old, const Ruleset& next);
+
+/// Which policy a desktop has; absent or 0: none, nothing is allowed.
+using Assignments = std::map<DesktopId, std::uint32_t>;
+
+/// Rules and who has which of their policies.
+struct RulesStep {
+  Ruleset rules;
+  Assignments policies;
+};
+
+/// What stands, one after the other, between two rulesets while the desktops `ids` go from policies
+/// of the one to those of the other. Empty where nobody goes from a policy that ends, or to one
+/// that is new. No step allows what neither the old nor the new rules do, and a policy that some
+/// desktop has is in the step before as well as in the one after.
+[[nodiscard]] std::vector<RulesStep> steps_between(const Ruleset& old, const Assignments& had,
+                                                   const Ruleset& next, const Assignments& has,
+                                                   std::span<const DesktopId> ids);
 
 /// A connection's first packet.
 struct Flow {

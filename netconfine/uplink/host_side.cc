@@ -40,6 +40,8 @@ Result<HostFacts> HostSide::look() {
   }));
   forwards6_ = facts.forwards6;
   if (facts.mark.device.empty()) facts.mark = mark_;
+  // An earlier process's: cut_off() may come before anything is made.
+  if (mark_.device.empty()) mark_ = facts.mark;
   return facts;
 }
 
@@ -147,6 +149,15 @@ Result<void> HostSide::take_away_inside() {
 
 Result<void> HostSide::audit(std::vector<Drift>& drifts) {
   return run_inside(space_, [&] { return audit_inside(drifts); });
+}
+
+Result<void> HostSide::stop_forwarding() {
+  if (!mark_.guard) return {};
+  auto stopped =
+      run_inside(space_, [&] { return write_net_settings({{forwarding_of(mark_.device), "0"}}); });
+  // The device itself may be gone.
+  if (!stopped && stopped.error().is_gone()) return {};
+  return stopped;
 }
 
 Result<void> HostSide::audit_inside(std::vector<Drift>& drifts) {

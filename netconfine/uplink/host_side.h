@@ -36,6 +36,10 @@ class HostSide {
   /// Link, rules, forwarding: whatever of them is found goes, and the host is as it was.
   [[nodiscard]] Result<void> take_away();
   [[nodiscard]] Result<void> audit(std::vector<Drift>& drifts);
+  /// The device forwards for nobody, where it did not before this process, or one whose mark look()
+  /// has found, had it do so: for when its table may be lost, which kept everybody but desktops
+  /// out. The steps of plan_forwarding() undo it.
+  [[nodiscard]] Result<void> stop_forwarding();
 
  private:
   [[nodiscard]] UplinkStep filter_step(const std::string& program, const char* verb,

@@ -128,12 +128,10 @@ class HostUplink : public Uplink {
   }
 
   Result<void> cut_off() override {
-    const auto link = find_link(socket_, kUplinkName);
-    if (!link && link.error().is_gone()) return {};
-    if (!link) return tl::make_unexpected(link.error());
-    std::vector<Message> messages;
-    messages.push_back(set_link_down(link->index));
-    return socket_.transact(std::move(messages));
+    auto down = take_link_down();
+    // The one even where the other fails.
+    auto stopped = host_.stop_forwarding();
+    return down ? std::move(stopped) : std::move(down);
   }
 
  private:
@@ -241,6 +239,15 @@ class HostUplink : public Uplink {
       PANAL_ASSIGN(auto message, delete_link(kUplinkName));
       messages.push_back(std::move(message));
     }
+    return socket_.transact(std::move(messages));
+  }
+
+  Result<void> take_link_down() {
+    const auto link = find_link(socket_, kUplinkName);
+    if (!link && link.error().is_gone()) return {};
+    if (!link) return tl::make_unexpected(link.error());
+    std::vector<Message> messages;
+    messages.push_back(set_link_down(link->index));
     return socket_.transact(std::move(messages));
   }
 

@@ -35,7 +35,8 @@ class Uplink {
   [[nodiscard]] virtual Result<void> down() = 0;
   /// What is there, compared with what up() has made. Empty: equal. up() repairs it.
   [[nodiscard]] virtual Result<std::vector<Drift>> audit() = 0;
-  /// Takes the link down, with the least that can fail: for when drift cannot be repaired.
+  /// Takes the link down, and has the host forward by its device no more where it did not before,
+  /// with the least that can fail: for when drift cannot be repaired. up() undoes it.
   [[nodiscard]] virtual Result<void> cut_off() = 0;
 };
 

@@ -149,22 +149,8 @@ Result<void> Host::open_network(const config::Config& config) {
   PANAL_ASSIGN(auto own, kernel::open_namespace(std::string(kernel_paths::kProc) + "/self/ns/net"));
   PANAL_ASSIGN(uplink_, netconfine::Uplink::open(std::move(own), std::move(panal),
                                                  std::move(way_out), log_));
+  keeper_.emplace(*uplink_, log_);
   return {};
-}
-
-Result<void> Host::keep_uplink() {
-  if (uplink_made_) {
-    PANAL_ASSIGN(const auto drifts, uplink_->audit());
-    for (const netconfine::Drift& drift : drifts)
-      log_->warning("uplink_drift", {{"where", drift.where}, {"what", drift.what}});
-    if (drifts.empty()) return {};
-  }
-  auto made = uplink_->up();
-  uplink_made_ = made.has_value();
-  if (made) return {};
-  if (const auto cut = uplink_->cut_off(); !cut)
-    log_->error("uplink_cut_off", {{"why", cut.error().message()}});
-  return made;
 }
 
 std::vector<pid_t> Host::processes_of(DesktopId id) const {

@@ -13,6 +13,7 @@
 #include "engine/kernel/parent_limit.h"
 #include "netconfine/audit/audit_loop.h"
 #include "netconfine/network.h"
+#include "netconfine/uplink/keeper.h"
 #include "netconfine/uplink/uplink.h"
 #include "runtime/compose/root_choice.h"
 #include "runtime/config/config.h"
@@ -61,9 +62,9 @@ class Host {
   /// What its audits found, and what it dropped; for any thread.
   [[nodiscard]] NetTally& net_tally() { return net_tally_; }
   [[nodiscard]] const NetTally& net_tally() const { return net_tally_; }
-  /// Makes the way outside, or mends what is other than it was made; takes its link down where that
-  /// fails. Blocks (it may run programs); one thread at a time.
-  [[nodiscard]] Result<void> keep_uplink();
+  /// Makes the way outside, or mends what is other than it was made; cuts it off where that fails.
+  /// Blocks (it may run programs); one thread at a time.
+  [[nodiscard]] Result<void> keep_uplink() { return keeper_->keep(); }
   /// At the node's end: the host gets back what it had.
   [[nodiscard]] Result<void> remove_uplink() { return uplink_->down(); }
   [[nodiscard]] const desktop::IdSlots& slots() const { return *slots_; }
@@ -100,7 +101,7 @@ class Host {
   std::unique_ptr<netconfine::Network> network_;
   std::unique_ptr<netconfine::AuditLoop> audit_;  ///< of network_, which must outlive it
   std::unique_ptr<netconfine::Uplink> uplink_;
-  bool uplink_made_ = false;
+  std::optional<netconfine::UplinkKeeper> keeper_;  ///< of uplink_, which must outlive it
   std::unique_ptr<desktop::lxc::SpawnerPool> spawners_;
   std::optional<desktop::lxc::LxcBackend> containers_;
 };

@@ -46,7 +46,7 @@ bool NetRequests::handle(const CallerPtr& caller, const json& request) {
   const std::string op = text_of(request, "op");
   Confinement& confinement = parts_.confinement;
   if (op == "net_show") {
-    run(caller,
+    run(parts_.clerk, caller,
         [&confinement, policy = text_of(request, "policy"),
          desktop = number_of(request, "desktop")](store::Store&) -> Result<json> {
           if (desktop != 0) return confinement.show_desktop(desktop);
@@ -56,10 +56,11 @@ bool NetRequests::handle(const CallerPtr& caller, const json& request) {
     return true;
   }
   if (op == "net_apply") {
-    run(caller, [&confinement, dry = flag_of(request, "dry_run", false),
-                 actor = printable(text_of(request, "actor"), 100)](store::Store& store) {
-      return confinement.apply(store, dry, actor.empty() ? "root" : actor);
-    });
+    run(parts_.clerk, caller,
+        [&confinement, dry = flag_of(request, "dry_run", false),
+         actor = printable(text_of(request, "actor"), 100)](store::Store& store) {
+          return confinement.apply(store, dry, actor.empty() ? "root" : actor);
+        });
     return true;
   }
   if (op != "net_explain" && op != "net_test") return false;
@@ -69,7 +70,7 @@ bool NetRequests::handle(const CallerPtr& caller, const json& request) {
   } else if (op == "net_test") {
     test(caller, *query);
   } else {
-    run(caller,
+    run(parts_.clerk, caller,
         [&confinement, asked = *query](store::Store&) { return confinement.explain(asked); });
   }
   return true;
@@ -87,13 +88,13 @@ void NetRequests::test(const CallerPtr& caller, const netpolicy::Query& query) {
                                    " does not run here, so that no packet can be sent from it");
   // Shared: a function object must be copyable.
   auto inside = std::make_shared<UniqueFd>(std::move(*network));
-  run(caller, [&confinement = parts_.confinement, query, inside](store::Store&) {
+  run(parts_.testers, caller, [&confinement = parts_.confinement, query, inside](store::Store&) {
     return confinement.test(query, *inside);
   });
 }
 
-void NetRequests::run(const CallerPtr& caller, Work work) {
-  parts_.clerk.submit([&loop = parts_.loop, caller, work = std::move(work)](store::Store& store) {
+void NetRequests::run(WorkerPool& workers, const CallerPtr& caller, Work work) {
+  workers.submit([&loop = parts_.loop, caller, work = std::move(work)](store::Store& store) {
     auto result = std::make_shared<Result<json>>(work(store));
     loop.post([caller, result] { give(caller, *result); });
   });

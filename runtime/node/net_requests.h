@@ -19,6 +19,8 @@ class NetRequests {
     loop::Loop& loop;
     Confinement& confinement;
     WorkerPool& clerk;
+    /// Send packets and wait for them, 0.8 s each: rules that are to end something do not.
+    WorkerPool& testers;
     /// The network namespace of a desktop that runs. Errors: ENOENT.
     std::function<Result<UniqueFd>(DesktopId)> network_of;
   };
@@ -29,7 +31,7 @@ class NetRequests {
 
  private:
   using Work = std::function<Result<nlohmann::json>(store::Store&)>;
-  void run(const CallerPtr& caller, Work work);
+  void run(WorkerPool& workers, const CallerPtr& caller, Work work);
   void test(const CallerPtr& caller, const netpolicy::Query& query);
 
   Parts parts_;

@@ -239,11 +239,13 @@ void Node::Impl::wire() {
   };
   attaches.emplace(std::move(letting_in));
   sessions.emplace(loop, *clerk, log);
-  network->serve([this](DesktopId id) -> Result<UniqueFd> {
-    const Pidfd* init = reconciler->init(id);
-    if (init == nullptr) return fail(ENOENT, "it does not run");
-    return desktop::Lifecycle::network_of(*init);
-  });
+  network->serve(
+      [this](DesktopId id) -> Result<UniqueFd> {
+        const Pidfd* init = reconciler->init(id);
+        if (init == nullptr) return fail(ENOENT, "it does not run");
+        return desktop::Lifecycle::network_of(*init);
+      },
+      *workers);
   requests.emplace(
       Requests::Parts{*reconciler, *attaches, [this] { return status(); },
                       [this](const StatisticsRequest& request) {

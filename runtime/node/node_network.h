@@ -11,6 +11,7 @@
 #include "runtime/node/host.h"
 #include "runtime/node/net_requests.h"
 #include "runtime/node/packet_log_reader.h"
+#include "runtime/node/rules_watch.h"
 #include "runtime/node/worker_pool.h"
 
 namespace panal::node {
@@ -33,8 +34,9 @@ class NodeNetwork {
 
   /// The file's policies and the store's assignments; work is done by a thread from now on.
   [[nodiscard]] Result<void> start(store::Store& store, const WorkerPool::Connect& connect);
-  /// `network_of`: the namespace of a desktop that runs; called on the loop's thread.
-  void serve(std::function<Result<UniqueFd>(DesktopId)> network_of);
+  /// `network_of`: the namespace of a desktop that runs; called on the loop's thread. `testers`:
+  /// for work that waits for packets; finished before this is.
+  void serve(std::function<Result<UniqueFd>(DesktopId)> network_of, WorkerPool& testers);
   /// Ends the work. The loop still runs; nothing but forget() may be called afterwards.
   void finish();
 
@@ -53,14 +55,21 @@ class NodeNetwork {
   }
 
  private:
-  explicit NodeNetwork(Parts parts) : parts_(std::move(parts)) {}
+  explicit NodeNetwork(Parts parts) : parts_(std::move(parts)), again_(parts_.loop) {}
+  void watch_host();
+  /// As look(), but for the way outside alone.
+  void look_at_uplink();
+  void keep_uplink();
 
   Parts parts_;
   std::unique_ptr<Confinement> confinement_;
-  std::atomic<bool> look_is_due_{false};
+  std::atomic<bool> look_is_due_{false}, uplink_is_due_{false};
+  std::atomic<bool> uplink_fails_{false};   ///< it is cut off
+  loop::Timer again_;                       ///< looks at the uplink before its time
   std::map<DesktopId, SessionClass> told_;  ///< whose packets come first
   std::optional<NetRequests> requests_;
   std::unique_ptr<PacketLogReader> packets_;  ///< none: this kernel has no such log
+  std::unique_ptr<RulesWatch> host_rules_;    ///< none: the host has none of ours
   std::unique_ptr<WorkerPool> clerk_;  ///< rules may take longer than what the node's clerk does
 };
 

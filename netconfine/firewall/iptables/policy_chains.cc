@@ -11,9 +11,6 @@
 namespace panal::netconfine {
 namespace {
 
-// Each rule that logs tells so many packets a second, not more.
-constexpr const char* kLogLimit = "-m limit --limit 5/sec --limit-burst 20";
-
 std::string text_of(const Prefix& prefix) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   ::inet_ntop(prefix.v6 ? AF_INET6 : AF_INET, prefix.bytes.data(), text.data(), text.size());
@@ -38,9 +35,19 @@ std::string matches(const Allow& line, const char* flag) {
   return text + " ";
 }
 
-std::string log_rule(const char* what, const CompiledPolicy& policy) {
-  return fmt::format("{} -j NFLOG --nflog-prefix \"panal {} {} \" --nflog-group {}", kLogLimit,
-                     what, policy.name, kNflogGroup);
+// At which end of a connection the desktop is whose policy it is.
+enum class Opens : std::uint8_t { kOut, kIn };
+
+// So many packets a second of one desktop, whatever rule they come to, and not more: one desktop
+// does not hide what is told of others. Who is quiet for a minute is forgotten (left to itself the
+// kernel forgets after a second, and would let a full burst begin anew). The kernel keeps a table
+// of a name as it was first made.
+std::string log_rule(const char* what, const CompiledPolicy& policy, Opens opens) {
+  return fmt::format(
+      "-m hashlimit --hashlimit-upto 5/sec --hashlimit-burst 20 --hashlimit-mode {0}ip "
+      "--hashlimit-name pnl-log-{0} --hashlimit-htable-expire 60000 "
+      "-j NFLOG --nflog-prefix \"panal {1} {2} \" --nflog-group {3}",
+      opens == Opens::kOut ? "src" : "dst", what, policy.name, kNflogGroup);
 }
 
 /// A chain that sends what `lines` allow to `then`. A service with exceptions has a chain of its
@@ -83,8 +90,6 @@ void add_services(RuleTable& table, const std::string& chain, const char* flag, 
 /// first count towards no limit.
 const std::string kFirst = "-m conntrack ! --ctstatus CONFIRMED ";
 
-enum class Opens : std::uint8_t { kOut, kIn };
-
 /// A chain that accepts first packets within the limits of one desktop, which is known by its
 /// address.
 void add_opening(RuleTable& table, const std::string& chain, const PolicyWords& words,
@@ -105,7 +110,7 @@ void add_opening(RuleTable& table, const std::string& chain, const PolicyWords& 
                                        wanted == 0 ? kMostOpen : std::min(wanted, kMostOpen),
                                        words.v6 ? 128 : 32, out ? "saddr" : "daddr",
                                        drop_because("over_connections")));
-  if (policy.log == NetLog::kAll) rules.push_back(log_rule("allowed", policy));
+  if (policy.log == NetLog::kAll) rules.push_back(log_rule("allowed", policy, opens));
   rules.emplace_back("-j ACCEPT");
   table[chain] = {kOwnChain, std::move(rules)};
 }
@@ -139,7 +144,7 @@ void add_sending_chains(RuleTable& table, const PolicyWords& words, const Compil
     rules.push_back(fmt::format("-o {} -j {}", words.uplink, reach));
   }
   if (policy.group != 0) rules.push_back(fmt::format("-o pnl+ -j {}", mates_chain(policy.id)));
-  if (policy.log != NetLog::kNone) rules.push_back(log_rule("denied", policy));
+  if (policy.log != NetLog::kNone) rules.push_back(log_rule("denied", policy, Opens::kOut));
   if (!words.uplink.empty())
     rules.push_back(fmt::format("-o {} {}", words.uplink, drop_because("denied")));
   table[sending_chain(policy.id)] = {kOwnChain, std::move(rules)};
@@ -156,7 +161,7 @@ void add_reached_chains(RuleTable& table, const PolicyWords& words, const Compil
     add_opening(table, opened, words, policy, Opens::kIn);
     rules.push_back("-j " + allow);
   }
-  if (policy.log != NetLog::kNone) rules.push_back(log_rule("denied", policy));
+  if (policy.log != NetLog::kNone) rules.push_back(log_rule("denied", policy, Opens::kIn));
   rules.push_back(drop_because("denied"));
   table[chain] = {kOwnChain, std::move(rules)};
 }

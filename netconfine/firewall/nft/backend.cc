@@ -280,12 +280,14 @@ class NftBackend : public FirewallBackend {
     std::map<std::string, std::optional<Sender>> senders;  // by link; nothing: it goes
   };
 
-  void remember(const Change& change) {
+  using Senders = std::map<std::string, Sender>;  // by link
+
+  static void apply(const Change& change, Senders& senders) {
     for (const auto& [link, sender] : change.senders) {
       if (sender) {
-        senders_[link] = *sender;
+        senders[link] = *sender;
       } else {
-        senders_.erase(link);
+        senders.erase(link);
       }
     }
   }
@@ -318,14 +320,17 @@ class NftBackend : public FirewallBackend {
     for (const auto& [set, elements] : change.comes) {
       meant_.elements[set].insert(elements.begin(), elements.end());
     }
-    remember(change);
+    apply(change, senders_);
     return {};
   }
 
+  // What is known stays as the kernel has it until the load has succeeded: else whoever tries a
+  // failed change again would find nothing to do.
   Result<void> load_again(const Change& change) {
-    remember(change);
+    Senders wanted = senders_;
+    apply(change, wanted);
     std::vector<Sender> all;
-    for (const auto& [link, sender] : senders_) all.push_back(sender);
+    for (const auto& [link, sender] : wanted) all.push_back(sender);
     const Ruleset rules = rules_;
     return load(rules, all);
   }
@@ -366,8 +371,8 @@ class NftBackend : public FirewallBackend {
   NftKernel kernel_;
   const bool alone_;  // in this network namespace
   Ruleset rules_;
-  std::map<std::string, Sender> senders_;  // by link
-  AddressSet gone_;                        // may have connections still
+  Senders senders_;
+  AddressSet gone_;  // may have connections still
   NftSnapshot meant_;
   std::uint32_t generation_ = 0;  // in which the kernel had what was meant; 0: not known
   bool tracks_ = false;

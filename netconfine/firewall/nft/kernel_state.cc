@@ -2,11 +2,9 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <sys/socket.h>
 
-#include <array>
+#include "netconfine/firewall/nft/events.h"
 
 namespace panal::netconfine {
 namespace {
@@ -14,22 +12,11 @@ namespace {
 // A listing that a change has disturbed is asked for again.
 constexpr int kAttempts = 10;
 
-Result<UniqueFd> open_events() {
-  UniqueFd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  address.nl_groups = 1U << (NFNLGRP_NFTABLES - 1);
-  if (!fd || bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return fail_errno("nftables: listen for changes");
-  }
-  return fd;
-}
-
 }  // namespace
 
 Result<NftKernel> NftKernel::open() {
   PANAL_ASSIGN(auto socket, NetlinkSocket::open(NETLINK_NETFILTER));
-  PANAL_ASSIGN(auto events, open_events());
+  PANAL_ASSIGN(auto events, open_nft_events());
   return NftKernel(std::move(socket), std::move(events));
 }
 
@@ -120,11 +107,6 @@ Result<void> NftKernel::commit(std::vector<Message> messages, std::uint32_t gene
   return socket_.transact(as_batch(std::move(messages), generation));
 }
 
-void NftKernel::forget_changes() {
-  std::array<char, 8192> bytes{};
-  // An overrun (ENOBUFS) is told once, and says no more than that there were changes.
-  while (recv(events_.get(), bytes.data(), bytes.size(), 0) > 0 || errno == ENOBUFS) {
-  }
-}
+void NftKernel::forget_changes() { forget_nft_events(events_.get()); }
 
 }  // namespace panal::netconfine

@@ -114,6 +114,9 @@ class Writer {
     script_.add(rule_in(chains_.peers).meta(NFT_META_OIFNAME).in_set(chains_.group).go_to(mates));
     refuse(chains_.peers, NFT_META_IIFNAME, kToDesktop);
     script_.add(rule_in(mates).connection(NFT_CT_MARK).equals_u32(mark_).accept());
+    // Nothing of no connection goes on to limits that count connections only. (Outside, services
+    // are looked up by what the connection's opener wrote.)
+    drop_invalid(mates);
     script_.add(rule_in(mates).go_to(opens_));
     parts_.chains.insert(parts_.chains.end(), {chains_.peers, mates});
   }
@@ -176,9 +179,13 @@ class Writer {
     script_.add(rule_in(chain).set_connection_mark(mark_).accept());
   }
 
-  void refuse(const std::string& chain, std::uint32_t link, const char* counter) {
+  void drop_invalid(const std::string& chain) {
     NftRule invalid(kInet, chain);
     script_.add(in_state(invalid, kStateInvalid).count(kInvalid).drop());
+  }
+
+  void refuse(const std::string& chain, std::uint32_t link, const char* counter) {
+    drop_invalid(chain);
     if (policy_.log != NetLog::kNone) log(chain, link, "denied", 0);
     script_.add(rule_in(chain).count(counter).drop());
   }

@@ -35,6 +35,9 @@ constexpr std::uint32_t kIpv4SourceOffset = 12;
 constexpr std::uint32_t kIpv6NextHeaderOffset = 6;
 constexpr std::uint32_t kIpv6SourceOffset = 8;
 
+// RFC 792.
+constexpr std::uint8_t kDestinationUnreachable = 3, kFragmentationNeeded = 4;
+
 constexpr const char* kPrerouting = "prerouting";
 constexpr const char* kInput = "input";
 constexpr const char* kForward = "forward";
@@ -186,6 +189,25 @@ void prerouting(NftScript& script, const std::string& uplink) {
   senders6(script);
 }
 
+// "Too big" of a connection: without it a way with a smaller MTU swallows desktops' long packets
+// (RFC 1191, RFC 8201).
+void tell_too_big(NftScript& script) {
+  constexpr std::uint32_t kTypeOffset = 0, kCodeOffset = 1;
+  const auto answers = [&](NftRule& rule) {
+    rule.connection(NFT_CT_STATE).any_of(NF_CT_STATE_BIT(IP_CT_RELATED));
+    script.add(rule.accept());
+  };
+  NftRule four(kInet, kOutput);
+  of_family(four, NFPROTO_IPV4).meta(NFT_META_L4PROTO).equals_u8(IPPROTO_ICMP);
+  four.payload(NFT_PAYLOAD_TRANSPORT_HEADER, kTypeOffset, 1).equals_u8(kDestinationUnreachable);
+  answers(
+      four.payload(NFT_PAYLOAD_TRANSPORT_HEADER, kCodeOffset, 1).equals_u8(kFragmentationNeeded));
+  NftRule six(kInet, kOutput);
+  of_family(six, NFPROTO_IPV6).meta(NFT_META_L4PROTO).equals_u8(IPPROTO_ICMPV6);
+  answers(
+      six.payload(NFT_PAYLOAD_TRANSPORT_HEADER, kTypeOffset, 1).equals_u8(ICMP6_PACKET_TOO_BIG));
+}
+
 void local(NftScript& script, const std::string& uplink) {
   script.add(rule_in(kInput).meta(NFT_META_IIFTYPE).equals_u16(ARPHRD_LOOPBACK).accept());
   script.add(rule_in(kOutput).meta(NFT_META_OIFTYPE).equals_u16(ARPHRD_LOOPBACK).accept());
@@ -200,6 +222,7 @@ void local(NftScript& script, const std::string& uplink) {
                      .is_link(uplink)
                      .accept());
     }
+    tell_too_big(script);
   }
   script.add(rule_in(kInput).count(kToHost).drop());
   script.add(rule_in(kOutput).count(kFromHost).drop());

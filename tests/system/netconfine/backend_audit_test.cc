@@ -20,6 +20,7 @@
 
 #include "netconfine/audit/audit_loop.h"
 #include "netconfine/netlink/enter.h"
+#include "tests/system/netconfine/faulty.h"
 #include "tests/system/netconfine/world.h"
 
 namespace panal::netconfine {
@@ -31,37 +32,6 @@ using Outcome = AuditReport::Outcome;
 const Service kDns = service("dns", {"10.1.0.53", "fd00:1::53"}, {{Protocol::kUdp, {53, 53}}});
 
 PolicySet office() { return policies({kDns}, {policy("office", {"dns"}, {}, "room")}); }
-
-// A backend that fails when told to, around a real one.
-class Faulty : public FirewallBackend {
- public:
-  struct Faults {
-    std::atomic<bool> load = false, cut_off = false;
-  };
-  Faulty(std::unique_ptr<FirewallBackend> real, Faults& faults)
-      : real_(std::move(real)), faults_(faults) {}
-  [[nodiscard]] const char* name() const override { return real_->name(); }
-  Result<void> load(const Ruleset& rules, const std::vector<Sender>& senders) override {
-    if (faults_.load) return fail(ENOMEM, "load rules");
-    return real_->load(rules, senders);
-  }
-  Result<void> put(std::span<const Sender> senders) override { return real_->put(senders); }
-  Result<void> remove(std::span<const Addresses> senders) override {
-    return real_->remove(senders);
-  }
-  Result<std::vector<std::string>> links() override { return real_->links(); }
-  Result<std::vector<DropCounter>> drops() override { return real_->drops(); }
-  Result<std::vector<Drift>> audit() override { return real_->audit(); }
-  [[nodiscard]] int changes() const override { return real_->changes(); }
-  Result<void> cut_off() override {
-    if (faults_.cut_off) return fail(ENOMEM, "cut off");
-    return real_->cut_off();
-  }
-
- private:
-  std::unique_ptr<FirewallBackend> real_;
-  Faults& faults_;
-};
 
 class Audit : public ::testing::TestWithParam<BackendUnderTest> {
  protected:
@@ -111,6 +81,24 @@ TEST_P(Audit, TheFirstWallIsLookedAtToo) {
   }
 }
 
+// By name: nftables drops desktops' fragments before they are put together.
+TEST(IptablesAudit, AFragmentSettingIsMendedAndNobodyIsCutOff) {
+  World world([] { return open_iptables_backend(); }, 1);
+  ASSERT_TRUE(world.apply(office(), {{1, "office"}}));
+  for (const char* setting :
+       {"ipv4/ipfrag_high_thresh", "netfilter/nf_conntrack_frag6_high_thresh"}) {
+    ASSERT_EQ(shell_inside(world.panal(), std::string("echo 262144 > /proc/sys/net/") + setting),
+              0);
+    const auto report = world.network().audit();
+    EXPECT_EQ(report.outcome, Outcome::kRepaired) << setting << ": " << report.why;
+    ASSERT_EQ(report.drifts.size(), 1U) << setting;
+    EXPECT_NE(report.drifts.front().where.find(setting), std::string::npos);
+    EXPECT_EQ(output_inside(world.panal(), std::string("cat /proc/sys/net/") + setting), "0\n");
+    EXPECT_EQ(world.network().audit().outcome, Outcome::kAsMeant) << setting;
+    EXPECT_TRUE(world.passes(1, 0, udp4(ip4("10.77.0.1"), ip4("10.1.0.53"), 53), false));
+  }
+}
+
 TEST_P(Audit, WhatCannotBeRepairedCutsEverybodyOffUntilItCan) {
   World world(faulty(), 2);
   ASSERT_TRUE(world.apply(office(), {{1, "office"}, {2, "office"}}));
@@ -141,12 +129,19 @@ TEST_P(Audit, WhereEvenTheCutFailsLinksGoDownAndComeBack) {
   ASSERT_EQ(shell_inside(world.panal(), GetParam().open_up), 0);
   EXPECT_EQ(world.network().audit().outcome, Outcome::kCutOff);
   EXPECT_EQ(output_inside(world.panal(), "ip -o link show up | grep -c pnl"), "0\n");
+  // Nor does a new one come up under rules that are known to be wrong.
+  const FakeDesktop late;
+  const auto attached = world.network().attach(3, late.network());
+  ASSERT_FALSE(attached);
+  EXPECT_EQ(attached.error().code, EAGAIN) << attached.error().message();
+  EXPECT_EQ(output_inside(world.panal(), "ip -o link show | grep -c pnl3"), "0\n");
   faults_.load = faults_.cut_off = false;
   EXPECT_EQ(world.network().audit().outcome, Outcome::kRepaired);
   // The kernel starts a link's queues some time after it came up.
   for (int i = 0; i < 500 && !(asks(world) && talks(world)); ++i) usleep(10'000);
   EXPECT_TRUE(asks(world));
   EXPECT_TRUE(talks(world));
+  EXPECT_TRUE(world.network().attach(3, late.network()));
 }
 
 // Hears what a loop says, from another thread.

@@ -334,6 +334,43 @@ TEST_P(Backend, GroupsAreOfOneTenantAndEndWhenLeft) {
   EXPECT_TRUE(talk(1, 2));
 }
 
+// A packet from the middle of a TCP connection, with a right checksum: a SYN made an ACK.
+Bytes acknowledgement(const Flow& flow) {
+  Bytes packet = probe_packet(flow, 1);
+  const std::size_t flags = (flow.v6 ? 40U : 20U) + 13, checksum = flags + 3;
+  constexpr std::uint8_t kSyn = 0x02, kAck = 0x10;
+  packet[flags] = kAck;
+  // RFC 1624.
+  const std::uint32_t high = packet[checksum], low = packet[checksum + 1];
+  std::uint32_t sum = (0xffffU & ~(high << 8 | low)) + kAck - kSyn;
+  sum = (sum & 0xffffU) + (sum >> 16);
+  packet[checksum] = static_cast<std::uint8_t>(~sum >> 8);
+  packet[checksum + 1] = static_cast<std::uint8_t>(~sum);
+  return packet;
+}
+
+TEST_P(Backend, WhatBelongsToNoConnectionDoesNotPassBetweenMates) {
+  World world(GetParam().open, 2);
+  ASSERT_TRUE(
+      world.apply(policies({}, {policy("room", {}, {}, "room")}), {{1, "room"}, {2, "room"}}));
+  Flow flow;
+  flow.from4 = ip4("10.77.0.1"), flow.to4 = ip4("10.77.0.2");
+  flow.from6 = ip6("fd77:70::1"), flow.to6 = ip6("fd77:70::2");
+  flow.port = 9;
+  const auto before = world.dropped("invalid");
+  const Bytes rest = {0, 7, 0, 1, 'n', 'o', 'b', 'o', 'd', 'y', ' ', 'a', 's', 'k', 'e', 'd'};
+  EXPECT_FALSE(world.passes(1, 2, icmp6(flow.from6, flow.to6, 129, rest), true)) << "echo reply";
+  for (const bool v6 : {false, true}) {
+    flow.v6 = v6;
+    EXPECT_FALSE(world.passes(1, 2, acknowledgement(flow), v6)) << v6;
+  }
+  EXPECT_GE(world.dropped("invalid"), before + 3);
+  for (const bool v6 : {false, true}) {
+    flow.v6 = v6;
+    EXPECT_TRUE(world.passes(1, 2, probe_packet(flow, 2), v6)) << "nothing passes at all";
+  }
+}
+
 TEST_P(Backend, ConnectionsAreCountedForEachDesktop) {
   World world(GetParam().open, 2);
   NetPolicy limited = policy("office", {"admins"});
@@ -445,6 +482,39 @@ TEST_P(Backend, WhatAPolicyLogsCanBeRead) {
   EXPECT_LT(written, 100U);
 }
 
+TEST_P(Backend, OneDesktopsRefusalsDoNotHideAnothers) {
+  World world(GetParam().open, 2);
+  NetPolicy talkative = policy("office", {"dns"}, {"admins"});
+  talkative.log = NetLog::kDenied;
+  ASSERT_TRUE(world.apply(policies({kDns, kAdmins}, {talkative}), {{1, "office"}, {2, "office"}}));
+  std::optional<PacketLog> log;
+  const auto opened = run_inside(world.panal(), [&]() -> Result<void> {
+    PANAL_ASSIGN(log, PacketLog::open());
+    return {};
+  });
+  ASSERT_TRUE(opened) << opened.error().message();
+  const std::string one = "10.77.0.1", two = "10.77.0.2";
+  for (int i = 0; i < 400; ++i) {
+    world.send(1, udp(one, "10.1.0.54", 54), false);
+    world.send(0, udp("10.9.0.1", one, 54), false);
+  }
+  world.send(2, udp(two, "10.1.0.54", 54), false);
+  world.send(0, udp("10.9.0.1", two, 54), false);
+  world.settle();
+  bool from = false, to = false;
+  for (int i = 0; i < 10'000 && !(from && to); ++i) {
+    const auto some = log->read();
+    ASSERT_TRUE(some) << some.error().message();
+    for (const LoggedPacket& packet : *some) {
+      from = from || packet.from == two;
+      to = to || packet.to == two;
+    }
+    usleep(1000);
+  }
+  EXPECT_TRUE(from);
+  EXPECT_TRUE(to);
+}
+
 TEST_P(Backend, OutsideCannotPretendToBeADesktop) {
   World world(GetParam().open, 2);
   const auto set = policies({kAdmins}, {policy("office", {}, {"admins"}, "room")});
@@ -460,6 +530,31 @@ TEST_P(Backend, OutsideCannotPretendToBeADesktop) {
   world.settle();
   EXPECT_EQ(four.heard(), 0);
   EXPECT_EQ(six.heard(), 0);
+}
+
+TEST_P(Backend, WhatIsTooBigForTheWayOutIsToldSo) {
+  World world(GetParam().open, 1);
+  ASSERT_TRUE(world.apply(
+      policies({service("all", {"0.0.0.0/0", "::/0"})}, {policy("open", {"all"})}), {{1, "open"}}));
+  ASSERT_EQ(shell_inside(world.panal(), "ip link set up0 mtu 1400"), 0);
+  (void)world.arrived(0);
+  const Bytes long_one(1400, 'x');
+  // UDP to port 9 without a checksum, "do not fragment"; an echo request.
+  const Bytes header = {0x9c, 0x40, 0, 9, 0x05, 0x80, 0, 0};
+  world.send(1, ipv4(ip4("10.77.0.1"), ip4("8.8.8.8"), header + long_one, {.fragment = 0x4000}),
+             false);
+  world.send(1, icmp6(ip6("fd77:70::1"), ip6("2001:db8:1::1"), 128, long_one), true);
+  world.settle();
+  EXPECT_TRUE(world.arrived(0).empty());
+  bool four = false, six = false;
+  for (const Bytes& packet : world.arrived(1)) {
+    if (packet.size() < 48) continue;
+    four = four || (packet[0] >> 4 == 4 && packet[9] == 1 && packet[20] == 3 && packet[21] == 4);
+    six = six || (packet[0] >> 4 == 6 && packet[6] == 58 && packet[40] == 2);
+  }
+  EXPECT_TRUE(four) << "IPv4's way is a hole for long packets";
+  EXPECT_TRUE(six) << "IPv6's way is a hole for long packets";
+  EXPECT_TRUE(world.passes(1, 0, udp("10.77.0.1", "8.8.8.8", 9), false)) << "a short one";
 }
 
 TEST_P(Backend, PacketsThatHideWhatTheyAreDoNotPass) {

@@ -53,31 +53,64 @@ class KillPoints : public ::testing::Test {
     return firewall.load(rules_of(false), senders_of(20));
   }
 
+  // All that Network::set_rules() loads where desktops go from a policy that ends to one that is
+  // new: from the second rules and 40 desktops on.
+  static std::vector<Step> going_over() {
+    auto set = policies({service("web", {"10.3.0.0/16"}, {{Protocol::kTcp, {443, 443}}})},
+                        {policy("guest", {"web"})});
+    const Ruleset next = *compile(
+        set, {.uplink = kUplink, .masquerade = true, .desktops = {}, .uses = {{"guest", "acme"}}});
+    const auto all = senders_of(40);
+    Assignments has;
+    std::vector<DesktopId> ids;
+    for (const Sender& one : all) {
+      ids.push_back(id_of_link(one.addresses.link));
+      has[ids.back()] = one.policy;
+    }
+    auto between = steps_between(rules_of(true), has, next, has, ids);
+    between.push_back({next, has});
+    std::vector<Step> steps;
+    for (const RulesStep& step : between) {
+      steps.emplace_back([step, all](FirewallBackend& firewall) {
+        auto senders = all;
+        for (Sender& one : senders) one.policy = step.policies.at(id_of_link(one.addresses.link));
+        return firewall.load(step.rules, senders);
+      });
+    }
+    return steps;
+  }
+
   // Everything that changes rules.
   static std::vector<Step> steps() {
-    return {[](FirewallBackend& firewall) {
-              return firewall.put(std::span(&senders_of(21).back(), 1));
-            },
-            [](FirewallBackend& firewall) {
-              auto all = senders_of(10);
-              for (Sender& one : all) one.policy = 2;
-              return firewall.put(all);
-            },
-            [](FirewallBackend& firewall) {
-              const auto gone = senders_of(3);
-              std::vector<Addresses> addresses;
-              for (const Sender& one : gone) addresses.push_back(one.addresses);
-              return firewall.remove(addresses);
-            },
-            [](FirewallBackend& firewall) { return firewall.load(rules_of(true), senders_of(40)); },
-            [](FirewallBackend& firewall) {
-              // Without masquerading there is one base chain less: tables are made anew.
-              Ruleset rules = rules_of(true);
-              rules.masquerade = false;
-              return firewall.load(rules, senders_of(5));
-            },
-            [](FirewallBackend& firewall) { return firewall.cut_off(); },
-            [](FirewallBackend& firewall) { return begin(firewall); }};
+    std::vector<Step> all = {
+        [](FirewallBackend& firewall) {
+          return firewall.put(std::span(&senders_of(21).back(), 1));
+        },
+        [](FirewallBackend& firewall) {
+          auto moved = senders_of(10);
+          for (Sender& one : moved) one.policy = 2;
+          return firewall.put(moved);
+        },
+        [](FirewallBackend& firewall) {
+          const auto gone = senders_of(3);
+          std::vector<Addresses> addresses;
+          for (const Sender& one : gone) addresses.push_back(one.addresses);
+          return firewall.remove(addresses);
+        },
+        [](FirewallBackend& firewall) { return firewall.load(rules_of(true), senders_of(40)); }};
+    const auto over = going_over();
+    all.insert(all.end(), over.begin(), over.end());
+    const std::vector<Step> rest = {[](FirewallBackend& firewall) {
+                                      // Without masquerading there is one base chain less: tables
+                                      // are made anew.
+                                      Ruleset rules = rules_of(true);
+                                      rules.masquerade = false;
+                                      return firewall.load(rules, senders_of(5));
+                                    },
+                                    [](FirewallBackend& firewall) { return firewall.cut_off(); },
+                                    [](FirewallBackend& firewall) { return begin(firewall); }};
+    all.insert(all.end(), rest.begin(), rest.end());
+    return all;
   }
 
   [[nodiscard]] std::string text() const { return output_inside(panal_, "nft -s list ruleset"); }

@@ -158,6 +158,25 @@ TEST_F(Lifecycle, RecoverDetachesWhatIsNotLive) {
   EXPECT_EQ(elements("pnl1"), 0);
 }
 
+TEST_F(Lifecycle, RecoverKeepsALiveLinkThatACrashLeftAmongThoseToGo) {
+  const FakeDesktop one, two, three, four, five;
+  const FakeDesktop* const all[] = {&one, &two, &three, &four, &five};
+  for (DesktopId id = 1; id <= 5; ++id) ASSERT_TRUE(network_->attach(id, all[id - 1]->network()));
+  // Groups of links that are removed together ("pnl\0"); another's is its own affair.
+  ASSERT_EQ(shell_inside(panal_, "ip link set pnl1 group 0x706e6c00 && ip link set pnl2 group 77"),
+            0);
+  ASSERT_TRUE(network_->recover({1, 2, 5}));
+  EXPECT_TRUE(has_link("pnl1"));
+  EXPECT_FALSE(has_link("pnl3") || has_link("pnl4"));
+  // Nor does the next lot take it along.
+  const FakeDesktop six;
+  ASSERT_TRUE(network_->attach(6, six.network()));
+  const DesktopId gone[] = {5, 6};
+  ASSERT_TRUE(network_->detach_all(gone));
+  EXPECT_TRUE(has_link("pnl1"));
+  EXPECT_NE(output_inside(panal_, "ip link show dev pnl2").find("group 77"), std::string::npos);
+}
+
 TEST_F(Lifecycle, AReopenedNetworkFindsAllAndDoublesNothing) {
   const FakeDesktop one, two;
   ASSERT_TRUE(network_->attach(1, one.network()));
@@ -172,6 +191,22 @@ TEST_F(Lifecycle, AReopenedNetworkFindsAllAndDoublesNothing) {
   EXPECT_EQ(links->size(), 2U);
   EXPECT_EQ(network_->attach(1, one.network()).error().code, EEXIST);
   EXPECT_TRUE(network_->detach(1));
+}
+
+TEST_F(Lifecycle, OpeningRaisesLinksThatAnEarlierProcessTookDown) {
+  const FakeDesktop one, two;
+  ASSERT_TRUE(network_->attach(1, one.network()));
+  ASSERT_TRUE(network_->attach(2, two.network()));
+  // As where nobody could be cut off by rules, and then the process ended.
+  ASSERT_EQ(shell_inside(panal_, "ip link set pnl1 down && ip link set pnl2 down"), 0);
+  network_.reset();
+  network_ = open();
+  ASSERT_NE(network_, nullptr);
+  EXPECT_EQ(output_inside(panal_, "ip -o link show up | grep -c pnl"), "2\n");
+  const auto routes = output_inside(panal_, "ip route; ip -6 route; ip neigh");
+  for (const char* wanted : {"10.77.0.1 dev pnl1 proto", "fd77:70::2 dev pnl2 ",
+                             "10.77.0.2 dev pnl2 lladdr 02:70:00:00:00:02 PERMANENT"})
+    EXPECT_NE(routes.find(wanted), std::string::npos) << wanted << "\n" << routes;
 }
 
 TEST_F(Lifecycle, OpeningMendsTamperedRules) {

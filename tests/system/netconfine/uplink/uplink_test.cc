@@ -403,6 +403,48 @@ TEST_F(UplinkTest, CutOffMeansNothingGoesOut) {
   EXPECT_EQ(hear(ear, 1), 1);
 }
 
+TEST_F(UplinkTest, CutOffLeavesNoRouterWhereTheTableIsLost) {
+  const auto uplink = open(veth_);
+  up(*uplink);
+  ASSERT_EQ(shell_inside(lan_, "ip route add 10.9.0.0/24 via 192.168.1.2"), 0);
+  ASSERT_EQ(shell_inside(host_, "nft flush ruleset"), 0);
+  ASSERT_TRUE(uplink->cut_off());
+  EXPECT_EQ(host("cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "0\n");
+  UdpEar ear(other_, AF_INET, kPort);
+  (void)testing::say(lan_, "10.9.0.1", kPort);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(ear.heard(), 0) << "the host has become a router between its networks";
+  EXPECT_NE(drifts(*uplink).find("forwarding of eth0 of the host is off"), std::string::npos)
+      << drifts(*uplink);
+  up(*uplink);
+  EXPECT_EQ(drifts(*uplink), "");
+  // Who forwarded before goes on.
+  ASSERT_TRUE(uplink->down());
+  ASSERT_EQ(shell_inside(host_, "echo 1 > /proc/sys/net/ipv4/ip_forward"), 0);
+  const auto next = open(veth_);
+  up(*next);
+  ASSERT_TRUE(next->cut_off());
+  EXPECT_EQ(host("cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "1\n");
+}
+
+TEST_F(UplinkTest, CutOffLeavesNoRouterThatAnEarlierProcessMade) {
+  {
+    const auto first = open(veth_);
+    up(*first);
+  }
+  // The table is lost between two processes, and the second may not make it anew.
+  ASSERT_EQ(shell_inside(host_, "nft flush ruleset && ip route add 10.77.5.0/24 dev eth1"), 0);
+  const auto next = open(veth_);
+  ASSERT_FALSE(next->up());
+  ASSERT_TRUE(next->cut_off());
+  EXPECT_EQ(host("cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "0\n");
+  ASSERT_EQ(shell_inside(host_, "ip route del 10.77.5.0/24 dev eth1"), 0);
+  up(*next);
+  EXPECT_EQ(drifts(*next), "");
+  ASSERT_TRUE(next->down());
+  EXPECT_EQ(host("cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "0\n");
+}
+
 TEST_F(UplinkTest, WhatTheHostNeedsOrHasIsRefusedWithASentence) {
   const auto refused = [&](const UplinkSettings& settings) {
     const auto before = host_state();

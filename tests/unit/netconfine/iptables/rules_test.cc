@@ -85,7 +85,7 @@ TEST(RuleTables, Ipv4WithEverything) {
 -A PANAL-BY-1 -m comment --comment panal-denied -j DROP
 -A PANAL-BY-2 -m comment --comment office
 -A PANAL-BY-2 -j PANAL-BY-2-ALLOW
--A PANAL-BY-2 -m limit --limit 5/sec --limit-burst 20 -j NFLOG --nflog-prefix "panal denied office " --nflog-group 77
+-A PANAL-BY-2 -m hashlimit --hashlimit-upto 5/sec --hashlimit-burst 20 --hashlimit-mode dstip --hashlimit-name pnl-log-dst --hashlimit-htable-expire 60000 -j NFLOG --nflog-prefix "panal denied office " --nflog-group 77
 -A PANAL-BY-2 -m comment --comment panal-denied -j DROP
 -A PANAL-BY-2-ALLOW -s 10.9.0.0/32 -p tcp -m comment --comment support -g PANAL-OPENED-2
 -A PANAL-FROM -s 10.77.0.12/32 -i pnl12 -g PANAL-SEND-1
@@ -95,10 +95,10 @@ TEST(RuleTables, Ipv4WithEverything) {
 -A PANAL-OPEN-1 -j ACCEPT
 -A PANAL-OPEN-2 -m conntrack ! --ctstatus CONFIRMED -m hashlimit --hashlimit-above 20/sec --hashlimit-burst 20 --hashlimit-mode srcip --hashlimit-name pnl2-20 -m comment --comment panal-over_rate -j DROP
 -A PANAL-OPEN-2 -m conntrack ! --ctstatus CONFIRMED -m connlimit --connlimit-above 200 --connlimit-mask 32 --connlimit-saddr -m comment --comment panal-over_connections -j DROP
--A PANAL-OPEN-2 -m limit --limit 5/sec --limit-burst 20 -j NFLOG --nflog-prefix "panal allowed office " --nflog-group 77
+-A PANAL-OPEN-2 -m hashlimit --hashlimit-upto 5/sec --hashlimit-burst 20 --hashlimit-mode srcip --hashlimit-name pnl-log-src --hashlimit-htable-expire 60000 -j NFLOG --nflog-prefix "panal allowed office " --nflog-group 77
 -A PANAL-OPEN-2 -j ACCEPT
 -A PANAL-OPENED-2 -m conntrack ! --ctstatus CONFIRMED -m connlimit --connlimit-above 200 --connlimit-mask 32 --connlimit-daddr -m comment --comment panal-over_connections -j DROP
--A PANAL-OPENED-2 -m limit --limit 5/sec --limit-burst 20 -j NFLOG --nflog-prefix "panal allowed office " --nflog-group 77
+-A PANAL-OPENED-2 -m hashlimit --hashlimit-upto 5/sec --hashlimit-burst 20 --hashlimit-mode dstip --hashlimit-name pnl-log-dst --hashlimit-htable-expire 60000 -j NFLOG --nflog-prefix "panal allowed office " --nflog-group 77
 -A PANAL-OPENED-2 -j ACCEPT
 -A PANAL-REACH-2 -d 10.1.0.0/16 -p tcp -m tcp --dport 53 -m comment --comment dns -g PANAL-OPEN-2
 -A PANAL-REACH-2 -d 10.1.0.0/16 -p udp -m udp --dport 53 -m comment --comment dns -g PANAL-OPEN-2
@@ -112,7 +112,7 @@ TEST(RuleTables, Ipv4WithEverything) {
 -A PANAL-SEND-2 -m comment --comment office
 -A PANAL-SEND-2 -o up0 -j PANAL-REACH-2
 -A PANAL-SEND-2 -o pnl+ -j PANAL-MATE-2
--A PANAL-SEND-2 -m limit --limit 5/sec --limit-burst 20 -j NFLOG --nflog-prefix "panal denied office " --nflog-group 77
+-A PANAL-SEND-2 -m hashlimit --hashlimit-upto 5/sec --hashlimit-burst 20 --hashlimit-mode srcip --hashlimit-name pnl-log-src --hashlimit-htable-expire 60000 -j NFLOG --nflog-prefix "panal denied office " --nflog-group 77
 -A PANAL-SEND-2 -o up0 -m comment --comment panal-denied -j DROP
 -A PANAL-TO -d 10.77.0.12/32 -o pnl12 -g PANAL-BY-1
 -A PANAL-TO -d 10.77.0.7/32 -o pnl7 -g PANAL-BY-2
