@@ -4,6 +4,7 @@
 
 #include "engine/base/log.h"
 #include "runtime/control/control.h"
+#include "runtime/netpolicy/uplink_words.h"
 #include "runtime/node/requests.h"
 
 namespace panal::node {
@@ -59,6 +60,14 @@ bool NetRequests::handle(const CallerPtr& caller, const json& request) {
     run(caller, [&confinement, dry = flag_of(request, "dry_run", false),
                  actor = printable(text_of(request, "actor"), 100)](store::Store& store) {
       return confinement.apply(store, dry, actor.empty() ? "root" : actor);
+    });
+    return true;
+  }
+  if (op == "net_uplink") {
+    // Not by the uplink that is kept: somebody else's thread may be at work on that.
+    run(caller, [&config = parts_.config](store::Store&) -> Result<json> {
+      PANAL_ASSIGN(const auto words, netpolicy::describe_uplink(config));
+      return netpolicy::to_json(words);
     });
     return true;
   }

@@ -490,6 +490,9 @@ TEST_F(NodeTest, FollowsNetworkPoliciesLiveAndSendsPacketsToProveThem) {
     ASSERT_TRUE(node_->admin().set_net_policy({store::NetScope::kDesktop, "", desktop.id}, "class",
                                               "test"));
   explained("policy class: group room");
+  const json way_out = node_->ask({{"op", "net_uplink"}});
+  EXPECT_EQ(way_out["kind"], "none") << way_out.dump();
+  EXPECT_EQ(way_out["lines"].size(), 1U) << way_out.dump();
   const json shown = node_->ask({{"op", "net_show"}, {"desktop", two.id}});
   EXPECT_EQ(shown["given_by"], "desktop") << shown.dump();
 
