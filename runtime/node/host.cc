@@ -135,8 +135,9 @@ Result<void> Host::open_network(const config::Config& config) {
   if (!before && before.error().code != ENOENT)
     log_->warning("network_before", {{"why", before.error().message()}});
   const netpolicy::Plan plan = before.value_or(netpolicy::Plan());
+  PANAL_ASSIGN(const auto line, netpolicy::line_limits(config));
   PANAL_ASSIGN(network_, netconfine::Network::open(
-                             std::move(net), {config.subnet4, config.subnet6}, log_,
+                             std::move(net), {config.subnet4, config.subnet6, line}, log_,
                              [this, &config] { return open_backend(config, *log_); }, plan.rules,
                              plan.policies()));
   PANAL_ASSIGN(audit_, netconfine::AuditLoop::start(*network_, {},

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -441,6 +442,35 @@ TEST_F(NodeTest, RecordsWhatADesktopUsesOfItsImageAndKeepsItWarm) {
                   .value("panal_warm_runs_total", {{"act", "touch"}});
   }
   EXPECT_GT(touched, 0) << node_->log();
+}
+
+/// In Panal's network namespace.
+std::string class_of_line(const RunningNode& node) {
+  const std::string command = "nsenter --net=" + node.config().net_namespace_file() +
+                              " tc class show dev panal-send 2>&1 | grep f000:fffe";
+  std::string out;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return out;
+  char text[512];
+  while (std::fgets(text, sizeof text, pipe) != nullptr) out += text;
+  ::pclose(pipe);
+  return out;
+}
+
+TEST_F(NodeTest, BoundsWhatAllItsDesktopsSendTogether) {
+  EXPECT_EQ(class_of_line(*node_), "") << "nobody is taken through a queue for nothing";
+  const auto again = [](const std::string& more) {
+    node_->end_panald(SIGTERM);
+    node_->configure(more);
+    node_->start_panald();
+  };
+  again("[network]\nline_send = \"20 Mbit\"\n");
+  EXPECT_THAT(class_of_line(*node_), HasSubstr("ceil 20Mbit"));
+  const auto desktop = new_desktop();
+  node_->want(desktop.id, Desired::kRunning);
+  node_->await(desktop.id, Observed::kRunning);
+  again("");
+  EXPECT_THAT(class_of_line(*node_), ::testing::Not(HasSubstr("ceil 20Mbit")));
 }
 
 TEST_F(NodeTest, FollowsNetworkPoliciesLiveAndSendsPacketsToProveThem) {
