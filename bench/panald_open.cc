@@ -1,0 +1,16 @@
+// panald without rules for its desktops' network: what panal-bench compares confinement with.
+// Installed nowhere, and of no use outside of a lab.
+
+#include <iostream>
+
+#include "bench/confinement/open_firewall.h"
+#include "runtime/node/panald.h"
+#include "runtime/tuning/machine_state.h"
+
+int main(int argc, char** argv) {
+  if (!panal::tuning::in_lab()) {
+    std::cerr << "panald-open: it confines no desktop, and is for measurements in a lab alone\n";
+    return 1;
+  }
+  return panal::node::panald_main(argc, argv, panal::bench::open_no_firewall);
+}
