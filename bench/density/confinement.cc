@@ -15,6 +15,7 @@
 #include "bench/density/hold.h"
 #include "bench/density/load.h"
 #include "bench/density/lot.h"
+#include "bench/density/sampler.h"
 #include "bench/density/say.h"
 #include "bench/density/stopwatch.h"
 #include "bench/density/units.h"
@@ -114,14 +115,18 @@ Result<void> check_arm(const BenchNode& node, bool confined) {
   return {};
 }
 
+/// Bytes.
+struct Level {
+  double available = 0, load = 0, lab = 0;
+};
+
 class Comparison {
  public:
-  Comparison(BenchNode& node, Load& load, Sampler sampler, HostWatch host, Tree tree,
+  Comparison(BenchNode& node, Load& load, Sampler sampler, Tree tree,
              const ConfinementOptions& options, const std::vector<Account>& accounts)
       : node_(node),
         load_(load),
         sampler_(std::move(sampler)),
-        host_(std::move(host)),
         tree_(std::move(tree)),
         options_(options),
         lot_(accounts.begin(), accounts.begin() + static_cast<std::ptrdiff_t>(options.lot)),
@@ -185,25 +190,40 @@ class Comparison {
     return {};
   }
 
+  /// Waits so long; of each second of its second half, the middle.
+  Result<Level> rest(unsigned seconds) const {
+    const HoldWindow window = hold_window(seconds, 0);
+    std::this_thread::sleep_for(std::chrono::seconds(window.seconds - window.counted_seconds));
+    std::vector<double> available, load, lab;
+    for (unsigned i = 0; i < window.counted_seconds; ++i) {
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+      PANAL_ASSIGN(const Sample now, sampler_.sample());
+      available.push_back(now.available);
+      load.push_back(now.load_charge);
+      lab.push_back(now.lab_charge);
+    }
+    return Level{median_of(available), median_of(load), median_of(lab)};
+  }
+
   Result<LotCost> measure(bool confined) {
     PANAL_TRY(take_over(confined));
     const double each = 1.0 / static_cast<double>(lot_.size());
     LotCost out;
     out.confined = confined;
-    PANAL_ASSIGN(const Held before, hold(sampler_, host_, hold_window(options_.rest_seconds, 0)));
-    PANAL_ASSIGN(const double busy_before, busy_ms(tree_));
+    PANAL_ASSIGN(const Level before, rest(options_.rest_seconds));
+    PANAL_ASSIGN(const double busy_before, others_busy_ms());
     const auto begin = Clock::now();
     PANAL_TRY(node_.panal(words_for({"desktop", "start"}, lot_)));
     out.start_ms = seconds_since(begin) * 1000 * each;
-    PANAL_ASSIGN(const double busy_started, busy_ms(tree_));
+    PANAL_ASSIGN(const double busy_started, others_busy_ms());
     out.start_cpu_ms = (busy_started - busy_before) * each;
     Lot lot(node_, load_, lot_, [](const Account&) { return false; });
     PANAL_ASSIGN(const LotSeen seen, lot.start_by_clients(kTakeOverPatience));
     if (!seen.missing.empty()) return fail(EPROTO, seen.short_of);
     out.attach_seconds = lot.times()["all_connected_seconds"].get<double>();
     PANAL_TRY(sampler_.settle(lot_.size(), kLotSettledCores, kSettlePatience));
-    PANAL_ASSIGN(const Held held, hold(sampler_, host_, hold_window(options_.hold_seconds, 0)));
-    PANAL_ASSIGN(const double busy_held, busy_ms(tree_));
+    PANAL_ASSIGN(const Level held, rest(options_.hold_seconds));
+    PANAL_ASSIGN(const double busy_held, others_busy_ms());
     out.cpu_ms = (busy_held - busy_before) * each;
     const double load = held.load - before.load;
     out.mib = (before.available - held.available - load) / kMib * each;
@@ -214,10 +234,16 @@ class Comparison {
     return out;
   }
 
+  /// Without the users' machines.
+  Result<double> others_busy_ms() const {
+    PANAL_ASSIGN(const double all, busy_ms(tree_));
+    PANAL_ASSIGN(const Sample now, sampler_.sample());
+    return all - now.load_cpu / 1e6;
+  }
+
   BenchNode& node_;
   Load& load_;
   Sampler sampler_;
-  HostWatch host_;
   Tree tree_;
   const ConfinementOptions& options_;
   std::vector<Account> lot_, background_;
@@ -230,11 +256,8 @@ Result<json> compare(BenchNode& node, const ConfinementOptions& options, Clock::
   PANAL_TRY(deal_out_policies(node, accounts));
   PANAL_ASSIGN(const auto load, Load::make(node));
   PANAL_ASSIGN(auto sampler, Sampler::make(node, *load));
-  PANAL_ASSIGN(auto host, HostWatch::make(node, *load));
   PANAL_ASSIGN(auto tree, Tree::open_system());
-  return Comparison(node, *load, std::move(sampler), std::move(host), std::move(tree), options,
-                    accounts)
-      .run(begin);
+  return Comparison(node, *load, std::move(sampler), std::move(tree), options, accounts).run(begin);
 }
 
 }  // namespace

@@ -12,8 +12,8 @@ namespace panal::bench {
 struct LotCost {
   bool confined = true;       ///< else by a panald without rules
   double start_ms = 0;        ///< from the command until all run, as a share of each
-  double start_cpu_ms = 0;    ///< of the whole machine meanwhile
-  double cpu_ms = 0;          ///< of the whole machine, from the command to the hold's end
+  double start_cpu_ms = 0;    ///< of the whole machine meanwhile, but for the load generator
+  double cpu_ms = 0;          ///< the same, from the command to the hold's end
   double mib = 0;             ///< MemAvailable that is gone, less what the load generator took
   double charged_mib = 0;     ///< of the lab's charge without page cache, less the same
   double attach_seconds = 0;  ///< until each had its client
