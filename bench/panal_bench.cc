@@ -432,6 +432,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 200));
   confinement_command->add_option("--pairs", confinement.pairs, "of turns (default 12)")
       ->check(CLI::Range(1, 1000));
+  confinement_command->add_option("--rest", confinement.rest_seconds, "seconds (default 10)")
+      ->check(CLI::Range(2, 3600));
   confinement_command->add_option("--hold", confinement.hold_seconds, "seconds (default 30)")
       ->check(CLI::Range(2, 3600));
   confinement_command->add_option("--limit", confinement.limit_seconds,
