@@ -4,7 +4,6 @@
 
 #include "engine/base/log.h"
 #include "runtime/control/control.h"
-#include "runtime/netpolicy/uplink_words.h"
 #include "runtime/node/requests.h"
 
 namespace panal::node {
@@ -64,10 +63,9 @@ bool NetRequests::handle(const CallerPtr& caller, const json& request) {
     return true;
   }
   if (op == "net_uplink") {
-    // Not by the uplink that is kept: somebody else's thread may be at work on that.
-    run(caller, [&config = parts_.config](store::Store&) -> Result<json> {
-      PANAL_ASSIGN(const auto words, netpolicy::describe_uplink(config));
-      return netpolicy::to_json(words);
+    parts_.clerk.submit([&loop = parts_.loop, &confinement, caller](store::Store&) {
+      auto result = std::make_shared<Result<json>>(confinement.describe_uplink());
+      loop.post([caller, result] { give(caller, *result); });
     });
     return true;
   }

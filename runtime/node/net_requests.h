@@ -19,7 +19,6 @@ class NetRequests {
     loop::Loop& loop;
     Confinement& confinement;
     WorkerPool& clerk;
-    const config::Config& config;  ///< must outlive it
     /// The network namespace of a desktop that runs. Errors: ENOENT.
     std::function<Result<UniqueFd>(DesktopId)> network_of;
   };

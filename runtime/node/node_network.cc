@@ -19,8 +19,7 @@ Result<void> NodeNetwork::start(store::Store& store, const WorkerPool::Connect& 
 }
 
 void NodeNetwork::serve(std::function<Result<UniqueFd>(DesktopId)> network_of) {
-  requests_.emplace(NetRequests::Parts{parts_.loop, *confinement_, *clerk_, parts_.config,
-                                       std::move(network_of)});
+  requests_.emplace(NetRequests::Parts{parts_.loop, *confinement_, *clerk_, std::move(network_of)});
   auto reader =
       PacketLogReader::open(parts_.loop, parts_.config, parts_.host.net_tally(), parts_.log);
   if (reader)
