@@ -21,9 +21,10 @@ struct ConfinementOptions {
 /// What it costs to confine desktops: a node of IceWM desktops, of which all but a lot run all the
 /// time, as they are before anybody comes (links, addresses, rules and all, and no session). Then
 /// in turns panald is killed and the next one confines them (twenty policies of full_policies.h
-/// dealt out, an uplink with NAT, nftables) or has no rules, no policies and no uplink
-/// (panald-open); a lot is started by one command, gets its clients, settles, is held and stopped.
-/// Nothing else differs: the desktops, homes and programs are the same. The result names:
+/// dealt out, an uplink with NAT, nftables) or has no rules, no uplink, and policies of those names
+/// that allow nothing (panald-open); a lot is started by one command, gets its clients, settles, is
+/// held and stopped. Nothing else differs: the desktops, homes and programs are the same.
+/// The result names:
 ///   count, lot, background, pairs, seconds
 ///   lots[]: LotCost, in order; ratios: ConfinementRatios
 /// Errors: those of whatever did not work; ETIMEDOUT when the limit left too few pairs.

@@ -1,6 +1,7 @@
 // What confinement costs, at 400 and at 1,000 desktops: of each number one run measures both
 // figures.
 #include <nlohmann/json.hpp>
+#include <string>
 #include <utility>
 
 #include "bench/density/confinement.h"
@@ -33,6 +34,11 @@ Result<Measured> measure_confinement(const std::string& figure) {
   const json& told = result["ratios"];
   const ConfinementRatios ratios{ratio_from(told["start"]), ratio_from(told["cpu"]),
                                  ratio_from(told["mib"]), ratio_from(told["charged_mib"])};
+  // Of nothing to compare with, a bound would be 0, which passes.
+  for (const Ratio& ratio : {ratios.start, ratios.cpu, ratios.mib})
+    if (ratio.pairs < options.least_pairs)
+      return fail(EPROTO, "only " + std::to_string(ratio.pairs) +
+                              " pairs can be compared: in the others the open arm cost nothing");
   json details = {{"pairs", result["pairs"]},
                   {"lot", result["lot"]},
                   {"beside", result["background"]},
