@@ -14,6 +14,8 @@
 #include "bench/backends/backends.h"
 #include "bench/density/backend_desktops.h"
 #include "bench/density/comparisons.h"
+#include "bench/density/confinement.h"
+#include "bench/density/confinement_ratios.h"
 #include "bench/density/density.h"
 #include "bench/density/freshness.h"
 #include "bench/density/hogs.h"
@@ -44,6 +46,11 @@ int not_measured(const panal::Error& error) {
 }
 
 int told(const panal::Result<void>& done) { return done ? kPass : not_measured(done.error()); }
+
+bool wants_many_tasks(const std::string& figure) {
+  return figure.starts_with("density.") || figure.starts_with("panald.") ||
+         figure.starts_with("net.start_ratio") || figure.starts_with("net.cost_ratio");
+}
 
 /// A lab has room for some 400 desktops' processes and threads; this is enough for 1,500, all that
 /// may run beside them, and more than a kernel without a tuning profile lets anybody have.
@@ -416,6 +423,25 @@ int main(int argc, char** argv) {
   network_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
   network_command->add_option("--memory", memory, "limit of the lab, e.g. 4G");
 
+  ConfinementOptions confinement;
+  auto* confinement_command = app.add_subcommand(
+      "confinement", "what desktops cost with and without rules for their network, in turns");
+  confinement_command->add_option("--count", confinement.count, "desktops in all (default 400)")
+      ->check(CLI::Range(1, 2000));
+  confinement_command
+      ->add_option("--lot", confinement.lot, "of them, measured in each turn (default 40)")
+      ->check(CLI::Range(1, 200));
+  confinement_command->add_option("--pairs", confinement.pairs, "of turns (default 12)")
+      ->check(CLI::Range(1, 1000));
+  confinement_command->add_option("--rest", confinement.rest_seconds, "seconds (default 10)")
+      ->check(CLI::Range(2, 3600));
+  confinement_command->add_option("--hold", confinement.hold_seconds, "seconds (default 30)")
+      ->check(CLI::Range(2, 3600));
+  confinement_command->add_option("--limit", confinement.limit_seconds,
+                                  "begin no pair that would end later, seconds (default: none)");
+  confinement_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
+  confinement_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
+
   VersionsOptions versions;
   auto* versions_command = app.add_subcommand(
       "versions", "disk of an image's versions with weekly updates: repository, tarballs, qcow2");
@@ -477,9 +503,7 @@ int main(int argc, char** argv) {
         return not_measured({0, fresh.error().context});
     }
     if (figure->in_lab)
-      enter_lab(argv,
-                {memory, figure->machine_settings,
-                 figure->name.starts_with("density.") || figure->name.starts_with("panald.")});
+      enter_lab(argv, {memory, figure->machine_settings, wants_many_tasks(figure->name)});
     return measure_figure(*figure, store, words_of(argc, argv), memory, measuring);
   }
 
@@ -544,6 +568,16 @@ int main(int argc, char** argv) {
     if (!result) return not_measured(result.error());
     if (provenance) (*result)["measured"] = to_json(*provenance);
     std::cout << network_tables(*result);
+    return json_file.empty() ? kPass : told(write_file(json_file, result->dump(2) + "\n"));
+  }
+  if (confinement_command->parsed()) {
+    enter_lab(argv, {memory, false, true});
+    auto provenance =
+        provenance_now(source(), find_figure("net.start_ratio_400")->code, words_of(argc, argv));
+    auto result = run_confinement(confinement);
+    if (!result) return not_measured(result.error());
+    if (provenance) (*result)["measured"] = to_json(*provenance);
+    std::cout << confinement_table(*result);
     return json_file.empty() ? kPass : told(write_file(json_file, result->dump(2) + "\n"));
   }
   if (reconnect_command->parsed()) {

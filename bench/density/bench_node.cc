@@ -1,6 +1,8 @@
 #include "bench/density/bench_node.h"
 
 #include <fmt/format.h>
+#include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +21,9 @@ namespace panal::bench {
 namespace {
 
 using nlohmann::json;
+
+/// It takes over every desktop before it answers.
+constexpr std::chrono::seconds kPanaldPatience{180};
 
 Result<void> own(const std::string& path, std::uint32_t uid, mode_t mode) {
   if (::chown(path.c_str(), uid, uid) != 0) return fail_errno("chown", path);
@@ -64,8 +69,8 @@ Result<BenchNode> BenchNode::up(const Options& options) {
   }
   text += fmt::format("[tuning]\nprofile = \"{}\"\n",
                       tuned ? options.profile : directory + "/off.toml");
-  PANAL_ASSIGN(node.config_, config::parse(text, "bench"));
-  PANAL_TRY(write_file(directory + "/panal.toml", text));
+  node.sections_ = std::move(text);
+  PANAL_TRY(node.put_network(options.network));
   PANAL_TRY(write_file(node.password_file(), std::string(kBenchPassword) + "\n"));
   if (::chmod(node.password_file().c_str(), 0600) != 0)
     return fail_errno("chmod", node.password_file());
@@ -73,9 +78,51 @@ Result<BenchNode> BenchNode::up(const Options& options) {
   node.tuned_ = tuned;
   if (const auto up = node.panal({"up"}); !up) {
     if (tuned) (void)node.panal({"tune", "revert"});
+    (void)node.put_panald(false);
     return tl::make_unexpected(up.error());
   }
   return node;
+}
+
+Result<void> BenchNode::put_network(const BenchNetwork& network) {
+  const std::string text =
+      network.keys.empty() ? sections_ : sections_ + "[network]\n" + network.keys;
+  PANAL_ASSIGN(config_, config::parse(text, "bench"));
+  PANAL_TRY(write_file(directory_ + "/panal.toml", text));
+  const std::string policies = directory_ + "/network.toml";
+  if (!network.policies.empty())
+    PANAL_TRY(write_file(policies, network.policies));
+  else if (::unlink(policies.c_str()) != 0 && errno != ENOENT)
+    return fail_errno("remove", policies);
+  return put_panald(network.open);
+}
+
+Result<void> BenchNode::put_panald(bool open) {
+  if (open == open_) return {};
+  // In the lab's mount namespace alone: whoever starts panald by its name there gets the other one,
+  // with all other programs beside it.
+  const std::string panald = config::program_dir() + "/panald";
+  const std::string other = config::program_dir() + "/panald-open";
+  if (open && ::mount(other.c_str(), panald.c_str(), nullptr, MS_BIND, nullptr) != 0)
+    return fail_errno("mount over panald", other);
+  if (!open && ::umount2(panald.c_str(), MNT_DETACH) != 0) return fail_errno("unmount", panald);
+  open_ = open;
+  return {};
+}
+
+Result<void> BenchNode::use_network(const BenchNetwork& network) {
+  PANAL_ASSIGN(const pid_t before, panald_pid());
+  PANAL_TRY(put_network(network));
+  if (::kill(before, SIGKILL) != 0) return fail_errno("kill", "panald");
+  const auto deadline = std::chrono::steady_clock::now() + kPanaldPatience;
+  while (true) {
+    const auto now = panald_pid();
+    if (now && *now > 0 && *now != before) return {};
+    if (std::chrono::steady_clock::now() > deadline)
+      return fail(ETIMEDOUT, fmt::format("no other panald answers {} s after the last was killed",
+                                         kPanaldPatience.count()));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 Result<std::string> BenchNode::panal(const std::vector<std::string>& words) const {
@@ -236,9 +283,10 @@ Result<pid_t> BenchNode::panald_pid() const {
 Result<void> BenchNode::down() {
   const auto down = panal({"down"});
   const auto reverted = tuned_ ? panal({"tune", "revert"}) : Result<std::string>();
+  const auto usual = put_panald(false);
   if (!down) return tl::make_unexpected(down.error());
   if (!reverted) return tl::make_unexpected(reverted.error());
-  return {};
+  return usual;
 }
 
 }  // namespace panal::bench

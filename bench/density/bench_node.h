@@ -33,6 +33,14 @@ struct Account {
   std::int64_t id = 0;
 };
 
+/// What a node's desktops are confined by; the default: as panald does it where it is told nothing.
+struct BenchNetwork {
+  std::string keys = {};      ///< [network]: its keys, as TOML
+  std::string policies = {};  ///< network.toml; empty: there is none
+  bool open = false;          ///< by panald-open, whose firewall lets everything through
+  [[nodiscard]] bool operator==(const BenchNetwork&) const = default;
+};
+
 /// A node of its own inside the lab, with all roots in a directory that goes with the lab.
 class BenchNode {
  public:
@@ -44,6 +52,7 @@ class BenchNode {
     unsigned desktop_memory_mib = 0;    ///< limit of each; 0: the product's default
     std::string guest = {};             ///< [guest] of the profile "off": its keys, as TOML
     std::string compose = {};           ///< [compose]: its keys, as TOML
+    BenchNetwork network = {};
   };
 
   /// `panal up`. Errors: what the command said.
@@ -65,6 +74,10 @@ class BenchNode {
   [[nodiscard]] Result<void> plant(const Account& account,
                                    const std::vector<HomeFile>& files) const;
 
+  /// Kills panald, so that the next one begins with this; desktops go on. Errors: ETIMEDOUT when
+  /// none answers.
+  [[nodiscard]] Result<void> use_network(const BenchNetwork& network);
+
   /// Runs `panal` with these words; its output.
   [[nodiscard]] Result<std::string> panal(const std::vector<std::string>& words) const;
   /// What panald's statistics say, by desktop id.
@@ -84,8 +97,14 @@ class BenchNode {
 
  private:
   BenchNode() = default;
+  /// Writes the files, and puts the right panald in its place.
+  [[nodiscard]] Result<void> put_network(const BenchNetwork& network);
+  [[nodiscard]] Result<void> put_panald(bool open);
+
   std::string directory_;
-  bool tuned_ = false;  ///< the machine's settings are a profile's
+  std::string sections_;  ///< of panal.toml, without [network]
+  bool open_ = false;     ///< panald-open lies over panald
+  bool tuned_ = false;    ///< the machine's settings are a profile's
   config::Config config_;
 };
 

@@ -84,6 +84,12 @@ std::vector<std::string> attacked_code() { return {"netconfine", "bench/redteam"
 /// What packets go through, and who measures it.
 std::vector<std::string> network_code() { return {"netconfine", "bench/network"}; }
 
+/// Who confines desktops as they start and run, and who measures it.
+std::vector<std::string> confined_code() {
+  return with_root({"netconfine", "runtime/netpolicy", "runtime/node", "runtime/desktop",
+                    "runtime/agent", "bench/confinement", "bench/density/confinement.cc"});
+}
+
 std::vector<Figure> make_figures() {
   return {
       {"up.first_seconds", "s", 900, "`scripts/up` on a Debian 12 with nothing installed",
@@ -206,6 +212,17 @@ std::vector<Figure> make_figures() {
        "a flushed table, an added rule, a lost element: until the audit loop has repaired it and "
        "said so, the longest, nftables and iptables",
        network_code()},
+      {"net.start_ratio_400", "ratio", 1.05,
+       "time until 40 IceWM desktops, started by one command beside 360, run, confined (twenty "
+       "policies, an uplink with NAT) to without any rules: the lower 95 % bound of 10 pairs or "
+       "more",
+       confined_code()},
+      {"net.cost_ratio_400", "ratio", 1.05,
+       "their memory, or the machine's CPU time from the command until all have had a client for "
+       "half a minute, the worse: the same bound",
+       confined_code()},
+      {"net.start_ratio_1000", "ratio", 1.05, "the first beside 960", confined_code()},
+      {"net.cost_ratio_1000", "ratio", 1.05, "the second beside 960", confined_code()},
       {"attach.xfce_20_seconds", "s", 30,
        "one command until 20 XFCE desktops run, each with a live client (issue 3)",
        way_to_a_session()},

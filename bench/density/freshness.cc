@@ -66,7 +66,7 @@ Result<void> check_fresh(const std::string& source, const std::string& build,
 const std::vector<std::string>& measured_programs() {
   static const std::vector<std::string> all = {"panald",       "panal-spawner", "panal-broker",
                                                "panal-agent",  "panal-prewarm", "panal",
-                                               "panal-client", "panal-bench"};
+                                               "panal-client", "panald-open",   "panal-bench"};
   return all;
 }
 

@@ -35,6 +35,8 @@ Result<Measured> measure(const std::string& figure, const MeasureOptions& option
   if (figure == "admission.error_percent") return measure_admission_error();
   if (figure == "storage.overlay.provision_p50_ms_400") return measure_overlay_provision();
   if (figure.starts_with("net.attacks")) return measure_attacks(figure);
+  if (figure.starts_with("net.start_ratio") || figure.starts_with("net.cost_ratio"))
+    return measure_confinement(figure);
   if (figure.starts_with("net.")) return measure_network(figure);
   if (figure == "hog.bystander") return measure_hogs();
   if (figure.starts_with("storage.fault")) return measure_faults(figure);

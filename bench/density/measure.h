@@ -65,7 +65,9 @@ struct MeasureOptions {
 [[nodiscard]] Result<Measured> measure_faults(const std::string& figure);
 /// Of net.attacks*: one run measures both.
 [[nodiscard]] Result<Measured> measure_attacks(const std::string& figure);
-/// Of net.*, each by a run of its part alone (bench/network).
+/// Of net.start_ratio_* and net.cost_ratio_*: a run of each number of desktops measures both.
+[[nodiscard]] Result<Measured> measure_confinement(const std::string& figure);
+/// Of the others of net.*, each by a run of its part alone (bench/network).
 [[nodiscard]] Result<Measured> measure_network(const std::string& figure);
 [[nodiscard]] Result<Measured> measure_attach(const std::string& image, std::size_t count);
 

@@ -11,6 +11,7 @@
 #include "runtime/cli/names.h"
 #include "runtime/cli/nearest.h"
 #include "runtime/cli/net_query.h"
+#include "runtime/cli/net_uplink.h"
 #include "runtime/cli/operator_name.h"
 #include "runtime/cli/table.h"
 #include "runtime/netpolicy/plan.h"
@@ -23,6 +24,7 @@ constexpr std::chrono::seconds kNetTimeout{30};
 
 struct NetOptions {
   NetQueryOptions query;
+  NetUplinkOptions uplink;
   std::string policy, file, desktop;
   std::vector<std::string> tenants, images, desktops;
   bool dry_run = false, json = false, force = false;
@@ -366,6 +368,14 @@ void add_net_commands(CLI::App& app, Action& action) {
                            "Put this node's file of policies in force, live.", &net_apply);
   applied.add_flag("--dry-run", options->dry_run, "say what would change");
   applied.add_flag("--json", options->json, "as JSON");
+
+  auto& uplink = net_verb(
+      *family, action, options, "uplink",
+      "Show, as one would type it, what the way outside does to this host; changes nothing.",
+      [](Shell& shell, const NetOptions& chosen) { return net_uplink(shell, chosen.uplink); });
+  uplink.add_flag("--dry-run", options->uplink.dry_run,
+                  "what panald would do if it started now, by panal.toml as it is now");
+  uplink.add_flag("--json", options->uplink.json, "as JSON");
 
   auto& explained = net_verb(
       *family, action, options, "explain",

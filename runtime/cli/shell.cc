@@ -11,6 +11,7 @@
 #include "runtime/cli/local_images.h"
 #include "runtime/control/control.h"
 #include "runtime/control/message.h"
+#include "runtime/netpolicy/uplink_words.h"
 #include "runtime/tuning/machine_state.h"
 
 namespace panal::cli {
@@ -41,6 +42,10 @@ class RealBackends final : public Backends {
       }
       return answer.body;
     }
+  }
+
+  Result<netpolicy::UplinkWords> uplink(const config::Config& c) override {
+    return netpolicy::describe_uplink(c);
   }
 
   Result<std::unique_ptr<LocalImages>> images(const config::Config& c) override {

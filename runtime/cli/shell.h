@@ -13,6 +13,10 @@
 #include "runtime/config/config.h"
 #include "runtime/store/store.h"
 
+namespace panal::netpolicy {
+struct UplinkWords;
+}
+
 namespace panal::cli {
 
 class ImageTransfer;
@@ -38,6 +42,8 @@ class Backends {
   [[nodiscard]] virtual Result<nlohmann::json> ask_node(
       const config::Config& c, const nlohmann::json& request, std::chrono::milliseconds timeout,
       const std::function<void(const std::string&)>& progress = {}) = 0;
+  /// What the way outside would do to this host: netpolicy::describe_uplink().
+  [[nodiscard]] virtual Result<netpolicy::UplinkWords> uplink(const config::Config& c) = 0;
   [[nodiscard]] virtual Result<MachinePlaces> machine() = 0;
   /// The versions on this node's disk, and the way between it and archives.
   [[nodiscard]] virtual Result<std::unique_ptr<LocalImages>> images(const config::Config& c) = 0;

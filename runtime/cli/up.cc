@@ -11,6 +11,7 @@
 #include "runtime/cli/desktops.h"
 #include "runtime/cli/host_setup.h"
 #include "runtime/cli/images.h"
+#include "runtime/cli/net_uplink.h"
 #include "runtime/cli/node_state.h"
 #include "runtime/cli/supervisor/services.h"
 #include "runtime/cli/supervisor/systemd.h"
@@ -147,7 +148,8 @@ ExitCode up(Shell& shell, const UpOptions& options) {
       shell.out
           << (supervisor::systemd_keeps(shell.config_file)
                   ? "would start panal.service, and it the database, panald and the broker\n"
-                  : "would start the supervisor, and it the database, panald and the broker\n");
+                  : "would start the supervisor, and it the database, panald and the broker\n")
+          << uplink_at_start_plan(shell);
     } else if (plan.empty()) {
       shell.out << "all is there already\n";
     }

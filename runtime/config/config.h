@@ -46,6 +46,7 @@ struct Config {
   std::string uplink_address4, uplink_gateway4;  ///< with nic and macvlan
   std::string uplink_address6, uplink_gateway6;
   std::vector<std::string> uplink_direct;  ///< prefixes reached without the router
+  std::string line_send, line_receive;     ///< of all desktops together ("1 Gbit"); "": no bound
   /// What desktops may reach (netconfine/policy/text.h); default: network.toml beside this file.
   /// One that is not there: nothing is allowed.
   std::string policies_file;

@@ -12,6 +12,7 @@
 
 #include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
+#include "netconfine/policy/amount.h"
 #include "runtime/config/endpoint.h"
 #include "runtime/config/schema.h"
 
@@ -41,6 +42,17 @@ std::string check_subnet(int family, const std::string& text, int most_prefix) {
     }
   }
   return {};
+}
+
+/// As rates of network.toml, but none may be said by nothing.
+std::string check_rate(const std::string& text) {
+  constexpr std::uint64_t kMost = 1'000'000'000'000;  // as a policy may have
+  if (text.empty()) return {};
+  const auto rate = netconfine::parse_rate(text);
+  if (!rate) return rate.error().context;
+  if (*rate > 0 && *rate <= kMost) return {};
+  return fmt::format("is out of range; more than nothing and at most {} are allowed",
+                     netconfine::format_rate(kMost));
 }
 
 /// Words of which one must be meant.
@@ -89,6 +101,7 @@ class Reader {
     problem = problem.empty() ? check_choice(kind, *value) : problem;
     if (kind == Kind::kSubnet4) problem = check_subnet(AF_INET, *value, 30);
     if (kind == Kind::kSubnet6) problem = check_subnet(AF_INET6, *value, 96);
+    if (kind == Kind::kRate) problem = check_rate(*value);
     if (!problem.empty()) {
       return wrong(*node, fmt::format("{} = \"{}\" {}", key, printable(*value, 80), problem));
     }

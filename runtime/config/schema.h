@@ -8,7 +8,7 @@
 namespace panal::config {
 
 /// What a value may be.
-enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kQuota, kPlace, kAnswer };
+enum class Kind { kText, kPath, kBytes, kSubnet4, kSubnet6, kRate, kQuota, kPlace, kAnswer };
 
 inline constexpr std::array<std::string_view, 3> kFirewallBackends{"auto", "nftables", "iptables"};
 inline constexpr std::array<std::string_view, 4> kUplinks{"none", "nic", "macvlan", "veth"};
@@ -53,6 +53,8 @@ void visit_keys(Visitor& v, AnyConfig& c) {
   v.text("uplink_address6", c.uplink_address6, Kind::kText);
   v.text("uplink_gateway6", c.uplink_gateway6, Kind::kText);
   v.texts("uplink_direct", c.uplink_direct);
+  v.text("line_send", c.line_send, Kind::kRate);
+  v.text("line_receive", c.line_receive, Kind::kRate);
   v.text("policies", c.policies_file, Kind::kPath);
   v.section("desktop");
   v.bytes("memory", c.desktop_memory_bytes);

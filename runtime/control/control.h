@@ -51,6 +51,7 @@ namespace panal::control {
 ///                                or "ping"; answers "allowed" and the "rule" that says so
 ///   net_test from to traffic v6  the same, and sends a packet: "sent", "proved"
 ///   net_apply dry_run actor      reads network.toml again; answers what is other
+///   net_uplink                   what the way outside does to the host: "kind", "device", "lines"
 inline constexpr std::size_t kMessageBytes = std::size_t{256} << 10U;
 
 /// A blocking client of that socket, for the CLI and for workers' threads.

@@ -1,5 +1,6 @@
 #include "runtime/netpolicy/plan.h"
 
+#include "netconfine/policy/amount.h"
 #include "netconfine/policy/prefix.h"
 
 namespace panal::netpolicy {
@@ -13,6 +14,13 @@ Holder holder_of(const netconfine::PolicySet& set, const store::DesktopNetPolicy
   }
   holder.missing = holder.policy != netconfine::kNoPolicy && !set.policies.contains(holder.policy);
   return holder;
+}
+
+Result<std::uint64_t> line_limit(const char* key, const std::string& text) {
+  if (text.empty()) return std::uint64_t{0};
+  auto rate = netconfine::parse_rate(text);
+  if (!rate) return fail(EINVAL, std::string(key) + " = \"" + text + "\" " + rate.error().context);
+  return rate;
 }
 
 }  // namespace
@@ -31,6 +39,13 @@ Result<netconfine::UplinkPlan> uplink_plan(const config::Config& config) {
                                             config.uplink_address6, config.uplink_gateway6,
                                             config.uplink_direct};
   return netconfine::parse_uplink(settings, desktops4, desktops6);
+}
+
+Result<netconfine::LineLimits> line_limits(const config::Config& config) {
+  netconfine::LineLimits line;
+  PANAL_ASSIGN(line.send_bits_per_second, line_limit("line_send", config.line_send));
+  PANAL_ASSIGN(line.receive_bits_per_second, line_limit("line_receive", config.line_receive));
+  return line;
 }
 
 Result<netconfine::Surroundings> surroundings(const config::Config& config) {

@@ -9,6 +9,7 @@
 #include "engine/model/ids.h"
 #include "netconfine/address/address_pool.h"
 #include "netconfine/policy/compiled.h"
+#include "netconfine/qos/shape.h"
 #include "netconfine/uplink/uplink_plan.h"
 #include "runtime/config/config.h"
 #include "runtime/store/net_policies.h"
@@ -37,6 +38,10 @@ struct Plan {
 
 /// The way outside, as the configuration has it. Errors: EINVAL with a sentence that names the key.
 [[nodiscard]] Result<netconfine::UplinkPlan> uplink_plan(const config::Config& config);
+
+/// What all desktops of the node together may send and receive. Errors: EINVAL with a sentence that
+/// names the key.
+[[nodiscard]] Result<netconfine::LineLimits> line_limits(const config::Config& config);
 
 /// Where the desktops' addresses are from, and how the outside is reached.
 [[nodiscard]] Result<netconfine::Surroundings> surroundings(const config::Config& config);

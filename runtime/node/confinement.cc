@@ -7,6 +7,7 @@
 #include "netconfine/policy/text.h"
 #include "netconfine/probe/probe.h"
 #include "runtime/netpolicy/policy_file.h"
+#include "runtime/netpolicy/uplink_words.h"
 #include "runtime/node/net_in_force.h"
 
 namespace panal::node {
@@ -222,6 +223,11 @@ Result<json> Confinement::explain(const netpolicy::Query& query) {
   const std::lock_guard lock(mutex_);
   PANAL_ASSIGN(const auto answer, netpolicy::answer(plan_, pool_, query));
   return netpolicy::to_json(plan_, query, answer);
+}
+
+Result<json> Confinement::describe_uplink() const {
+  PANAL_ASSIGN(const auto words, netpolicy::describe_uplink(parts_.config));
+  return netpolicy::to_json(words);
 }
 
 Result<json> Confinement::test(const netpolicy::Query& query, const UniqueFd& desktop_namespace) {

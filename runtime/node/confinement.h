@@ -56,6 +56,9 @@ class Confinement {
   [[nodiscard]] Result<nlohmann::json> show_desktop(DesktopId id);
   /// Errors: as netpolicy::answer().
   [[nodiscard]] Result<nlohmann::json> explain(const netpolicy::Query& query);
+  /// What the way outside does to the host: {"kind", "device", "lines"}. Not by the uplink that is
+  /// kept, on which another thread may be at work. Blocks. Errors: as netpolicy::describe_uplink().
+  [[nodiscard]] Result<nlohmann::json> describe_uplink() const;
   /// explain()'s answer with "sent": {"left", "passed", "by"} and "proved": whether the packet did
   /// as the rules say. `desktop_namespace`: of the desktop that sends. Blocks for up to a second.
   /// Errors: EINVAL for a query whose source is outside.

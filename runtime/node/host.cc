@@ -89,7 +89,7 @@ Result<void> Host::open_storage(const config::Config& config, const Programs& pr
 }
 
 Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Programs& programs,
-                                         LoggerPtr log) {
+                                         LoggerPtr log, const netconfine::OpenBackend& firewall) {
   std::unique_ptr<Host> host(new Host(config, log));
   PANAL_TRY(host->open_storage(config, programs));
   PANAL_ASSIGN(host->tree_, Tree::open_system());
@@ -108,7 +108,7 @@ Result<std::unique_ptr<Host>> Host::open(const config::Config& config, const Pro
   log->info("parent_limit", {{"mib", std::to_string(limit >> 20U)}});
   PANAL_ASSIGN(host->groups_, desktop::KernelGroups::open(host->tree_, config.cgroup_parent));
 
-  PANAL_TRY(host->open_network(config));
+  PANAL_TRY(host->open_network(config, firewall));
 
   desktop::lxc::SpawnerOptions spawner;
   spawner.program = programs.spawner;
@@ -130,17 +130,21 @@ bool Host::shares_pages(const std::string& image) const {
   return traits && traits->shares_pages;
 }
 
-Result<void> Host::open_network(const config::Config& config) {
+Result<void> Host::open_network(const config::Config& config,
+                                const netconfine::OpenBackend& firewall) {
   PANAL_ASSIGN(auto net, kernel::open_namespace(config.net_namespace_file()));
   PANAL_ASSIGN(auto panal, net.duplicate());
   const auto before = plan_before(config);
   if (!before && before.error().code != ENOENT)
     log_->warning("network_before", {{"why", before.error().message()}});
   const netpolicy::Plan plan = before.value_or(netpolicy::Plan());
+  PANAL_ASSIGN(const auto line, netpolicy::line_limits(config));
+  const netconfine::OpenBackend configured = [this, &config] {
+    return open_backend(config, *log_);
+  };
   PANAL_ASSIGN(network_, netconfine::Network::open(
-                             std::move(net), {config.subnet4, config.subnet6}, log_,
-                             [this, &config] { return open_backend(config, *log_); }, plan.rules,
-                             plan.policies()));
+                             std::move(net), {config.subnet4, config.subnet6, line}, log_,
+                             firewall ? firewall : configured, plan.rules, plan.policies()));
   PANAL_ASSIGN(audit_, netconfine::AuditLoop::start(*network_, {},
                                                     [this](const netconfine::AuditReport& report) {
                                                       net_tally_.audited(report);

@@ -44,9 +44,11 @@ struct Programs {
 /// The process is in Panal's mount namespace.
 class Host {
  public:
+  /// `firewall`: in place of the one that the configuration names; none: that one.
   /// Errors: EPERM, ENOENT; each names the part and what to do.
-  [[nodiscard]] static Result<std::unique_ptr<Host>> open(const config::Config& config,
-                                                          const Programs& programs, LoggerPtr log);
+  [[nodiscard]] static Result<std::unique_ptr<Host>> open(
+      const config::Config& config, const Programs& programs, LoggerPtr log,
+      const netconfine::OpenBackend& firewall = {});
 
   /// At the node's end, when no desktop is left: takes the groups' parents away. Errors: EBUSY.
   [[nodiscard]] Result<void> remove_groups() { return groups_->remove_parents(); }
@@ -80,7 +82,8 @@ class Host {
  private:
   Host(const config::Config& config, LoggerPtr log);
   [[nodiscard]] Result<void> open_storage(const config::Config& config, const Programs& programs);
-  [[nodiscard]] Result<void> open_network(const config::Config& config);
+  [[nodiscard]] Result<void> open_network(const config::Config& config,
+                                          const netconfine::OpenBackend& firewall);
 
   LoggerPtr log_;
   Tree tree_;

@@ -63,6 +63,13 @@ bool NetRequests::handle(const CallerPtr& caller, const json& request) {
         });
     return true;
   }
+  if (op == "net_uplink") {
+    parts_.clerk.submit([&loop = parts_.loop, &confinement, caller](store::Store&) {
+      auto result = std::make_shared<Result<json>>(confinement.describe_uplink());
+      loop.post([caller, result] { give(caller, *result); });
+    });
+    return true;
+  }
   if (op != "net_explain" && op != "net_test") return false;
   const auto query = netpolicy::parse_query(request);
   if (!query) {

@@ -12,7 +12,7 @@
 namespace panal::node {
 
 /// What panald can be asked about the desktops' network (runtime/control/control.h): net_show,
-/// net_explain, net_test, net_apply. On the loop's thread; the work is done by others.
+/// net_explain, net_test, net_apply, net_uplink. On the loop's thread; the work is done by others.
 class NetRequests {
  public:
   struct Parts {

@@ -88,7 +88,7 @@ struct Node::Impl {
       log->warning("remove_groups", {{"why", removed.error().message()}});
   }
 
-  Result<void> open(seconds database_limit);
+  Result<void> open(seconds database_limit, const netconfine::OpenBackend& firewall);
   Result<void> open_control();
   Result<void> open_warmer();
   Result<void> remove_warm_group() const;
@@ -149,8 +149,8 @@ struct Node::Impl {
   bool remove_groups = false;
 };
 
-Result<void> Node::Impl::open(seconds database_limit) {
-  PANAL_ASSIGN(host, Host::open(config, programs, log));
+Result<void> Node::Impl::open(seconds database_limit, const netconfine::OpenBackend& firewall) {
+  PANAL_ASSIGN(host, Host::open(config, programs, log, firewall));
   PANAL_ASSIGN(network, NodeNetwork::open({loop, *host, config, log}));
   PANAL_ASSIGN(optimiser, NodeOptimiser::open({config, *host, log}));
   PANAL_TRY(open_warmer());
@@ -530,9 +530,10 @@ Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Node::~Node() = default;
 
 Result<std::unique_ptr<Node>> Node::open(const config::Config& config, const Programs& programs,
-                                         LoggerPtr log, seconds database_limit) {
+                                         LoggerPtr log, seconds database_limit,
+                                         const netconfine::OpenBackend& firewall) {
   auto impl = std::make_unique<Impl>(config, programs, std::move(log));
-  PANAL_TRY(impl->open(database_limit));
+  PANAL_TRY(impl->open(database_limit, firewall));
   return std::unique_ptr<Node>(new Node(std::move(impl)));
 }
 

@@ -14,10 +14,10 @@ namespace panal::node {
 class Node {
  public:
   /// Puts everything together and takes over what runs. Waits up to `database_limit` for the
-  /// database. Errors: each part's, with a sentence.
-  [[nodiscard]] static Result<std::unique_ptr<Node>> open(const config::Config& config,
-                                                          const Programs& programs, LoggerPtr log,
-                                                          std::chrono::seconds database_limit);
+  /// database. `firewall`: see Host::open(). Errors: each part's, with a sentence.
+  [[nodiscard]] static Result<std::unique_ptr<Node>> open(
+      const config::Config& config, const Programs& programs, LoggerPtr log,
+      std::chrono::seconds database_limit, const netconfine::OpenBackend& firewall = {});
   ~Node();
 
   /// Serves until SIGTERM, SIGINT or a shutdown request. Desktops go on unless the request says

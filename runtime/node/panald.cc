@@ -70,14 +70,14 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Result<void> serve(const config::Config& config) {
+Result<void> serve(const config::Config& config, const netconfine::OpenBackend& firewall) {
   PANAL_ASSIGN(const Programs programs, Programs::beside(config::program_dir()));
   PANAL_TRY(enter_namespaces(config));
   const LoggerPtr log = Logger::to_stderr("panald", LogLevel::kInfo);
   log->info(
       "start",
       {{"version", kVersion}, {"node", config.node_name}, {"pid", std::to_string(::getpid())}});
-  PANAL_ASSIGN(auto node, Node::open(config, programs, log, kDatabaseLimit));
+  PANAL_ASSIGN(auto node, Node::open(config, programs, log, kDatabaseLimit, firewall));
   log->info("serving", {{"socket", config.node_socket()}});
   node->run();
   log->info("stop");
@@ -86,7 +86,7 @@ Result<void> serve(const config::Config& config) {
 
 }  // namespace
 
-int panald_main(int argc, char** argv) {
+int panald_main(int argc, char** argv, const netconfine::OpenBackend& firewall) {
   static const option kOptions[] = {{"config", required_argument, nullptr, 'c'},
                                     {"help", no_argument, nullptr, 'h'},
                                     {"version", no_argument, nullptr, 'v'},
@@ -111,7 +111,8 @@ int panald_main(int argc, char** argv) {
   if (!lock) return complain(lock.error().message(), 1);
   const auto state_lock = lock_node(config->state_dir);
   if (!state_lock) return complain(state_lock.error().message(), 1);
-  if (const auto served = serve(*config); !served) return complain(served.error().message(), 1);
+  if (const auto served = serve(*config, firewall); !served)
+    return complain(served.error().message(), 1);
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -443,6 +444,35 @@ TEST_F(NodeTest, RecordsWhatADesktopUsesOfItsImageAndKeepsItWarm) {
   EXPECT_GT(touched, 0) << node_->log();
 }
 
+/// In Panal's network namespace.
+std::string class_of_line(const RunningNode& node) {
+  const std::string command = "nsenter --net=" + node.config().net_namespace_file() +
+                              " tc class show dev panal-send 2>&1 | grep f000:fffe";
+  std::string out;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return out;
+  char text[512];
+  while (std::fgets(text, sizeof text, pipe) != nullptr) out += text;
+  ::pclose(pipe);
+  return out;
+}
+
+TEST_F(NodeTest, BoundsWhatAllItsDesktopsSendTogether) {
+  EXPECT_EQ(class_of_line(*node_), "") << "nobody is taken through a queue for nothing";
+  const auto again = [](const std::string& more) {
+    node_->end_panald(SIGTERM);
+    node_->configure(more);
+    node_->start_panald();
+  };
+  again("[network]\nline_send = \"20 Mbit\"\n");
+  EXPECT_THAT(class_of_line(*node_), HasSubstr("ceil 20Mbit"));
+  const auto desktop = new_desktop();
+  node_->want(desktop.id, Desired::kRunning);
+  node_->await(desktop.id, Observed::kRunning);
+  again("");
+  EXPECT_THAT(class_of_line(*node_), ::testing::Not(HasSubstr("ceil 20Mbit")));
+}
+
 TEST_F(NodeTest, FollowsNetworkPoliciesLiveAndSendsPacketsToProveThem) {
   const auto write = [](const std::string& text) {
     std::ofstream(node_->config().policies_file) << text;
@@ -490,6 +520,9 @@ TEST_F(NodeTest, FollowsNetworkPoliciesLiveAndSendsPacketsToProveThem) {
     ASSERT_TRUE(node_->admin().set_net_policy({store::NetScope::kDesktop, "", desktop.id}, "class",
                                               "test"));
   explained("policy class: group room");
+  const json way_out = node_->ask({{"op", "net_uplink"}});
+  EXPECT_EQ(way_out["kind"], "none") << way_out.dump();
+  EXPECT_EQ(way_out["lines"].size(), 1U) << way_out.dump();
   const json shown = node_->ask({{"op", "net_show"}, {"desktop", two.id}});
   EXPECT_EQ(shown["given_by"], "desktop") << shown.dump();
 

@@ -58,5 +58,20 @@ TEST_F(DoctorNet, WhatLeadsNowhereIsTold) {
   EXPECT_EQ(group.found, "0 services and 1 policies");
 }
 
+TEST_F(DoctorNet, WhatBoundsAllDesktopsTogetherIsTold) {
+  config_.line_send = "1 Gbit";
+  const Check one = look("[policy.c]\ngroup = \"g\"\n");
+  EXPECT_EQ(one.verdict, Check::kOk);
+  EXPECT_EQ(one.found, "0 services and 1 policies; all desktops together send 1 Gbit at most");
+  config_.line_receive = "2000 Mbit";
+  const Check both = look("[policy.c]\ngroup = \"g\"\n");
+  EXPECT_THAT(both.found, HasSubstr("; all desktops together send 1 Gbit at most, receive 2 Gbit "
+                                    "at most"));
+  config_.line_receive = "fast";
+  const Check bad = look("[policy.c]\ngroup = \"g\"\n");
+  EXPECT_EQ(bad.verdict, Check::kWarning);
+  EXPECT_THAT(bad.found, HasSubstr("line_receive = \"fast\" must be a whole number"));
+}
+
 }  // namespace
 }  // namespace panal::cli

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "runtime/cli/cli.h"
+#include "runtime/netpolicy/uplink_words.h"
 #include "storage/image/trial_record.h"
 #include "tests/support/fake_home_book.h"
 #include "tests/unit/runtime/cli/fake_images.h"
@@ -32,6 +33,8 @@ struct FakeFarm {
   std::set<DesktopId> cannot_start;  ///< panald fails these, with evidence
   bool node_answers = true, database_answers = true;
   nlohmann::json node_answer = {{"ok", true}};
+  Error node_refuses = {};  ///< with a code: this is panald's answer
+  Result<netpolicy::UplinkWords> uplink = netpolicy::UplinkWords{"none", "", {"# no uplink"}};
   std::vector<nlohmann::json> requests;
   store::FakeHomeBook homes;
   std::set<std::string> do_not_start;  ///< versions whose trial start fails
@@ -345,9 +348,11 @@ class FakeBackends final : public Backends {
       const std::function<void(const std::string&)>& progress) override {
     if (!farm.node_answers) return fail(ECONNREFUSED, "connect to panald");
     farm.requests.push_back(request);
+    if (farm.node_refuses.code != 0) return tl::make_unexpected(farm.node_refuses);
     if (request.value("op", "") == "trial") return try_version(c, request, progress);
     return farm.node_answer;
   }
+  Result<netpolicy::UplinkWords> uplink(const config::Config&) override { return farm.uplink; }
   /// As panald does: what came of it is kept with the version.
   Result<nlohmann::json> try_version(const config::Config& c, const nlohmann::json& request,
                                      const std::function<void(const std::string&)>& progress) {

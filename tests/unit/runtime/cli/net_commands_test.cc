@@ -223,5 +223,73 @@ TEST_F(NetCommands, ShowsWhatIsInForce) {
             "d-1: 10.77.0.1, fd77::1 by pnl1\npolicy office by its image\n[policy.office]\n");
 }
 
+TEST_F(NetCommands, ShowsWhatTheWayOutsideDoesToTheHost) {
+  const std::vector<std::string> lines{"# in the host's network namespace:\nsysctl -w a=1",
+                                       "nft -f - <<'END'\ntable inet x {\n}\nEND"};
+  backends_.farm.node_answer = {
+      {"ok", true}, {"kind", "veth"}, {"device", "eth0"}, {"lines", lines}};
+  ASSERT_EQ(panal({"net", "uplink"}), ExitCode::kOk) << err();
+  EXPECT_EQ(asked(), nlohmann::json::parse(R"({"op": "net_uplink"})"));
+  EXPECT_EQ(out().substr(0, 11), "# <panal>: ");
+  EXPECT_EQ(out().substr(out().find('\n') + 1), lines[0] + "\n" + lines[1] + "\n")
+      << "word for word, to be typed";
+  ASSERT_EQ(panal({"net", "uplink", "--json"}), ExitCode::kOk) << err();
+  EXPECT_EQ(json()["kind"], "veth");
+  EXPECT_EQ(json()["device"], "eth0");
+  EXPECT_EQ(json()["lines"], nlohmann::json(lines));
+  backends_.farm.node_answer["lines"] = nlohmann::json::parse(R"(["one\u001b[31m", 7])");
+  ASSERT_EQ(panal({"net", "uplink"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), AllOf(HasSubstr("one"), Not(HasSubstr("\x1b"))));
+}
+
+TEST_F(NetCommands, WithoutPanaldTheUplinkIsLookedAtFromHere) {
+  backends_.farm.uplink = netpolicy::UplinkWords{"nic", "eth1", {"ip link set eth1 netns x"}};
+  ASSERT_EQ(panal({"net", "uplink", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("ip link set eth1 netns x\n"));
+  EXPECT_THAT(backends_.farm.requests, IsEmpty()) << "by the file, not by what panald has read";
+  backends_.farm.node_answers = false;
+  ASSERT_EQ(panal({"net", "uplink", "--json"}), ExitCode::kOk) << err();
+  EXPECT_EQ(json()["device"], "eth1");
+  backends_.farm.uplink = netpolicy::UplinkWords{"none", "", {"# no uplink"}};
+  ASSERT_EQ(panal({"net", "uplink"}), ExitCode::kOk) << err();
+  EXPECT_EQ(out(), "# no uplink\n");
+}
+
+TEST_F(NetCommands, SaysWhyThereCanBeNoUplink) {
+  const std::vector<std::pair<Error, ExitCode>> table{
+      {{EBUSY, "eth0 is the host's own way out"}, ExitCode::kRefused},
+      {{EINVAL, "uplink_device = \"\": name it"}, ExitCode::kUsage},
+      {{EPERM, "enter a network namespace"}, ExitCode::kNotAllowed},
+      {{EPROTO, "nft: syntax error"}, ExitCode::kFailed},
+  };
+  for (const auto& [error, code] : table) {
+    backends_.farm.uplink = tl::make_unexpected(error);
+    EXPECT_EQ(panal({"net", "uplink", "--dry-run"}), code) << error.context;
+    EXPECT_THAT(err(), HasSubstr(code == ExitCode::kNotAllowed ? "sudo" : error.context));
+    EXPECT_EQ(out(), "");
+  }
+  backends_.farm.node_refuses = {EBUSY, "the host has no link eth9"};
+  EXPECT_EQ(panal({"net", "uplink"}), ExitCode::kRefused);
+  EXPECT_EQ(err(), "panal: the host has no link eth9\n") << "panald was there, and has said so";
+}
+
+TEST_F(NetCommands, UpSaysBeforeItComesUpWhatTheUplinkDoes) {
+  backends_.farm.uplink = netpolicy::UplinkWords{"veth", "eth0", {"ip link add uplink0"}};
+  ASSERT_EQ(panal({"up", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), Not(HasSubstr("uplink"))) << "none is configured";
+  std::ofstream(directory_ + "/panal.toml", std::ios::app)
+      << "[network]\nuplink = \"veth\"\nuplink_device = \"eth0\"\n";
+  ASSERT_EQ(panal({"up", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), AllOf(HasSubstr("panald would make the uplink veth by eth0:\n"),
+                           HasSubstr("\nip link add uplink0\n")));
+  backends_.farm.uplink = tl::make_unexpected(Error{EBUSY, "the host has no link eth0"});
+  ASSERT_EQ(panal({"up", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("panald could not make the uplink veth by eth0: the host has no "
+                               "link eth0\n"));
+  backends_.farm.uplink = tl::make_unexpected(Error{EPERM, "enter a network namespace"});
+  ASSERT_EQ(panal({"up", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("uplink veth by eth0; with sudo this shows how\n"));
+}
+
 }  // namespace
 }  // namespace panal::cli

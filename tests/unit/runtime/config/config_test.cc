@@ -51,6 +51,19 @@ TEST(Config, TheWayOutIsKept) {
   EXPECT_EQ(print(*again), print(*config));
 }
 
+TEST(Config, TheLineIsKept) {
+  EXPECT_EQ(parse("", "p.toml")->line_send, "");
+  EXPECT_TRUE(parse("[network]\nline_send = \"\"\n", "p.toml")) << "no bound";
+  const auto config =
+      parse("[network]\nline_send = \"100 Mbit\"\nline_receive = \"1Gbit\"\n", "p.toml");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->line_send, "100 Mbit");
+  EXPECT_EQ(config->line_receive, "1Gbit");
+  const auto again = parse(print(*config), "printed.toml");
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(print(*again), print(*config));
+}
+
 TEST(Config, PoliciesLieBesideTheFileUnlessItSaysWhere) {
   EXPECT_EQ(parse("", "/etc/panal/panal.toml")->policies_file, "/etc/panal/network.toml");
   EXPECT_EQ(parse("", "/x/trial.toml")->policies_file, "/x/network.toml");
@@ -282,7 +295,18 @@ INSTANTIATE_TEST_SUITE_P(
                   "backend must be one of \"auto\", \"nftables\", \"iptables\""},
         Malformed{"[network]\nuplink_direct = \"10.0.0.0/8\"\n",
                   "uplink_direct in [network] must be a list of texts in quotes"},
-        Malformed{"[network]\nuplink_direct = [1]\n", "must be a list of texts in quotes"}));
+        Malformed{"[network]\nuplink_direct = [1]\n", "must be a list of texts in quotes"},
+        Malformed{"[network]\nline_send = \"fast\"\n",
+                  "p.toml:2: line_send = \"fast\" must be a whole number and one of bit, kbit"},
+        Malformed{"[network]\nline_send = 100\n", "line_send in [network] must be text in quotes"},
+        Malformed{"[network]\nline_send = \"100\"\n", "must be a whole number and one of bit"},
+        Malformed{"[network]\nline_receive = \"1 GB\"\n", "must be a whole number and one of bit"},
+        Malformed{"[network]\nline_receive = \"-1 Mbit\"\n", "must be a whole number"},
+        Malformed{"[network]\nline_receive = \"0 bit\"\n",
+                  "line_receive = \"0 bit\" is out of range"},
+        Malformed{"[network]\nline_receive = \"1001 Gbit\"\n", "at most 1000 Gbit are allowed"},
+        Malformed{"[network]\nline_sent = \"1 Gbit\"\n", "unknown key line_sent in [network]"},
+        Malformed{"[network]\nline = { send = \"1 Gbit\" }\n", "unknown key line in [network]"}));
 
 TEST(Config, MetricsAreServedToThisMachineUnlessItSaysPublic) {
   EXPECT_EQ(parse("", "p.toml")->metrics_listen, "");

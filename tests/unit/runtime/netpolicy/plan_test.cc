@@ -141,6 +141,24 @@ TEST(PolicyFile, OneThatIsNotThereAllowsNothing) {
   EXPECT_TRUE(example->there);
 }
 
+TEST(LineLimits, AreOfTheWholeNode) {
+  config::Config config;
+  EXPECT_EQ(*line_limits(config), netconfine::LineLimits());
+  config.line_send = "100 Mbit";
+  config.line_receive = "1 Gbit";
+  const auto line = line_limits(config);
+  ASSERT_TRUE(line) << line.error().message();
+  EXPECT_EQ(*line, (netconfine::LineLimits{100'000'000, 1'000'000'000}));
+  for (const char* text :
+       {"fast", "100", "1 GB", "-1 bit", "1.5 Gbit", "100 Mbit/s", "99999999999999999999 bit"}) {
+    config.line_send = text;
+    const auto bad = line_limits(config);
+    ASSERT_FALSE(bad) << text;
+    EXPECT_EQ(bad.error().code, EINVAL);
+    EXPECT_THAT(bad.error().context, HasSubstr("line_send = \""));
+  }
+}
+
 TEST(PolicyFile, AMistakeIsToldWithItsPlace) {
   const std::string path =
       (std::filesystem::temp_directory_path() / "panal-policy-file-test.toml").string();
