@@ -5,6 +5,26 @@
 #include <nlohmann/json.hpp>
 
 namespace panal::bench {
+namespace {
+
+/// Which of `count` values in their order, from 0, the true median is not below with 97.5 %
+/// certainty: how many are below it is binomial. Of few values none is: then the first.
+std::size_t lower_bound_at(std::size_t count) {
+  constexpr double kTail = 0.025;
+  const auto all = static_cast<double>(count);
+  double exactly = std::pow(0.5, all);  // as many as `below` are below the true median
+  double at_most = exactly;
+  std::size_t below = 0;
+  while (below < count / 2 && at_most <= kTail) {
+    const auto so_far = static_cast<double>(below);
+    exactly *= (all - so_far) / (so_far + 1);
+    at_most += exactly;
+    ++below;
+  }
+  return below > 0 ? below - 1 : 0;
+}
+
+}  // namespace
 
 double median_of(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -22,11 +42,7 @@ Ratio ratio_of(const std::vector<double>& base, const std::vector<double>& value
   std::sort(ratios.begin(), ratios.end());
   out.pairs = ratios.size();
   out.median = median_of(ratios);
-  // The number of values below the true median is binomial; 1.96 is the normal law's 95 %.
-  const auto count = static_cast<double>(ratios.size());
-  const double reach = 1.96 * std::sqrt(count) / 2;
-  const auto below = static_cast<std::size_t>(std::max(0.0, std::floor(count / 2 - reach)));
-  const std::size_t at = std::min(below > 0 ? below - 1 : 0, ratios.size() - 1);
+  const std::size_t at = lower_bound_at(ratios.size());
   out.low = ratios[at];
   out.high = ratios[ratios.size() - 1 - at];
   return out;

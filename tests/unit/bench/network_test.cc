@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
 #include "bench/backends/spread.h"
@@ -51,6 +53,15 @@ TEST(Paired, BoundsAreByRanks) {
   EXPECT_EQ(ratio.median, 50.5);
   EXPECT_EQ(ratio.low, 40);
   EXPECT_EQ(ratio.high, 61);
+  // Of the binomial table: the least and the most of six; the second of ten; the third of twelve.
+  const std::map<int, int> table = {{6, 1}, {9, 2}, {10, 2}, {12, 3}, {20, 6}};
+  for (const auto& [count, least] : table) {
+    const std::vector<double> ones(static_cast<std::size_t>(count), 1);
+    value.assign(ones.size(), 0);
+    std::iota(value.begin(), value.end(), 1);
+    EXPECT_EQ(ratio_of(ones, value).low, least) << count;
+    EXPECT_EQ(ratio_of(ones, value).high, count + 1 - least) << count;
+  }
   const Ratio few = ratio_of({1, 1, 1}, {1, 2, 3});
   EXPECT_EQ(few.low, 1);
   EXPECT_EQ(few.high, 3);
