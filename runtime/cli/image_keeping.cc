@@ -14,6 +14,7 @@
 #include "runtime/cli/long_work.h"
 #include "runtime/cli/operator_name.h"
 #include "runtime/cli/table.h"
+#include "runtime/compose/layer_use.h"
 #include "runtime/config/schema.h"
 #include "storage/transfer/remote_source.h"
 
@@ -28,6 +29,17 @@ struct KeepingOptions {
 
 std::string named(const std::string& image, const std::string& version) {
   return image + ":" + version;
+}
+
+/// Why this node needs a version whatever the database says, a sentence after a colon; empty: it
+/// does not. A layer's tree must not go from under desktops, and the database knows of no layers.
+std::string why_kept(const Shell& shell, const std::string& image, const std::string& version) {
+  const auto use = compose::layer_use(shell.config, image, version);
+  if (!use) return {};
+  return fmt::format(
+      "it is a layer of image {0} on this node (\"{1}\" in layers under [compose]); take it out "
+      "there and restart panald and the desktops of {0} first",
+      use->image, printable(use->layer, 200));
 }
 
 ExitCode image_rm(Shell& shell, const KeepingOptions& options) {
@@ -53,6 +65,10 @@ ExitCode image_rm(Shell& shell, const KeepingOptions& options) {
                                       options.word, one.version));
     versions.push_back(one);
   }
+  for (const store::Version& one : versions)
+    if (const std::string why = why_kept(shell, one.image, one.version); !why.empty())
+      return shell.refuse(ExitCode::kRefused,
+                          fmt::format("{} stays: {}", named(one.image, one.version), why));
   if (options.dry_run) {
     for (const store::Version& one : versions)
       shell.out << fmt::format("would remove {} ({})\n", named(one.image, one.version),
@@ -132,6 +148,12 @@ ExitCode enlist(Shell& shell, store::Store& store, LocalImages& local, const Com
           fmt::format("{} is left as it is: desktop {} runs from it", name, printable(user->name)));
       continue;
     }
+    // Becoming a commit, its tree is exchanged for another.
+    if (const std::string why = why_kept(shell, copy.image, copy.version);
+        copy.commit.empty() && !why.empty()) {
+      under_way.bar().say(fmt::format("{} is left as it is: {}", name, why));
+      continue;
+    }
     if (copy.commit.empty()) {
       auto adopted = local.adopt(copy.image, copy.version, under_way.work());
       under_way.bar().clear();
@@ -145,8 +167,7 @@ ExitCode enlist(Shell& shell, store::Store& store, LocalImages& local, const Com
 
 ExitCode image_agree(Shell& shell, const KeepingOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
-  std::size_t removed = 0;
-  PANAL_CLI_TRY(shell, agree_with_removals(shell, *store, options.dry_run, &removed));
+  PANAL_CLI_ASSIGN(shell, const auto agreed, agree_with_removals(shell, *store, options.dry_run));
   PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto catalog, ImageCatalog::read(*store));
   PANAL_CLI_ASSIGN(shell, const auto removals, store->removals());
@@ -173,8 +194,8 @@ ExitCode image_agree(Shell& shell, const KeepingOptions& options) {
                                     "nodes have made a version of the same name; remove it here "
                                     "(its directory in {}) and pull it",
                                     found.contradicting.front(), shell.config.images_dir));
-  if (code == ExitCode::kOk && removed == 0 && found.lacking.empty() && found.unknown.empty() &&
-      found.without_commit.empty())
+  if (code == ExitCode::kOk && agreed.removed + agreed.kept == 0 && found.lacking.empty() &&
+      found.unknown.empty() && found.without_commit.empty())
     shell.out << "this node has what it should\n";
   return code;
 }
@@ -183,7 +204,7 @@ ExitCode image_gc(Shell& shell, const KeepingOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
   // Without the database nothing is known of removals; the garbage goes all the same.
   if (const auto store = shell.backends.store(shell.config)) {
-    PANAL_CLI_TRY(shell, agree_with_removals(shell, **store, options.dry_run, nullptr));
+    PANAL_CLI_TRY(shell, agree_with_removals(shell, **store, options.dry_run));
   } else {
     shell.out << "no database: what was removed elsewhere stays for now\n";
   }
@@ -334,10 +355,10 @@ ExitCode image_repair(Shell& shell, const KeepingOptions& options) {
 
 }  // namespace
 
-Result<void> agree_with_removals(Shell& shell, store::Store& store, bool dry_run,
-                                 std::size_t* removed) {
+Result<Agreement> agree_with_removals(Shell& shell, store::Store& store, bool dry_run) {
+  Agreement agreed;
   PANAL_ASSIGN(const auto removals, store.removals());
-  if (removals.empty()) return {};
+  if (removals.empty()) return agreed;
   PANAL_ASSIGN(const auto versions, store.versions());
   PANAL_ASSIGN(const auto local, shell.backends.images(shell.config));
   PANAL_ASSIGN(const auto copies, local->list());
@@ -353,6 +374,14 @@ Result<void> agree_with_removals(Shell& shell, store::Store& store, bool dry_run
       return one.image == removal.image && one.version == removal.version;
     });
     const bool here = copy != copies.end() && !wanted;
+    // Whoever removed it was on another node; the removal stays open here until the layer is gone.
+    if (const std::string why = why_kept(shell, removal.image, removal.version);
+        here && !why.empty()) {
+      shell.out << fmt::format("{}, which {} removed at {}, stays: {}\n", name,
+                               printable(removal.actor), removal.at, why);
+      ++agreed.kept;
+      continue;
+    }
     if (here && dry_run) {
       shell.out << fmt::format("would delete {}, which {} removed at {}\n", name,
                                printable(removal.actor), removal.at);
@@ -363,13 +392,13 @@ Result<void> agree_with_removals(Shell& shell, store::Store& store, bool dry_run
       if (!gone && !gone.error().is_gone()) return prefixed("delete " + name, gone.error());
       shell.out << fmt::format("{} deleted, which {} removed at {}\n", name,
                                printable(removal.actor), removal.at);
-      if (removed != nullptr) ++*removed;
+      ++agreed.removed;
     }
     const bool noted =
         std::find(removal.done_on.begin(), removal.done_on.end(), node) != removal.done_on.end();
     if (!dry_run && !noted) PANAL_TRY(store.finish_removal(removal, node));
   }
-  return {};
+  return agreed;
 }
 
 void add_image_keeping_commands(CLI::App& family, Action& action) {
