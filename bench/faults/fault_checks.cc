@@ -112,6 +112,7 @@ std::vector<std::string> FaultNode::check_roots(const std::string& backend) cons
   else if (nothing->unmounted + nothing->removed != 0)
     found.push_back("a second recovery of roots still finds something");
   for (const bool persistent : {true, false}) {
+    if (persistent && !keeps(backend)) continue;
     const RootSpec spec = root(backend, persistent);
     if (const auto made = composer.provision(spec); !made) {
       found.push_back("provision: " + made.error().message());

@@ -22,7 +22,7 @@ using storage::VersionManifest;
 constexpr std::uint64_t kDiskBytes = std::uint64_t{64} << 20U;
 constexpr std::uint64_t kDiskInodes = 3000;
 /// A persistent and a volatile one of each backend.
-constexpr int kDesktops = 6;
+int desktops() { return 2 * static_cast<int>(FaultNode::backends().size()); }
 
 /// The reserve that a repository leaves on a disk would end a commit before the disk does.
 Result<void> drop_reserve(const std::string& repository) {
@@ -43,7 +43,7 @@ Result<void> sync_disk(const std::string& path) {
 }  // namespace
 
 const std::vector<std::string>& FaultNode::backends() {
-  static const std::vector<std::string> all = {"overlay", "copy", "bind"};
+  static const std::vector<std::string> all = {"overlay", "copy", "bind", "tmpfs"};
   return all;
 }
 
@@ -67,7 +67,7 @@ storage::HomeSpec FaultNode::home() const {
 }
 
 RootSpec FaultNode::root(const std::string& backend, bool persistent) const {
-  unsigned number = persistent ? 1 : 4;
+  unsigned number = persistent ? 1 : 1 + static_cast<unsigned>(backends().size());
   for (const auto& name : backends()) {
     if (name == backend) break;
     ++number;
@@ -122,12 +122,14 @@ Result<void> FaultNode::make_desktops() {
   storage::Composer composer;
   for (const auto& backend : backends()) {
     const RootSpec spec = root(backend, true);
-    PANAL_TRY(composer.provision(spec));
-    PANAL_TRY(write_inside(spec.mount_point + "/etc", "mine", spec.ids.first, kKept));
-    PANAL_TRY(composer.destroy(spec));
-    PANAL_TRY(composer.provision(spec));
-    PANAL_ASSIGN(roots_[backend], sum_of_tree(spec.mount_point));
-    PANAL_TRY(composer.destroy(spec));
+    if (keeps(backend)) {
+      PANAL_TRY(composer.provision(spec));
+      PANAL_TRY(write_inside(spec.mount_point + "/etc", "mine", spec.ids.first, kKept));
+      PANAL_TRY(composer.destroy(spec));
+      PANAL_TRY(composer.provision(spec));
+      PANAL_ASSIGN(roots_[backend], sum_of_tree(spec.mount_point));
+      PANAL_TRY(composer.destroy(spec));
+    }
     // The directory that volatile layers are made in stays.
     PANAL_TRY(composer.provision(root(backend, false)));
     PANAL_TRY(composer.destroy(root(backend, false)));
@@ -140,7 +142,7 @@ Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir) {
   std::unique_ptr<FaultNode> node(new FaultNode(dir, std::move(disk)));
   for (const char* name : {"/incoming", "/state", "/homes"})
     PANAL_TRY(make_directories(node->disk_.path() + name));
-  for (int number = 1; number <= kDesktops; ++number) {
+  for (int number = 1; number <= desktops(); ++number) {
     PANAL_TRY(make_directories(fmt::format("{}/run/d{}/root", dir, number)));
     PANAL_TRY(make_directories(fmt::format("{}/state/d{}", node->disk_.path(), number)));
   }
@@ -156,7 +158,7 @@ Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir) {
 FaultNode::~FaultNode() { drop_mounts(); }
 
 void FaultNode::drop_mounts() const {
-  for (int number = 1; number <= kDesktops; ++number)
+  for (int number = 1; number <= desktops(); ++number)
     for (const char* name : {"root", "home"})
       for (int stacked = 0; stacked < 4; ++stacked)
         (void)mount::detach(fmt::format("{}/run/d{}/{}", dir_, number, name));

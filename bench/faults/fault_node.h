@@ -17,7 +17,8 @@
 namespace panal::bench {
 
 /// A node's storage on a disk that fails, and what must be there whatever happens: two versions of
-/// an image, a desktop with a persistent root for each of some backends, a home.
+/// an image, a desktop with a persistent root for each of some backends (of those that have such),
+/// a home.
 ///
 /// Only the disk fails: the archive that is pulled from is elsewhere, as are the mounts.
 class FaultNode {
@@ -43,6 +44,8 @@ class FaultNode {
   /// Of the persistent desktop of this backend, or of a volatile one.
   [[nodiscard]] storage::RootSpec root(const std::string& backend, bool persistent) const;
   [[nodiscard]] static const std::vector<std::string>& backends();
+  /// Whether a backend has persistent roots.
+  [[nodiscard]] static bool keeps(const std::string& backend) { return backend != "tmpfs"; }
   [[nodiscard]] storage::RecoverScope scope() const;
   /// What the node believes of the archive before it has seen any list.
   [[nodiscard]] Result<void> forget_lists() const;

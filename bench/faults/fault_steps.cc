@@ -181,7 +181,7 @@ FaultStep gc_step(FaultNode& node) {
   return step;
 }
 
-/// A desktop's root and home come and go, and those of a volatile one.
+/// A desktop's root and home come and go, and the root of a volatile one.
 FaultStep provision_step(FaultNode& node, const std::string& backend) {
   FaultStep step;
   step.name = "provision-" + backend;
@@ -193,7 +193,7 @@ FaultStep provision_step(FaultNode& node, const std::string& backend) {
       storage::HomeStore homes = node.homes();
       const RootSpec kept = node.root(backend, true);
       const RootSpec passing = node.root(backend, false);
-      PANAL_TRY(composer.provision(kept));
+      if (FaultNode::keeps(backend)) PANAL_TRY(composer.provision(kept));
       PANAL_TRY(homes.attach(node.home()));
       PANAL_TRY(composer.provision(passing));
       PANAL_TRY(write_inside(passing.mount_point + "/etc", "stale", passing.ids.first, "old"));
@@ -212,7 +212,11 @@ FaultStep provision_step(FaultNode& node, const std::string& backend) {
 std::vector<FaultStep> fault_steps(FaultNode& node) {
   std::vector<FaultStep> steps = {build_step(node), update_step(node), pull_step(node),
                                   gc_step(node)};
-  for (const auto& backend : FaultNode::backends()) steps.push_back(provision_step(node, backend));
+  for (const auto& backend : FaultNode::backends()) {
+    steps.push_back(provision_step(node, backend));
+    // Nothing of its roots is on the disk: it is the mounts that may be left.
+    if (!FaultNode::keeps(backend)) steps.back().percent = 50;
+  }
   return steps;
 }
 
