@@ -62,7 +62,7 @@ std::vector<std::string> FaultNode::check(const std::map<std::string, std::strin
     for (const auto& version : *log) named.insert(version.version);
     if (named != there) found.push_back("the repository's names and the trees are not the same");
   }
-  const auto letter = read_text(disk_.path() + "/homes/t/alice/letter");
+  const auto letter = read_text(homes_dir() + "/t/alice/letter");
   if (!letter || *letter != kKept) found.push_back("lost: a file of the home");
   if (const auto trust = storage::read_trust(trust_file()); !trust)
     found.push_back("trust: " + trust.error().message());

@@ -2,13 +2,19 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
 
 #include "bench/faults/fault_tree.h"
 #include "engine/base/file_tree.h"
 #include "engine/base/mount.h"
 #include "storage/compose/composer.h"
+#include "storage/quota/loop_mount.h"
 #include "storage/transfer/archive.h"
 #include "storage/transfer/trust.h"
 
@@ -21,6 +27,7 @@ using storage::VersionManifest;
 
 constexpr std::uint64_t kDiskBytes = std::uint64_t{64} << 20U;
 constexpr std::uint64_t kDiskInodes = 3000;
+constexpr std::uint64_t kFileHomeInodes = 64;
 /// A persistent and a volatile one of each backend.
 int desktops() { return 2 * static_cast<int>(FaultNode::backends().size()); }
 
@@ -34,10 +41,17 @@ Result<void> drop_reserve(const std::string& repository) {
   return write_text(file, config.replace(at, reserve.size(), "min-free-space-percent=0"));
 }
 
-Result<void> sync_disk(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::syncfs(fd.get()) != 0) return fail_errno("syncfs", path);
-  return {};
+/// The kernel lets a dead process's loop device go a moment after it; until then the file under it
+/// is locked. A node that starts takes longer than that.
+constexpr auto kMostWaiting = std::chrono::seconds(5);
+constexpr auto kTick = std::chrono::milliseconds(5);
+
+void wait_until_unlocked(const std::string& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  const auto end = std::chrono::steady_clock::now() + kMostWaiting;
+  while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK &&
+         std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(kTick);
 }
 
 }  // namespace
@@ -66,6 +80,21 @@ storage::HomeSpec FaultNode::home() const {
   return spec;
 }
 
+storage::HomeSpec FaultNode::file_home() const {
+  storage::HomeSpec spec = home();
+  spec.home = "made";
+  spec.desktop = "d2";
+  spec.mount_point = dir_ + "/run/d2/home";
+  return spec;
+}
+
+storage::HomeStore FaultNode::file_homes() const {
+  storage::HomeRules rules;
+  rules.quota = storage::QuotaKind::kLoop;
+  rules.limit = {storage::loop_file::kLeastBytes, kFileHomeInodes};
+  return storage::HomeStore(homes_dir(), rules);
+}
+
 RootSpec FaultNode::root(const std::string& backend, bool persistent) const {
   unsigned number = persistent ? 1 : 1 + static_cast<unsigned>(backends().size());
   for (const auto& name : backends()) {
@@ -91,7 +120,7 @@ Result<void> FaultNode::forget_lists() const {
   storage::Trust trust;
   trust.key = key_;
   PANAL_TRY(storage::write_trust(trust_file(), trust));
-  return sync_disk(disk_.path());
+  return sync_file_system(disk_.path());
 }
 
 Result<void> FaultNode::make_versions() {
@@ -151,7 +180,7 @@ Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir) {
   PANAL_TRY(node->make_desktops());
   node->versions_.erase(kPulled);
   PANAL_ASSIGN(node->everything_, node->everything());
-  PANAL_TRY(sync_disk(node->disk_.path()));
+  PANAL_TRY(sync_file_system(node->disk_.path()));
   return node;
 }
 
@@ -169,7 +198,12 @@ Result<void> FaultNode::recover() const {
   PANAL_ASSIGN(const auto recovered, composer.recover(scope()));
   if (!recovered.problems.empty()) return fail(EIO, recovered.problems.front());
   storage::HomeStore all = homes();
-  PANAL_TRY(all.detach(home()));
+  for (const auto& spec : {home(), file_home()}) PANAL_TRY(all.detach(spec));
+  std::error_code code;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(homes_dir() + "/" + home().tenant, code))
+    if (entry.path().filename().string().find(".img") != std::string::npos)
+      wait_until_unlocked(entry.path());
   PANAL_TRY(all.recover({}));
   return store().recover();
 }

@@ -37,10 +37,14 @@ class FaultNode {
   [[nodiscard]] std::string trust_file() const { return disk_.path() + "/trust"; }
   [[nodiscard]] std::string archive() const { return dir_ + "/archive"; }
   [[nodiscard]] const std::string& dir() const { return dir_; }
-  [[nodiscard]] storage::HomeStore homes() const {
-    return storage::HomeStore(disk_.path() + "/homes");
-  }
+  [[nodiscard]] std::string homes_dir() const { return disk_.path() + "/homes"; }
+  [[nodiscard]] storage::HomeStore homes() const { return storage::HomeStore(homes_dir()); }
+  /// The one that is always there, a plain directory.
   [[nodiscard]] storage::HomeSpec home() const;
+  /// The same homes; what is made is a file system in a file (kind loop). Of those none is there at
+  /// rest.
+  [[nodiscard]] storage::HomeStore file_homes() const;
+  [[nodiscard]] storage::HomeSpec file_home() const;
   /// Of the persistent desktop of this backend, or of a volatile one.
   [[nodiscard]] storage::RootSpec root(const std::string& backend, bool persistent) const;
   [[nodiscard]] static const std::vector<std::string>& backends();

@@ -9,6 +9,8 @@
 #include <memory>
 
 #include "bench/faults/fault_tree.h"
+#include "bench/faults/home_steps.h"
+#include "bench/faults/step_parts.h"
 #include "engine/base/file_tree.h"
 #include "storage/compose/composer.h"
 #include "storage/transfer/pull.h"
@@ -20,22 +22,6 @@ namespace {
 using storage::ImageStore;
 using storage::RootSpec;
 using storage::VersionManifest;
-
-int code_of(const Error& error) { return error.code == 0 ? EIO : error.code; }
-int code_of(const Result<void>& done) { return done ? 0 : code_of(done.error()); }
-
-/// A version that a step makes: its name and tree, by round.
-struct Making {
-  std::string version;
-  std::string sum;
-
-  [[nodiscard]] std::map<std::string, std::string> leaves() const { return {{version, sum}}; }
-};
-
-std::string missing(const FaultNode& node, const std::string& version) {
-  const auto there = node.store().find(FaultNode::kImage, version);
-  return there ? std::string() : there.error().message();
-}
 
 /// Commits the tree at `from`, which is on the node's disk.
 Result<void> commit_tree(FaultNode& node, const std::string& from, const std::string& version) {
@@ -217,6 +203,7 @@ std::vector<FaultStep> fault_steps(FaultNode& node) {
     // Nothing of its roots is on the disk: it is the mounts that may be left.
     if (!FaultNode::keeps(backend)) steps.back().percent = 50;
   }
+  add_home_steps(node, steps);
   return steps;
 }
 
