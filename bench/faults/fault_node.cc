@@ -118,15 +118,14 @@ storage::RecoverScope FaultNode::scope() const {
 
 Result<void> FaultNode::forget_lists() const {
   storage::Trust trust;
-  trust.key = key_;
+  trust.key = secret_->public_key();
   PANAL_TRY(storage::write_trust(trust_file(), trust));
   return sync_file_system(disk_.path());
 }
 
 Result<void> FaultNode::make_versions() {
-  PANAL_ASSIGN(const auto secret, storage::SecretKey::generate());
-  key_ = secret.public_key();
-  PANAL_ASSIGN(auto archive, storage::Archive::open_or_create(this->archive(), secret));
+  PANAL_ASSIGN(secret_, storage::SecretKey::generate());
+  PANAL_ASSIGN(auto archive, storage::Archive::open_or_create(this->archive(), *secret_));
   ImageStore images = store();
   PANAL_TRY(images.repository());
   PANAL_TRY(drop_reserve(images.repository_dir()));
@@ -136,11 +135,26 @@ Result<void> FaultNode::make_versions() {
     PANAL_ASSIGN(const VersionManifest made, images.commit(staging, manifest(version)));
     PANAL_ASSIGN(versions_[version], sum_of_tree(images.root_of(kImage, version)));
     PANAL_ASSIGN(const auto repository, images.repository());
-    PANAL_TRY(archive.push(repository, made.commit, secret));
+    PANAL_TRY(archive.push(repository, made.commit, *secret_));
   }
   PANAL_TRY(images.remove(kImage, kPulled));
   PANAL_TRY(images.gc());
   return forget_lists();
+}
+
+Result<void> FaultNode::make_published() {
+  PANAL_ASSIGN(auto archive, storage::Archive::open_or_create(published(), *secret_));
+  PANAL_TRY(drop_reserve(published()));
+  PANAL_ASSIGN(archive, storage::Archive::open(published()));  // as it is configured now
+  PANAL_ASSIGN(const auto repository, store().repository());
+  for (const char* version : {"1", "2"}) {
+    PANAL_ASSIGN(const std::string commit, repository.resolve(kImage, version));
+    PANAL_TRY(archive.push(repository, commit, *secret_));
+  }
+  // What stays of a version that was withdrawn is there before anything is interrupted.
+  PANAL_TRY(archive.withdraw(kImage, {"2"}, *secret_));
+  PANAL_TRY(archive.repository().gc());
+  return {};
 }
 
 Result<void> FaultNode::make_desktops() {
@@ -177,6 +191,7 @@ Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir) {
   }
   PANAL_TRY(make_directories(node->home().mount_point));
   PANAL_TRY(node->make_versions());
+  PANAL_TRY(node->make_published());
   PANAL_TRY(node->make_desktops());
   node->versions_.erase(kPulled);
   PANAL_ASSIGN(node->everything_, node->everything());
@@ -212,7 +227,9 @@ Result<std::set<std::string>> FaultNode::everything() const {
   std::set<std::string> names;
   PANAL_TRY(walk_tree(disk_.path(), [&](const TreeEntry& entry) -> Result<void> {
     // A directory for the first two digits of checksums stays.
-    if (S_ISDIR(entry.info.st_mode) && entry.path.starts_with("images/.repo/objects/")) return {};
+    if (S_ISDIR(entry.info.st_mode))
+      for (const char* repository : {"images/.repo", "published"})
+        if (entry.path.starts_with(std::string(repository) + "/objects/")) return {};
     // Half of a list's trust that a kill left: the next list overwrites it.
     if (entry.path != ".trust.new") names.insert(entry.path);
     return {};

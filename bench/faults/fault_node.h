@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -36,6 +37,10 @@ class FaultNode {
   [[nodiscard]] std::string incoming() const { return disk_.path() + "/incoming"; }
   [[nodiscard]] std::string trust_file() const { return disk_.path() + "/trust"; }
   [[nodiscard]] std::string archive() const { return dir_ + "/archive"; }
+  /// An archive that this node publishes to, on the disk; it has version 1.
+  [[nodiscard]] std::string published() const { return disk_.path() + "/published"; }
+  /// Of both archives.
+  [[nodiscard]] const storage::SecretKey& secret() const { return *secret_; }
   [[nodiscard]] const std::string& dir() const { return dir_; }
   [[nodiscard]] std::string homes_dir() const { return disk_.path() + "/homes"; }
   [[nodiscard]] storage::HomeStore homes() const { return storage::HomeStore(homes_dir()); }
@@ -81,6 +86,7 @@ class FaultNode {
  private:
   FaultNode(std::string dir, FaultDisk disk) : dir_(std::move(dir)), disk_(std::move(disk)) {}
   [[nodiscard]] Result<void> make_versions();
+  [[nodiscard]] Result<void> make_published();
   [[nodiscard]] Result<void> make_desktops();
   [[nodiscard]] Result<std::set<std::string>> everything() const;
 
@@ -89,7 +95,7 @@ class FaultNode {
   std::map<std::string, std::string> versions_;  ///< that must be there, and their trees' sums
   std::map<std::string, std::string> roots_;     ///< sums of persistent roots, by backend
   std::set<std::string> everything_;             ///< names on the disk when all is at rest
-  storage::PublicKey key_;
+  std::optional<storage::SecretKey> secret_;
 };
 
 }  // namespace panal::bench

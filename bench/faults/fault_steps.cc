@@ -11,6 +11,7 @@
 #include "bench/faults/fault_tree.h"
 #include "bench/faults/home_steps.h"
 #include "bench/faults/step_parts.h"
+#include "bench/faults/transfer_steps.h"
 #include "engine/base/file_tree.h"
 #include "storage/compose/composer.h"
 #include "storage/transfer/pull.h"
@@ -204,6 +205,7 @@ std::vector<FaultStep> fault_steps(FaultNode& node) {
     if (!FaultNode::keeps(backend)) steps.back().percent = 50;
   }
   add_home_steps(node, steps);
+  add_transfer_steps(node, steps);
   return steps;
 }
 
