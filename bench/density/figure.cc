@@ -72,8 +72,9 @@ std::vector<std::string> overlay_code() {
 
 /// What is interrupted, and by whom.
 std::vector<std::string> faults_code() {
-  return {"storage/repo",  "storage/image",  "storage/compose",  "storage/home",
-          "storage/quota", "storage/backup", "storage/transfer", "bench/faults"};
+  return {"storage/repo",   "storage/image",  "storage/compose",  "storage/home",
+          "storage/quota",  "storage/backup", "storage/transfer", "storage/import",
+          "storage/unpack", "storage/recipe", "bench/faults"};
 }
 
 /// The desktops' network, and who attacks it.

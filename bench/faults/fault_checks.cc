@@ -41,9 +41,10 @@ std::vector<std::string> FaultNode::check(const std::map<std::string, std::strin
   std::set<std::string> there;
   for (const auto& version : *listed) {
     there.insert(version.version);
-    const bool is_old = versions_.contains(version.version);
-    const auto expected = is_old ? versions_.find(version.version) : more.find(version.version);
-    if (expected == (is_old ? versions_.end() : more.end())) {
+    const auto& known = versions_.contains(version.version) ? versions_ : more;
+    auto expected = known.find(version.version);
+    if (expected == known.end()) expected = known.find(kAnyVersion);
+    if (expected == known.end()) {
       found.push_back("there is a version " + version.version + " that nobody made");
       continue;
     }

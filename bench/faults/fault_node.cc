@@ -180,9 +180,10 @@ Result<void> FaultNode::make_desktops() {
   return {};
 }
 
-Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir) {
+Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir,
+                                                   const std::string& programs) {
   PANAL_ASSIGN(FaultDisk disk, FaultDisk::make(dir, kDiskBytes, kDiskInodes));
-  std::unique_ptr<FaultNode> node(new FaultNode(dir, std::move(disk)));
+  std::unique_ptr<FaultNode> node(new FaultNode(dir, programs, std::move(disk)));
   for (const char* name : {"/incoming", "/state", "/homes"})
     PANAL_TRY(make_directories(node->disk_.path() + name));
   for (int number = 1; number <= desktops(); ++number) {

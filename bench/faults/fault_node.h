@@ -24,8 +24,9 @@ namespace panal::bench {
 /// Only the disk fails: the archive that is pulled from is elsewhere, as are the mounts.
 class FaultNode {
  public:
-  /// In `dir`, an empty directory on a disk.
-  [[nodiscard]] static Result<std::unique_ptr<FaultNode>> make(const std::string& dir);
+  /// In `dir`, an empty directory on a disk. `programs`: the directory with Panal's programs.
+  [[nodiscard]] static Result<std::unique_ptr<FaultNode>> make(const std::string& dir,
+                                                               const std::string& programs);
   FaultNode(const FaultNode&) = delete;
   FaultNode& operator=(const FaultNode&) = delete;
   ~FaultNode();
@@ -42,6 +43,10 @@ class FaultNode {
   /// Of both archives.
   [[nodiscard]] const storage::SecretKey& secret() const { return *secret_; }
   [[nodiscard]] const std::string& dir() const { return dir_; }
+  /// The path of one of Panal's programs.
+  [[nodiscard]] std::string program(const std::string& name) const {
+    return programs_ + "/" + name;
+  }
   [[nodiscard]] std::string homes_dir() const { return disk_.path() + "/homes"; }
   [[nodiscard]] storage::HomeStore homes() const { return storage::HomeStore(homes_dir()); }
   /// The one that is always there, a plain directory.
@@ -65,7 +70,8 @@ class FaultNode {
   void drop_mounts() const;
 
   /// What is not as it must be, a sentence each: versions that were there, damage, garbage,
-  /// persistent roots and homes. `more`: versions (and their sums) that may be there besides.
+  /// persistent roots and homes. `more`: versions (and their sums) that may be there besides;
+  /// kAnyVersion stands for all that are not named.
   [[nodiscard]] std::vector<std::string> check(
       const std::map<std::string, std::string>& more) const;
   /// Takes away all versions but those that must be there, collects, and says what is left that
@@ -77,6 +83,7 @@ class FaultNode {
   [[nodiscard]] std::vector<std::string> check_readable() const;
 
   static constexpr const char* kImage = "icewm";
+  static constexpr const char* kAnyVersion = "*";
   /// What the home and the persistent roots have a file with.
   static constexpr const char* kKept = "what a user keeps\n";
   [[nodiscard]] static storage::VersionManifest manifest(const std::string& version);
@@ -84,13 +91,15 @@ class FaultNode {
   static constexpr const char* kPulled = "9";
 
  private:
-  FaultNode(std::string dir, FaultDisk disk) : dir_(std::move(dir)), disk_(std::move(disk)) {}
+  FaultNode(std::string dir, std::string programs, FaultDisk disk)
+      : dir_(std::move(dir)), programs_(std::move(programs)), disk_(std::move(disk)) {}
   [[nodiscard]] Result<void> make_versions();
   [[nodiscard]] Result<void> make_published();
   [[nodiscard]] Result<void> make_desktops();
   [[nodiscard]] Result<std::set<std::string>> everything() const;
 
   std::string dir_;
+  std::string programs_;
   FaultDisk disk_;
   std::map<std::string, std::string> versions_;  ///< that must be there, and their trees' sums
   std::map<std::string, std::string> roots_;     ///< sums of persistent roots, by backend

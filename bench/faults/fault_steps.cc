@@ -10,6 +10,7 @@
 
 #include "bench/faults/fault_tree.h"
 #include "bench/faults/home_steps.h"
+#include "bench/faults/import_steps.h"
 #include "bench/faults/step_parts.h"
 #include "bench/faults/transfer_steps.h"
 #include "engine/base/file_tree.h"
@@ -206,6 +207,7 @@ std::vector<FaultStep> fault_steps(FaultNode& node) {
   }
   add_home_steps(node, steps);
   add_transfer_steps(node, steps);
+  add_import_steps(node, steps);
   return steps;
 }
 

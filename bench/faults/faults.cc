@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "bench/faults/fault_steps.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/file_tree.h"
+#include "engine/base/kernel_paths.h"
 
 namespace panal::bench {
 namespace {
@@ -36,8 +38,11 @@ bool wanted(const std::vector<std::string>& list, const std::string& name) {
 
 class FaultSuite {
  public:
-  FaultSuite(std::string dir, const FaultOptions& options)
-      : dir_(std::move(dir)), options_(options), random_(options.seed) {}
+  FaultSuite(std::string dir, std::string programs, const FaultOptions& options)
+      : dir_(std::move(dir)),
+        programs_(std::move(programs)),
+        options_(options),
+        random_(options.seed) {}
 
   Result<json> run() {
     PANAL_TRY(renew());
@@ -85,7 +90,7 @@ class FaultSuite {
     node_.reset();
     const std::string dir = fmt::format("{}/{}", dir_, ++nodes_);
     if (::mkdir(dir.c_str(), 0755) != 0) return fail_errno("make directory", dir);
-    PANAL_ASSIGN(node_, FaultNode::make(dir));
+    PANAL_ASSIGN(node_, FaultNode::make(dir, programs_));
     steps_ = fault_steps(*node_);
     std::erase_if(steps_,
                   [this](const FaultStep& step) { return !wanted(options_.steps, step.name); });
@@ -245,6 +250,7 @@ class FaultSuite {
   }
 
   std::string dir_;
+  std::string programs_;
   std::unique_ptr<FaultNode> node_;
   std::vector<FaultStep> steps_;  ///< on that node
   unsigned nodes_ = 0;
@@ -273,7 +279,14 @@ Result<json> run_faults(const FaultOptions& options) {
   std::string dir = std::string(base != nullptr ? base : "/tmp") + "/faults.XXXXXX";
   if (::mkdtemp(dir.data()) == nullptr) return fail_errno("make directory", dir);
   const Cleanup undo([dir] { (void)remove_tree(dir); });
-  return FaultSuite(dir, options).run();
+  std::string programs = options.programs;
+  if (programs.empty()) {
+    std::error_code code;
+    programs =
+        std::filesystem::read_symlink(kernel_paths::kProcSelfExe, code).parent_path().string();
+    if (code) return fail(code.value(), "find this program's directory");
+  }
+  return FaultSuite(dir, programs, options).run();
 }
 
 }  // namespace panal::bench
