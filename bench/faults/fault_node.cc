@@ -184,7 +184,7 @@ Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir,
                                                    const std::string& programs) {
   PANAL_ASSIGN(FaultDisk disk, FaultDisk::make(dir, kDiskBytes, kDiskInodes));
   std::unique_ptr<FaultNode> node(new FaultNode(dir, programs, std::move(disk)));
-  for (const char* name : {"/incoming", "/state", "/homes"})
+  for (const char* name : {"/incoming", "/state", "/homes", "/cache"})
     PANAL_TRY(make_directories(node->disk_.path() + name));
   for (int number = 1; number <= desktops(); ++number) {
     PANAL_TRY(make_directories(fmt::format("{}/run/d{}/root", dir, number)));

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <ctime>
 #include <memory>
 
 #include "bench/faults/fault_tree.h"
@@ -15,8 +14,6 @@
 #include "bench/faults/transfer_steps.h"
 #include "engine/base/file_tree.h"
 #include "storage/compose/composer.h"
-#include "storage/transfer/pull.h"
-#include "storage/transfer/source.h"
 
 namespace panal::bench {
 namespace {
@@ -100,38 +97,6 @@ FaultStep update_step(FaultNode& node) {
   };
   step.leaves = [making] { return making->leaves(); };
   step.done = [&node, making] { return missing(node, making->version); };
-  return step;
-}
-
-FaultStep pull_step(FaultNode& node) {
-  const auto sum = std::make_shared<std::string>();
-  FaultStep step;
-  step.name = "pull";
-  step.prepare = [&node, sum](unsigned) -> Result<void> {
-    if (sum->empty()) {
-      const std::string tree = node.dir() + "/expected";
-      PANAL_TRY(remove_tree(tree));
-      PANAL_TRY(write_tree(tree, FaultNode::kPulled));
-      PANAL_ASSIGN(*sum, sum_of_tree(tree));
-    }
-    return node.forget_lists();
-  };
-  step.run = [&node] {
-    return code_of([&]() -> Result<void> {
-      PANAL_ASSIGN(const auto source, storage::open_local_source(node.archive()));
-      PANAL_ASSIGN(const auto list,
-                   storage::fetch_list(*source, node.trust_file(), std::time(nullptr)));
-      PANAL_ASSIGN(const auto wanted,
-                   storage::find_version(list, FaultNode::kImage, FaultNode::kPulled));
-      ImageStore images = node.store();
-      PANAL_ASSIGN(auto repository, images.repository());
-      PANAL_TRY(storage::pull_version(repository, *source, wanted, {}));
-      PANAL_TRY(images.materialise(wanted.commit));
-      return {};
-    }());
-  };
-  step.leaves = [sum] { return std::map<std::string, std::string>{{FaultNode::kPulled, *sum}}; };
-  step.done = [&node] { return missing(node, FaultNode::kPulled); };
   return step;
 }
 

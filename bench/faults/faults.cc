@@ -279,6 +279,8 @@ Result<json> run_faults(const FaultOptions& options) {
   std::string dir = std::string(base != nullptr ? base : "/tmp") + "/faults.XXXXXX";
   if (::mkdtemp(dir.data()) == nullptr) return fail_errno("make directory", dir);
   const Cleanup undo([dir] { (void)remove_tree(dir); });
+  // Helpers are other users.
+  if (::chmod(dir.c_str(), 0755) != 0) return fail_errno("chmod", dir);
   std::string programs = options.programs;
   if (programs.empty()) {
     std::error_code code;

@@ -52,7 +52,7 @@ Result<void> import_once(const FaultNode& node, Importing& importing) {
   importing.spec.source = node.dir() + "/import.tar";
   importing.spec.kind = storage::ImportKind::kTar;
   importing.spec.session = {"icewm-session"};
-  importing.spec.unpacker = node.program("panal-unpack");
+  importing.spec.unpacker = node.programs() + "/panal-unpack";
   PANAL_TRY(write_tarball(node, importing.spec.source));
   importing.spec.message = "to see";
   PANAL_ASSIGN(const VersionManifest made, import_it(node, importing.spec));
@@ -88,8 +88,8 @@ FaultStep import_step(FaultNode& node) {
       if (version.message == importing->spec.message) return {};
     return "nothing was imported";
   };
-  if (::access(node.program("panal-unpack").c_str(), X_OK) != 0)
-    step.why_not = "there is no " + node.program("panal-unpack");
+  if (::access((node.programs() + "/panal-unpack").c_str(), X_OK) != 0)
+    step.why_not = "there is no " + node.programs() + "/panal-unpack";
   return step;
 }
 

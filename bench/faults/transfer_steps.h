@@ -6,7 +6,10 @@
 
 namespace panal::bench {
 
-/// What a node has to do with archives besides pulling from a directory: publishing.
+/// A version comes from an archive in a directory.
+[[nodiscard]] FaultStep pull_step(FaultNode& node);
+
+/// What else a node has to do with archives: publishing, and pulling over HTTPS.
 void add_transfer_steps(FaultNode& node, std::vector<FaultStep>& steps);
 
 }  // namespace panal::bench
