@@ -4,7 +4,6 @@
 #include "bench/faults/fault_node.h"
 #include "bench/faults/fault_tree.h"
 #include "engine/base/file_tree.h"
-#include "storage/compose/composer.h"
 #include "storage/transfer/trust.h"
 
 namespace panal::bench {
@@ -106,7 +105,7 @@ std::vector<std::string> FaultNode::check_garbage() const {
 
 std::vector<std::string> FaultNode::check_roots(const std::string& backend) const {
   std::vector<std::string> found;
-  storage::Composer composer;
+  storage::Composer composer = this->composer();
   const auto nothing = composer.recover(scope());
   if (!nothing)
     found.push_back("recover roots: " + nothing.error().message());

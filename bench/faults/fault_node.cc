@@ -13,8 +13,7 @@
 #include "bench/faults/fault_tree.h"
 #include "engine/base/file_tree.h"
 #include "engine/base/mount.h"
-#include "storage/compose/composer.h"
-#include "storage/quota/loop_mount.h"
+#include "storage/compose/btrfs/pool.h"
 #include "storage/transfer/archive.h"
 #include "storage/transfer/trust.h"
 
@@ -27,8 +26,9 @@ using storage::VersionManifest;
 
 constexpr std::uint64_t kDiskBytes = std::uint64_t{64} << 20U;
 constexpr std::uint64_t kDiskInodes = 3000;
-constexpr std::uint64_t kFileHomeInodes = 64;
-/// A persistent and a volatile one of each backend.
+/// The least that mkfs.btrfs makes without being told how.
+constexpr std::uint64_t kPoolBytes = std::uint64_t{256} << 20U;
+/// Of each backend a persistent and a volatile one, where it can have them.
 int desktops() { return 2 * static_cast<int>(FaultNode::backends().size()); }
 
 /// The reserve that a repository leaves on a disk would end a commit before the disk does.
@@ -57,7 +57,7 @@ void wait_until_unlocked(const std::string& file) {
 }  // namespace
 
 const std::vector<std::string>& FaultNode::backends() {
-  static const std::vector<std::string> all = {"overlay", "copy", "bind", "tmpfs"};
+  static const std::vector<std::string> all = {"overlay", "copy", "bind", "tmpfs", "btrfs"};
   return all;
 }
 
@@ -80,7 +80,7 @@ storage::HomeSpec FaultNode::home() const {
   return spec;
 }
 
-storage::HomeSpec FaultNode::file_home() const {
+storage::HomeSpec FaultNode::passing_home() const {
   storage::HomeSpec spec = home();
   spec.home = "made";
   spec.desktop = "d2";
@@ -88,11 +88,10 @@ storage::HomeSpec FaultNode::file_home() const {
   return spec;
 }
 
-storage::HomeStore FaultNode::file_homes() const {
-  storage::HomeRules rules;
-  rules.quota = storage::QuotaKind::kLoop;
-  rules.limit = {storage::loop_file::kLeastBytes, kFileHomeInodes};
-  return storage::HomeStore(homes_dir(), rules);
+storage::ComposerOptions FaultNode::compose_options() const {
+  storage::ComposerOptions options;
+  if (no_btrfs_.empty()) options.btrfs = {pool(), dir_ + "/pool.img", kPoolBytes};
+  return options;
 }
 
 RootSpec FaultNode::root(const std::string& backend, bool persistent) const {
@@ -162,8 +161,9 @@ Result<void> FaultNode::make_desktops() {
   PANAL_TRY(all.attach(home()));
   PANAL_TRY(write_inside(home().mount_point, "letter", home().ids.first + kUser, kKept));
   PANAL_TRY(all.detach(home()));
-  storage::Composer composer;
+  storage::Composer composer = this->composer();
   for (const auto& backend : backends()) {
+    if (!why_not(backend).empty()) continue;
     const RootSpec spec = root(backend, true);
     if (keeps(backend)) {
       PANAL_TRY(composer.provision(spec));
@@ -191,6 +191,8 @@ Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir,
     PANAL_TRY(make_directories(fmt::format("{}/state/d{}", node->disk_.path(), number)));
   }
   PANAL_TRY(make_directories(node->home().mount_point));
+  if (const auto opened = storage::open_pool(node->compose_options().btrfs); !opened)
+    node->no_btrfs_ = opened.error().message();
   PANAL_TRY(node->make_versions());
   PANAL_TRY(node->make_published());
   PANAL_TRY(node->make_desktops());
@@ -200,7 +202,10 @@ Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir,
   return node;
 }
 
-FaultNode::~FaultNode() { drop_mounts(); }
+FaultNode::~FaultNode() {
+  drop_mounts();
+  (void)mount::detach(pool());
+}
 
 void FaultNode::drop_mounts() const {
   for (int number = 1; number <= desktops(); ++number)
@@ -210,11 +215,11 @@ void FaultNode::drop_mounts() const {
 }
 
 Result<void> FaultNode::recover() const {
-  storage::Composer composer;
+  storage::Composer composer = this->composer();
   PANAL_ASSIGN(const auto recovered, composer.recover(scope()));
   if (!recovered.problems.empty()) return fail(EIO, recovered.problems.front());
   storage::HomeStore all = homes();
-  for (const auto& spec : {home(), file_home()}) PANAL_TRY(all.detach(spec));
+  for (const auto& spec : {home(), passing_home()}) PANAL_TRY(all.detach(spec));
   std::error_code code;
   for (const auto& entry :
        std::filesystem::directory_iterator(homes_dir() + "/" + home().tenant, code))

@@ -10,7 +10,7 @@
 
 #include "bench/faults/fault_disk.h"
 #include "engine/base/result.h"
-#include "storage/compose/backend.h"
+#include "storage/compose/composer.h"
 #include "storage/home/home_store.h"
 #include "storage/image/image_store.h"
 #include "storage/transfer/keys.h"
@@ -51,16 +51,22 @@ class FaultNode {
   [[nodiscard]] storage::HomeStore homes() const { return storage::HomeStore(homes_dir()); }
   /// The one that is always there, a plain directory.
   [[nodiscard]] storage::HomeSpec home() const;
-  /// The same homes; what is made is a file system in a file (kind loop). Of those none is there at
-  /// rest.
-  [[nodiscard]] storage::HomeStore file_homes() const;
-  [[nodiscard]] storage::HomeSpec file_home() const;
+  /// Another, of another desktop, that is not there at rest: what a step makes.
+  [[nodiscard]] storage::HomeSpec passing_home() const;
   /// Of the persistent desktop of this backend, or of a volatile one.
   [[nodiscard]] storage::RootSpec root(const std::string& backend, bool persistent) const;
   [[nodiscard]] static const std::vector<std::string>& backends();
+  /// Why a backend cannot be had on this machine; empty: it can.
+  [[nodiscard]] std::string why_not(const std::string& backend) const {
+    return backend == "btrfs" ? no_btrfs_ : std::string();
+  }
   /// Whether a backend has persistent roots.
   [[nodiscard]] static bool keeps(const std::string& backend) { return backend != "tmpfs"; }
   [[nodiscard]] storage::RecoverScope scope() const;
+  /// A btrfs in a file beside the disk: it is neither full, nor does its power fail.
+  [[nodiscard]] std::string pool() const { return dir_ + "/pool"; }
+  [[nodiscard]] storage::ComposerOptions compose_options() const;
+  [[nodiscard]] storage::Composer composer() const { return storage::Composer(compose_options()); }
   /// What the node believes of the archive before it has seen any list.
   [[nodiscard]] Result<void> forget_lists() const;
 
@@ -105,6 +111,7 @@ class FaultNode {
   std::map<std::string, std::string> roots_;     ///< sums of persistent roots, by backend
   std::set<std::string> everything_;             ///< names on the disk when all is at rest
   std::optional<storage::SecretKey> secret_;
+  std::string no_btrfs_;  ///< why there is none
 };
 
 }  // namespace panal::bench

@@ -13,7 +13,8 @@
 #include "bench/faults/step_parts.h"
 #include "bench/faults/transfer_steps.h"
 #include "engine/base/file_tree.h"
-#include "storage/compose/composer.h"
+#include "engine/base/mount.h"
+#include "engine/base/tree.h"
 
 namespace panal::bench {
 namespace {
@@ -142,7 +143,7 @@ FaultStep provision_step(FaultNode& node, const std::string& backend) {
   step.prepare = [](unsigned) -> Result<void> { return {}; };
   step.run = [&node, backend] {
     return code_of([&]() -> Result<void> {
-      storage::Composer composer;
+      storage::Composer composer = node.composer();
       storage::HomeStore homes = node.homes();
       const RootSpec kept = node.root(backend, true);
       const RootSpec passing = node.root(backend, false);
@@ -157,6 +158,55 @@ FaultStep provision_step(FaultNode& node, const std::string& backend) {
   };
   step.leaves = [] { return std::map<std::string, std::string>(); };
   step.done = [] { return std::string(); };
+  step.why_not = node.why_not(backend);
+  return step;
+}
+
+/// What nobody uses in the pool: recovery deletes it.
+std::vector<std::string> left_in_pool(const FaultNode& node) {
+  std::vector<std::string> found;
+  for (const char* place : {"/volatile", "/aside"}) {
+    const auto dir = Dir::open(node.pool() + place);
+    const auto names = dir ? dir->list() : tl::make_unexpected(dir.error());
+    if (!names)
+      found.push_back("the btrfs pool: " + names.error().message());
+    else
+      for (const auto& name : *names)
+        found.push_back(std::string("left over:") + place + "/" + name);
+  }
+  return found;
+}
+
+/// The same, as after a boot (the pool is mounted first) and with a volatile root of a version of
+/// which there has been none: its template is made.
+FaultStep btrfs_step(FaultNode& node) {
+  const auto making = std::make_shared<Making>();
+  FaultStep step = provision_step(node, "btrfs");
+  step.kinds = {"kill"};
+  step.prepare = [&node, making](unsigned round) -> Result<void> {
+    making->version = fmt::format("t{}", round);
+    const std::string tree = node.incoming() + "/tree";
+    PANAL_TRY(remove_tree(tree));
+    PANAL_TRY(write_tree(tree, making->version));
+    PANAL_ASSIGN(making->sum, sum_of_tree(tree));
+    PANAL_TRY(commit_tree(node, tree, making->version));
+    return mount::detach(node.pool());
+  };
+  step.run = [&node, making] {
+    return code_of([&]() -> Result<void> {
+      storage::Composer composer = node.composer();
+      const RootSpec kept = node.root("btrfs", true);
+      RootSpec passing = node.root("btrfs", false);
+      passing.version_root = node.store().root_of(FaultNode::kImage, making->version);
+      PANAL_TRY(composer.provision(kept));
+      PANAL_TRY(composer.provision(passing));
+      PANAL_TRY(write_inside(passing.mount_point + "/etc", "stale", passing.ids.first, "old"));
+      PANAL_TRY(composer.destroy(passing));
+      return composer.destroy(kept);
+    }());
+  };
+  step.leaves = [making] { return making->leaves(); };
+  step.check = [&node] { return left_in_pool(node); };
   return step;
 }
 
@@ -165,14 +215,15 @@ FaultStep provision_step(FaultNode& node, const std::string& backend) {
 std::vector<FaultStep> fault_steps(FaultNode& node) {
   std::vector<FaultStep> steps = {build_step(node), update_step(node), pull_step(node),
                                   gc_step(node)};
-  for (const auto& backend : FaultNode::backends()) {
+  for (const char* backend : {"overlay", "copy", "bind", "tmpfs"})
     steps.push_back(provision_step(node, backend));
-    // Nothing of its roots is on the disk: it is the mounts that may be left.
-    if (!FaultNode::keeps(backend)) steps.back().percent = 50;
-  }
+  // Nothing of its roots is on the disk: it is the mounts that may be left.
+  steps.back().percent = 50;
   add_home_steps(node, steps);
   add_transfer_steps(node, steps);
   add_import_steps(node, steps);
+  steps.push_back(btrfs_step(node));
+  steps.push_back(snapshot_step(node));
   return steps;
 }
 

@@ -6,13 +6,17 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "bench/faults/fault_tree.h"
 #include "bench/faults/step_parts.h"
 #include "engine/base/kernel_paths.h"
+#include "engine/base/tree.h"
 #include "storage/backup/backup.h"
+#include "storage/compose/btrfs/pool.h"
+#include "storage/quota/loop_mount.h"
 
 namespace panal::bench {
 namespace {
@@ -23,35 +27,41 @@ using storage::HomeSpec;
 using storage::HomeStore;
 
 constexpr const char* kTenant = "t";
+constexpr std::uint64_t kHomeInodes = 64;
 constexpr int kContentFiles = 6;
 constexpr std::size_t kContentBytes = 20'000;  ///< of each
 
 /// As an operator's command: its process says whether it still has the home.
 HomeOwner by(const std::string& what) { return {fmt::format("{}-{}", what, ::getpid()), {}}; }
 
-std::string place_of_home(const FaultNode& node, const std::string& home) {
-  return node.homes_dir() + "/" + kTenant + "/" + home;
+/// The homes below a directory; what is made is a file system in a file.
+HomeStore homes_in(const std::string& dir) {
+  storage::HomeRules rules;
+  rules.quota = storage::QuotaKind::kLoop;
+  rules.limit = {storage::loop_file::kLeastBytes, kHomeInodes};
+  return HomeStore(dir, rules);
 }
 
-bool is_there(const FaultNode& node, const std::string& home) {
-  return ::access(place_of_home(node, home).c_str(), F_OK) == 0;
+bool is_there(const std::string& dir, const std::string& home) {
+  return ::access((dir + "/" + kTenant + "/" + home).c_str(), F_OK) == 0;
 }
 
-/// Of all that it holds, as a backup reckons it.
-Result<std::string> sum_of_home(const FaultNode& node, const std::string& home) {
+/// Of all that a home holds (or a snapshot of it, `snapshot` not empty), as a backup reckons it.
+Result<std::string> sum_of_home(const std::string& dir, const std::string& home,
+                                const std::string& snapshot = {}) {
   const UniqueFd nowhere(::open(kernel_paths::kDevNull, O_WRONLY | O_CLOEXEC));
   if (!nowhere) return fail_errno("open", kernel_paths::kDevNull);
-  HomeStore homes = node.file_homes();
+  HomeStore homes = homes_in(dir);
   backup::Report report;
-  PANAL_TRY(homes.with_tree(kTenant, home, "", by("look"), [&](int tree) -> Result<void> {
+  PANAL_TRY(homes.with_tree(kTenant, home, snapshot, by("look"), [&](int tree) -> Result<void> {
     PANAL_ASSIGN(report, backup::write(tree, {kTenant, home}, nowhere.get(), {}));
     return {};
   }));
   return report.sum;
 }
 
-Result<std::string> letter_in(const FaultNode& node, const std::string& home) {
-  HomeStore homes = node.file_homes();
+Result<std::string> letter_in(const std::string& dir, const std::string& home) {
+  HomeStore homes = homes_in(dir);
   std::string text(256, '\0');
   PANAL_TRY(homes.with_tree(kTenant, home, "", by("look"), [&](int tree) -> Result<void> {
     const UniqueFd fd(::openat(tree, "letter", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
@@ -92,10 +102,10 @@ Result<Content> make_content(const FaultNode& node, const std::string& name) {
 }
 
 /// The home holds that afterwards, whatever it was.
-Result<void> restore(const FaultNode& node, const std::string& home, const std::string& stream) {
+Result<void> restore(const std::string& dir, const std::string& home, const std::string& stream) {
   const UniqueFd in(::open(stream.c_str(), O_RDONLY | O_CLOEXEC));
   if (!in) return fail_errno("open", stream);
-  HomeStore homes = node.file_homes();
+  HomeStore homes = homes_in(dir);
   return homes.put(kTenant, home, true, by("restore"), [&](int tree) -> Result<void> {
     PANAL_TRY(backup::read(in.get(), tree, {}, {}));
     return {};
@@ -103,49 +113,51 @@ Result<void> restore(const FaultNode& node, const std::string& home, const std::
 }
 
 /// Such that no power failure takes it.
-Result<void> restore_for_good(FaultNode& node, const std::string& home, const Content& content) {
-  PANAL_TRY(restore(node, home, content.stream));
-  return sync_file_system(node.disk().path());
+Result<void> restore_for_good(const std::string& dir, const std::string& home,
+                              const Content& content) {
+  PANAL_TRY(restore(dir, home, content.stream));
+  return sync_file_system(dir);
 }
 
-Result<void> remove_home(const FaultNode& node, const std::string& home) {
-  HomeStore homes = node.file_homes();
+Result<void> remove_home(const std::string& dir, const std::string& home) {
+  HomeStore homes = homes_in(dir);
   auto removed = homes.remove(kTenant, home);
   if (!removed && !removed.error().is_gone()) return removed;
   return {};
 }
 
 /// Empty where the home holds one of these.
-std::vector<std::string> holds_none_of(const FaultNode& node, const std::string& home,
+std::vector<std::string> holds_none_of(const std::string& dir, const std::string& home,
                                        const std::vector<std::string>& sums) {
-  const auto now = sum_of_home(node, home);
+  const auto now = sum_of_home(dir, home);
   if (!now) return {"home " + home + " cannot be read: " + now.error().message()};
   for (const auto& sum : sums)
     if (*now == sum) return {};
   return {"home " + home + " does not hold what it held"};
 }
 
-FaultStep home_step(FaultNode& node, const std::string& name, const std::string& home) {
+FaultStep home_step(const std::string& dir, const std::string& name, const std::string& home) {
   FaultStep step;
   step.name = "home-loop-" + name;
   step.leaves = [] { return std::map<std::string, std::string>(); };
   // Of a file system in a file a full disk makes a broken one, until there is room again.
   step.excuses = {EIO, EROFS};
-  step.tidy = [&node, home] { return remove_home(node, home); };
+  step.tidy = [dir, home] { return remove_home(dir, home); };
   return step;
 }
 
 /// A desktop's first start, and its user's first file.
 FaultStep make_step(FaultNode& node) {
-  const std::string home = node.file_home().home;
-  FaultStep step = home_step(node, "make", home);
+  const std::string dir = node.homes_dir();
+  const std::string home = node.passing_home().home;
+  FaultStep step = home_step(dir, "make", home);
   step.percent = 50;
   step.lasts = false;  // there is nothing in it yet
-  step.prepare = [&node](unsigned) { return make_directories(node.file_home().mount_point); };
-  step.run = [&node] {
+  step.prepare = [&node](unsigned) { return make_directories(node.passing_home().mount_point); };
+  step.run = [&node, dir] {
     return code_of([&]() -> Result<void> {
-      HomeStore homes = node.file_homes();
-      const HomeSpec spec = node.file_home();
+      HomeStore homes = homes_in(dir);
+      const HomeSpec spec = node.passing_home();
       PANAL_TRY(homes.attach(spec));
       auto written =
           write_inside(spec.mount_point, "letter", spec.ids.first + kUser, FaultNode::kKept);
@@ -155,14 +167,14 @@ FaultStep make_step(FaultNode& node) {
       return written;
     }());
   };
-  step.check = [&node, home]() -> std::vector<std::string> {
-    if (!is_there(node, home)) return {};
-    const auto sum = sum_of_home(node, home);
+  step.check = [dir, home]() -> std::vector<std::string> {
+    if (!is_there(dir, home)) return {};
+    const auto sum = sum_of_home(dir, home);
     if (sum) return {};
     return {"the home that was made cannot be read: " + sum.error().message()};
   };
-  step.done = [&node, home]() -> std::string {
-    const auto letter = letter_in(node, home);
+  step.done = [dir, home]() -> std::string {
+    const auto letter = letter_in(dir, home);
     if (!letter) return letter.error().message();
     return *letter == FaultNode::kKept ? "" : "the new home does not hold its user's file";
   };
@@ -170,49 +182,51 @@ FaultStep make_step(FaultNode& node) {
 }
 
 FaultStep remove_step(FaultNode& node) {
+  const std::string dir = node.homes_dir();
   const std::string home = "goes";
   const auto content = std::make_shared<Content>();
-  FaultStep step = home_step(node, "remove", home);
+  FaultStep step = home_step(dir, "remove", home);
   step.percent = 25;
   step.lasts = false;
-  step.prepare = [&node, home, content](unsigned) -> Result<void> {
+  step.prepare = [&node, dir, home, content](unsigned) -> Result<void> {
     if (content->sum.empty()) {
       PANAL_ASSIGN(*content, make_content(node, home));
     }
-    return restore_for_good(node, home, *content);
+    return restore_for_good(dir, home, *content);
   };
-  step.run = [&node, home] {
-    HomeStore homes = node.file_homes();
+  step.run = [dir, home] {
+    HomeStore homes = homes_in(dir);
     return code_of(homes.remove(kTenant, home));
   };
-  step.check = [&node, home, content]() -> std::vector<std::string> {
+  step.check = [dir, home, content]() -> std::vector<std::string> {
     // It is there whole, or not at all: half of one would be taken for an empty home.
-    if (!is_there(node, home)) return {};
-    return holds_none_of(node, home, {content->sum});
+    if (!is_there(dir, home)) return {};
+    return holds_none_of(dir, home, {content->sum});
   };
-  step.done = [&node, home] { return is_there(node, home) ? "the home is still there" : ""; };
+  step.done = [dir, home] { return is_there(dir, home) ? "the home is still there" : ""; };
   return step;
 }
 
 /// What `panal home backup` has of storage; the file is the operator's.
 FaultStep backup_step(FaultNode& node) {
+  const std::string dir = node.homes_dir();
   const std::string home = "kept";
   const std::string file = node.disk().path() + "/backup.tar.zst";
   const auto content = std::make_shared<Content>();
-  FaultStep step = home_step(node, "backup", home);
+  FaultStep step = home_step(dir, "backup", home);
   step.percent = 25;
   step.lasts = false;  // its name is not synced here
-  step.prepare = [&node, home, content](unsigned) -> Result<void> {
+  step.prepare = [&node, dir, home, content](unsigned) -> Result<void> {
     if (content->sum.empty()) {
       PANAL_ASSIGN(*content, make_content(node, home));
     }
-    return restore_for_good(node, home, *content);
+    return restore_for_good(dir, home, *content);
   };
-  step.run = [&node, home, file] {
+  step.run = [dir, home, file] {
     return code_of([&]() -> Result<void> {
       const UniqueFd out(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
       if (!out) return fail_errno("create", file);
-      HomeStore homes = node.file_homes();
+      HomeStore homes = homes_in(dir);
       PANAL_TRY(homes.with_tree(kTenant, home, "", by("backup"), [&](int tree) -> Result<void> {
         PANAL_TRY(backup::write(tree, {kTenant, home}, out.get(), {}));
         return {};
@@ -221,7 +235,7 @@ FaultStep backup_step(FaultNode& node) {
       return {};
     }());
   };
-  step.check = [&node, home, content] { return holds_none_of(node, home, {content->sum}); };
+  step.check = [dir, home, content] { return holds_none_of(dir, home, {content->sum}); };
   step.done = [file, content]() -> std::string {
     const UniqueFd in(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
     if (!in) return "there is no backup";
@@ -229,39 +243,88 @@ FaultStep backup_step(FaultNode& node) {
     if (!read) return read.error().message();
     return read->sum == content->sum ? "" : "the backup is of something else";
   };
-  step.tidy = [&node, home, file]() -> Result<void> {
+  step.tidy = [dir, home, file]() -> Result<void> {
     if (::unlink(file.c_str()) != 0 && errno != ENOENT) return fail_errno("delete", file);
-    return remove_home(node, home);
+    return remove_home(dir, home);
   };
   return step;
 }
 
 /// Over a home that is there.
 FaultStep restore_step(FaultNode& node) {
+  const std::string dir = node.homes_dir();
   const std::string home = "back";
   const auto former = std::make_shared<Content>();
   const auto latter = std::make_shared<Content>();
-  FaultStep step = home_step(node, "restore", home);
+  FaultStep step = home_step(dir, "restore", home);
   step.percent = 50;
-  step.prepare = [&node, home, former, latter](unsigned) -> Result<void> {
+  step.prepare = [&node, dir, home, former, latter](unsigned) -> Result<void> {
     if (former->sum.empty()) {
       PANAL_ASSIGN(*former, make_content(node, "former"));
       PANAL_ASSIGN(*latter, make_content(node, "latter"));
     }
-    return restore_for_good(node, home, *former);
+    return restore_for_good(dir, home, *former);
   };
-  step.run = [&node, home, latter] { return code_of(restore(node, home, latter->stream)); };
-  step.check = [&node, home, former, latter] {
-    return holds_none_of(node, home, {former->sum, latter->sum});
+  step.run = [dir, home, latter] { return code_of(restore(dir, home, latter->stream)); };
+  step.check = [dir, home, former, latter] {
+    return holds_none_of(dir, home, {former->sum, latter->sum});
   };
-  step.done = [&node, home, latter]() -> std::string {
-    const auto found = holds_none_of(node, home, {latter->sum});
+  step.done = [dir, home, latter]() -> std::string {
+    const auto found = holds_none_of(dir, home, {latter->sum});
     return found.empty() ? "" : found.front();
   };
   return step;
 }
 
+/// Names that a home which is gone has left.
+std::vector<std::string> left_in(const std::string& dir) {
+  const auto tenant = Dir::open(dir + "/" + kTenant);
+  const auto names = tenant ? tenant->list() : tl::make_unexpected(tenant.error());
+  if (!names) return {names.error().message()};
+  return *names;
+}
+
 }  // namespace
+
+FaultStep snapshot_step(FaultNode& node) {
+  const std::string dir = node.pool() + "/homes";
+  const std::string home = "shot";
+  const std::string name = "monday";
+  const auto content = std::make_shared<Content>();
+  FaultStep step = home_step(dir, "snapshot", home);
+  step.percent = 50;
+  step.kinds = {"kill"};
+  step.why_not = node.why_not("btrfs");
+  step.prepare = [&node, dir, home, content](unsigned) -> Result<void> {
+    PANAL_TRY(storage::open_pool(node.compose_options().btrfs));
+    if (content->sum.empty()) {
+      PANAL_ASSIGN(*content, make_content(node, home));
+    }
+    return restore_for_good(dir, home, *content);
+  };
+  step.run = [dir, home, name] {
+    HomeStore homes = homes_in(dir);
+    return code_of(homes.snapshot(kTenant, home, name, by("snapshot")));
+  };
+  step.check = [dir, home, content]() -> std::vector<std::string> {
+    HomeStore homes = homes_in(dir);
+    if (const auto recovered = homes.recover({}); !recovered)
+      return {"recover homes: " + recovered.error().message()};
+    return holds_none_of(dir, home, {content->sum});
+  };
+  step.done = [dir, home, name, content]() -> std::string {
+    const auto sum = sum_of_home(dir, home, name);
+    if (!sum) return sum.error().message();
+    return *sum == content->sum ? "" : "the snapshot is of something else";
+  };
+  // Nothing that a snapshot left keeps the home from being deleted, or stays when it is.
+  step.tidy = [dir, home]() -> Result<void> {
+    PANAL_TRY(remove_home(dir, home));
+    const auto left = left_in(dir);
+    return left.empty() ? Result<void>() : fail(EEXIST, "a removed home left " + left.front());
+  };
+  return step;
+}
 
 void add_home_steps(FaultNode& node, std::vector<FaultStep>& steps) {
   steps.push_back(make_step(node));
