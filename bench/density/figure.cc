@@ -74,7 +74,7 @@ std::vector<std::string> overlay_code() {
 std::vector<std::string> faults_code() {
   return {"storage/repo",   "storage/image",  "storage/compose",  "storage/home",
           "storage/quota",  "storage/backup", "storage/transfer", "storage/import",
-          "storage/unpack", "storage/recipe", "bench/faults"};
+          "storage/unpack", "storage/recipe", "runtime/store",    "bench/faults"};
 }
 
 /// The desktops' network, and who attacks it.

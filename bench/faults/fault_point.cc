@@ -32,7 +32,7 @@ constexpr int kNoFilter = 99;
 constexpr std::chrono::seconds kMostDying{20};
 constexpr unsigned kTickUs = 200;
 
-/// Syncs too: after them a power failure finds other bytes.
+/// Syncs too: after them a power failure finds other bytes. What is sent may change a database.
 constexpr std::array kChangingCalls = {
     SYS_openat,          SYS_open,       SYS_write,     SYS_pwrite64,  SYS_writev,
     SYS_pwritev,         SYS_sendfile,   SYS_ftruncate, SYS_truncate,  SYS_fallocate,
@@ -43,7 +43,7 @@ constexpr std::array kChangingCalls = {
     SYS_lchown,          SYS_fchownat,   SYS_utimensat, SYS_setxattr,  SYS_lsetxattr,
     SYS_fsetxattr,       SYS_fsync,      SYS_fdatasync, SYS_syncfs,    SYS_mount,
     SYS_umount2,         SYS_move_mount, SYS_open_tree, SYS_fsconfig,  SYS_fsmount,
-    SYS_mount_setattr,   SYS_ioctl};
+    SYS_mount_setattr,   SYS_ioctl,      SYS_sendto};
 
 /// Of ioctl(2): clones of files, subvolumes, loop devices.
 constexpr std::array<std::uint64_t, 8> kChangingRequests = {FICLONE,

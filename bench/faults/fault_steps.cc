@@ -10,6 +10,7 @@
 #include "bench/faults/fault_tree.h"
 #include "bench/faults/home_steps.h"
 #include "bench/faults/import_steps.h"
+#include "bench/faults/publish_steps.h"
 #include "bench/faults/step_parts.h"
 #include "bench/faults/transfer_steps.h"
 #include "engine/base/file_tree.h"
@@ -22,21 +23,6 @@ namespace {
 using storage::ImageStore;
 using storage::RootSpec;
 using storage::VersionManifest;
-
-/// Commits the tree at `from`, which is on the node's disk.
-Result<void> commit_tree(FaultNode& node, const std::string& from, const std::string& version) {
-  ImageStore images = node.store();
-  PANAL_ASSIGN(const std::string staging, images.new_staging(FaultNode::kImage));
-  if (std::rename(from.c_str(), (staging + "/root").c_str()) != 0) {
-    auto why = fail_errno("rename", from);
-    (void)images.discard_staging(staging);
-    return why;
-  }
-  const auto made = images.commit(staging, FaultNode::manifest(version));
-  if (made) return {};
-  (void)images.discard_staging(staging);  // as a build does
-  return tl::make_unexpected(made.error());
-}
 
 FaultStep build_step(FaultNode& node) {
   const auto making = std::make_shared<Making>();
@@ -212,6 +198,20 @@ FaultStep btrfs_step(FaultNode& node) {
 
 }  // namespace
 
+Result<void> commit_tree(FaultNode& node, const std::string& from, const std::string& version) {
+  ImageStore images = node.store();
+  PANAL_ASSIGN(const std::string staging, images.new_staging(FaultNode::kImage));
+  if (std::rename(from.c_str(), (staging + "/root").c_str()) != 0) {
+    auto why = fail_errno("rename", from);
+    (void)images.discard_staging(staging);
+    return why;
+  }
+  const auto made = images.commit(staging, FaultNode::manifest(version));
+  if (made) return {};
+  (void)images.discard_staging(staging);  // as a build does
+  return tl::make_unexpected(made.error());
+}
+
 std::vector<FaultStep> fault_steps(FaultNode& node) {
   std::vector<FaultStep> steps = {build_step(node), update_step(node), pull_step(node),
                                   gc_step(node)};
@@ -224,6 +224,7 @@ std::vector<FaultStep> fault_steps(FaultNode& node) {
   add_import_steps(node, steps);
   steps.push_back(btrfs_step(node));
   steps.push_back(snapshot_step(node));
+  add_publish_steps(node, steps);
   return steps;
 }
 

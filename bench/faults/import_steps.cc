@@ -81,13 +81,7 @@ FaultStep import_step(FaultNode& node) {
   step.leaves = [importing] {
     return std::map<std::string, std::string>{{FaultNode::kAnyVersion, importing->sum}};
   };
-  step.done = [&node, importing]() -> std::string {
-    const auto versions = node.store().list();
-    if (!versions) return versions.error().message();
-    for (const auto& version : *versions)
-      if (version.message == importing->spec.message) return {};
-    return "nothing was imported";
-  };
+  step.done = [&node, importing] { return missing_message(node, importing->spec.message); };
   if (::access((node.programs() + "/panal-unpack").c_str(), X_OK) != 0)
     step.why_not = "there is no " + node.programs() + "/panal-unpack";
   return step;

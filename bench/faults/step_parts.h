@@ -30,4 +30,18 @@ struct Making {
   return there ? std::string() : there.error().message();
 }
 
+/// Commits the tree at `from`, which is on the node's disk, as a build does.
+[[nodiscard]] Result<void> commit_tree(FaultNode& node, const std::string& from,
+                                       const std::string& version);
+
+/// Why the node has no version that was made with these words; empty: it has.
+[[nodiscard]] inline std::string missing_message(const FaultNode& node,
+                                                 const std::string& message) {
+  const auto versions = node.store().list();
+  if (!versions) return versions.error().message();
+  for (const auto& version : *versions)
+    if (version.message == message) return {};
+  return "nothing was made";
+}
+
 }  // namespace panal::bench
