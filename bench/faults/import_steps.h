@@ -6,7 +6,8 @@
 
 namespace panal::bench {
 
-/// Importing a tarball, which a helper unpacks.
+/// Importing a tarball, which a helper unpacks, and building with a program that stands in for
+/// mmdebstrap.
 void add_import_steps(FaultNode& node, std::vector<FaultStep>& steps);
 
 }  // namespace panal::bench
