@@ -22,7 +22,6 @@ namespace {
 
 using storage::ImageStore;
 using storage::RootSpec;
-using storage::VersionManifest;
 
 FaultStep build_step(FaultNode& node) {
   const auto making = std::make_shared<Making>();

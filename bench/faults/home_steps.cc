@@ -239,9 +239,9 @@ FaultStep backup_step(FaultNode& node) {
   step.done = [file, content]() -> std::string {
     const UniqueFd in(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
     if (!in) return "there is no backup";
-    const auto read = backup::read(in.get(), -1, {}, {});
-    if (!read) return read.error().message();
-    return read->sum == content->sum ? "" : "the backup is of something else";
+    const auto report = backup::read(in.get(), -1, {}, {});
+    if (!report) return report.error().message();
+    return report->sum == content->sum ? "" : "the backup is of something else";
   };
   step.tidy = [dir, home, file]() -> Result<void> {
     if (::unlink(file.c_str()) != 0 && errno != ENOENT) return fail_errno("delete", file);

@@ -99,7 +99,7 @@ Result<void> write_stub(const FaultNode& node, const std::string& dir) {
 int build_it(const FaultNode& node, const Building& building) {
   // A program is looked for by the PATH of who builds, once it sees what the build sees.
   const char* const set = std::getenv("PATH");
-  const Cleanup restore([former = std::string(set != nullptr ? set : "")] {
+  const Cleanup put_back([former = std::string(set != nullptr ? set : "")] {
     (void)::setenv("PATH", former.c_str(), 1);
   });
   (void)::setenv("PATH", path_with_stub().c_str(), 1);
