@@ -105,6 +105,7 @@ struct Comparison {
   std::vector<storage::VersionManifest> unknown;         ///< here, neither registered nor removed
   std::vector<storage::VersionManifest> without_commit;  ///< here, and not a commit yet
   std::vector<std::string> contradicting;                ///< here with another commit
+  std::size_t staying = 0;                               ///< here, and removed
 };
 
 Comparison compare(const ImageCatalog& catalog, const std::vector<store::Removal>& removals,
@@ -122,6 +123,7 @@ Comparison compare(const ImageCatalog& catalog, const std::vector<store::Removal
              (removal.commit == copy.commit || copy.commit.empty());
     });
     const store::Version* version = catalog.find(copy.image, copy.version);
+    if (version == nullptr && removed) ++out.staying;
     if (version == nullptr && !removed) out.unknown.push_back(copy);
     if (version == nullptr) continue;
     if (copy.commit.empty())
@@ -167,7 +169,8 @@ ExitCode enlist(Shell& shell, store::Store& store, LocalImages& local, const Com
 
 ExitCode image_agree(Shell& shell, const KeepingOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto store, shell.backends.store(shell.config));
-  PANAL_CLI_ASSIGN(shell, const auto agreed, agree_with_removals(shell, *store, options.dry_run));
+  std::size_t removed = 0;
+  PANAL_CLI_TRY(shell, agree_with_removals(shell, *store, options.dry_run, &removed));
   PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
   PANAL_CLI_ASSIGN(shell, const auto catalog, ImageCatalog::read(*store));
   PANAL_CLI_ASSIGN(shell, const auto removals, store->removals());
@@ -194,7 +197,7 @@ ExitCode image_agree(Shell& shell, const KeepingOptions& options) {
                                     "nodes have made a version of the same name; remove it here "
                                     "(its directory in {}) and pull it",
                                     found.contradicting.front(), shell.config.images_dir));
-  if (code == ExitCode::kOk && agreed.removed + agreed.kept == 0 && found.lacking.empty() &&
+  if (code == ExitCode::kOk && removed + found.staying == 0 && found.lacking.empty() &&
       found.unknown.empty() && found.without_commit.empty())
     shell.out << "this node has what it should\n";
   return code;
@@ -204,7 +207,7 @@ ExitCode image_gc(Shell& shell, const KeepingOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto local, shell.backends.images(shell.config));
   // Without the database nothing is known of removals; the garbage goes all the same.
   if (const auto store = shell.backends.store(shell.config)) {
-    PANAL_CLI_TRY(shell, agree_with_removals(shell, **store, options.dry_run));
+    PANAL_CLI_TRY(shell, agree_with_removals(shell, **store, options.dry_run, nullptr));
   } else {
     shell.out << "no database: what was removed elsewhere stays for now\n";
   }
@@ -355,10 +358,10 @@ ExitCode image_repair(Shell& shell, const KeepingOptions& options) {
 
 }  // namespace
 
-Result<Agreement> agree_with_removals(Shell& shell, store::Store& store, bool dry_run) {
-  Agreement agreed;
+Result<void> agree_with_removals(Shell& shell, store::Store& store, bool dry_run,
+                                 std::size_t* removed) {
   PANAL_ASSIGN(const auto removals, store.removals());
-  if (removals.empty()) return agreed;
+  if (removals.empty()) return {};
   PANAL_ASSIGN(const auto versions, store.versions());
   PANAL_ASSIGN(const auto local, shell.backends.images(shell.config));
   PANAL_ASSIGN(const auto copies, local->list());
@@ -379,7 +382,6 @@ Result<Agreement> agree_with_removals(Shell& shell, store::Store& store, bool dr
         here && !why.empty()) {
       shell.out << fmt::format("{}, which {} removed at {}, stays: {}\n", name,
                                printable(removal.actor), removal.at, why);
-      ++agreed.kept;
       continue;
     }
     if (here && dry_run) {
@@ -392,13 +394,13 @@ Result<Agreement> agree_with_removals(Shell& shell, store::Store& store, bool dr
       if (!gone && !gone.error().is_gone()) return prefixed("delete " + name, gone.error());
       shell.out << fmt::format("{} deleted, which {} removed at {}\n", name,
                                printable(removal.actor), removal.at);
-      ++agreed.removed;
+      if (removed != nullptr) ++*removed;
     }
     const bool noted =
         std::find(removal.done_on.begin(), removal.done_on.end(), node) != removal.done_on.end();
     if (!dry_run && !noted) PANAL_TRY(store.finish_removal(removal, node));
   }
-  return agreed;
+  return {};
 }
 
 void add_image_keeping_commands(CLI::App& family, Action& action) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <string>
 
 #include "runtime/cli/shell.h"
@@ -29,14 +28,9 @@ struct Registration {
 [[nodiscard]] ExitCode register_version(Shell& shell, const storage::VersionManifest& manifest,
                                         const Registration& how);
 
-/// What became of this node's copies of removed versions.
-struct Agreement {
-  std::size_t removed = 0;  ///< copies that are gone now
-  std::size_t kept = 0;     ///< copies that stay, as this node's configuration has them as layers
-};
-/// Deletes this node's copies of versions whose removal is written down, and tells of each, also of
-/// those that stay. Errors: those of the store and of the disk.
-[[nodiscard]] Result<Agreement> agree_with_removals(Shell& shell, store::Store& store,
-                                                    bool dry_run);
+/// Deletes this node's copies of versions whose removal is written down, tells of each. What was
+/// removed goes to `removed` (may be null). Errors: those of the store and of the disk.
+[[nodiscard]] Result<void> agree_with_removals(Shell& shell, store::Store& store, bool dry_run,
+                                               std::size_t* removed);
 
 }  // namespace panal::cli

@@ -132,7 +132,7 @@ ExitCode await_desktops(Shell& shell) {
 void agree_at_start(Shell& shell) {
   const auto store = shell.backends.store(shell.config);
   if (!store) return;
-  if (const auto agreed = agree_with_removals(shell, **store, false); !agreed)
+  if (const auto agreed = agree_with_removals(shell, **store, false, nullptr); !agreed)
     say(shell, "what was removed elsewhere is still here: " + sentence_of(agreed.error()) +
                    "; panal image agree tries again");
 }
