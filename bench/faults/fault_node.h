@@ -43,10 +43,10 @@ class FaultNode {
   /// Of both archives.
   [[nodiscard]] const storage::SecretKey& secret() const { return *secret_; }
   [[nodiscard]] const std::string& dir() const { return dir_; }
-  /// The path of one of Panal's programs.
-  [[nodiscard]] std::string program(const std::string& name) const {
-    return programs_ + "/" + name;
-  }
+  /// The directory with Panal's programs.
+  [[nodiscard]] const std::string& programs() const { return programs_; }
+  /// Where files lie while they come over the network; on the disk.
+  [[nodiscard]] std::string scratch() const { return disk_.path() + "/cache"; }
   [[nodiscard]] std::string homes_dir() const { return disk_.path() + "/homes"; }
   [[nodiscard]] storage::HomeStore homes() const { return storage::HomeStore(homes_dir()); }
   /// The one that is always there, a plain directory.

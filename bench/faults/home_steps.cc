@@ -227,10 +227,11 @@ FaultStep backup_step(FaultNode& node) {
       const UniqueFd out(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
       if (!out) return fail_errno("create", file);
       HomeStore homes = homes_in(dir);
-      PANAL_TRY(homes.with_tree(kTenant, home, "", by("backup"), [&](int tree) -> Result<void> {
+      const auto write = [&](int tree) -> Result<void> {
         PANAL_TRY(backup::write(tree, {kTenant, home}, out.get(), {}));
         return {};
-      }));
+      };
+      PANAL_TRY(homes.with_tree(kTenant, home, "", by("backup"), write));
       if (::fsync(out.get()) != 0) return fail_errno("fsync", file);
       return {};
     }());
