@@ -19,6 +19,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -28,7 +29,8 @@ namespace {
 
 constexpr unsigned kMostSeconds = 120;
 constexpr int kNoFilter = 99;
-/// By when all of it must have ended after a kill: helpers die with who started them.
+/// By when all of it must have ended after a kill or its own end: helpers die with who started
+/// them.
 constexpr std::chrono::seconds kMostDying{20};
 constexpr unsigned kTickUs = 200;
 
@@ -108,7 +110,7 @@ class Traced {
       const pid_t process = next(status);
       if (process < 0) break;  // none is left
       if (process == 0) {
-        if (std::exchange(run_.lives_on, true)) break;
+        if (std::exchange(run_.lives_on, true)) break;  // not even SIGKILL ends it
         kill_all();
       } else if (WIFSTOPPED(status)) {
         look_at(process, status, nth, at_point);
@@ -124,17 +126,19 @@ class Traced {
     (void)::ptrace(PTRACE_CONT, process, nullptr, reinterpret_cast<void*>(signal));
   }
 
-  /// Waits for one that stops or ends; 0: after a kill none has for too long.
+  /// Waits for one that stops or ends; 0: it is time that all had ended.
   pid_t next(int& status) const {
     for (;;) {
-      const pid_t found = ::waitpid(-1, &status, killed_ ? __WALL | WNOHANG : __WALL);
+      const pid_t found = ::waitpid(-1, &status, dead_by_ ? __WALL | WNOHANG : __WALL);
       if (found > 0) return found;
       if (found < 0 && errno != EINTR) return found;
-      if (!killed_) continue;
-      if (std::chrono::steady_clock::now() > dead_by_) return 0;
+      if (!dead_by_) continue;
+      if (std::chrono::steady_clock::now() > *dead_by_) return 0;
       ::usleep(kTickUs);
     }
   }
+
+  void expect_end() { dead_by_ = std::chrono::steady_clock::now() + kMostDying; }
 
   void ended(pid_t process, int status) {
     known_.insert(process);
@@ -142,6 +146,8 @@ class Traced {
     if (process != child_) return;
     run_.finished = !killed_;
     run_.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    // The alarm was the child's own: what it has left would be waited for without end.
+    if (!dead_by_) expect_end();
   }
 
   void look_at(pid_t process, int status, unsigned nth, const std::function<AtPoint()>& at_point) {
@@ -159,13 +165,14 @@ class Traced {
     }
     if (event == PTRACE_EVENT_CLONE || event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
       expect_child_of(process);
+    if (event == PTRACE_EVENT_EXEC) forget_former_number_of(process);
     if (event == PTRACE_EVENT_SECCOMP && !killed_ && counts(process) && ++run_.changes == nth) {
       run_.reached = true;
       run_.call = call_;
       const AtPoint what = at_point();
       if (what != AtPoint::kGoOn) {
         killed_ = true;
-        dead_by_ = std::chrono::steady_clock::now() + kMostDying;
+        expect_end();
         if (what == AtPoint::kKill)
           kill_all();
         else
@@ -184,10 +191,22 @@ class Traced {
     if (!known_.contains(child)) alive_.insert(child);
   }
 
+  /// A thread that starts a program takes its process's number: of its own nothing is heard again.
+  void forget_former_number_of(pid_t process) {
+    unsigned long number = 0;
+    if (::ptrace(PTRACE_GETEVENTMSG, process, nullptr, &number) != 0) return;
+    if (const auto former = static_cast<pid_t>(number); former != process) alive_.erase(former);
+  }
+
   void kill_all() {
     all_are_to_die_ = true;
-    dead_by_ = std::chrono::steady_clock::now() + kMostDying;
-    (void)::kill(-child_, SIGKILL);
+    expect_end();
+    // Whom a dying process has just started is in its group, and may not have been heard of.
+    std::set<pid_t> groups = {child_};
+    for (const pid_t process : alive_)
+      if (const pid_t group = ::getpgid(process); group > 1 && group != ::getpgrp())
+        groups.insert(group);
+    for (const pid_t group : groups) (void)::kill(-group, SIGKILL);
     for (const pid_t process : alive_) (void)::kill(process, SIGKILL);
   }
 
@@ -206,7 +225,8 @@ class Traced {
   std::uint64_t call_ = 0;
   bool killed_ = false;
   bool all_are_to_die_ = false;
-  std::chrono::steady_clock::time_point dead_by_;  ///< once it is killed
+  /// Once it is killed, or the child has ended.
+  std::optional<std::chrono::steady_clock::time_point> dead_by_;
 };
 
 }  // namespace

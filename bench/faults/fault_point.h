@@ -20,7 +20,7 @@ struct FaultRun {
   std::uint64_t call = 0;  ///< number of the system call it was stopped before
   bool finished = false;   ///< it came to its end by itself
   int status = 0;          ///< then: its exit status, or 128 and the number of the signal
-  bool lives_on = false;   ///< something of it had to be ended 20 s after the kill
+  bool lives_on = false;   ///< something of it had to be ended 20 s after the kill, or its end
 };
 
 /// Runs `work` in a child and calls `at_point` while it waits before its `nth` such call, counted

@@ -70,11 +70,12 @@ TEST_F(FaultPoint, CanKillOneAndLetTheOthersGoOn) {
   EXPECT_EQ(run.status, 128 + SIGKILL) << "of the helper, as its parent was told";
   EXPECT_FALSE(has("by-the-helper"));
   EXPECT_TRUE(has("by-its-parent"));
-  // The parent alone, while its helper waits for nothing: it comes to its end.
+  // The parent alone: its helper sees that, and comes to its end.
   const auto orphaning = [&] {
+    const pid_t parent = ::getpid();
     const pid_t child = ::fork();
     if (child == 0) {
-      ::usleep(300'000);
+      while (::getppid() == parent) ::usleep(1000);
       make("by-an-orphan");
       ::_exit(0);
     }
