@@ -152,7 +152,6 @@ FaultStep make_step(FaultNode& node) {
   const std::string home = node.passing_home().home;
   FaultStep step = home_step(dir, "make", home);
   step.percent = 50;
-  step.lasts = false;  // there is nothing in it yet
   step.prepare = [&node](unsigned) { return make_directories(node.passing_home().mount_point); };
   step.run = [&node, dir] {
     return code_of([&]() -> Result<void> {
@@ -211,18 +210,18 @@ FaultStep remove_step(FaultNode& node) {
 FaultStep backup_step(FaultNode& node) {
   const std::string dir = node.homes_dir();
   const std::string home = "kept";
-  const std::string file = node.disk().path() + "/backup.tar.zst";
+  const std::string place = node.disk().path();
+  const std::string file = place + "/backup.tar.zst";
   const auto content = std::make_shared<Content>();
   FaultStep step = home_step(dir, "backup", home);
   step.percent = 25;
-  step.lasts = false;  // its name is not synced here
   step.prepare = [&node, dir, home, content](unsigned) -> Result<void> {
     if (content->sum.empty()) {
       PANAL_ASSIGN(*content, make_content(node, home));
     }
     return restore_for_good(dir, home, *content);
   };
-  step.run = [dir, home, file] {
+  step.run = [dir, home, place, file] {
     return code_of([&]() -> Result<void> {
       const UniqueFd out(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
       if (!out) return fail_errno("create", file);
@@ -233,6 +232,8 @@ FaultStep backup_step(FaultNode& node) {
       };
       PANAL_TRY(homes.with_tree(kTenant, home, "", by("backup"), write));
       if (::fsync(out.get()) != 0) return fail_errno("fsync", file);
+      const UniqueFd names(::open(place.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!names || ::fsync(names.get()) != 0) return fail_errno("fsync", place);
       return {};
     }());
   };
