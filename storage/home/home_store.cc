@@ -14,17 +14,6 @@
 #include "storage/quota/kinds.h"
 
 namespace panal::storage {
-namespace {
-
-/// What is in place is to be so after a power failure too.
-Result<void> sync_names_in(const std::string& directory) {
-  PANAL_ASSIGN(const Dir dir, Dir::open(directory));
-  // EINVAL: such a file system has nothing to sync there.
-  if (::fsync(dir.fd()) != 0 && errno != EINVAL) return fail_errno("sync", directory);
-  return {};
-}
-
-}  // namespace
 
 Result<void> HomeStore::make_home(const Place& at, std::uint32_t uid, std::uint32_t gid) const {
   struct stat info{};
@@ -54,8 +43,7 @@ Result<void> HomeStore::build(const Place& at, QuotaKind kind, const SpaceLimit&
     // It takes another's place only when it is on disk itself.
     if (::syncfs(root.get()) != 0) return fail_errno("sync", at.half);
   }
-  PANAL_TRY(quota->replace(at.half, at.path));
-  return sync_names_in(at.tenant_dir);
+  return quota->replace(at.half, at.path);
 }
 
 Result<void> HomeStore::attach(const HomeSpec& spec) {

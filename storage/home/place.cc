@@ -73,16 +73,6 @@ Result<void> remove_half(const std::string& tenant_dir, const std::string& home)
   return {};
 }
 
-Result<void> remove_kept(const std::string& path, QuotaKind kind) {
-  // The file alone is a home that only lacks its directory; the directory alone would be an empty
-  // home without a limit.
-  const bool in_file = kind == QuotaKind::kLoop;
-  if (in_file && ::rmdir(path.c_str()) != 0 && errno != ENOENT) return fail_errno("delete", path);
-  auto removed = make_quota(kind)->remove(path);
-  if (!removed && in_file) (void)make_private_directory(path);  // it stays
-  return removed;
-}
-
 Result<UniqueFd> root_of(const UniqueFd& tree, const std::string& path) {
   UniqueFd root(::openat(tree.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root) return fail_errno("open", path);
@@ -96,13 +86,6 @@ std::string home_of_half(std::string_view name) {
   for (const std::string_view end : {".img.new", ".img"})
     if (name.ends_with(end)) return std::string(name.substr(0, name.size() - end.size()));
   return {};
-}
-
-std::string home_of_file(std::string_view name) {
-  constexpr std::string_view kEnd = ".img";
-  if (!name.starts_with('.') || !name.ends_with(kEnd) || name.size() <= 1 + kEnd.size()) return {};
-  std::string home(name.substr(1, name.size() - 1 - kEnd.size()));
-  return is_plain_home_name(home) ? home : std::string();
 }
 
 Result<std::unique_ptr<Quota>> HomeStore::Place::quota() const {

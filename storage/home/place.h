@@ -36,12 +36,8 @@ struct HomeStore::Place {
 [[nodiscard]] std::string snapshots_name(const std::string& home);
 /// A name of a half in a tenant's directory -> the home it was to be; empty: it is none.
 [[nodiscard]] std::string home_of_half(std::string_view name);
-/// A name of a file that is a home -> which; empty: it is none.
-[[nodiscard]] std::string home_of_file(std::string_view name);
 /// Half of a home that was being made: with all that any kind of quota leaves of one.
 [[nodiscard]] Result<void> remove_half(const std::string& tenant_dir, const std::string& home);
-/// Deletes a home, or a snapshot. One in a file is there whole when that is killed, or not at all.
-[[nodiscard]] Result<void> remove_kept(const std::string& path, QuotaKind kind);
 
 [[nodiscard]] bool is_plain_home_name(const std::string& name);
 [[nodiscard]] bool is_snapshot_name(std::string_view name);

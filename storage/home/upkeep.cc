@@ -103,7 +103,7 @@ Result<void> HomeStore::remove_snapshot(const std::string& tenant, const std::st
   if (!kind && kind.error().code == ENOENT)
     return fail(ENOENT, "home " + home + " has no snapshot " + name);
   if (!kind) return tl::make_unexpected(kind.error());
-  return remove_kept(path, *kind);
+  return make_quota(*kind)->remove(path);
 }
 
 Result<HomeOwner> HomeStore::unlock(const std::string& tenant, const std::string& home) {

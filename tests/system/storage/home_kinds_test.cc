@@ -2,7 +2,6 @@
 #include <signal.h>
 #include <sys/xattr.h>
 
-#include "bench/faults/fault_point.h"
 #include "storage/backup/backup.h"
 #include "storage/home/home_store.h"
 #include "storage/quota/loop_mount.h"
@@ -234,75 +233,6 @@ TEST_F(HomeKindsTest, AKilledRestoreLeavesTheOldHomeAndNoHalf) {
     }
     ASSERT_TRUE(homes->remove("acme", "alice"));
   }
-}
-
-TEST_F(HomeKindsTest, AHomeInAFileThatLacksItsDirectoryIsWhole) {
-  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
-  ASSERT_TRUE(homes->put("acme", "alice", false, me("fill"), [&](int tree) -> Result<void> {
-    live_in("/proc/self/fd/" + std::to_string(tree));
-    return {};
-  }));
-  const auto before = back_up(*homes, "alice", dir_ + "/before");
-  ASSERT_TRUE(before);
-  const std::string place = dir_ + "/homes/acme/alice";
-  ASSERT_EQ(::rmdir(place.c_str()), 0);
-  const auto recovered = homes->recover({});
-  ASSERT_TRUE(recovered) << recovered.error().message();
-  EXPECT_THAT(*homes->homes_of("acme"), ::testing::ElementsAre("alice"));
-  const auto after = back_up(*homes, "alice", dir_ + "/after");
-  ASSERT_TRUE(after) << after.error().message();
-  EXPECT_EQ(after->sum, before->sum);
-  ASSERT_EQ(::rmdir(place.c_str()), 0);
-  const auto removed = homes->remove("acme", "alice");
-  ASSERT_TRUE(removed) << removed.error().message();
-  EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/homes/acme"));
-  EXPECT_EQ(homes->remove("acme", "alice").error().code, ENOENT);
-}
-
-TEST_F(HomeKindsTest, ADeletionThatIsKilledAnywhereLeavesAWholeHomeOrNone) {
-  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
-  ASSERT_TRUE(homes->put("acme", "alice", false, me("fill"), [&](int tree) -> Result<void> {
-    live_in("/proc/self/fd/" + std::to_string(tree));
-    return {};
-  }));
-  const auto before = back_up(*homes, "alice", dir_ + "/backup");
-  ASSERT_TRUE(before);
-  bool reached = true;
-  for (unsigned nth = 1; reached; ++nth) {
-    ASSERT_LT(nth, 100U);
-    const auto put = restore(*homes, "alice", dir_ + "/backup", true);
-    ASSERT_TRUE(put) << nth << ": " << put.error().message();
-    const auto run =
-        bench::run_killed_before(nth, [&] { return homes->remove("acme", "alice") ? 0 : 1; });
-    reached = run.reached;
-    const auto recovered = homes->recover({});
-    ASSERT_TRUE(recovered) << nth << ": " << recovered.error().message();
-    if (homes->homes_of("acme")->empty()) {
-      EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/homes/acme")) << nth;
-    } else {
-      const auto after = back_up(*homes, "alice", dir_ + "/after");
-      ASSERT_TRUE(after) << nth << ": " << after.error().message();
-      EXPECT_EQ(after->sum, before->sum) << "killed before call " << run.call;
-    }
-  }
-  EXPECT_TRUE(homes->homes_of("acme")->empty());
-}
-
-TEST_F(HomeKindsTest, HalfASnapshotDoesNotKeepAHomeFromBeingDeleted) {
-  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
-  ASSERT_TRUE(
-      homes->put("acme", "alice", false, me("fill"), [](int) -> Result<void> { return {}; }));
-  const std::string snapshots = dir_ + "/homes/acme/..snap.alice";
-  make(snapshots);
-  // As kills leave them: before its name, and before its directory.
-  write(snapshots + "/.monday.img.new", "half");
-  write(snapshots + "/.tuesday.img", "all");
-  const auto info = homes->info("acme", "alice", false);
-  ASSERT_TRUE(info);
-  EXPECT_TRUE(info->snapshots.empty());
-  const auto removed = homes->remove("acme", "alice");
-  ASSERT_TRUE(removed) << removed.error().message();
-  EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/homes/acme"));
 }
 
 TEST_F(HomeKindsTest, AFullDiskLosesNoHomeAndLeavesNoHalf) {
