@@ -388,7 +388,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember(fault_kinds()));
   faults_command
       ->add_option("--steps", faults.steps,
-                   "of build, update, pull, gc, provision-overlay, -copy, -bind (default all)")
+                   "names of them (docs/bench.md), e.g. build,home-loop-make (default all)")
       ->delimiter(',');
   faults_command->add_option("--json", json_file, "where the result goes (not below /tmp)");
 

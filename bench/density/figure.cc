@@ -74,8 +74,9 @@ std::vector<std::string> overlay_code() {
 
 /// What is interrupted, and by whom.
 std::vector<std::string> faults_code() {
-  return {"storage/repo", "storage/image",    "storage/compose",
-          "storage/home", "storage/transfer", "bench/faults"};
+  return {"storage/repo",   "storage/image",  "storage/compose",  "storage/home",
+          "storage/quota",  "storage/backup", "storage/transfer", "storage/import",
+          "storage/unpack", "storage/recipe", "runtime/store",    "bench/faults"};
 }
 
 /// The desktops' network, and who attacks it.
@@ -182,9 +183,9 @@ std::vector<Figure> make_figures() {
       {"storage.gc_seconds_100", "s", 1, "collection after one of them was removed",
        versions_code()},
       {"storage.faults_lost", "faults", 0,
-       "faults at random calls of build, update, pull, gc and provisioning (kill -9, full disk, no "
-       "inodes, power failure) and flipped bits after which something was lost, damaged, not found "
-       "or left over",
+       "faults (kill -9, full disk, no inodes, power failure) at random calls of what a node does "
+       "to its disk, from build to homes, and flipped bits, after which something was lost, "
+       "damaged, not found or left over",
        faults_code()},
       {"storage.fault_points", "faults", std::nullopt, "how many faults that were", faults_code(),
        true, false, 200},

@@ -4,7 +4,6 @@
 #include "bench/faults/fault_node.h"
 #include "bench/faults/fault_tree.h"
 #include "engine/base/file_tree.h"
-#include "storage/compose/composer.h"
 #include "storage/transfer/trust.h"
 
 namespace panal::bench {
@@ -41,9 +40,10 @@ std::vector<std::string> FaultNode::check(const std::map<std::string, std::strin
   std::set<std::string> there;
   for (const auto& version : *listed) {
     there.insert(version.version);
-    const bool is_old = versions_.contains(version.version);
-    const auto expected = is_old ? versions_.find(version.version) : more.find(version.version);
-    if (expected == (is_old ? versions_.end() : more.end())) {
+    const auto& known = versions_.contains(version.version) ? versions_ : more;
+    auto expected = known.find(version.version);
+    if (expected == known.end()) expected = known.find(kAnyVersion);
+    if (expected == known.end()) {
       found.push_back("there is a version " + version.version + " that nobody made");
       continue;
     }
@@ -62,7 +62,7 @@ std::vector<std::string> FaultNode::check(const std::map<std::string, std::strin
     for (const auto& version : *log) named.insert(version.version);
     if (named != there) found.push_back("the repository's names and the trees are not the same");
   }
-  const auto letter = read_text(disk_.path() + "/homes/t/alice/letter");
+  const auto letter = read_text(homes_dir() + "/t/alice/letter");
   if (!letter || *letter != kKept) found.push_back("lost: a file of the home");
   if (const auto trust = storage::read_trust(trust_file()); !trust)
     found.push_back("trust: " + trust.error().message());
@@ -105,13 +105,14 @@ std::vector<std::string> FaultNode::check_garbage() const {
 
 std::vector<std::string> FaultNode::check_roots(const std::string& backend) const {
   std::vector<std::string> found;
-  storage::Composer composer;
+  storage::Composer composer = this->composer();
   const auto nothing = composer.recover(scope());
   if (!nothing)
     found.push_back("recover roots: " + nothing.error().message());
   else if (nothing->unmounted + nothing->removed != 0)
     found.push_back("a second recovery of roots still finds something");
   for (const bool persistent : {true, false}) {
+    if (persistent && !keeps(backend)) continue;
     const RootSpec spec = root(backend, persistent);
     if (const auto made = composer.provision(spec); !made) {
       found.push_back("provision: " + made.error().message());

@@ -2,13 +2,18 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
 
 #include "bench/faults/fault_tree.h"
 #include "engine/base/file_tree.h"
 #include "engine/base/mount.h"
-#include "storage/compose/composer.h"
+#include "storage/compose/btrfs/pool.h"
 #include "storage/transfer/archive.h"
 #include "storage/transfer/trust.h"
 
@@ -21,8 +26,10 @@ using storage::VersionManifest;
 
 constexpr std::uint64_t kDiskBytes = std::uint64_t{64} << 20U;
 constexpr std::uint64_t kDiskInodes = 3000;
-/// A persistent and a volatile one of each backend.
-constexpr int kDesktops = 6;
+/// The least that mkfs.btrfs makes without being told how.
+constexpr std::uint64_t kPoolBytes = std::uint64_t{256} << 20U;
+/// Of each backend a persistent and a volatile one, where it can have them.
+int desktops() { return 2 * static_cast<int>(FaultNode::backends().size()); }
 
 /// The reserve that a repository leaves on a disk would end a commit before the disk does.
 Result<void> drop_reserve(const std::string& repository) {
@@ -34,16 +41,23 @@ Result<void> drop_reserve(const std::string& repository) {
   return write_text(file, config.replace(at, reserve.size(), "min-free-space-percent=0"));
 }
 
-Result<void> sync_disk(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::syncfs(fd.get()) != 0) return fail_errno("syncfs", path);
-  return {};
+/// The kernel lets a dead process's loop device go a moment after it; until then the file under it
+/// is locked. A node that starts takes longer than that.
+constexpr auto kMostWaiting = std::chrono::seconds(5);
+constexpr auto kTick = std::chrono::milliseconds(5);
+
+void wait_until_unlocked(const std::string& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  const auto end = std::chrono::steady_clock::now() + kMostWaiting;
+  while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK &&
+         std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(kTick);
 }
 
 }  // namespace
 
 const std::vector<std::string>& FaultNode::backends() {
-  static const std::vector<std::string> all = {"overlay", "copy", "bind"};
+  static const std::vector<std::string> all = {"overlay", "copy", "bind", "tmpfs", "btrfs"};
   return all;
 }
 
@@ -66,8 +80,22 @@ storage::HomeSpec FaultNode::home() const {
   return spec;
 }
 
+storage::HomeSpec FaultNode::passing_home() const {
+  storage::HomeSpec spec = home();
+  spec.home = "made";
+  spec.desktop = "d2";
+  spec.mount_point = dir_ + "/run/d2/home";
+  return spec;
+}
+
+storage::ComposerOptions FaultNode::compose_options() const {
+  storage::ComposerOptions options;
+  if (no_btrfs_.empty()) options.btrfs = {pool(), dir_ + "/pool.img", kPoolBytes};
+  return options;
+}
+
 RootSpec FaultNode::root(const std::string& backend, bool persistent) const {
-  unsigned number = persistent ? 1 : 4;
+  unsigned number = persistent ? 1 : 1 + static_cast<unsigned>(backends().size());
   for (const auto& name : backends()) {
     if (name == backend) break;
     ++number;
@@ -89,15 +117,14 @@ storage::RecoverScope FaultNode::scope() const {
 
 Result<void> FaultNode::forget_lists() const {
   storage::Trust trust;
-  trust.key = key_;
+  trust.key = secret_->public_key();
   PANAL_TRY(storage::write_trust(trust_file(), trust));
-  return sync_disk(disk_.path());
+  return sync_file_system(disk_.path());
 }
 
 Result<void> FaultNode::make_versions() {
-  PANAL_ASSIGN(const auto secret, storage::SecretKey::generate());
-  key_ = secret.public_key();
-  PANAL_ASSIGN(auto archive, storage::Archive::open_or_create(this->archive(), secret));
+  PANAL_ASSIGN(secret_, storage::SecretKey::generate());
+  PANAL_ASSIGN(auto archive, storage::Archive::open_or_create(this->archive(), *secret_));
   ImageStore images = store();
   PANAL_TRY(images.repository());
   PANAL_TRY(drop_reserve(images.repository_dir()));
@@ -107,11 +134,26 @@ Result<void> FaultNode::make_versions() {
     PANAL_ASSIGN(const VersionManifest made, images.commit(staging, manifest(version)));
     PANAL_ASSIGN(versions_[version], sum_of_tree(images.root_of(kImage, version)));
     PANAL_ASSIGN(const auto repository, images.repository());
-    PANAL_TRY(archive.push(repository, made.commit, secret));
+    PANAL_TRY(archive.push(repository, made.commit, *secret_));
   }
   PANAL_TRY(images.remove(kImage, kPulled));
   PANAL_TRY(images.gc());
   return forget_lists();
+}
+
+Result<void> FaultNode::make_published() {
+  PANAL_ASSIGN(auto archive, storage::Archive::open_or_create(published(), *secret_));
+  PANAL_TRY(drop_reserve(published()));
+  PANAL_ASSIGN(archive, storage::Archive::open(published()));  // as it is configured now
+  PANAL_ASSIGN(const auto repository, store().repository());
+  for (const char* version : {"1", "2"}) {
+    PANAL_ASSIGN(const std::string commit, repository.resolve(kImage, version));
+    PANAL_TRY(archive.push(repository, commit, *secret_));
+  }
+  // What stays of a version that was withdrawn is there before anything is interrupted.
+  PANAL_TRY(archive.withdraw(kImage, {"2"}, *secret_));
+  PANAL_TRY(archive.repository().gc());
+  return {};
 }
 
 Result<void> FaultNode::make_desktops() {
@@ -119,15 +161,18 @@ Result<void> FaultNode::make_desktops() {
   PANAL_TRY(all.attach(home()));
   PANAL_TRY(write_inside(home().mount_point, "letter", home().ids.first + kUser, kKept));
   PANAL_TRY(all.detach(home()));
-  storage::Composer composer;
+  storage::Composer composer = this->composer();
   for (const auto& backend : backends()) {
+    if (!why_not(backend).empty()) continue;
     const RootSpec spec = root(backend, true);
-    PANAL_TRY(composer.provision(spec));
-    PANAL_TRY(write_inside(spec.mount_point + "/etc", "mine", spec.ids.first, kKept));
-    PANAL_TRY(composer.destroy(spec));
-    PANAL_TRY(composer.provision(spec));
-    PANAL_ASSIGN(roots_[backend], sum_of_tree(spec.mount_point));
-    PANAL_TRY(composer.destroy(spec));
+    if (keeps(backend)) {
+      PANAL_TRY(composer.provision(spec));
+      PANAL_TRY(write_inside(spec.mount_point + "/etc", "mine", spec.ids.first, kKept));
+      PANAL_TRY(composer.destroy(spec));
+      PANAL_TRY(composer.provision(spec));
+      PANAL_ASSIGN(roots_[backend], sum_of_tree(spec.mount_point));
+      PANAL_TRY(composer.destroy(spec));
+    }
     // The directory that volatile layers are made in stays.
     PANAL_TRY(composer.provision(root(backend, false)));
     PANAL_TRY(composer.destroy(root(backend, false)));
@@ -135,39 +180,51 @@ Result<void> FaultNode::make_desktops() {
   return {};
 }
 
-Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir) {
+Result<std::unique_ptr<FaultNode>> FaultNode::make(const std::string& dir,
+                                                   const std::string& programs) {
   PANAL_ASSIGN(FaultDisk disk, FaultDisk::make(dir, kDiskBytes, kDiskInodes));
-  std::unique_ptr<FaultNode> node(new FaultNode(dir, std::move(disk)));
-  for (const char* name : {"/incoming", "/state", "/homes"})
+  std::unique_ptr<FaultNode> node(new FaultNode(dir, programs, std::move(disk)));
+  for (const char* name : {"/incoming", "/state", "/homes", "/cache"})
     PANAL_TRY(make_directories(node->disk_.path() + name));
-  for (int number = 1; number <= kDesktops; ++number) {
+  for (int number = 1; number <= desktops(); ++number) {
     PANAL_TRY(make_directories(fmt::format("{}/run/d{}/root", dir, number)));
     PANAL_TRY(make_directories(fmt::format("{}/state/d{}", node->disk_.path(), number)));
   }
   PANAL_TRY(make_directories(node->home().mount_point));
+  if (const auto opened = storage::open_pool(node->compose_options().btrfs); !opened)
+    node->no_btrfs_ = opened.error().message();
   PANAL_TRY(node->make_versions());
+  PANAL_TRY(node->make_published());
   PANAL_TRY(node->make_desktops());
   node->versions_.erase(kPulled);
   PANAL_ASSIGN(node->everything_, node->everything());
-  PANAL_TRY(sync_disk(node->disk_.path()));
+  PANAL_TRY(sync_file_system(node->disk_.path()));
   return node;
 }
 
-FaultNode::~FaultNode() { drop_mounts(); }
+FaultNode::~FaultNode() {
+  drop_mounts();
+  (void)mount::detach(pool());
+}
 
 void FaultNode::drop_mounts() const {
-  for (int number = 1; number <= kDesktops; ++number)
+  for (int number = 1; number <= desktops(); ++number)
     for (const char* name : {"root", "home"})
       for (int stacked = 0; stacked < 4; ++stacked)
         (void)mount::detach(fmt::format("{}/run/d{}/{}", dir_, number, name));
 }
 
 Result<void> FaultNode::recover() const {
-  storage::Composer composer;
+  storage::Composer composer = this->composer();
   PANAL_ASSIGN(const auto recovered, composer.recover(scope()));
   if (!recovered.problems.empty()) return fail(EIO, recovered.problems.front());
   storage::HomeStore all = homes();
-  PANAL_TRY(all.detach(home()));
+  for (const auto& spec : {home(), passing_home()}) PANAL_TRY(all.detach(spec));
+  std::error_code code;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(homes_dir() + "/" + home().tenant, code))
+    if (entry.path().filename().string().find(".img") != std::string::npos)
+      wait_until_unlocked(entry.path());
   PANAL_TRY(all.recover({}));
   return store().recover();
 }
@@ -176,7 +233,9 @@ Result<std::set<std::string>> FaultNode::everything() const {
   std::set<std::string> names;
   PANAL_TRY(walk_tree(disk_.path(), [&](const TreeEntry& entry) -> Result<void> {
     // A directory for the first two digits of checksums stays.
-    if (S_ISDIR(entry.info.st_mode) && entry.path.starts_with("images/.repo/objects/")) return {};
+    if (S_ISDIR(entry.info.st_mode))
+      for (const char* repository : {"images/.repo", "published"})
+        if (entry.path.starts_with(std::string(repository) + "/objects/")) return {};
     // Half of a list's trust that a kill left: the next list overwrites it.
     if (entry.path != ".trust.new") names.insert(entry.path);
     return {};

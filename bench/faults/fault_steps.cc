@@ -5,52 +5,23 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <ctime>
 #include <memory>
 
 #include "bench/faults/fault_tree.h"
+#include "bench/faults/home_steps.h"
+#include "bench/faults/import_steps.h"
+#include "bench/faults/publish_steps.h"
+#include "bench/faults/step_parts.h"
+#include "bench/faults/transfer_steps.h"
 #include "engine/base/file_tree.h"
-#include "storage/compose/composer.h"
-#include "storage/transfer/pull.h"
-#include "storage/transfer/source.h"
+#include "engine/base/mount.h"
+#include "engine/base/tree.h"
 
 namespace panal::bench {
 namespace {
 
 using storage::ImageStore;
 using storage::RootSpec;
-using storage::VersionManifest;
-
-int code_of(const Error& error) { return error.code == 0 ? EIO : error.code; }
-int code_of(const Result<void>& done) { return done ? 0 : code_of(done.error()); }
-
-/// A version that a step makes: its name and tree, by round.
-struct Making {
-  std::string version;
-  std::string sum;
-
-  [[nodiscard]] std::map<std::string, std::string> leaves() const { return {{version, sum}}; }
-};
-
-std::string missing(const FaultNode& node, const std::string& version) {
-  const auto there = node.store().find(FaultNode::kImage, version);
-  return there ? std::string() : there.error().message();
-}
-
-/// Commits the tree at `from`, which is on the node's disk.
-Result<void> commit_tree(FaultNode& node, const std::string& from, const std::string& version) {
-  ImageStore images = node.store();
-  PANAL_ASSIGN(const std::string staging, images.new_staging(FaultNode::kImage));
-  if (std::rename(from.c_str(), (staging + "/root").c_str()) != 0) {
-    auto why = fail_errno("rename", from);
-    (void)images.discard_staging(staging);
-    return why;
-  }
-  const auto made = images.commit(staging, FaultNode::manifest(version));
-  if (made) return {};
-  (void)images.discard_staging(staging);  // as a build does
-  return tl::make_unexpected(made.error());
-}
 
 FaultStep build_step(FaultNode& node) {
   const auto making = std::make_shared<Making>();
@@ -115,38 +86,6 @@ FaultStep update_step(FaultNode& node) {
   return step;
 }
 
-FaultStep pull_step(FaultNode& node) {
-  const auto sum = std::make_shared<std::string>();
-  FaultStep step;
-  step.name = "pull";
-  step.prepare = [&node, sum](unsigned) -> Result<void> {
-    if (sum->empty()) {
-      const std::string tree = node.dir() + "/expected";
-      PANAL_TRY(remove_tree(tree));
-      PANAL_TRY(write_tree(tree, FaultNode::kPulled));
-      PANAL_ASSIGN(*sum, sum_of_tree(tree));
-    }
-    return node.forget_lists();
-  };
-  step.run = [&node] {
-    return code_of([&]() -> Result<void> {
-      PANAL_ASSIGN(const auto source, storage::open_local_source(node.archive()));
-      PANAL_ASSIGN(const auto list,
-                   storage::fetch_list(*source, node.trust_file(), std::time(nullptr)));
-      PANAL_ASSIGN(const auto wanted,
-                   storage::find_version(list, FaultNode::kImage, FaultNode::kPulled));
-      ImageStore images = node.store();
-      PANAL_ASSIGN(auto repository, images.repository());
-      PANAL_TRY(storage::pull_version(repository, *source, wanted, {}));
-      PANAL_TRY(images.materialise(wanted.commit));
-      return {};
-    }());
-  };
-  step.leaves = [sum] { return std::map<std::string, std::string>{{FaultNode::kPulled, *sum}}; };
-  step.done = [&node] { return missing(node, FaultNode::kPulled); };
-  return step;
-}
-
 /// Collects what a removed version, one that is being removed and a dead build have left.
 FaultStep gc_step(FaultNode& node) {
   FaultStep step;
@@ -181,7 +120,7 @@ FaultStep gc_step(FaultNode& node) {
   return step;
 }
 
-/// A desktop's root and home come and go, and those of a volatile one.
+/// A desktop's root and home come and go, and the root of a volatile one.
 FaultStep provision_step(FaultNode& node, const std::string& backend) {
   FaultStep step;
   step.name = "provision-" + backend;
@@ -189,11 +128,11 @@ FaultStep provision_step(FaultNode& node, const std::string& backend) {
   step.prepare = [](unsigned) -> Result<void> { return {}; };
   step.run = [&node, backend] {
     return code_of([&]() -> Result<void> {
-      storage::Composer composer;
+      storage::Composer composer = node.composer();
       storage::HomeStore homes = node.homes();
       const RootSpec kept = node.root(backend, true);
       const RootSpec passing = node.root(backend, false);
-      PANAL_TRY(composer.provision(kept));
+      if (FaultNode::keeps(backend)) PANAL_TRY(composer.provision(kept));
       PANAL_TRY(homes.attach(node.home()));
       PANAL_TRY(composer.provision(passing));
       PANAL_TRY(write_inside(passing.mount_point + "/etc", "stale", passing.ids.first, "old"));
@@ -204,15 +143,87 @@ FaultStep provision_step(FaultNode& node, const std::string& backend) {
   };
   step.leaves = [] { return std::map<std::string, std::string>(); };
   step.done = [] { return std::string(); };
+  step.why_not = node.why_not(backend);
+  return step;
+}
+
+/// What nobody uses in the pool: recovery deletes it.
+std::vector<std::string> left_in_pool(const FaultNode& node) {
+  std::vector<std::string> found;
+  for (const char* place : {"/volatile", "/aside"}) {
+    const auto dir = Dir::open(node.pool() + place);
+    const auto names = dir ? dir->list() : tl::make_unexpected(dir.error());
+    if (!names)
+      found.push_back("the btrfs pool: " + names.error().message());
+    else
+      for (const auto& name : *names)
+        found.push_back(std::string("left over:") + place + "/" + name);
+  }
+  return found;
+}
+
+/// The same, as after a boot (the pool is mounted first) and with a volatile root of a version of
+/// which there has been none: its template is made.
+FaultStep btrfs_step(FaultNode& node) {
+  const auto making = std::make_shared<Making>();
+  FaultStep step = provision_step(node, "btrfs");
+  step.kinds = {"kill"};
+  step.prepare = [&node, making](unsigned round) -> Result<void> {
+    making->version = fmt::format("t{}", round);
+    const std::string tree = node.incoming() + "/tree";
+    PANAL_TRY(remove_tree(tree));
+    PANAL_TRY(write_tree(tree, making->version));
+    PANAL_ASSIGN(making->sum, sum_of_tree(tree));
+    PANAL_TRY(commit_tree(node, tree, making->version));
+    return mount::detach(node.pool());
+  };
+  step.run = [&node, making] {
+    return code_of([&]() -> Result<void> {
+      storage::Composer composer = node.composer();
+      const RootSpec kept = node.root("btrfs", true);
+      RootSpec passing = node.root("btrfs", false);
+      passing.version_root = node.store().root_of(FaultNode::kImage, making->version);
+      PANAL_TRY(composer.provision(kept));
+      PANAL_TRY(composer.provision(passing));
+      PANAL_TRY(write_inside(passing.mount_point + "/etc", "stale", passing.ids.first, "old"));
+      PANAL_TRY(composer.destroy(passing));
+      return composer.destroy(kept);
+    }());
+  };
+  step.leaves = [making] { return making->leaves(); };
+  step.check = [&node] { return left_in_pool(node); };
   return step;
 }
 
 }  // namespace
 
+Result<void> commit_tree(FaultNode& node, const std::string& from, const std::string& version) {
+  ImageStore images = node.store();
+  PANAL_ASSIGN(const std::string staging, images.new_staging(FaultNode::kImage));
+  if (std::rename(from.c_str(), (staging + "/root").c_str()) != 0) {
+    auto why = fail_errno("rename", from);
+    (void)images.discard_staging(staging);
+    return why;
+  }
+  const auto made = images.commit(staging, FaultNode::manifest(version));
+  if (made) return {};
+  (void)images.discard_staging(staging);  // as a build does
+  return tl::make_unexpected(made.error());
+}
+
 std::vector<FaultStep> fault_steps(FaultNode& node) {
   std::vector<FaultStep> steps = {build_step(node), update_step(node), pull_step(node),
                                   gc_step(node)};
-  for (const auto& backend : FaultNode::backends()) steps.push_back(provision_step(node, backend));
+  for (const char* backend : {"overlay", "copy", "bind", "tmpfs"})
+    steps.push_back(provision_step(node, backend));
+  // Nothing of its roots is on the disk: it is the mounts that may be left.
+  steps.back().percent = 50;
+  add_home_steps(node, steps);
+  add_transfer_steps(node, steps);
+  add_import_steps(node, steps);
+  steps.push_back(btrfs_step(node));
+  steps.push_back(snapshot_step(node));
+  add_publish_steps(node, steps);
   return steps;
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,19 @@ struct FaultStep {
   /// What it said it has done outlives a power failure. What gc() has deleted may come back, and is
   /// found again.
   bool lasts = true;
+  /// Points of each kind, in percent of what a step has of which there are as many as want all.
+  unsigned percent = 100;
+  std::vector<std::string> kinds = {};  ///< of fault that are tried; empty: all
+  /// Every other kill ends one process only: it has helpers.
+  bool alone = false;
+  std::set<int> excuses = {};  ///< that a full disk may come as, besides ENOSPC and EDQUOT
+  /// What is not as it must be after any run, besides what the node looks at. May be empty, as the
+  /// next one may.
+  std::function<std::vector<std::string>()> check = {};
+  /// Takes away what a run may rightly leave, before garbage is looked for. Versions go by
+  /// themselves.
+  std::function<Result<void>()> tidy = {};
+  std::string why_not = {};  ///< this machine lacks something: the step is left out
 };
 
 /// All of them, on this node, which must outlive them.

@@ -45,6 +45,12 @@ Result<void> make_directories(const std::string& path) {
   return {};
 }
 
+Result<void> sync_file_system(const std::string& dir) {
+  const UniqueFd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::syncfs(fd.get()) != 0) return fail_errno("syncfs", dir);
+  return {};
+}
+
 Result<void> write_tree(const std::string& root, const std::string& salt) {
   for (const char* name :
        {"/usr/bin", "/usr/lib/deep/deeper", "/etc", "/home", "/var/log", "/root"})

@@ -23,5 +23,7 @@ inline constexpr std::uint32_t kUser = 1000;
 [[nodiscard]] Result<void> write_text(const std::string& path, const std::string& text);
 [[nodiscard]] Result<std::string> read_text(const std::string& path);
 [[nodiscard]] Result<void> make_directories(const std::string& path);
+/// Writes out the file system that a directory is on.
+[[nodiscard]] Result<void> sync_file_system(const std::string& dir);
 
 }  // namespace panal::bench

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "bench/faults/fault_steps.h"
 #include "engine/base/cleanup.h"
 #include "engine/base/file_tree.h"
+#include "engine/base/kernel_paths.h"
 
 namespace panal::bench {
 namespace {
@@ -26,6 +28,9 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMostComplaints = 200;
+/// A kind's points are shared by so many steps: of images, and of the roots that are on disk. The
+/// others have points beside those (FaultStep::percent), so that they take none away.
+constexpr std::size_t kSharing = 7;
 
 bool wanted(const std::vector<std::string>& list, const std::string& name) {
   return list.empty() || std::find(list.begin(), list.end(), name) != list.end();
@@ -33,16 +38,21 @@ bool wanted(const std::vector<std::string>& list, const std::string& name) {
 
 class FaultSuite {
  public:
-  FaultSuite(std::string dir, const FaultOptions& options)
-      : dir_(std::move(dir)), options_(options), random_(options.seed) {}
+  FaultSuite(std::string dir, std::string programs, const FaultOptions& options)
+      : dir_(std::move(dir)),
+        programs_(std::move(programs)),
+        options_(options),
+        random_(options.seed) {}
 
   Result<json> run() {
     PANAL_TRY(renew());
-    const auto share = static_cast<unsigned>((options_.points + steps_.size() - 1) / steps_.size());
     for (std::size_t step = 0; step < steps_.size(); ++step) {
+      if (!steps_[step].why_not.empty()) skipped_[steps_[step].name] = steps_[step].why_not;
+      const std::vector<std::string> kinds = kinds_of(steps_[step]);
+      if (kinds.empty() || !steps_[step].why_not.empty()) continue;
+      const unsigned share = share_of(steps_[step]);
       PANAL_ASSIGN(const unsigned changes, count(steps_[step]));
-      for (const auto& kind : fault_kinds()) {
-        if (kind == "bits" || !wanted(options_.kinds, kind)) continue;
+      for (const auto& kind : kinds) {
         for (unsigned point = 0; point < share; ++point) {
           // One in each of so many equal parts of the way.
           const double at = (point + std::uniform_real_distribution<>(0, 1)(random_)) / share;
@@ -53,19 +63,34 @@ class FaultSuite {
       }
     }
     if (wanted(options_.kinds, "bits")) PANAL_TRY(flip());
-    return json{{"seed", options_.seed},       {"points", points_},        {"lost", lost_},
-                {"kinds", by_kind_},           {"steps", by_step_},        {"changes", changes_},
-                {"not_reached", not_reached_}, {"complaints", complaints_}};
+    return json{{"seed", options_.seed},       {"points", points_},   {"lost", lost_},
+                {"kinds", by_kind_},           {"steps", by_step_},   {"changes", changes_},
+                {"not_reached", not_reached_}, {"skipped", skipped_}, {"complaints", complaints_}};
   }
 
  private:
+  /// Kinds of fault to try on a step.
+  std::vector<std::string> kinds_of(const FaultStep& step) const {
+    std::vector<std::string> kinds = fault_kinds();
+    std::erase_if(kinds, [&](const std::string& kind) {
+      return kind == "bits" || !wanted(options_.kinds, kind) || !wanted(step.kinds, kind);
+    });
+    return kinds;
+  }
+
+  /// How many points of each.
+  unsigned share_of(const FaultStep& step) const {
+    const auto whole = 100 * static_cast<unsigned>(std::min(steps_.size(), kSharing));
+    return (options_.points * step.percent + whole - 1) / whole;
+  }
+
   /// A node that nothing has happened to yet.
   Result<void> renew() {
     steps_.clear();
     node_.reset();
     const std::string dir = fmt::format("{}/{}", dir_, ++nodes_);
     if (::mkdir(dir.c_str(), 0755) != 0) return fail_errno("make directory", dir);
-    PANAL_ASSIGN(node_, FaultNode::make(dir));
+    PANAL_ASSIGN(node_, FaultNode::make(dir, programs_));
     steps_ = fault_steps(*node_);
     std::erase_if(steps_,
                   [this](const FaultStep& step) { return !wanted(options_.steps, step.name); });
@@ -78,11 +103,12 @@ class FaultSuite {
     PANAL_TRY(step.prepare(++round_));
     const FaultRun run = run_to_change(0, step.run, [] { return AtPoint::kGoOn; });
     if (run.status != 0 || run.changes == 0)
-      return fail(run.status, step.name + " fails without a fault");
+      return fail(run.status == 0 ? EPROTO : run.status, step.name + " fails without a fault");
     if (const std::string why = step.done(); !why.empty())
       return fail(EPROTO, step.name + " does nothing: " + why);
-    std::vector<std::string> found = node_->check(step.leaves());
-    append(found, node_->check_garbage());
+    std::vector<std::string> found = look(step);
+    append(found, garbage(step));
+    if (run.lives_on) found.emplace_back("a process of it went on after its end");
     if (!found.empty()) return fail(EPROTO, step.name + ": " + found.front());
     changes_[step.name] = run.changes;
     return run.changes;
@@ -96,6 +122,7 @@ class FaultSuite {
       if (kind == "bytes") done = node_->disk().take_bytes();
       if (kind == "inodes") done = node_->disk().take_inodes();
       if (kind == "power") done = node_->disk().keep_as_after_power_loss(names);
+      if (kind == "kill" && step.alone && names) return AtPoint::kKillOne;
       return kind == "kill" || kind == "power" ? AtPoint::kKill : AtPoint::kGoOn;
     };
     const FaultRun run = run_to_change(nth, step.run, at_point);
@@ -116,22 +143,38 @@ class FaultSuite {
     if (found.empty()) return {};
     ++lost_;
     for (const auto& sentence : found)
-      complain(fmt::format("{}, {} at change {} (call {}, round {}{}): {}", step.name, kind, nth,
+      complain(fmt::format("{}, {} at change {} (call {}, round {}{}{}): {}", step.name, kind, nth,
                            run.call, round_, kind == "power" && names ? ", names synced" : "",
-                           sentence));
+                           kind == "kill" && names && step.alone ? ", one process" : "", sentence));
     return renew();  // what comes next is to be seen by itself
   }
 
   Result<void> tidy(const FaultStep& step) {
-    const auto found = node_->check_garbage();
+    const auto found = garbage(step);
     if (found.empty()) return {};
     return fail(EPROTO, step.name + ": " + found.front());
+  }
+
+  /// What is not as it must be, whatever the step did.
+  std::vector<std::string> look(const FaultStep& step) const {
+    std::vector<std::string> found = node_->check(step.leaves());
+    if (step.check) append(found, step.check());
+    return found;
+  }
+
+  std::vector<std::string> garbage(const FaultStep& step) const {
+    std::vector<std::string> found;
+    if (step.tidy)
+      if (const auto done = step.tidy(); !done) found.push_back("tidy: " + done.error().message());
+    append(found, node_->check_garbage());
+    return found;
   }
 
   /// What is wrong right after the fault, and brings the disk back.
   std::vector<std::string> after(const FaultStep& step, const std::string& kind,
                                  const FaultRun& run) {
     std::vector<std::string> found;
+    if (run.lives_on) found.push_back("a process of it went on after its end");
     if (kind == "power") {
       node_->drop_mounts();
       if (const auto back = node_->disk().lose_power(); !back)
@@ -140,7 +183,8 @@ class FaultSuite {
     }
     if (kind == "kill" || !run.reached) return found;
     if (!run.finished) found.push_back("it did not come to its end");
-    if (run.status != 0 && run.status != ENOSPC && run.status != EDQUOT)
+    if (run.status != 0 && run.status != ENOSPC && run.status != EDQUOT &&
+        !step.excuses.contains(run.status))
       found.push_back(fmt::format("it failed with \"{}\" and not for lack of space",
                                   std::strerror(run.status)));
     append(found, node_->check_readable());
@@ -161,23 +205,25 @@ class FaultSuite {
     std::vector<std::string> found;
     if (const auto recovered = node_->recover(); !recovered)
       found.push_back("recover: " + recovered.error().message());
-    append(found, node_->check(step.leaves()));
+    append(found, look(step));
     if (was_done)
       if (const std::string why = step.done(); !why.empty())
         found.push_back("it was done, and is not after the power failed: " + why);
     append(found,
            node_->check_roots(step.backend.empty() ? FaultNode::backends().front() : step.backend));
-    append(found, node_->check_garbage());
+    append(found, garbage(step));
     if (const auto prepared = step.prepare(++round_); !prepared) {
       found.push_back("prepare: " + prepared.error().message());
       return found;
     }
-    if (const int code = step.run(); code != 0)
-      found.push_back(fmt::format("done again, it fails: {}", std::strerror(code)));
+    // In a child too: should it wait for what the fault has left, it is ended.
+    const FaultRun again = run_to_change(0, step.run, [] { return AtPoint::kGoOn; });
+    if (again.status != 0)
+      found.push_back(fmt::format("done again, it fails: {}", std::strerror(again.status)));
     else if (const std::string why = step.done(); !why.empty())
       found.push_back("done again, it is not: " + why);
-    append(found, node_->check(step.leaves()));
-    append(found, node_->check_garbage());
+    append(found, look(step));
+    append(found, garbage(step));
     return found;
   }
 
@@ -208,6 +254,7 @@ class FaultSuite {
   }
 
   std::string dir_;
+  std::string programs_;
   std::unique_ptr<FaultNode> node_;
   std::vector<FaultStep> steps_;  ///< on that node
   unsigned nodes_ = 0;
@@ -220,6 +267,7 @@ class FaultSuite {
   std::map<std::string, unsigned> by_kind_;
   std::map<std::string, unsigned> by_step_;
   std::map<std::string, unsigned> changes_;
+  std::map<std::string, std::string> skipped_;  ///< steps, and why
   std::vector<std::string> complaints_;
 };
 
@@ -235,7 +283,16 @@ Result<json> run_faults(const FaultOptions& options) {
   std::string dir = std::string(base != nullptr ? base : "/tmp") + "/faults.XXXXXX";
   if (::mkdtemp(dir.data()) == nullptr) return fail_errno("make directory", dir);
   const Cleanup undo([dir] { (void)remove_tree(dir); });
-  return FaultSuite(dir, options).run();
+  // Helpers are other users.
+  if (::chmod(dir.c_str(), 0755) != 0) return fail_errno("chmod", dir);
+  std::string programs = options.programs;
+  if (programs.empty()) {
+    std::error_code code;
+    programs =
+        std::filesystem::read_symlink(kernel_paths::kProcSelfExe, code).parent_path().string();
+    if (code) return fail(code.value(), "find this program's directory");
+  }
+  return FaultSuite(dir, programs, options).run();
 }
 
 }  // namespace panal::bench

@@ -17,7 +17,8 @@ struct FaultOptions {
   unsigned points = 200;  ///< of each kind, spread over all steps
   std::uint64_t seed = 1;
   std::vector<std::string> kinds = {};  ///< empty: all
-  std::vector<std::string> steps = {};  ///< build, update, pull, gc, provision-overlay ...
+  std::vector<std::string> steps = {};  ///< build, pull, provision-overlay ...; empty: all
+  std::string programs = {};  ///< directory of panal-unpack and others; empty: of this program
 };
 
 /// Interrupts what a node does to its disk at random system calls, and looks each time whether all

@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -72,6 +75,17 @@ void say_report(std::ostream& out, const HomeOptions& options, const std::string
                          : fmt::format(" ({} sockets and the like left out)", report.left_out));
 }
 
+/// That `file` has its name outlives a power failure.
+Result<void> sync_name_of(const std::string& file) {
+  const std::string parent = std::filesystem::path(file).parent_path().string();
+  const std::string directory = parent.empty() ? "." : parent;
+  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_errno("open", directory);
+  // EINVAL: such a file system has nothing to sync there.
+  if (::fsync(fd.get()) != 0 && errno != EINVAL) return fail_errno("fsync", directory);
+  return {};
+}
+
 /// Writes the stream into a file that appears whole, or to stdout.
 Result<backup::Report> write_stream(const std::string& file,
                                     const std::function<Result<backup::Report>(int out)>& work) {
@@ -84,6 +98,7 @@ Result<backup::Report> write_stream(const std::string& file,
   if (::fsync(out.get()) != 0) return fail_errno("fsync", aside);
   if (::rename(aside.c_str(), file.c_str()) != 0) return fail_errno("rename", aside);
   remove.release();
+  PANAL_TRY(sync_name_of(file));
   return report;
 }
 

@@ -11,6 +11,8 @@
 #include "runtime/cli/long_work.h"
 #include "runtime/cli/operator_name.h"
 #include "runtime/cli/table.h"
+#include "runtime/compose/layer_use.h"
+#include "runtime/config/schema.h"
 
 namespace panal::cli {
 namespace {
@@ -22,6 +24,17 @@ struct KeepingOptions {
 
 std::string named(const std::string& image, const std::string& version) {
   return image + ":" + version;
+}
+
+/// Why this node needs a version whatever the database says, a sentence after a colon; empty: it
+/// does not. A layer's tree must not go from under desktops, and the database knows of no layers.
+std::string why_kept(const Shell& shell, const std::string& image, const std::string& version) {
+  const auto use = compose::layer_use(shell.config, image, version);
+  if (!use) return {};
+  return fmt::format(
+      "it is a layer of image {0} on this node (\"{1}\" in layers under [compose]); take it out "
+      "there and restart panald and the desktops of {0} first",
+      use->image, printable(use->layer, 200));
 }
 
 ExitCode image_rm(Shell& shell, const KeepingOptions& options) {
@@ -47,6 +60,10 @@ ExitCode image_rm(Shell& shell, const KeepingOptions& options) {
                                       options.word, one.version));
     versions.push_back(one);
   }
+  for (const store::Version& one : versions)
+    if (const std::string why = why_kept(shell, one.image, one.version); !why.empty())
+      return shell.refuse(ExitCode::kRefused,
+                          fmt::format("{} stays: {}", named(one.image, one.version), why));
   if (options.dry_run) {
     for (const store::Version& one : versions)
       shell.out << fmt::format("would remove {} ({})\n", named(one.image, one.version),
@@ -83,6 +100,7 @@ struct Comparison {
   std::vector<storage::VersionManifest> unknown;         ///< here, neither registered nor removed
   std::vector<storage::VersionManifest> without_commit;  ///< here, and not a commit yet
   std::vector<std::string> contradicting;                ///< here with another commit
+  std::size_t staying = 0;                               ///< here, and removed
 };
 
 Comparison compare(const ImageCatalog& catalog, const std::vector<store::Removal>& removals,
@@ -100,6 +118,7 @@ Comparison compare(const ImageCatalog& catalog, const std::vector<store::Removal
              (removal.commit == copy.commit || copy.commit.empty());
     });
     const store::Version* version = catalog.find(copy.image, copy.version);
+    if (version == nullptr && removed) ++out.staying;
     if (version == nullptr && !removed) out.unknown.push_back(copy);
     if (version == nullptr) continue;
     if (copy.commit.empty())
@@ -124,6 +143,12 @@ ExitCode enlist(Shell& shell, store::Store& store, LocalImages& local, const Com
     if (copy.commit.empty() && user != desktops.end()) {
       under_way.bar().say(
           fmt::format("{} is left as it is: desktop {} runs from it", name, printable(user->name)));
+      continue;
+    }
+    // Becoming a commit, its tree is exchanged for another.
+    if (const std::string why = why_kept(shell, copy.image, copy.version);
+        copy.commit.empty() && !why.empty()) {
+      under_way.bar().say(fmt::format("{} is left as it is: {}", name, why));
       continue;
     }
     if (copy.commit.empty()) {
@@ -167,8 +192,8 @@ ExitCode image_agree(Shell& shell, const KeepingOptions& options) {
                                     "nodes have made a version of the same name; remove it here "
                                     "(its directory in {}) and pull it",
                                     found.contradicting.front(), shell.config.images_dir));
-  if (code == ExitCode::kOk && removed == 0 && found.lacking.empty() && found.unknown.empty() &&
-      found.without_commit.empty())
+  if (code == ExitCode::kOk && removed + found.staying == 0 && found.lacking.empty() &&
+      found.unknown.empty() && found.without_commit.empty())
     shell.out << "this node has what it should\n";
   return code;
 }
@@ -221,6 +246,13 @@ Result<void> agree_with_removals(Shell& shell, store::Store& store, bool dry_run
       return one.image == removal.image && one.version == removal.version;
     });
     const bool here = copy != copies.end() && !wanted;
+    // Whoever removed it was on another node; the removal stays open here until the layer is gone.
+    if (const std::string why = why_kept(shell, removal.image, removal.version);
+        here && !why.empty()) {
+      shell.out << fmt::format("{}, which {} removed at {}, stays: {}\n", name,
+                               printable(removal.actor), removal.at, why);
+      continue;
+    }
     if (here && dry_run) {
       shell.out << fmt::format("would delete {}, which {} removed at {}\n", name,
                                printable(removal.actor), removal.at);

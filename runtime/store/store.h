@@ -149,7 +149,8 @@ class Store {
   [[nodiscard]] virtual Result<std::vector<Version>> versions() = 0;
   /// Takes it out of what can be used and writes down its removal; `head` moves where needed.
   /// Errors: EBUSY "icewm 2026.11.23-1 is used by desktop alice-desk", or that a tag names it
-  /// (`default` may go with the last version of an image that no desktop has).
+  /// (`default` may go with the last version of an image that no desktop has). Of layers the
+  /// database knows nothing: the caller has asked compose::layer_use().
   [[nodiscard]] virtual Result<void> remove_version(const std::string& image,
                                                     const std::string& version,
                                                     const std::string& actor) = 0;

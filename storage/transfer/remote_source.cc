@@ -34,9 +34,18 @@ struct NamelessFile {
   UniqueFd read;
 };
 
+/// It never has a name where the file system can do that: a puller that is killed leaves nothing.
 Result<NamelessFile> make_nameless(const std::string& directory) {
-  std::string path = directory + "/fetch.XXXXXX";
   NamelessFile file;
+  file.write = UniqueFd(::open(directory.c_str(), O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
+  if (file.write) {
+    const std::string same =
+        std::string(kernel_paths::kProcSelfFd) + "/" + std::to_string(file.write.get());
+    file.read = UniqueFd(::open(same.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.read) return fail_errno("open a file in", directory);
+    return file;
+  }
+  std::string path = directory + "/fetch.XXXXXX";
   file.write = UniqueFd(::mkostemp(path.data(), O_CLOEXEC));
   if (!file.write) return fail_errno("make a file in", directory);
   file.read = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));

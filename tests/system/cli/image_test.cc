@@ -36,17 +36,20 @@ class ImageCommands : public testing::Test {
     std::string pattern = testing::TempDir() + "images-XXXXXX";
     directory_ = ::mkdtemp(pattern.data());
     ::chmod(directory_.c_str(), 0755);
-    for (const char* node : {"one", "two"}) {
-      const std::string state = directory_ + "/" + node;
-      std::ofstream(state + ".toml")
-          << "[node]\nname = \"" << node << "\"\n[paths]\nstate = \""
-          << cluster_->config().state_dir << "\"\nrun = \"" << cluster_->config().run_dir
-          << "\"\nimages = \"" << state << "/images\"\n[database]\nuser = \"postgres\"\n"
-          << "[broker]\nuser = \"nobody\"\n";
-    }
+    for (const char* node : {"one", "two"}) configure(node);
   }
   void TearDown() override {
     if (!directory_.empty()) fs::remove_all(directory_);
+  }
+
+  /// Writes a node's configuration, with `more` at its end.
+  void configure(const std::string& node, const std::string& more = "") const {
+    const std::string state = directory_ + "/" + node;
+    std::ofstream(state + ".toml")
+        << "[node]\nname = \"" << node << "\"\n[paths]\nstate = \"" << cluster_->config().state_dir
+        << "\"\nrun = \"" << cluster_->config().run_dir << "\"\nimages = \"" << state
+        << "/images\"\n[database]\nuser = \"postgres\"\n[broker]\nuser = \"nobody\"\n"
+        << more;
   }
 
   /// As an operator of this node.
@@ -154,9 +157,23 @@ TEST_F(ImageCommands, TakeVersionsFromTheirMakingToTheirEndOnTwoNodes) {
 
   // Removed on one: the other makes it true when it looks.
   ASSERT_EQ(on("one", {"untag", "tiny:stable"}), ExitCode::kOk) << said();
+  const std::string as_layer = "[compose]\nlayers = { xfce = [\"tiny/" + first + "\"] }\n";
+  configure("one", as_layer);
+  ASSERT_EQ(on("one", {"rm", "tiny:" + first}), ExitCode::kRefused) << said();
+  EXPECT_THAT(said(), HasSubstr("it is a layer of image xfce on this node"));
+  EXPECT_TRUE(fs::exists(copy_of("one", first)));
+  configure("one");
   ASSERT_EQ(on("one", {"rm", "tiny:" + first}), ExitCode::kOk) << said();
   EXPECT_FALSE(fs::exists(copy_of("one", first)));
   EXPECT_TRUE(fs::exists(copy_of("two", first)));
+  // What a node has as a layer stays there until it is none.
+  configure("two", as_layer);
+  for (const char* verb : {"gc", "agree"}) {
+    ASSERT_EQ(on("two", {verb}), ExitCode::kOk) << said();
+    EXPECT_THAT(said(), HasSubstr("stays: it is a layer of image xfce"));
+    EXPECT_TRUE(fs::exists(copy_of("two", first)));
+  }
+  configure("two");
   ASSERT_EQ(on("two", {"gc"}), ExitCode::kOk) << said();
   EXPECT_FALSE(fs::exists(copy_of("two", first)));
   EXPECT_THAT(said(), HasSubstr("tiny:" + first + " deleted"));

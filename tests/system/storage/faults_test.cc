@@ -18,6 +18,7 @@ FaultOptions options(const char* kind) {
   const char* const set = std::getenv("PANAL_FAULT_POINTS");
   few.points = set != nullptr ? static_cast<unsigned>(std::strtoul(set, nullptr, 10)) : 14;
   few.kinds = {kind};
+  few.programs = PANAL_BIN_DIR;
   return few;
 }
 

@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "bench/faults/fault_point.h"
 #include "tests/support/patience.h"
 #include "tests/system/storage/transfer_fixture.h"
 
@@ -277,6 +278,18 @@ TEST_F(TransferTest, AKilledPullIsGoneOnWithAndItsHelperEnds) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   EXPECT_FALSE(alive);
+}
+
+TEST_F(TransferTest, APullThatIsKilledAnywhereLeavesNoFileInScratch) {
+  const ArchiveServer server(archive_dir(), log_file());
+  // As far as the list, which is the first file to come, and some of the objects.
+  for (unsigned nth = 1; nth <= 40; ++nth) {
+    const auto run =
+        bench::run_killed_before(nth, [&] { return pull_from(at(server.url("good"))) ? 0 : 1; });
+    if (!run.reached) break;
+    EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/scratch"))
+        << "killed before call " << run.call << ", the " << nth << ". change";
+  }
 }
 
 TEST_F(TransferTest, AFullDiskIsToldInWords) {

@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+
 #include "tests/unit/runtime/cli/commands_fixture.h"
 
 namespace panal::cli {
@@ -36,6 +39,16 @@ class Images : public Commands {
     one.created = "2026-11-2" + number + "T10:00:00Z";
     return one;
   }
+  /// Image xfce gets this layer on this node, and no other.
+  void configure_layer(const std::string& layer) {
+    if (plain_.empty()) {
+      std::stringstream text;
+      text << std::ifstream(directory_ + "/panal.toml").rdbuf();
+      plain_ = text.str();
+    }
+    std::ofstream(directory_ + "/panal.toml")
+        << plain_ << "[compose]\nlayers = { xfce = [\"" << layer << "\"] }\n";
+  }
   void offer(const std::string& image, const std::string& number) {
     storage::ListedVersion one;
     one.image = image;
@@ -46,6 +59,7 @@ class Images : public Commands {
   }
 
   std::string archive_;
+  std::string plain_;  ///< the configuration without a layer
 };
 
 TEST_F(Images, LsAndLogShowTagsAndCommits) {
@@ -116,6 +130,59 @@ TEST_F(Images, RmOfAnImageLeavesWhatNewStartsTakeForLast) {
   EXPECT_TRUE(backends_.farm.versions.empty());
   EXPECT_EQ(backends_.farm.removals.back().version, "1");
   EXPECT_TRUE(backends_.disk.copies.empty());
+}
+
+TEST_F(Images, RmLeavesAVersionThatIsALayerOnThisNode) {
+  const std::string tree = directory_ + "/state/images/icewm/2/root";
+  for (const std::string& layer : {std::string("icewm/2"), tree}) {
+    configure_layer(layer);
+    for (const char* word : {"icewm:2", "icewm"}) {
+      for (const bool dry_run : {true, false}) {
+        std::vector<std::string> words = {"image", "rm", word};
+        if (dry_run) words.push_back("--dry-run");
+        EXPECT_EQ(panal(words), ExitCode::kRefused) << out();
+        EXPECT_THAT(err(), HasSubstr("icewm:2 stays: it is a layer of image xfce"));
+        EXPECT_THAT(err(), HasSubstr("\"" + layer + "\" in layers under [compose]"));
+      }
+    }
+    EXPECT_EQ(backends_.farm.versions.size(), 2U) << "all of the image, or nothing";
+    EXPECT_TRUE(backends_.farm.removals.empty());
+    EXPECT_EQ(backends_.disk.copies.size(), 2U);
+  }
+  configure_layer("icewm/1");
+  EXPECT_EQ(panal({"image", "rm", "icewm:2"}), ExitCode::kOk) << err();
+}
+
+TEST_F(Images, ALayerStaysThoughAnotherNodeRemovedIt) {
+  store::Removal removal;
+  removal.image = "office";
+  removal.version = "1";
+  removal.actor = "eve";
+  backends_.farm.removals = {removal};
+  backends_.disk.copies.push_back(FakeDisk::copy("office", "1"));
+  configure_layer("office/1");
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"image", "agree", "--dry-run"}, {"image", "agree"}, {"image", "gc"}}) {
+    EXPECT_EQ(panal(words), ExitCode::kOk) << err();
+    EXPECT_THAT(out(), HasSubstr("office:1, which eve removed at , stays: it is a layer of image "
+                                 "xfce on this node (\"office/1\" in layers under [compose])"));
+    EXPECT_THAT(out(), Not(HasSubstr("this node has what it should")));
+    EXPECT_TRUE(backends_.disk.has("office", "1"));
+    EXPECT_TRUE(backends_.farm.removals[0].done_on.empty());
+  }
+  EXPECT_EQ(backends_.disk.collections, 1) << "the rest is collected";
+  configure_layer("office/2");
+  EXPECT_EQ(panal({"image", "agree"}), ExitCode::kOk) << err();
+  EXPECT_FALSE(backends_.disk.has("office", "1"));
+  EXPECT_THAT(backends_.farm.removals[0].done_on, ElementsAre("n1"));
+}
+
+TEST_F(Images, ALayerIsNotExchangedForACommit) {
+  backends_.disk.copies.push_back(FakeDisk::copy("office", "1"));
+  configure_layer("office/1");
+  EXPECT_EQ(panal({"image", "agree", "--register"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("office:1 is left as it is: it is a layer of image xfce"));
+  EXPECT_TRUE(backends_.disk.copies.back().commit.empty());
 }
 
 TEST_F(Images, ARemovalThatFailedOnDiskIsMadeTrueLater) {
