@@ -30,8 +30,9 @@ enum class PortKind : std::uint8_t {
 };
 
 /// A bridge runs no protocol of its own (no spanning tree, no listening to who wants which
-/// multicast), knows no VLANs and passes no link protocols on. What it has learnt over trunks it
-/// forgets after 300 s. What it bridges does not go to iptables.
+/// multicast), knows no VLANs and passes no link protocols on, but for others' spanning trees:
+/// those are the rules' to drop. What it has learnt over trunks it forgets after 300 s. What it
+/// bridges does not go to iptables.
 [[nodiscard]] std::span<const BridgeSetting> bridge_settings();
 [[nodiscard]] std::span<const BridgeSetting> port_settings(PortKind kind);
 
