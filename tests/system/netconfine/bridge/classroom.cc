@@ -26,7 +26,7 @@ namespace {
 constexpr std::uint16_t kEarPort = 7070;
 // What is sent on one machine has arrived when the call returns, but for the question after a
 // neighbour; the rest is for a busy one.
-constexpr int kRounds = 100;
+constexpr int kRounds = 150;  // past the second question after a neighbour
 constexpr useconds_t kRoundUs = 10'000;
 
 void must_be(const Result<void>& result) {
