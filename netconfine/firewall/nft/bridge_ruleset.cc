@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -185,11 +186,14 @@ NftRule& is_icmp6(NftRule& rule, std::uint8_t first, std::uint8_t last) {
   return rule.compare(NFT_CMP_GTE, bytes(first)).compare(NFT_CMP_LTE, bytes(last));
 }
 
-/// Sent by a neighbour (RFC 4861, 7.1), with one option, its MAC, and nothing else.
-NftRule& is_neighbours(NftRule& rule, std::uint8_t option) {
+/// Sent by a neighbour (RFC 4861, 7.1), with one option, its MAC, and nothing else. No `option`:
+/// with none.
+NftRule& is_neighbours(NftRule& rule, std::optional<std::uint8_t> option) {
+  constexpr std::uint8_t kBare = kNeighbourOption, kOption = 8;
   has(rule, kNet, kIp6Hops, bytes(255));
-  has(rule, kNet, kIp6Length, bytes(0, 32));
-  return has(rule, kTransport, kNeighbourOption, bytes(option, 1));
+  has(rule, kNet, kIp6Length, bytes(0, option ? kBare + kOption : kBare));
+  if (option) has(rule, kTransport, kNeighbourOption, bytes(*option, 1));
+  return rule;
 }
 
 void ip6(NftScript& script) {
@@ -218,14 +222,19 @@ void ip6(NftScript& script) {
   script.add(belongs(asks, mac, source, kPorts6).accept());
   script.add(rule_for(kAskChain).count(kSpoofed).drop());
 
-  // For itself, and as no router.
+  // For itself, and as no router. Who asks one neighbour alone knows its MAC: Linux leaves it out of
+  // the answer then (7.2.4 allows it).
   const Field target{kTransport, kNeighbourTarget, 16};
-  NftRule answers(kBridge, kAnswerChain);
-  is_neighbours(answers, ND_OPT_TARGET_LINKADDR);
-  answers.payload(kTransport, kNeighbourFlags, 1).mask(bytes(0x80)).compare(NFT_CMP_EQ, bytes(0));
-  belongs(answers, kFromMac, source, kPorts6);
-  belongs(answers, kFromMac, target, kPorts6);
-  script.add(belongs(answers, mac, target, kPorts6).accept());
+  for (const bool with_mac : {true, false}) {
+    NftRule answers(kBridge, kAnswerChain);
+    is_neighbours(answers, with_mac ? std::optional<std::uint8_t>(ND_OPT_TARGET_LINKADDR)
+                                    : std::optional<std::uint8_t>());
+    answers.payload(kTransport, kNeighbourFlags, 1).mask(bytes(0x80)).compare(NFT_CMP_EQ, bytes(0));
+    belongs(answers, kFromMac, source, kPorts6);
+    belongs(answers, kFromMac, target, kPorts6);
+    if (with_mac) belongs(answers, mac, target, kPorts6);
+    script.add(answers.accept());
+  }
   script.add(rule_for(kAnswerChain).count(kSpoofed).drop());
 }
 

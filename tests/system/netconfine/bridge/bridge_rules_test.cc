@@ -153,6 +153,10 @@ TEST_F(BridgeRules, NothingForgedPasses) {
                               with_address(Bytes{flags, 0, 0, 0}, target) + Bytes{2, 1} + mac);
     return ipv6(me.ipv6, mate.ipv6, 58, Bytes(whole.begin() + 40, whole.end()), hops);
   };
+  // To one that knows its MAC.
+  const auto bare_answer = [&](std::uint8_t flags, const Ipv6& target) {
+    return icmp6(me.ipv6, mate.ipv6, 136, with_address(Bytes{flags, 0, 0, 0}, target));
+  };
   const auto question = [&](const Bytes& mac, const Ipv6& from, std::uint8_t hops = 255) {
     const Bytes whole =
         icmp6(from, mate.ipv6, 135, with_address(Bytes(4, 0), mate.ipv6) + Bytes{1, 1} + mac);
@@ -188,6 +192,8 @@ TEST_F(BridgeRules, NothingForgedPasses) {
       {"an advertisement with another MAC", six(answer(0x60, me.ipv6, other_mac))},
       {"an advertisement as a router", six(answer(0xe0, me.ipv6, my_mac))},
       {"an advertisement from afar", six(answer(0x60, me.ipv6, my_mac, 64))},
+      {"an advertisement for another, without a MAC", six(bare_answer(0x40, third6))},
+      {"an advertisement as a router, without a MAC", six(bare_answer(0xc0, me.ipv6))},
       {"a solicitation with another MAC", six(question(other_mac, me.ipv6))},
       {"a solicitation as another", six(question(my_mac, third6))},
       {"a solicitation from afar", six(question(my_mac, me.ipv6, 64))},
@@ -225,6 +231,7 @@ TEST_F(BridgeRules, NothingForgedPasses) {
        ethernet(mate.mac, me.mac, kArp, arp(2, me.mac, me.ipv4, mate.mac, mate.ipv4))},
       {"a solicitation", six(question(my_mac, me.ipv6))},
       {"an advertisement", six(answer(0x60, me.ipv6, my_mac))},
+      {"an advertisement without a MAC", six(bare_answer(0x40, me.ipv6))},
       {"a ping", four(ping4(me.ipv4, mate.ipv4))},
   };
   for (const Attack& one : honest) EXPECT_TRUE(arrives(mouth, ear, one)) << one.name;
