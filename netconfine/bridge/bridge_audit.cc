@@ -70,7 +70,11 @@ class Comparison {
                const std::map<std::uint16_t, std::uint32_t>& found) {
     for (const BridgeSetting& setting : wanted) {
       const auto value = found.find(setting.attribute);
-      if (value == found.end()) continue;  // this kernel has it not
+      if (value == found.end()) {  // this kernel has it not
+        if (setting.needed)
+          say(link, fmt::format("has no setting {}: too old a kernel", setting.name));
+        continue;
+      }
       const bool bits = setting.bytes == 8;
       const std::uint32_t is = bits ? value->second & setting.value : value->second;
       if (is != setting.value)

@@ -42,7 +42,7 @@ constexpr std::array kMemberSettings = {
     BridgeSetting{IFLA_BRPORT_MCAST_FLOOD, 1, 1, "flood of multicast"},
     BridgeSetting{IFLA_BRPORT_BCAST_FLOOD, 1, 1, "flood of broadcast"},
     BridgeSetting{IFLA_BRPORT_MODE, 1, 0, "hairpin"},
-    BridgeSetting{IFLA_BRPORT_LOCKED, 1, 1, "locked"},
+    BridgeSetting{IFLA_BRPORT_LOCKED, 1, 1, "locked", true},
     // Answering for neighbours is not passed on to other ports that answer: each must be asked.
     BridgeSetting{IFLA_BRPORT_NEIGH_SUPPRESS, 1, 0, "neighbour suppression"},
     BridgeSetting{IFLA_BRPORT_PROXYARP, 1, 0, "proxy ARP"},

@@ -19,6 +19,7 @@ struct BridgeSetting {
   std::uint8_t bytes = 0;       ///< 1, 2 or 4; 8: a struct br_boolopt_multi, of these bits
   std::uint32_t value = 0;
   const char* name = "";  ///< for people
+  bool needed = false;    ///< a kernel without it is not good enough
 };
 
 enum class PortKind : std::uint8_t {
@@ -43,7 +44,8 @@ enum class PortKind : std::uint8_t {
 [[nodiscard]] Message add_trunk(const Shard& shard);
 /// Makes one link a port of the other.
 [[nodiscard]] Message set_master(int port, int bridge);
-/// A kernel that lacks one of a port's settings refuses all (EINVAL).
+/// A kernel that lacks one of a port's settings passes over it without a word: the audit says so
+/// of those that are needed.
 [[nodiscard]] Message set_port(int port, PortKind kind);
 /// Enters a MAC for a port for good: it moves to no other by what is seen there.
 [[nodiscard]] Message add_static_mac(int port, const Mac& mac);

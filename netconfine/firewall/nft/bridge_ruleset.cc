@@ -222,8 +222,8 @@ void ip6(NftScript& script) {
   script.add(belongs(asks, mac, source, kPorts6).accept());
   script.add(rule_for(kAskChain).count(kSpoofed).drop());
 
-  // For itself, and as no router. Who asks one neighbour alone knows its MAC: Linux leaves it out of
-  // the answer then (7.2.4 allows it).
+  // For itself, and as no router. Who asks one neighbour alone knows its MAC: Linux leaves it out
+  // of the answer then (7.2.4 allows it).
   const Field target{kTransport, kNeighbourTarget, 16};
   for (const bool with_mac : {true, false}) {
     NftRule answers(kBridge, kAnswerChain);

@@ -134,6 +134,12 @@ TEST_F(BridgeAudit, APortLetsItsOwnMacThroughAndNoOther) {
                                            "png1: has learning 1, not 0"));
 }
 
+TEST_F(BridgeAudit, AKernelThatLocksNoPortIsTold) {
+  link("png1").port.erase(IFLA_BRPORT_LOCKED);
+  link("pntbac24a40-1").port.erase(IFLA_BRPORT_LOCKED);  // which need not be
+  EXPECT_THAT(said(), ElementsAre("png1: has no setting locked: too old a kernel"));
+}
+
 TEST_F(BridgeAudit, MacsBehindAPortAreLookedAt) {
   const int port = link("png1").link.index;
   state_.macs.push_back({port, {2, 0x70, 0, 0, 0, 9}, true});
