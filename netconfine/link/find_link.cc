@@ -9,6 +9,17 @@
 #include "netconfine/netlink/dump.h"
 
 namespace panal::netconfine {
+namespace {
+
+Result<FoundLink> ask(NetlinkSocket& socket, Message question) {
+  Result<FoundLink> found = fail(ENODEV, question.what);
+  PANAL_TRY(socket.query(std::move(question), [&](const nlmsghdr* message) {
+    if (message->nlmsg_type == RTM_NEWLINK) found = parse_link(payload_of(message));
+  }));
+  return found;
+}
+
+}  // namespace
 
 Result<FoundLink> parse_link(std::span<const std::byte> payload) {
   const auto info = read_value<ifinfomsg>(payload);
@@ -22,6 +33,7 @@ Result<FoundLink> parse_link(std::span<const std::byte> payload) {
       case IFLA_IFNAME: link.name = read_text(one->payload); break;
       case IFLA_IFALIAS: link.alias = read_text(one->payload); break;
       case IFLA_GROUP: link.group = read_value<std::uint32_t>(one->payload).value_or(0); break;
+      case IFLA_MASTER: link.master = read_value<int>(one->payload).value_or(0); break;
       case IFLA_LINK: link.peer = read_value<int>(one->payload).value_or(0); break;
       case IFLA_LINKINFO:
         link.kind = read_text(find_attribute(one->payload, IFLA_INFO_KIND));
@@ -40,11 +52,11 @@ Result<FoundLink> parse_link(std::span<const std::byte> payload) {
 
 Result<FoundLink> find_link(NetlinkSocket& socket, const std::string& name) {
   PANAL_ASSIGN(auto question, get_link(name));
-  Result<FoundLink> found = fail(ENODEV, "look up link " + name);
-  PANAL_TRY(socket.query(std::move(question), [&](const nlmsghdr* message) {
-    if (message->nlmsg_type == RTM_NEWLINK) found = parse_link(payload_of(message));
-  }));
-  return found;
+  return ask(socket, std::move(question));
+}
+
+Result<FoundLink> find_link(NetlinkSocket& socket, int index) {
+  return ask(socket, get_link(index));
 }
 
 Result<std::vector<FoundLink>> all_links(NetlinkSocket& socket) {

@@ -17,7 +17,8 @@ struct FoundLink {
   std::string alias;  ///< free text an administrator, or we, have given it
   std::string kind;   ///< "veth", "ifb", "macvlan", "tun"; "" for a real card
   std::uint32_t group = 0;
-  int peer = 0;  ///< index of a veth's other end, of the link below a macvlan
+  int peer = 0;    ///< index of a veth's other end, of the link below a macvlan
+  int master = 0;  ///< index of the bridge that it is a port of; 0: none
   bool up = false;
   std::vector<std::uint8_t> mac;
 };
@@ -27,6 +28,7 @@ struct FoundLink {
 
 /// Errors: ENODEV.
 [[nodiscard]] Result<FoundLink> find_link(NetlinkSocket& socket, const std::string& name);
+[[nodiscard]] Result<FoundLink> find_link(NetlinkSocket& socket, int index);
 /// All links of the socket's namespace.
 [[nodiscard]] Result<std::vector<FoundLink>> all_links(NetlinkSocket& socket);
 

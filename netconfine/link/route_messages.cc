@@ -155,6 +155,12 @@ Result<Message> get_link(const std::string& name) {
   return finished(code, message, "look up link " + name);
 }
 
+Message get_link(int index) {
+  ifinfomsg info{};
+  info.ifi_index = index;
+  return link_message(RTM_GETLINK, 0, info, fmt::format("look up link {}", index));
+}
+
 Message dump_links() { return link_message(RTM_GETLINK, NLM_F_DUMP, ifinfomsg{}, "list links"); }
 
 Message link_up(int index) {

@@ -15,6 +15,7 @@ namespace panal::netconfine {
                                        int desktop_namespace);
 [[nodiscard]] Result<Message> delete_link(const std::string& name);
 [[nodiscard]] Result<Message> get_link(const std::string& name);
+[[nodiscard]] Message get_link(int index);
 [[nodiscard]] Message dump_links();
 [[nodiscard]] Message link_up(int index);
 [[nodiscard]] Message link_down(int index);

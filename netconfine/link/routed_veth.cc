@@ -35,10 +35,12 @@ Result<Dir> open_settings() {
 }
 
 // A kernel booted without IPv6 has no ipv6 directory, and conntrack's settings are there once
-// conntrack is, whose module comes with the first rule that wants it.
+// conntrack is, whose module comes with the first rule that wants it; bridges' likewise, whose
+// module (br_netfilter) anybody may have loaded.
 bool is_there(const Dir& net, std::string_view path) {
   if (path.starts_with("ipv6/")) return net.exists("ipv6");
-  return !path.starts_with("netfilter/") || net.exists(std::string(path));
+  const bool of_a_module = path.starts_with("netfilter/") || path.starts_with("bridge/");
+  return !of_a_module || net.exists(std::string(path));
 }
 
 Result<void> set_all(const std::vector<Setting>& settings) {
@@ -84,7 +86,12 @@ std::vector<Setting> panal_settings(bool forwarding) {
           {"ipv6/conf/default/accept_redirects", "0"},
           {"ipv6/conf/default/addr_gen_mode", kNoLinkLocal},
           // A packet from the middle of a connection nobody knows begins none.
-          {"netfilter/nf_conntrack_tcp_loose", "0"}};
+          {"netfilter/nf_conntrack_tcp_loose", "0"},
+          // What goes over a group's bridge is the bridge family's affair: the other tables know
+          // the routed links only, and would drop all of it.
+          {"bridge/bridge-nf-call-iptables", "0"},
+          {"bridge/bridge-nf-call-ip6tables", "0"},
+          {"bridge/bridge-nf-call-arptables", "0"}};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "netconfine/policy/compiled.h"
+#include "netconfine/policy/group_number.h"
 #include "netconfine/policy/prefix.h"
 
 namespace panal::netconfine {
@@ -68,6 +69,7 @@ class Compiler {
     if (!set_.fallback.empty() && set_.fallback != kNoPolicy &&
         !set_.policies.contains(set_.fallback))
       return fail(EINVAL, fmt::format("default: there is no policy {}", set_.fallback));
+    PANAL_TRY(check_groups());
     // All services, used or not: a mistake is told before somebody needs it.
     for (const auto& [name, service] : set_.services) {
       PANAL_ASSIGN(lines_[name], lines_of(service, around_.desktops));
@@ -78,10 +80,39 @@ class Compiler {
                                       "where it has a group or shared rates); {} are possible",
                                       rules_.policies.size(), kMostPolicies));
     number_groups();
+    PANAL_TRY(check_bridges());
     return std::move(rules_);
   }
 
  private:
+  /// Rules that do not know bridges would let anything over them.
+  Result<void> check_groups() const {
+    for (const auto& [name, group] : set_.groups) {
+      if (group.bridge && !around_.bridges)
+        return fail(EOPNOTSUPP,
+                    fmt::format("group {}: bridge = true: this node has no rules for bridges yet; "
+                                "leave it out, and its desktops reach each other by address",
+                                name));
+    }
+    return {};
+  }
+
+  /// A bridge is found by its number again: two groups with the same would be on one.
+  Result<void> check_bridges() const {
+    std::map<std::uint32_t, const CompiledPolicy*> owners;
+    for (const CompiledPolicy& policy : rules_.policies) {
+      if (!policy.bridged) continue;
+      const CompiledPolicy& owner =
+          *owners.try_emplace(group_number(policy), &policy).first->second;
+      if (owner.group != policy.group)
+        return fail(EINVAL,
+                    fmt::format("groups {} of tenant {} and {} of tenant {} would be on one "
+                                "bridge; give one of them another name",
+                                owner.group_name, owner.tenant, policy.group_name, policy.tenant));
+    }
+    return {};
+  }
+
   Result<void> add(const NetPolicy& policy) {
     const NetLimits none;
     if (policy.group.empty() && policy.tenant_limits == none) return add(policy, "");
@@ -111,6 +142,8 @@ class Compiler {
                                       "ports): use prefixes and ranges",
                                       kMostLines));
     out.group_name = policy.group;
+    const auto group = set_.groups.find(policy.group);
+    out.bridged = group != set_.groups.end() && group->second.bridge;
     out.limits = policy.limits;
     out.tenant_limits = policy.tenant_limits;
     out.log = policy.log;

@@ -40,6 +40,7 @@ struct CompiledPolicy {
   std::vector<Allow> reached_by;
   std::uint32_t group = 0;      ///< 1..65535; 0: none
   std::string group_name = {};  ///< for people
+  bool bridged = false;         ///< the group has a bridge; see group_number.h for its number
   NetLimits limits;
   NetLimits tenant_limits;
   NetLog log = NetLog::kNone;
@@ -70,10 +71,13 @@ struct Surroundings {
   /// Policies and the tenants whose desktops have them: policies with a group or shared rates are
   /// compiled for these only.
   std::set<std::pair<std::string, std::string>> uses;
+  /// The node holds what goes over a group's bridge to its sender, as it does on routed links.
+  bool bridges = false;
 };
 
 /// Errors: EINVAL with a sentence that names the policy and the service that is missing, a prefix
-/// that nobody may reach, more than 65,535 policies or groups, more than 100,000 lines in all.
+/// that nobody may reach, more than 65,535 policies or groups, more than 100,000 lines in all, two
+/// groups whose bridges would be one; EOPNOTSUPP for a group with a bridge where `around` has none.
 [[nodiscard]] Result<Ruleset> compile(const PolicySet& set, const Surroundings& around = {});
 
 /// The id that desktops of `tenant` with the policy `name` get; 0 where there is none: nothing
@@ -112,7 +116,7 @@ struct Flow {
 
 struct Explanation {
   bool allowed = false;
-  std::string rule;  ///< "policy office: service dns", "group classroom", "no policy: ..."
+  std::string rule;  ///< "policy office: service dns", "policy pupil: group room, by its bridge"
 };
 
 /// Says what the rules do with a flow between two desktops or a desktop and the outside, and why.

@@ -79,7 +79,8 @@ Explanation between(const Ruleset& rules, const Sender& from, const Sender& to) 
   if (receives == nullptr || receives->group == 0)
     return {false, fmt::format("policy {}: the other desktop is in no group", sends->name)};
   if (sends->group == receives->group)
-    return {true, fmt::format("policy {}: group {}", sends->name, sends->group_name)};
+    return {true, fmt::format("policy {}: group {}{}", sends->name, sends->group_name,
+                              sends->bridged ? ", by its bridge" : "")};
   if (sends->group_name == receives->group_name)
     return {false, fmt::format("policy {}: group {} of another tenant", sends->name,
                                receives->group_name)};

@@ -43,17 +43,21 @@ class PolicyReader {
   PolicySet read() {
     for (const auto& [key, node] : root_) {
       const std::string_view word = key.str();
-      if (word == "service" || word == "policy")
+      if (word == "service" || word == "policy" || word == "group")
         named_tables(word, node);
       else if (word != "default")
-        unknown(node, "key", word, "a file of network policies", {"default", "policy", "service"});
+        unknown(node, "key", word, "a file of network policies",
+                {"default", "group", "policy", "service"});
     }
-    // Services first: policies name them.
+    // Services first: policies name them. Groups last: policies say which there are.
     each("service", [this](const std::string& name, const toml::table& table) {
       set_.services[name] = service(name, table);
     });
     each("policy", [this](const std::string& name, const toml::table& table) {
       set_.policies[name] = policy(name, table);
+    });
+    each("group", [this](const std::string& name, const toml::table& table) {
+      set_.groups[name] = group(name, table);
     });
     if (const toml::node* node = root_.get("default")) {
       if (const auto name = text(*node, "default")) {
@@ -194,6 +198,7 @@ class PolicyReader {
         if (!is_policy_name(*group))
           wrong(*node, "group must be a name of 1 to 32 of a-z, 0-9, - and _");
         out.group = *group;
+        named_groups_.insert(*group);
       }
     }
     if (const toml::node* node = table.get("log")) {
@@ -210,6 +215,21 @@ class PolicyReader {
     number(table, "new_connections_per_second", out.limits.new_connections_per_second);
     rates(table, name, "rate", out.limits);
     rates(table, name, "tenant_rate", out.tenant_limits);
+    return out;
+  }
+
+  NetGroup group(const std::string& name, const toml::table& table) {
+    NetGroup out;
+    out.name = name;
+    check_keys(table, fmt::format("[group.{}]", name), {"bridge"});
+    if (const toml::node* node = table.get("bridge")) {
+      const auto value = node->value_exact<bool>();
+      if (!value) wrong(*node, "bridge must be true or false");
+      out.bridge = value.value_or(false);
+    }
+    // What is said about a group that nobody is in was meant for another.
+    if (!named_groups_.contains(name) && comes_first(table))
+      unknown(table, "group", name, "the policies", {named_groups_.begin(), named_groups_.end()});
     return out;
   }
 
@@ -318,7 +338,8 @@ class PolicyReader {
   const toml::table& root_;
   std::string file_;
   PolicySet set_;
-  bool internet_ = false;     ///< the list that is read has this word
+  std::set<std::string> named_groups_;  ///< by policies
+  bool internet_ = false;               ///< the list that is read has this word
   std::set<Prefix> written_;  ///< prefixes of the service that is read, but for those of words
   toml::source_index error_line_ = 0;
 };

@@ -71,13 +71,23 @@ struct NetPolicy {
   [[nodiscard]] bool operator==(const NetPolicy&) const = default;
 };
 
+/// What is said about a group, besides who is in it.
+struct NetGroup {
+  std::string name;  ///< as policies name it
+  /// Its desktops have a second link, to a bridge of the group's own: what one of them sends to all
+  /// (broadcast, multicast) comes to the others.
+  bool bridge = false;
+  [[nodiscard]] bool operator==(const NetGroup&) const = default;
+};
+
 /// Everything a node's rules follow from, besides who is there. Files give services and policies,
 /// the store says which image, tenant or desktop has which (the closest wins: desktop, image,
 /// tenant, then `fallback`).
 struct PolicySet {
   std::map<std::string, Service> services;
   std::map<std::string, NetPolicy> policies;
-  std::string fallback;  ///< a policy's name; "" or kNoPolicy: nothing is allowed
+  std::map<std::string, NetGroup> groups;  ///< those that something is said about
+  std::string fallback;                    ///< a policy's name; "" or kNoPolicy: nothing is allowed
   [[nodiscard]] bool operator==(const PolicySet&) const = default;
 };
 

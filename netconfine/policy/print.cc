@@ -64,12 +64,17 @@ std::string print_policy(const NetPolicy& policy) {
   return out;
 }
 
+std::string print_group(const NetGroup& group) {
+  return fmt::format("[group.{}]\n{}", group.name, group.bridge ? "bridge = true\n" : "");
+}
+
 std::string print_policies(const PolicySet& set) {
   std::string out;
   const auto part = [&out](const std::string& text) { out += (out.empty() ? "" : "\n") + text; };
   if (!set.fallback.empty()) part(fmt::format("default = \"{}\"\n", set.fallback));
   for (const auto& [name, service] : set.services) part(print_service(service));
   for (const auto& [name, policy] : set.policies) part(print_policy(policy));
+  for (const auto& [name, group] : set.groups) part(print_group(group));
   return out;
 }
 

@@ -17,6 +17,7 @@ namespace panal::netconfine {
 [[nodiscard]] std::string print_policies(const PolicySet& set);
 [[nodiscard]] std::string print_service(const Service& service);
 [[nodiscard]] std::string print_policy(const NetPolicy& policy);
+[[nodiscard]] std::string print_group(const NetGroup& group);
 
 /// [a-z0-9][a-z0-9_-]{0,31}
 [[nodiscard]] bool is_policy_name(std::string_view name);

@@ -66,6 +66,7 @@ std::vector<std::string> differences(const netconfine::PolicySet& then,
     out.push_back(fmt::format("default: {} -> {}", named(then.fallback), named(now.fallback)));
   compare("service", then.services, now.services, out);
   compare("policy", then.policies, now.policies, out);
+  compare("group", then.groups, now.groups, out);
   return out;
 }
 

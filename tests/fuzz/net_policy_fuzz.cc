@@ -52,6 +52,7 @@ void read_policies(const std::string& text) {
   must(again.has_value() && *again == *set && print_policies(*again) == printed);
   Surroundings around;
   around.uplink = "up0";
+  around.bridges = true;
   around.desktops = {*parse_prefix("10.77.0.0/16"), *parse_prefix("fd77:70::/64")};
   for (const auto& [name, policy] : set->policies) around.uses.insert({name, "acme"});
   const auto rules = compile(*set, around);

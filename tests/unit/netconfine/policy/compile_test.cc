@@ -3,6 +3,7 @@
 
 #include "netconfine/policy/amount.h"
 #include "netconfine/policy/compiled.h"
+#include "netconfine/policy/group_number.h"
 #include "netconfine/policy/prefix.h"
 #include "netconfine/policy/text.h"
 
@@ -139,6 +140,69 @@ group = "room"
   EXPECT_EQ(one("share", "beta").tenant_limits.send_bits_per_second, 1'000'000'000U);
   EXPECT_EQ(policy_id(rules, "class", "gamma"), 0U) << "of nobody's that was told";
   for (std::size_t i = 0; i < rules.policies.size(); ++i) EXPECT_EQ(rules.policies[i].id, i + 1);
+}
+
+TEST(Compile, ABridgeIsOfTheWholeGroupAndOnlyWhereThereAreRulesForIt) {
+  const PolicySet set = read(R"(
+[group.room]
+bridge = true
+[policy.class]
+group = "room"
+[policy.teacher]
+group = "room"
+[policy.other]
+group = "hall"
+[policy.plain]
+)");
+  Surroundings around;
+  around.uses = {{"class", "acme"}, {"teacher", "acme"}, {"other", "acme"}, {"plain", "acme"}};
+  const auto refused = compile(set, around);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EOPNOTSUPP);
+  EXPECT_EQ(refused.error().context,
+            "group room: bridge = true: this node has no rules for bridges yet; leave it out, and "
+            "its desktops reach each other by address");
+  EXPECT_FALSE(compile(set)) << "told before somebody has such a policy";
+  around.bridges = true;
+  const Ruleset rules = compiled(set, around);
+  for (const CompiledPolicy& policy : rules.policies)
+    EXPECT_EQ(policy.bridged, policy.group_name == "room") << policy.name;
+  PolicySet without = set;
+  without.groups["room"].bridge = false;
+  for (const CompiledPolicy& policy : compiled(without).policies) EXPECT_FALSE(policy.bridged);
+}
+
+TEST(Compile, TwoGroupsDoNotShareABridge) {
+  PolicySet set;
+  for (const char* name : {"rvkmcr", "nhtgrt"}) {  // of one number, found by trying
+    set.policies[name] = {.name = name, .group = name};
+    set.groups[name] = {name, true};
+  }
+  ASSERT_EQ(group_number("rvkmcr", "acme"), group_number("nhtgrt", "acme"));
+  Surroundings around;
+  around.bridges = true;
+  around.uses = {{"rvkmcr", "acme"}, {"nhtgrt", "acme"}};
+  const auto both = compile(set, around);
+  ASSERT_FALSE(both);
+  EXPECT_EQ(both.error().code, EINVAL);
+  EXPECT_EQ(both.error().context,
+            "groups nhtgrt of tenant acme and rvkmcr of tenant acme would be on one bridge; give "
+            "one of them another name");
+  set.groups["rvkmcr"].bridge = false;
+  EXPECT_TRUE(compile(set, around)) << "where it does not matter";
+}
+
+TEST(GroupNumber, FollowsFromTheNamesAlone) {
+  EXPECT_EQ(group_number("class", "acme"), 0xbac24a40U) << "as nftables' set of the group has it";
+  EXPECT_NE(group_number("class", "acme"), group_number("class", "beta"));
+  EXPECT_NE(group_number("ab", "c"), group_number("a", "bc"));
+  CompiledPolicy policy;
+  policy.group_name = "class";
+  policy.tenant = "acme";
+  policy.group = 7;
+  EXPECT_EQ(group_number(policy), group_number("class", "acme"));
+  policy.group_name.clear();
+  EXPECT_EQ(group_number(policy), group_number("7", "acme"));
 }
 
 TEST(Compile, SetsThatWereNotParsedAreLookedAtToo) {

@@ -33,6 +33,10 @@ reach = ["dns", "wide"]
 group = "room"
 [policy.other]
 group = "corridor"
+[policy.choir]
+group = "hall"
+[group.hall]
+bridge = true
 )";
 
 class Explain : public ::testing::Test {
@@ -43,7 +47,12 @@ class Explain : public ::testing::Test {
     Surroundings around;
     around.uplink = "up0";
     around.desktops = {*parse_prefix("10.77.0.0/16"), *parse_prefix("fd77:70::/64")};
-    around.uses = {{"class", "acme"}, {"class", "beta"}, {"other", "acme"}};
+    around.uses = {{"class", "acme"},
+                   {"class", "beta"},
+                   {"other", "acme"},
+                   {"choir", "acme"},
+                   {"choir", "beta"}};
+    around.bridges = true;
     const auto rules = compile(*set, around);
     ASSERT_TRUE(rules) << rules.error().message();
     rules_ = *rules;
@@ -163,6 +172,15 @@ TEST_F(Explain, DesktopsMeetInGroupsOfOneTenant) {
   expect(meet(a, nobody), false, "policy class: the other desktop is in no group");
   expect(meet(lab, a), false, "policy lab: in no group, so that it reaches no desktop");
   expect(meet(nobody, a), false, "no policy: nothing is allowed");
+}
+
+TEST_F(Explain, ABridgeIsNamedAndOpensNothingElse) {
+  const Sender a = desktop(1, "choir"), b = desktop(2, "choir");
+  const Sender far = desktop(3, "choir", "beta"), c = desktop(4, "class");
+  expect(meet(a, b), true, "policy choir: group hall, by its bridge");
+  expect(meet(a, far), false, "policy choir: group hall of another tenant");
+  expect(meet(a, c), false, "policy choir: the other desktop is in group room, not in hall");
+  EXPECT_FALSE(reach(a, "224.0.0.251", Protocol::kUdp, 5353).allowed) << "no service";
 }
 
 TEST_F(Explain, ForgedAddressesAreTold) {

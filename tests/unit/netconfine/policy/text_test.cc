@@ -89,6 +89,31 @@ send = "1 Gbit"
   EXPECT_EQ(read(print_policies(set)), set);
 }
 
+TEST(PolicyText, AGroupHasABridgeWhereItIsSaid) {
+  const PolicySet set = read(R"(
+[group.room]
+bridge = true
+[group.hall]
+[group.yard]
+bridge = false
+[policy.a]
+group = "room"
+[policy.b]
+group = "hall"
+[policy.c]
+group = "yard"
+[policy.d]
+group = "plain"
+)");
+  EXPECT_THAT(set.groups, SizeIs(3)) << "those that something is said about";
+  EXPECT_EQ(set.groups.at("room"), (NetGroup{"room", true}));
+  EXPECT_EQ(set.groups.at("hall"), (NetGroup{"hall", false}));
+  EXPECT_EQ(set.groups.at("yard"), (NetGroup{"yard", false}));
+  EXPECT_EQ(read(print_policies(set)), set);
+  EXPECT_EQ(print_group(set.groups.at("room")), "[group.room]\nbridge = true\n");
+  EXPECT_EQ(print_group(set.groups.at("hall")), "[group.hall]\n");
+}
+
 TEST(PolicyText, TheInternetIsWhatIsNotPrivate) {
   const PolicySet set = read("[service.web]\nto = [\"internet\"]\nexcept = [\"9.9.9.9\"]\n");
   const Service& web = set.services.at("web");
@@ -121,6 +146,7 @@ TEST_P(MalformedPolicies, AreRefusedWithTheirPlace) {
 
 const std::string kDns = "[service.dns]\nto = [\"10.0.0.53\"]\n";
 const std::string kOffice = kDns + "[policy.office]\n";
+const std::string kRoom = "[policy.pupil]\ngroup = \"room\"\n";
 
 INSTANTIATE_TEST_SUITE_P(
     Table, MalformedPolicies,
@@ -218,6 +244,18 @@ INSTANTIATE_TEST_SUITE_P(
                   "4: burst = \"2 GiB\" is out of range"},
         Malformed{kOffice + "tenant_rate = 3\n",
                   "4: tenant_rate must be a section: [policy.office.tenant_rate]"},
+        // groups
+        Malformed{"group = 3\n", "1: group must be sections: [group.NAME]"},
+        Malformed{"[group]\nroom = true\n", "2: group room must be a section: [group.room]"},
+        Malformed{"[group.Room]\n", "1: group Room: a name is 1 to 32"},
+        Malformed{"[group.room]\nbridge = true\n", "1: unknown group room in the policies"},
+        Malformed{kRoom + "[group.romm]\nbridge = true\n",
+                  "3: unknown group romm in the policies; the nearest known one is room"},
+        Malformed{kRoom + "[group.room]\n[group.room]\n", "4: "},
+        Malformed{kRoom + "[group.room]\nbridge = 1\n", "4: bridge must be true or false"},
+        Malformed{kRoom + "[group.room]\nbridge = \"true\"\n", "4: bridge must be true or false"},
+        Malformed{kRoom + "[group.room]\nbridged = true\n",
+                  "4: unknown key bridged in [group.room]; the nearest known one is bridge"},
         // The first in the file is told, whatever is read first.
         Malformed{"[policy.office]\nlog = 3\n[service.dns]\n", "2: log must be text in quotes"}));
 

@@ -184,6 +184,9 @@ reach = ["dns"]
   EXPECT_THAT(differences(then, now),
               UnorderedElementsAre("default: office -> none", "service dns changed",
                                    "service web added", "policy class removed"));
+  const std::string pupil = "[policy.pupil]\ngroup = \"room\"\n";
+  EXPECT_THAT(differences(read(pupil), read(pupil + "[group.room]\nbridge = true\n")),
+              UnorderedElementsAre("group room added"));
   EXPECT_THAT(differences(netconfine::PolicySet(), read("default = \"none\"\n")), IsEmpty())
       << "the same, said in two ways";
 }
