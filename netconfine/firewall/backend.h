@@ -29,6 +29,9 @@ class FirewallBackend {
   virtual ~FirewallBackend() = default;
   /// "nftables" or "iptables".
   [[nodiscard]] virtual const char* name() const = 0;
+  /// Whether it holds what passes the bridges of groups to its sender. Rules with such a group are
+  /// for those backends only that do.
+  [[nodiscard]] virtual bool bridges() const { return false; }
   /// Replaces all rules. Counters begin at 0; connections that are still allowed go on.
   [[nodiscard]] virtual Result<void> load(const Ruleset& rules,
                                           const std::vector<Sender>& senders) = 0;

@@ -16,6 +16,7 @@ class Sole : public FirewallBackend {
       : backend_(std::move(backend)), clear_other_(std::move(clear_other)) {}
 
   [[nodiscard]] const char* name() const override { return backend_->name(); }
+  [[nodiscard]] bool bridges() const override { return backend_->bridges(); }
   Result<void> load(const Ruleset& rules, const std::vector<Sender>& senders) override {
     PANAL_TRY(backend_->load(rules, senders));
     if (!clear_other_) return {};

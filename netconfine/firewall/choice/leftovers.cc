@@ -48,7 +48,8 @@ Result<void> clear_nftables() {
   for (const auto& [family, table] : {std::pair{NFPROTO_INET, "panal"},
                                       {NFPROTO_ARP, "panal"},
                                       {NFPROTO_BRIDGE, "panal"},
-                                      {NFPROTO_INET, "panal_cut"}}) {
+                                      {NFPROTO_INET, "panal_cut"},
+                                      {NFPROTO_BRIDGE, "panal_cut"}}) {
     std::vector<Message> messages;
     messages.push_back(mark(NFNL_MSG_BATCH_BEGIN));
     messages.push_back(netfilter_message(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE,

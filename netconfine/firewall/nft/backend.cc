@@ -11,6 +11,7 @@
 
 #include "engine/base/kernel_paths.h"
 #include "engine/base/tree.h"
+#include "netconfine/firewall/nft/bridge_ruleset.h"
 #include "netconfine/firewall/nft/conntrack.h"
 #include "netconfine/firewall/nft/exchange.h"
 #include "netconfine/firewall/nft/kernel_state.h"
@@ -22,6 +23,7 @@ namespace {
 
 constexpr std::uint32_t kInet = NFPROTO_INET;
 constexpr std::uint32_t kArp = NFPROTO_ARP;
+constexpr std::uint32_t kBridge = NFPROTO_BRIDGE;
 
 // A table of its own, with nothing in it but ends: what cut_off() adds.
 constexpr const char* kCutTable = "panal_cut";
@@ -38,14 +40,6 @@ Result<bool> namespace_is_ours() {
   return ours.st_dev != machines.st_dev || ours.st_ino != machines.st_ino;
 }
 
-void new_tables(NftScript& script, const NftPlan& plan) {
-  for (const std::uint32_t family : {kInet, kArp}) {
-    // Adding first makes the deletion succeed whether the table was there or not.
-    script.add(add_table(family)).add(delete_table(family)).add(add_table(family));
-  }
-  for (const auto& [family, chain] : plan.base_chains) script.add(add_base_chain(family, chain));
-}
-
 // The address in a key of senders4 or senders6.
 std::vector<std::uint8_t> address_in(const NftKey& key) {
   constexpr std::size_t kBefore = 16 + 8;  // link and MAC
@@ -58,10 +52,14 @@ class NftBackend : public FirewallBackend {
   NftBackend(NftKernel kernel, bool alone) : kernel_(std::move(kernel)), alone_(alone) {}
 
   [[nodiscard]] const char* name() const override { return "nftables"; }
+  [[nodiscard]] bool bridges() const override { return true; }
 
   Result<void> load(const Ruleset& rules, const std::vector<Sender>& senders) override {
     PANAL_ASSIGN(const auto wanted, plan(rules, senders));
+    const bool bridged = has_table(wanted, kBridge);
+    bridged_ = bridged_ || bridged;
     PANAL_ASSIGN(const auto without_entry, replace(wanted));
+    bridged_ = bridged;
     gone_.insert(without_entry.begin(), without_entry.end());
     rules_ = rules;
     senders_.clear();
@@ -116,7 +114,7 @@ class NftBackend : public FirewallBackend {
   Result<std::vector<std::string>> links() override {
     std::vector<std::string> names;
     for (const char* set : {kSenders4, kSenders6}) {
-      PANAL_ASSIGN(const auto elements, kernel_.elements(set));
+      PANAL_ASSIGN(const auto elements, kernel_.elements({kInet, set}));
       for (const NftElement& element : elements) names.push_back(link_of_key(element.key));
     }
     std::sort(names.begin(), names.end());
@@ -128,6 +126,9 @@ class NftBackend : public FirewallBackend {
     PANAL_ASSIGN(auto counters, kernel_.counters(kInet));
     PANAL_ASSIGN(auto arp, kernel_.counters(kArp));
     std::move(arp.begin(), arp.end(), std::back_inserter(counters));
+    if (!bridged_) return counters;
+    PANAL_ASSIGN(auto bridge, kernel_.counters(kBridge));
+    std::move(bridge.begin(), bridge.end(), std::back_inserter(counters));
     return counters;
   }
 
@@ -163,6 +164,11 @@ class NftBackend : public FirewallBackend {
                                 kCutTable));
     }
     PANAL_ASSIGN(auto messages, script.finish());
+    if (bridged_) {
+      // What is bridged passes no inet chain.
+      PANAL_ASSIGN(auto bridge, bridge_cut_off(kCutTable));
+      std::move(bridge.begin(), bridge.end(), std::back_inserter(messages));
+    }
     return kernel_.commit(std::move(messages));
   }
 
@@ -223,7 +229,8 @@ class NftBackend : public FirewallBackend {
       PANAL_ASSIGN(messages, exchange(found, wanted));
     } else {
       NftScript script;
-      new_tables(script, wanted);
+      for (const std::uint32_t family : {kInet, kArp, kBridge})
+        make_anew(script, family, found, wanted);
       PANAL_ASSIGN(messages, script.finish());
       PANAL_ASSIGN(auto inside, contents(wanted));
       std::move(inside.begin(), inside.end(), std::back_inserter(messages));
@@ -243,10 +250,10 @@ class NftBackend : public FirewallBackend {
     for (const NftSet& set : wanted.sets) {
       if (set.dynamic) continue;
       std::set<NftElement> asked;
-      if (const auto some = wanted.elements.find(set.name); some != wanted.elements.end()) {
+      if (const auto some = wanted.elements.find(id_of(set)); some != wanted.elements.end()) {
         asked.insert(some->second.begin(), some->second.end());
       }
-      const auto there = now.elements.find(set.name);
+      const auto there = now.elements.find(id_of(set));
       if (there == now.elements.end() || there->second != asked) {
         return fail(EPROTO, "nftables: load rules: the kernel reads set " + set.name +
                                 " back as another than it was given");
@@ -257,7 +264,8 @@ class NftBackend : public FirewallBackend {
 
   static AddressSet lost(const NftSnapshot& found, const NftPlan& wanted) {
     AddressSet gone;
-    for (const char* set : {kSenders4, kSenders6}) {
+    for (const char* name : {kSenders4, kSenders6}) {
+      const NftSetId set{kInet, name};
       const auto there = found.elements.find(set);
       if (there == found.elements.end()) continue;
       std::set<NftElement> stay;
@@ -297,10 +305,10 @@ class NftBackend : public FirewallBackend {
   Result<void> carry_out(const Change& change) {
     std::vector<Message> messages;
     for (const auto& [set, elements] : change.goes) {
-      PANAL_TRY(append_elements(messages, NFT_MSG_DELSETELEM, kInet, set, elements));
+      PANAL_TRY(append_elements(messages, NFT_MSG_DELSETELEM, set.family, set.name, elements));
     }
     for (const auto& [set, elements] : change.comes) {
-      PANAL_TRY(append_elements(messages, NFT_MSG_NEWSETELEM, kInet, set, elements));
+      PANAL_TRY(append_elements(messages, NFT_MSG_NEWSETELEM, set.family, set.name, elements));
     }
     if (!messages.empty()) {
       auto committed = kernel_.commit(messages, generation_);
@@ -376,6 +384,7 @@ class NftBackend : public FirewallBackend {
   NftSnapshot meant_;
   std::uint32_t generation_ = 0;  // in which the kernel had what was meant; 0: not known
   bool tracks_ = false;
+  bool bridged_ = false;            // there is, or may be, a table of bridges
   bool knows_connections_ = false;  // those an earlier process had left are forgotten
   bool loaded_ = false;
 };

@@ -6,14 +6,14 @@
 #include <algorithm>
 #include <iterator>
 #include <set>
-
-#include "netconfine/firewall/nft/script.h"
+#include <utility>
 
 namespace panal::netconfine {
 namespace {
 
 constexpr std::uint32_t kInet = NFPROTO_INET;
 constexpr std::uint32_t kArp = NFPROTO_ARP;
+constexpr std::uint32_t kBridge = NFPROTO_BRIDGE;
 
 // Names in a snapshot below "KIND FAMILY panal ".
 std::set<std::string> names_of(const NftSnapshot& snapshot, const char* kind,
@@ -32,7 +32,12 @@ bool has_base_chain(const NftPlan& plan, std::uint32_t family, const std::string
   });
 }
 
-std::set<NftElement> elements_in(const NftPlan& plan, const std::string& set) {
+bool has_chain(const NftPlan& plan, std::uint32_t family, const std::string& name) {
+  return std::find(plan.chains.begin(), plan.chains.end(), std::pair(family, name)) !=
+         plan.chains.end();
+}
+
+std::set<NftElement> elements_in(const NftPlan& plan, const NftSetId& set) {
   const auto found = plan.elements.find(set);
   if (found == plan.elements.end()) return {};
   return {found->second.begin(), found->second.end()};
@@ -48,84 +53,102 @@ std::vector<NftElement> without(const std::set<NftElement>& all,
 
 // A set that stays. One of ranges is no map, and is changed as a whole.
 bool stays(const NftSnapshot& found, const NftPlan& plan, const NftSet& set) {
-  const auto there = found.objects.find(nft_name("set", kInet, kNftTable, set.name));
+  const auto there = found.objects.find(nft_name("set", set.family, kNftTable, set.name));
   if (there == found.objects.end() || there->second != describe_set(shape_of(set))) return false;
   if (set.dynamic) return true;
-  const auto elements = found.elements.find(set.name);
+  const auto elements = found.elements.find(id_of(set));
   if (elements == found.elements.end()) return false;
-  return !set.ranges || elements->second == elements_in(plan, set.name);
+  return !set.ranges || elements->second == elements_in(plan, id_of(set));
+}
+
+bool same_hooks_in(std::uint32_t family, const NftSnapshot& found, const NftPlan& plan) {
+  const auto table = found.objects.find(nft_name("table", family, kNftTable));
+  if (table == found.objects.end() || table->second != describe_table(0)) return false;
+  for (const auto& name : names_of(found, "chain", family)) {
+    const auto& hooks = found.objects.at(nft_name("chain", family, kNftTable, name));
+    if (!hooks.empty() && !has_base_chain(plan, family, name)) return false;
+  }
+  return std::all_of(plan.base_chains.begin(), plan.base_chains.end(), [&](const auto& chain) {
+    if (chain.first != family) return true;
+    const auto there = found.objects.find(nft_name("chain", family, kNftTable, chain.second.name));
+    return there != found.objects.end() && there->second == describe_hook(chain.second);
+  });
 }
 
 }  // namespace
 
 bool same_hooks(const NftSnapshot& found, const NftPlan& plan) {
-  for (const std::uint32_t family : {kInet, kArp}) {
-    const auto table = found.objects.find(nft_name("table", family, kNftTable));
-    if (table == found.objects.end() || table->second != describe_table(0)) return false;
-    for (const auto& name : names_of(found, "chain", family)) {
-      const auto& hooks = found.objects.at(nft_name("chain", family, kNftTable, name));
-      if (!hooks.empty() && !has_base_chain(plan, family, name)) return false;
-    }
+  return same_hooks_in(kInet, found, plan) && same_hooks_in(kArp, found, plan);
+}
+
+void make_anew(NftScript& script, std::uint32_t family, const NftSnapshot& found,
+               const NftPlan& plan) {
+  if (!has_table(plan, family)) {
+    const bool there = found.objects.contains(nft_name("table", family, kNftTable));
+    if (there) script.add(delete_table(family));
+    return;
   }
-  return std::all_of(plan.base_chains.begin(), plan.base_chains.end(), [&](const auto& chain) {
-    const auto there =
-        found.objects.find(nft_name("chain", chain.first, kNftTable, chain.second.name));
-    return there != found.objects.end() && there->second == describe_hook(chain.second);
-  });
+  // Adding first makes the deletion succeed whether the table was there or not.
+  script.add(add_table(family)).add(delete_table(family)).add(add_table(family));
+  for (const auto& [of, chain] : plan.base_chains) {
+    if (of == family) script.add(add_base_chain(family, chain));
+  }
 }
 
 Result<std::vector<Message>> exchange(const NftSnapshot& found, const NftPlan& plan) {
-  std::set<std::string> staying;
+  std::set<std::uint32_t> families = {kInet, kArp};
+  if (has_table(plan, kBridge) && same_hooks_in(kBridge, found, plan)) families.insert(kBridge);
+  std::set<NftSetId> staying;
   for (const NftSet& set : plan.sets) {
-    if (stays(found, plan, set)) staying.insert(set.name);
+    if (families.contains(set.family) && stays(found, plan, set)) staying.insert(id_of(set));
   }
-  const std::set<std::string> old_chains = names_of(found, "chain", kInet);
-  const std::set<std::string> new_chains(plan.chains.begin(), plan.chains.end());
 
   // Nothing may be referred to when it is deleted: rules first, then elements, then chains.
   NftScript script;
-  script.add(delete_rules(kInet)).add(delete_rules(kArp));
-  for (const std::uint32_t family : {kInet, kArp}) {
+  if (!families.contains(kBridge)) make_anew(script, kBridge, found, plan);
+  for (const std::uint32_t family : families) script.add(delete_rules(family));
+  for (const std::uint32_t family : families) {
     for (const auto& name : names_of(found, "set", family)) {
-      if (family == kArp || !staying.contains(name)) script.add(delete_set(family, name));
+      if (!staying.contains({family, name})) script.add(delete_set(family, name));
     }
     for (const auto& name : names_of(found, "object", family)) {
       script.add(delete_counter(family, name));
     }
   }
   PANAL_ASSIGN(auto messages, script.finish());
-  for (const auto& set : staying) {
+  for (const NftSetId& set : staying) {
     const auto there = found.elements.find(set);
     if (there == found.elements.end()) continue;  // dynamic
-    PANAL_TRY(append_elements(messages, NFT_MSG_DELSETELEM, kInet, set,
+    PANAL_TRY(append_elements(messages, NFT_MSG_DELSETELEM, set.family, set.name,
                               without(there->second, elements_in(plan, set))));
   }
   NftScript rest;
-  for (const auto& name : old_chains) {
-    if (!new_chains.contains(name) && !has_base_chain(plan, kInet, name)) {
-      rest.add(delete_chain(kInet, name));
+  for (const std::uint32_t family : families) {
+    for (const auto& name : names_of(found, "chain", family)) {
+      if (!has_chain(plan, family, name) && !has_base_chain(plan, family, name)) {
+        rest.add(delete_chain(family, name));
+      }
     }
-  }
-  for (const auto& name : names_of(found, "chain", kArp)) {
-    if (!has_base_chain(plan, kArp, name)) rest.add(delete_chain(kArp, name));
   }
   for (const auto& [family, name] : plan.counters) rest.add(add_counter(family, name));
   std::uint32_t id = 0;
   for (const NftSet& set : plan.sets) {
     ++id;
-    if (!staying.contains(set.name)) rest.add(add_set(kInet, set, id));
+    if (!staying.contains(id_of(set))) rest.add(add_set(set.family, set, id));
   }
-  for (const auto& name : plan.chains) {
-    if (!old_chains.contains(name)) rest.add(add_chain(kInet, name));
+  for (const auto& [family, name] : plan.chains) {
+    const bool there = families.contains(family) &&
+                       found.objects.contains(nft_name("chain", family, kNftTable, name));
+    if (!there) rest.add(add_chain(family, name));
   }
   PANAL_ASSIGN(auto more, rest.finish());
   std::move(more.begin(), more.end(), std::back_inserter(messages));
   messages.insert(messages.end(), plan.rules.begin(), plan.rules.end());
   for (const NftSet& set : plan.sets) {
-    const auto asked = elements_in(plan, set.name);
-    const auto there = found.elements.find(set.name);
-    const bool known = staying.contains(set.name) && there != found.elements.end();
-    PANAL_TRY(append_elements(messages, NFT_MSG_NEWSETELEM, kInet, set.name,
+    const auto asked = elements_in(plan, id_of(set));
+    const auto there = found.elements.find(id_of(set));
+    const bool known = staying.contains(id_of(set)) && there != found.elements.end();
+    PANAL_TRY(append_elements(messages, NFT_MSG_NEWSETELEM, set.family, set.name,
                               without(asked, known ? there->second : std::set<NftElement>{})));
   }
   return messages;

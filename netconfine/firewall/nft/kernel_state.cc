@@ -1,6 +1,5 @@
 #include "netconfine/firewall/nft/kernel_state.h"
 
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
 
@@ -65,8 +64,8 @@ Result<NftSnapshot> NftKernel::snapshot(std::uint32_t* generation_out) {
   return fail(EAGAIN, "nftables: the rules change faster than they can be read");
 }
 
-Result<std::vector<NftElement>> NftKernel::elements(const std::string& set) {
-  PANAL_ASSIGN(const auto question, list_elements(NFPROTO_INET, set));
+Result<std::vector<NftElement>> NftKernel::elements(const NftSetId& set) {
+  PANAL_ASSIGN(const auto question, list_elements(set.family, set.name));
   for (int attempt = 1;; ++attempt) {
     std::vector<NftElement> all;
     auto listed = list(question, [&](const nlmsghdr* message) {

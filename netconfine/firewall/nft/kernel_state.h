@@ -24,8 +24,8 @@ class NftKernel {
   /// Everything, of one generation, which it was of in `generation` (or null).
   /// Errors: EAGAIN, somebody changes the rules faster than they can be read.
   [[nodiscard]] Result<NftSnapshot> snapshot(std::uint32_t* generation = nullptr);
-  /// A set of our inet table. Errors: ENOENT.
-  [[nodiscard]] Result<std::vector<NftElement>> elements(const std::string& set);
+  /// A set of one of our tables. Errors: ENOENT.
+  [[nodiscard]] Result<std::vector<NftElement>> elements(const NftSetId& set);
   [[nodiscard]] Result<std::vector<DropCounter>> counters(std::uint32_t family);
 
   /// All or nothing. Errors: ERESTART when `generation` is not 0 and no longer the present one;

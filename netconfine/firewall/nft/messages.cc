@@ -19,6 +19,8 @@
 namespace panal::netconfine {
 namespace {
 
+static_assert(kInetFamily == NFPROTO_INET);
+
 struct Free {
   void operator()(nftnl_table* table) const { nftnl_table_free(table); }
   void operator()(nftnl_chain* chain) const { nftnl_chain_free(chain); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13,6 +14,8 @@ namespace panal::netconfine {
 
 /// Our table's name, in every family we use.
 inline constexpr const char* kNftTable = "panal";
+/// NFPROTO_INET, whose header cannot be had beside <netinet/in.h>.
+inline constexpr std::uint32_t kInetFamily = 1;
 
 /// Room for one netfilter message while it is built.
 class NftBuffer {
@@ -49,8 +52,17 @@ struct NftSet {
   bool marks = false;     ///< a map whose elements are numbers of 4 bytes
   /// Filled by packets, by NftRule::over_rate and its like; else by us, and audited.
   bool dynamic = false;
-  std::uint64_t timeout_ms = 0;  ///< of dynamic elements nobody has used since; 0: none
+  std::uint64_t timeout_ms = 0;        ///< of dynamic elements nobody has used since; 0: none
+  std::uint32_t family = kInetFamily;  ///< of the table it is in
 };
+
+/// Which set it is: tables of two families may have one of the same name.
+struct NftSetId {
+  std::uint32_t family = kInetFamily;
+  std::string name;
+  [[nodiscard]] auto operator<=>(const NftSetId&) const = default;
+};
+[[nodiscard]] inline NftSetId id_of(const NftSet& set) { return {set.family, set.name}; }
 
 /// What the kernel keeps of a set besides its name and elements (NFTA_SET_*).
 struct NftSetShape {

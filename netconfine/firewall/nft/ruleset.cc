@@ -17,6 +17,7 @@
 #include <array>
 #include <set>
 
+#include "netconfine/firewall/nft/bridge_ruleset.h"
 #include "netconfine/firewall/nft/policy_chains.h"
 #include "netconfine/firewall/nft/rule.h"
 #include "netconfine/firewall/nft/script.h"
@@ -27,6 +28,7 @@ namespace {
 
 constexpr std::uint32_t kInet = NFPROTO_INET;
 constexpr std::uint32_t kArp = NFPROTO_ARP;
+constexpr std::uint32_t kBridge = NFPROTO_BRIDGE;
 
 // Offsets in the headers (RFC 791, RFC 8200, IEEE 802.3).
 constexpr std::uint32_t kMacSourceOffset = 6;
@@ -296,6 +298,8 @@ const CompiledPolicy* find(const Ruleset& rules, std::uint32_t id) {
   return found != rules.policies.end() ? &*found : nullptr;
 }
 
+NftSetId inet(std::string name) { return {kInet, std::move(name)}; }
+
 // Appended by name: each set once, whatever was asked for before.
 void merge(NftElements& into, NftElements from) {
   for (auto& [set, elements] : from) {
@@ -303,6 +307,12 @@ void merge(NftElements& into, NftElements from) {
     all.insert(all.end(), std::make_move_iterator(elements.begin()),
                std::make_move_iterator(elements.end()));
   }
+}
+
+NftElements in_family(std::uint32_t family, std::map<std::string, std::vector<NftElement>> all) {
+  NftElements elements;
+  for (auto& [name, some] : all) elements[{family, name}] = std::move(some);
+  return elements;
 }
 
 NftKey mark_of(std::uint32_t number) {
@@ -326,11 +336,11 @@ void add_maps(NftPlan& plan, const Ruleset& rules, bool groups) {
     const PolicyChains chains = chains_of(policy);
     const NftKey number = mark_of(number_of(policy));
     if (policy.group != 0) {
-      plan.elements[kPolicyPeers].push_back({.key = number, .chain = chains.peers});
+      plan.elements[inet(kPolicyPeers)].push_back({.key = number, .chain = chains.peers});
     }
     if (!rules.uplink.empty()) {
-      plan.elements[kPolicyOut].push_back({.key = number, .chain = chains.out});
-      plan.elements[kPolicyIn].push_back({.key = number, .chain = chains.in});
+      plan.elements[inet(kPolicyOut)].push_back({.key = number, .chain = chains.out});
+      plan.elements[inet(kPolicyIn)].push_back({.key = number, .chain = chains.in});
     }
   }
 }
@@ -361,9 +371,25 @@ void add_base_chains(NftPlan& plan, bool masquerade) {
 NftSet extensions(NftElements& elements) {
   for (const std::uint8_t next :
        std::array<std::uint8_t, 10>{0, 43, 44, 51, 60, 135, 139, 140, 253, 254}) {
-    elements[kExtensions].push_back({.key = {next}});
+    elements[inet(kExtensions)].push_back({.key = {next}});
   }
   return {.name = kExtensions, .key = {kFieldProtocol}};
+}
+
+// Without desktops: their elements come with those of the other tables.
+Result<void> add_bridge_table(NftPlan& plan, const Ruleset& rules) {
+  PANAL_ASSIGN(auto table, bridge_table(rules, {}));
+  for (NftBaseChain& chain : table.base_chains)
+    plan.base_chains.emplace_back(kBridge, std::move(chain));
+  for (std::string& name : table.chains) plan.chains.emplace_back(kBridge, std::move(name));
+  for (std::string& name : table.counters) plan.counters.emplace_back(kBridge, std::move(name));
+  for (NftSet& set : table.sets) {
+    set.family = kBridge;
+    plan.sets.push_back(std::move(set));
+  }
+  std::move(table.rules.begin(), table.rules.end(), std::back_inserter(plan.rules));
+  merge(plan.elements, in_family(kBridge, std::move(table.elements)));
+  return {};
 }
 
 }  // namespace
@@ -379,8 +405,8 @@ std::string link_of_key(const NftKey& key) {
 
 Result<NftElements> elements_of(const Ruleset& rules, const Sender& sender) {
   NftElements elements;
-  elements[kSenders4] = {{.key = sender_key4(sender.addresses)}};
-  elements[kSenders6] = {{.key = sender_key6(sender.addresses)}};
+  elements[inet(kSenders4)] = {{.key = sender_key4(sender.addresses)}};
+  elements[inet(kSenders6)] = {{.key = sender_key6(sender.addresses)}};
   if (sender.policy == 0) return elements;
   const CompiledPolicy* policy = find(rules, sender.policy);
   if (policy == nullptr) {
@@ -390,8 +416,11 @@ Result<NftElements> elements_of(const Ruleset& rules, const Sender& sender) {
   // Without a way out and a group there is nowhere to go to.
   if (rules.uplink.empty() && policy->group == 0) return elements;
   const NftKey link = link_key(sender.addresses.link);
-  elements[kPolicyOf] = {{.key = link, .data = mark_of(number_of(*policy))}};
-  if (policy->group != 0) elements[chains_of(*policy).group] = {{.key = link}};
+  elements[inet(kPolicyOf)] = {{.key = link, .data = mark_of(number_of(*policy))}};
+  if (policy->group == 0) return elements;
+  elements[inet(chains_of(*policy).group)] = {{.key = link}};
+  PANAL_ASSIGN(auto of_bridge, bridge_elements_of(rules, sender));
+  merge(elements, in_family(kBridge, std::move(of_bridge)));
   return elements;
 }
 
@@ -404,7 +433,7 @@ Result<NftPlan> plan(const Ruleset& rules, std::span<const Sender> senders) {
   bool logs = false;
   for (const CompiledPolicy& policy : rules.policies) {
     auto parts = add_policy(script, services, rules, policy);
-    std::move(parts.chains.begin(), parts.chains.end(), std::back_inserter(plan.chains));
+    for (std::string& chain : parts.chains) plan.chains.emplace_back(kInet, std::move(chain));
     std::move(parts.sets.begin(), parts.sets.end(), std::back_inserter(plan.sets));
     if (policy.group != 0) groups.insert(chains_of(policy).group);
     logs = logs || policy.log != NetLog::kNone;
@@ -422,8 +451,8 @@ Result<NftPlan> plan(const Ruleset& rules, std::span<const Sender> senders) {
   plan.sets.push_back({.name = kSenders6, .key = {kFieldLink, kFieldMac, kFieldIpv6}});
   plan.sets.push_back(extensions(plan.elements));
   for (auto& set : services.sets()) plan.sets.push_back(std::move(set));
-  merge(plan.elements, services.elements());
-  if (!rules.uplink.empty()) plan.chains.emplace_back(kFromUplink);
+  merge(plan.elements, in_family(kInet, services.elements()));
+  if (!rules.uplink.empty()) plan.chains.emplace_back(kInet, kFromUplink);
 
   prerouting(script, rules.uplink);
   local(script, rules.uplink);
@@ -439,6 +468,9 @@ Result<NftPlan> plan(const Ruleset& rules, std::span<const Sender> senders) {
     plan.counters.emplace_back(kInet, reason);
   }
   for (const char* reason : {kArpIn, kArpOut}) plan.counters.emplace_back(kArp, reason);
+  const bool bridged = std::any_of(rules.policies.begin(), rules.policies.end(),
+                                   [](const CompiledPolicy& policy) { return policy.bridged; });
+  if (bridged) PANAL_TRY(add_bridge_table(plan, rules));
   for (const Sender& sender : senders) {
     PANAL_ASSIGN(auto elements, elements_of(rules, sender));
     merge(plan.elements, std::move(elements));
@@ -446,17 +478,22 @@ Result<NftPlan> plan(const Ruleset& rules, std::span<const Sender> senders) {
   return plan;
 }
 
+bool has_table(const NftPlan& plan, std::uint32_t family) {
+  return std::any_of(plan.base_chains.begin(), plan.base_chains.end(),
+                     [&](const auto& chain) { return chain.first == family; });
+}
+
 Result<std::vector<Message>> contents(const NftPlan& plan) {
   NftScript script;
   for (const auto& [family, name] : plan.counters) script.add(add_counter(family, name));
   std::uint32_t id = 0;
-  for (const NftSet& set : plan.sets) script.add(add_set(kInet, set, ++id));
-  for (const auto& name : plan.chains) script.add(add_chain(kInet, name));
+  for (const NftSet& set : plan.sets) script.add(add_set(set.family, set, ++id));
+  for (const auto& [family, name] : plan.chains) script.add(add_chain(family, name));
   PANAL_ASSIGN(auto messages, script.finish());
   messages.insert(messages.end(), plan.rules.begin(), plan.rules.end());
   // Last: those of maps name chains.
   for (const auto& [set, elements] : plan.elements) {
-    PANAL_TRY(append_elements(messages, NFT_MSG_NEWSETELEM, kInet, set, elements));
+    PANAL_TRY(append_elements(messages, NFT_MSG_NEWSETELEM, set.family, set.name, elements));
   }
   return messages;
 }

@@ -229,9 +229,10 @@ Result<void> add_to_snapshot(const nlmsghdr* message, NftSnapshot& snapshot) {
       PANAL_ASSIGN(const auto table, text_of(attributes, NFTA_SET_TABLE));
       PANAL_ASSIGN(const auto name, text_of(attributes, NFTA_SET_NAME));
       snapshot.objects[nft_name("set", family, table, name)] = describe_set(shape_in(attributes));
-      const bool ours = family == NFPROTO_INET && table == kNftTable;
-      if (ours && (number_of(attributes, NFTA_SET_FLAGS) & NFT_SET_EVAL) == 0) {
-        snapshot.elements.try_emplace(name);
+      const bool has_sets = family == NFPROTO_INET || family == NFPROTO_BRIDGE;
+      if (has_sets && table == kNftTable &&
+          (number_of(attributes, NFTA_SET_FLAGS) & NFT_SET_EVAL) == 0) {
+        snapshot.elements.try_emplace(NftSetId{family, name});
       }
       return {};
     }
@@ -246,10 +247,10 @@ Result<void> add_to_snapshot(const nlmsghdr* message, NftSnapshot& snapshot) {
   }
 }
 
-std::vector<std::string> static_sets(const NftSnapshot& snapshot) {
-  std::vector<std::string> names;
-  for (const auto& [name, elements] : snapshot.elements) names.push_back(name);
-  return names;
+std::vector<NftSetId> static_sets(const NftSnapshot& snapshot) {
+  std::vector<NftSetId> sets;
+  for (const auto& [set, elements] : snapshot.elements) sets.push_back(set);
+  return sets;
 }
 
 std::vector<std::pair<std::uint32_t, std::string>> foreign_tables(const NftSnapshot& snapshot) {
@@ -304,7 +305,7 @@ std::vector<Drift> differences(const NftSnapshot& meant, const NftSnapshot& foun
   for (const auto& [set, elements] : meant.elements) {
     const auto there = found.elements.find(set);
     if (there == found.elements.end()) continue;  // said above
-    const std::string where = nft_name("set", NFPROTO_INET, kNftTable, set);
+    const std::string where = nft_name("set", set.family, kNftTable, set.name);
     for (const NftElement& element : elements) {
       if (!there->second.contains(element)) report.add(where, "misses " + describe(element));
     }

@@ -22,7 +22,7 @@ struct NftSnapshot {
   /// A chain without a hook has an empty description.
   std::map<std::string, std::string> objects;
   std::map<std::string, std::vector<std::string>> rules;  ///< in their order, by chain
-  std::map<std::string, std::set<NftElement>> elements;   ///< by set's name; of our inet table
+  std::map<NftSetId, std::set<NftElement>> elements;      ///< of our inet and bridge tables
   [[nodiscard]] bool operator==(const NftSnapshot&) const = default;
 };
 
@@ -39,8 +39,8 @@ struct NftSnapshot {
 /// Errors: EPROTO for a message that is cut short or lacks its name.
 [[nodiscard]] Result<void> add_to_snapshot(const nlmsghdr* message, NftSnapshot& snapshot);
 
-/// Sets of our inet table that a snapshot says we fill ourselves.
-[[nodiscard]] std::vector<std::string> static_sets(const NftSnapshot& snapshot);
+/// Sets of our tables that a snapshot says we fill ourselves.
+[[nodiscard]] std::vector<NftSetId> static_sets(const NftSnapshot& snapshot);
 
 /// Tables that are not ours, with their family.
 [[nodiscard]] std::vector<std::pair<std::uint32_t, std::string>> foreign_tables(

@@ -35,22 +35,23 @@ Sender desktop(DesktopId id, std::uint32_t policy) {
 // The kernel, had it been given the plan.
 NftSnapshot holding(const NftPlan& plan) {
   NftSnapshot snapshot;
-  for (const std::uint32_t family : {NFPROTO_INET, NFPROTO_ARP}) {
+  for (const std::uint32_t family : {NFPROTO_INET, NFPROTO_ARP, NFPROTO_BRIDGE}) {
+    if (!has_table(plan, family)) continue;
     snapshot.objects[nft_name("table", family, kNftTable)] = describe_table(0);
   }
   for (const auto& [family, chain] : plan.base_chains) {
     snapshot.objects[nft_name("chain", family, kNftTable, chain.name)] = describe_hook(chain);
   }
-  for (const auto& chain : plan.chains) {
-    snapshot.objects[nft_name("chain", NFPROTO_INET, kNftTable, chain)] = "";
+  for (const auto& [family, chain] : plan.chains) {
+    snapshot.objects[nft_name("chain", family, kNftTable, chain)] = "";
   }
   for (const auto& [family, name] : plan.counters) {
     snapshot.objects[nft_name("object", family, kNftTable, name)] = "1";
   }
   for (const NftSet& set : plan.sets) {
-    snapshot.objects[nft_name("set", NFPROTO_INET, kNftTable, set.name)] =
+    snapshot.objects[nft_name("set", set.family, kNftTable, set.name)] =
         describe_set(shape_of(set));
-    if (!set.dynamic) snapshot.elements[set.name];
+    if (!set.dynamic) snapshot.elements[id_of(set)];
   }
   for (const auto& [set, elements] : plan.elements) {
     snapshot.elements[set].insert(elements.begin(), elements.end());
@@ -143,14 +144,60 @@ TEST(NftExchange, WhatIsStrangeGoes) {
   auto found = holding(*wanted);
   found.objects["chain inet panal strange"] = "";
   found.objects["set inet panal strange"] = "x";
-  found.elements["strange"];
-  found.elements["senders4"].insert({.key = NftKey(28, 1)});
+  found.elements[{NFPROTO_INET, "strange"}];
+  found.elements[{NFPROTO_INET, "senders4"}].insert({.key = NftKey(28, 1)});
   found.objects["object inet panal strange"] = "2";
   const auto messages = exchange(found, *wanted);
   ASSERT_TRUE(messages);
   EXPECT_EQ(of_type(*messages, NFT_MSG_DELCHAIN), 1);
   EXPECT_EQ(of_type(*messages, NFT_MSG_DELSET), 1);
   EXPECT_EQ(of_type(*messages, NFT_MSG_DELSETELEM), 1);
+}
+
+Ruleset with_a_bridge() {
+  auto rules = two_policies();
+  CompiledPolicy& policy = rules.policies[1];
+  policy.group = 1;
+  policy.group_name = "room";
+  policy.bridged = true;
+  return rules;
+}
+
+TEST(NftExchange, TheTableOfBridgesStaysWhereItIsTheSame) {
+  const std::vector<Sender> senders = {desktop(1, 1), desktop(2, 2)};
+  auto count = exchanged(with_a_bridge(), senders, with_a_bridge(), senders);
+  EXPECT_EQ(count[NFT_MSG_NEWSETELEM], 0);
+  EXPECT_EQ(count[NFT_MSG_DELSETELEM], 0);
+  EXPECT_EQ(count[NFT_MSG_NEWSET], 0);
+  EXPECT_EQ(count[NFT_MSG_NEWTABLE], 0);
+  EXPECT_EQ(count[NFT_MSG_DELTABLE], 0);
+  EXPECT_EQ(count[NFT_MSG_DELRULE], 3) << "one for each table";
+  EXPECT_EQ(count[NFT_MSG_NEWOBJ], count[NFT_MSG_DELOBJ]);
+  // Who moves out of the group loses the port's entries, and no other's.
+  count = exchanged(with_a_bridge(), senders, with_a_bridge(), {desktop(1, 1), desktop(2, 1)});
+  EXPECT_EQ(count[NFT_MSG_NEWSET], 0);
+  EXPECT_EQ(count[NFT_MSG_DELSETELEM], 6) << "four of the port, policy_of and the group's links";
+}
+
+TEST(NftExchange, TheTableOfBridgesComesAndGoesWithoutTouchingTheOthers) {
+  const std::vector<Sender> senders = {desktop(1, 1)};
+  const auto without = plan(two_policies(), senders), with = plan(with_a_bridge(), senders);
+  const auto comes = exchange(holding(*without), *with), goes = exchange(holding(*with), *without);
+  ASSERT_TRUE(comes && goes);
+  EXPECT_TRUE(same_hooks(holding(*without), *with));
+  EXPECT_EQ(of_type(*comes, NFT_MSG_DELTABLE), 1) << "what may be there";
+  EXPECT_EQ(of_type(*comes, NFT_MSG_NEWTABLE), 2);
+  EXPECT_EQ(of_type(*goes, NFT_MSG_DELTABLE), 1);
+  EXPECT_EQ(of_type(*goes, NFT_MSG_NEWTABLE), 0);
+  EXPECT_EQ(of_type(*goes, NFT_MSG_DELRULE), 2) << "those of bridges go with their table";
+  // One that somebody has spoilt is made anew, and it alone.
+  auto spoilt = holding(*with);
+  spoilt.objects["chain bridge panal forward"] = "";
+  EXPECT_TRUE(same_hooks(spoilt, *with));
+  const auto mended = exchange(spoilt, *with);
+  ASSERT_TRUE(mended);
+  EXPECT_EQ(of_type(*mended, NFT_MSG_NEWTABLE), 2);
+  EXPECT_EQ(of_type(*mended, NFT_MSG_DELRULE), 2);
 }
 
 struct OtherHooks {

@@ -48,6 +48,8 @@ Ruleset office() {
   return rules;
 }
 
+NftSetId inet(const std::string& name) { return {NFPROTO_INET, name}; }
+
 std::vector<std::string> names(const std::vector<NftSet>& sets) {
   std::vector<std::string> all;
   for (const NftSet& set : sets) all.push_back(set.name);
@@ -138,11 +140,12 @@ TEST(NftPlan, RefusesRulesThatCannotBe) {
 
 TEST(NftPlan, APolicysNumberLeadsToItsChains) {
   const auto made = *plan(office(), {});
-  const auto& out = made.elements.at("policy_out");
+  const auto& out = made.elements.at(inet("policy_out"));
   ASSERT_EQ(out.size(), 2U);
   EXPECT_THAT(out.front().chain, ::testing::MatchesRegex("p[0-9a-f]{8}_office_out"));
-  ASSERT_EQ(made.elements.at("policy_peers").size(), 1U);
-  EXPECT_EQ(made.elements.at("policy_peers").front().chain, chains_of(office().policies[1]).peers);
+  ASSERT_EQ(made.elements.at(inet("policy_peers")).size(), 1U);
+  EXPECT_EQ(made.elements.at(inet("policy_peers")).front().chain,
+            chains_of(office().policies[1]).peers);
 }
 
 TEST(NftElements, FollowFromThePolicy) {
@@ -150,14 +153,35 @@ TEST(NftElements, FollowFromThePolicy) {
   const auto none = *elements_of(rules, {addresses(1), 0});
   EXPECT_EQ(none.size(), 2U);
   const auto some = *elements_of(rules, {addresses(1), 1});
-  ASSERT_TRUE(some.contains("policy_of"));
-  EXPECT_EQ(link_of_key(some.at("policy_of").front().key), "pnl1");
+  ASSERT_TRUE(some.contains(inet("policy_of")));
+  EXPECT_EQ(link_of_key(some.at(inet("policy_of")).front().key), "pnl1");
   const std::uint32_t one = number_of(rules.policies[0]);
-  EXPECT_EQ(std::memcmp(some.at("policy_of").front().data.data(), &one, sizeof(one)), 0);
-  const std::string room = chains_of(rules.policies[1]).group;
+  EXPECT_EQ(std::memcmp(some.at(inet("policy_of")).front().data.data(), &one, sizeof(one)), 0);
+  const NftSetId room = inet(chains_of(rules.policies[1]).group);
   EXPECT_FALSE(some.contains(room));
   const auto group = *elements_of(rules, {addresses(1), 2});
   EXPECT_EQ(link_of_key(group.at(room).front().key), "pnl1");
+}
+
+TEST(NftPlan, OnlyAGroupWithABridgeHasATableOfBridges) {
+  auto rules = office();
+  const auto without = *plan(rules, std::vector<Sender>{{addresses(1), 2}});
+  EXPECT_FALSE(has_table(without, NFPROTO_BRIDGE));
+  for (const NftSet& set : without.sets) EXPECT_EQ(set.family, kInetFamily) << set.name;
+  for (const auto& [set, elements] : without.elements)
+    EXPECT_EQ(set.family, kInetFamily) << set.name;
+
+  rules.policies[1].bridged = true;
+  const auto with = *plan(rules, std::vector<Sender>{{addresses(1), 2}, {addresses(2), 1}});
+  EXPECT_TRUE(has_table(with, NFPROTO_BRIDGE));
+  EXPECT_TRUE(has_table(with, NFPROTO_INET) && has_table(with, NFPROTO_ARP));
+  const NftSetId ports{NFPROTO_BRIDGE, "ports4"};
+  ASSERT_EQ(with.elements.at(ports).size(), 1U) << "of desktop 1, and once";
+  EXPECT_EQ(link_of_key(with.elements.at(ports).front().key), "png1");
+  const NftSetId extensions{NFPROTO_BRIDGE, "ipv6_extensions"};
+  EXPECT_EQ(with.elements.at(extensions).size(), with.elements.at(inet("ipv6_extensions")).size());
+  EXPECT_TRUE(elements_of(rules, {addresses(1), 2})->contains(ports));
+  EXPECT_FALSE(elements_of(rules, {addresses(2), 1})->contains(ports));
 }
 
 TEST(NftElements, ASendersKeyIsLinkMacAndAddressInWholeRegisters) {
