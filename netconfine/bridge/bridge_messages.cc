@@ -148,6 +148,14 @@ Message set_master(int port, int bridge) {
   return request.finish();
 }
 
+Message free_port(int port) {
+  ifinfomsg info{};
+  info.ifi_index = port;
+  Request request(RTM_SETLINK, 0, info, fmt::format("take link {} off its bridge", port));
+  request.u32(IFLA_MASTER, 0);
+  return request.finish();
+}
+
 Message set_port(int port, PortKind kind) {
   ifinfomsg info{};
   info.ifi_family = AF_BRIDGE;
@@ -167,6 +175,17 @@ Message add_static_mac(int port, const Mac& mac) {
   neighbour.ndm_flags = NTF_MASTER;
   Request request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, neighbour,
                   fmt::format("enter {} for the bridge port {}", to_string(mac), port));
+  request.value(NDA_LLADDR, mac);
+  return request.finish();
+}
+
+Message delete_mac(int port, const Mac& mac) {
+  ndmsg neighbour{};
+  neighbour.ndm_family = AF_BRIDGE;
+  neighbour.ndm_ifindex = port;
+  neighbour.ndm_flags = NTF_MASTER;
+  Request request(RTM_DELNEIGH, 0, neighbour,
+                  fmt::format("take {} off the bridge port {}", to_string(mac), port));
   request.value(NDA_LLADDR, mac);
   return request.finish();
 }

@@ -44,11 +44,15 @@ enum class PortKind : std::uint8_t {
 [[nodiscard]] Message add_trunk(const Shard& shard);
 /// Makes one link a port of the other.
 [[nodiscard]] Message set_master(int port, int bridge);
+/// Makes a link nobody's port.
+[[nodiscard]] Message free_port(int port);
 /// A kernel that lacks one of a port's settings passes over it without a word: the audit says so
 /// of those that are needed.
 [[nodiscard]] Message set_port(int port, PortKind kind);
 /// Enters a MAC for a port for good: it moves to no other by what is seen there.
 [[nodiscard]] Message add_static_mac(int port, const Mac& mac);
+/// Of any kind. ENOENT when there is none.
+[[nodiscard]] Message delete_mac(int port, const Mac& mac);
 /// Takes a desktop's port down, at once, and into the group of links that delete_leaving() deletes.
 [[nodiscard]] Message set_leaving(DesktopId id);
 /// ENODEV when there is none.

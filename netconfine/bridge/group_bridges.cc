@@ -8,6 +8,7 @@
 
 #include "engine/base/cleanup.h"
 #include "netconfine/bridge/bridge_messages.h"
+#include "netconfine/bridge/bridge_repair.h"
 #include "netconfine/bridge/bridge_state.h"
 #include "netconfine/link/find_link.h"
 #include "netconfine/link/route_messages.h"
@@ -39,13 +40,19 @@ Result<std::optional<FoundLink>> GroupBridges::look_up(const std::string& name) 
   return tl::make_unexpected(std::move(found.error()));
 }
 
-Result<bool> GroupBridges::is_on(const std::string& port, std::uint32_t group) {
-  PANAL_ASSIGN(const auto found, look_up(port));
-  if (!found || !found->up || found->master == 0) return false;
+Result<std::optional<FoundLink>> GroupBridges::whole_port(const std::string& port,
+                                                          std::uint32_t group,
+                                                          const UniqueFd& desktop_namespace) {
+  PANAL_ASSIGN(auto found, look_up(port));
+  if (!found || !found->up || found->master == 0) return std::nullopt;
   const auto bridge = find_link(socket_, found->master);
   if (!bridge && !bridge.error().is_gone()) return tl::make_unexpected(bridge.error());
   const auto shard = bridge ? shard_of_bridge(bridge->name) : std::nullopt;
-  return shard && shard->group == group;
+  if (!shard || shard->group != group) return std::nullopt;
+  // An earlier life of the desktop may have left it, or somebody else may have made it.
+  PANAL_ASSIGN(const int inside, namespace_number(socket_, desktop_namespace));
+  if (inside == -1 || found->peer_namespace != inside) return std::nullopt;
+  return found;
 }
 
 Result<Shard> GroupBridges::shard_with_room(std::uint32_t group) {
@@ -108,8 +115,13 @@ Result<void> GroupBridges::join(std::uint32_t group, const Addresses& addresses,
                             addresses.link, group));
   Addresses own = addresses;
   own.link = member_name(id);
-  PANAL_ASSIGN(const bool there, is_on(own.link, group));
-  if (there) return {};
+  PANAL_ASSIGN(const auto there, whole_port(own.link, group, desktop_namespace));
+  if (there) {
+    std::vector<Message> messages;
+    messages.push_back(set_port(there->index, PortKind::kMember));
+    messages.push_back(add_static_mac(there->index, own.mac));
+    return socket_.transact(std::move(messages));
+  }
   PANAL_TRY(leave(id));
   PANAL_ASSIGN(const Shard shard, shard_with_room(group));
   PANAL_ASSIGN(const int bridge, ready(shard));
@@ -179,6 +191,18 @@ Result<void> GroupBridges::remove_empty() {
   members_.clear();
   ready_.clear();
   return carry_out(socket_, std::move(steps));
+}
+
+Result<void> GroupBridges::repair(std::span<const GroupMember> meant) {
+  PANAL_ASSIGN(const auto found, read_bridge_state(socket_));
+  BridgeRepair wanted = bridge_repair(meant, found);
+  PANAL_TRY(leave(wanted.leave));
+  PANAL_TRY(carry_out(socket_, std::move(wanted.steps)));
+  // What was known of them may be what was changed.
+  ready_.clear();
+  members_.clear();
+  for (const Shard& shard : wanted.bridges) PANAL_TRY(ready(shard));
+  return {};
 }
 
 Result<std::vector<Drift>> GroupBridges::audit(std::span<const GroupMember> meant) {

@@ -39,11 +39,11 @@ class GroupBridges {
   [[nodiscard]] static Result<GroupBridges> open(unsigned most = kMostMembers);
 
   /// Puts a desktop on its group's bridge, which is made if need be, or on another beside it where
-  /// it is full. Up last. Is it there already, nothing is done; is it half made or on another
-  /// group's, that goes first. On error it is on none; an empty bridge may stay (remove_empty()).
-  /// `group`: group_number(); `addresses`: as the plan has them. Errors: EINVAL for a group of 0 or
-  /// a link that is no desktop's; ENOSPC when all of a group's bridges are full; EEXIST when the
-  /// desktop has an eth1 of its own.
+  /// it is full. Up last. Is it there already, its port is only set up anew; is it half made, on
+  /// another group's or another namespace's, that goes first. On error it is on none; an empty
+  /// bridge may stay (remove_empty()). `group`: group_number(); `addresses`: as the plan has them.
+  /// Errors: EINVAL for a group of 0 or a link that is no desktop's; ENOSPC when all of a group's
+  /// bridges are full; EEXIST when the desktop has an eth1 of its own.
   [[nodiscard]] Result<void> join(std::uint32_t group, const Addresses& addresses,
                                   const UniqueFd& desktop_namespace, const GroupPrefixes& prefixes);
   /// Down first. Those that are not there are no error. Bridges stay.
@@ -54,8 +54,13 @@ class GroupBridges {
   [[nodiscard]] Result<std::vector<GroupPort>> ports();
   /// Deletes bridges that no desktop is on, with their trunks.
   [[nodiscard]] Result<void> remove_empty();
+  /// What there is of links and bridges, for bridge_differences().
+  [[nodiscard]] Result<BridgeState> look() { return read_bridge_state(socket_); }
   /// What is not as `meant` (all members of all groups). Empty: as meant.
   [[nodiscard]] Result<std::vector<Drift>> audit(std::span<const GroupMember> meant);
+  /// Makes it as meant, but for desktops that have to join() anew: those whose port is missing,
+  /// down or on no bridge of their group's. It is then missing.
+  [[nodiscard]] Result<void> repair(std::span<const GroupMember> meant);
 
  private:
   /// Indices, which change when somebody makes a link anew.
@@ -68,7 +73,10 @@ class GroupBridges {
   GroupBridges(NetlinkSocket socket, unsigned most) : socket_(std::move(socket)), most_(most) {}
   [[nodiscard]] Result<void> tell(Message message);
   [[nodiscard]] Result<std::optional<FoundLink>> look_up(const std::string& name);
-  [[nodiscard]] Result<bool> is_on(const std::string& port, std::uint32_t group);
+  /// The port, where all but its settings is in place; else nothing.
+  [[nodiscard]] Result<std::optional<FoundLink>> whole_port(const std::string& port,
+                                                            std::uint32_t group,
+                                                            const UniqueFd& desktop_namespace);
   [[nodiscard]] Result<Shard> shard_with_room(std::uint32_t group);
   [[nodiscard]] Result<int> ready(const Shard& shard);
   [[nodiscard]] Result<void> connect(const Shard& shard, const Ready& indices);

@@ -2,11 +2,13 @@
 
 #include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 
 #include "netconfine/link/route_messages.h"
 #include "netconfine/netlink/attributes.h"
 #include "netconfine/netlink/dump.h"
+#include "netconfine/netlink/request.h"
 
 namespace panal::netconfine {
 namespace {
@@ -34,6 +36,9 @@ Result<FoundLink> parse_link(std::span<const std::byte> payload) {
       case IFLA_IFALIAS: link.alias = read_text(one->payload); break;
       case IFLA_GROUP: link.group = read_value<std::uint32_t>(one->payload).value_or(0); break;
       case IFLA_MASTER: link.master = read_value<int>(one->payload).value_or(0); break;
+      case IFLA_LINK_NETNSID:
+        link.peer_namespace = read_value<int>(one->payload).value_or(-1);
+        break;
       case IFLA_LINK: link.peer = read_value<int>(one->payload).value_or(0); break;
       case IFLA_LINKINFO:
         link.kind = read_text(find_attribute(one->payload, IFLA_INFO_KIND));
@@ -57,6 +62,18 @@ Result<FoundLink> find_link(NetlinkSocket& socket, const std::string& name) {
 
 Result<FoundLink> find_link(NetlinkSocket& socket, int index) {
   return ask(socket, get_link(index));
+}
+
+Result<int> namespace_number(NetlinkSocket& socket, const UniqueFd& other) {
+  Request request(RTM_GETNSID, 0, rtgenmsg{}, "look up the number of a network namespace");
+  request.u32(NETNSA_FD, static_cast<std::uint32_t>(other.get()));
+  int number = -1;
+  PANAL_TRY(socket.query(request.finish(), [&](const nlmsghdr* message) {
+    if (message->nlmsg_type != RTM_NEWNSID) return;
+    const auto attributes = attributes_after(payload_of(message), sizeof(rtgenmsg));
+    number = read_value<int>(find_attribute(attributes, NETNSA_NSID)).value_or(-1);
+  }));
+  return number;
 }
 
 Result<std::vector<FoundLink>> all_links(NetlinkSocket& socket) {
