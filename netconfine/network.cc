@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -12,8 +13,10 @@
 
 #include "engine/base/cleanup.h"
 #include "netconfine/address/address_pool.h"
+#include "netconfine/bridge/groups.h"
 #include "netconfine/link/routed_veth.h"
 #include "netconfine/netlink/enter.h"
+#include "netconfine/policy/prefix.h"
 #include "netconfine/qos/rates.h"
 
 namespace panal::netconfine {
@@ -54,16 +57,28 @@ bool forwards(const Ruleset& rules) {
                      [](const CompiledPolicy& policy) { return policy.group != 0; });
 }
 
+// What a RoutedNetwork is made of.
+struct NetworkParts {
+  UniqueFd network_namespace;
+  AddressPool pool;
+  GroupPrefixes prefixes;
+  LineLimits line;
+  NamespaceOf namespace_of;
+  RoutedVeths veths;
+  std::unique_ptr<FirewallBackend> firewall;
+  LoggerPtr log;
+};
+
 class RoutedNetwork : public Network {
  public:
-  RoutedNetwork(UniqueFd network_namespace, AddressPool pool, const LineLimits& line,
-                RoutedVeths veths, std::unique_ptr<FirewallBackend> firewall, LoggerPtr log)
-      : namespace_(std::move(network_namespace)),
-        pool_(pool),
-        veths_(std::move(veths)),
-        firewall_(std::move(firewall)),
-        rates_(namespace_, line),
-        log_(std::move(log)) {}
+  explicit RoutedNetwork(NetworkParts parts)
+      : namespace_(std::move(parts.network_namespace)),
+        pool_(parts.pool),
+        veths_(std::move(parts.veths)),
+        firewall_(std::move(parts.firewall)),
+        rates_(namespace_, parts.line),
+        groups_(namespace_, parts.prefixes, std::move(parts.namespace_of), parts.log),
+        log_(std::move(parts.log)) {}
 
   // Rules that know the links which are there: what an earlier process left is taken over, and
   // a ruleset of another version or one that was tampered with is replaced.
@@ -72,7 +87,13 @@ class RoutedNetwork : public Network {
     const std::lock_guard lock(mutex_);
     PANAL_ASSIGN(const auto ids, veths_.list());
     const auto senders = senders_of(ids, policies);
+    PANAL_TRY(can_hold(rules));
     PANAL_TRY(rates_.prepare(rules));
+    // Off their bridges before rules may know these no more.
+    if (auto left = groups_.leave_for(rules, senders); !left) {
+      if (loaded_ && !cut_off_) groups_.load(rules_, senders_of(ids, policies_));
+      return left;
+    }
     auto loaded = go_over(rules, policies, ids);
     if (loaded) loaded = firewall_->load(rules, senders);
     // After the rules: some settings are there once conntrack is, and nothing is to be passed on
@@ -85,6 +106,7 @@ class RoutedNetwork : public Network {
     const bool first = !std::exchange(loaded_, true);
     rules_ = rules;
     policies_ = policies;
+    groups_.load(rules, senders);
     note_rates(rates_.load(rules, senders));
     if (first) {
       // One that stays down is closed; the others go on.
@@ -107,12 +129,15 @@ class RoutedNetwork : public Network {
       return {};
     }
     const Sender sender{*addresses, policy};
+    groups_.leave_before(sender);
     auto put = firewall_->put(std::span(&sender, 1));
     if (!put) {
       return prefixed(fmt::format("give {} another network policy", kernel_name(id)),
                       std::move(put.error()));
     }
     policies_[id] = policy;
+    groups_.expect(sender);
+    if (!cut_off_) catch_up();
     // Who reaches what is in force; a rate that is not is found by the next look at them.
     note_rates(rates_.put(sender));
     return {};
@@ -135,6 +160,7 @@ class RoutedNetwork : public Network {
     const auto rates = look_at_rates();
     auto found = look();
     if (found && found->drifts.empty() && !cut_off_) {
+      catch_up();
       if (!rates.empty()) report = {AuditReport::Outcome::kRepaired, rates, {}};
       return report;
     }
@@ -152,6 +178,7 @@ class RoutedNetwork : public Network {
       report.outcome = AuditReport::Outcome::kRepaired;
       log_->warning("network_repaired", {{"places", std::to_string(report.drifts.size())}});
       cut_off_ = false;
+      catch_up();
       return report;
     }
     report.outcome = AuditReport::Outcome::kCutOff;
@@ -207,6 +234,8 @@ class RoutedNetwork : public Network {
     for (const auto& name : with_entry) {
       if (const DesktopId id = id_of_link(name); id != 0) found.insert(id);
     }
+    PANAL_ASSIGN(const auto with_port, groups_.ids());
+    found.insert(with_port.begin(), with_port.end());
     std::vector<DesktopId> dead;
     for (const DesktopId id : found) {
       if (live.contains(id)) continue;
@@ -243,13 +272,31 @@ class RoutedNetwork : public Network {
     return run_inside(namespace_, [&] { return prepare_panal_namespace(forwards(rules)); });
   }
 
+  // Rules that nobody would hold bridges to are refused before anything is touched.
+  [[nodiscard]] Result<void> can_hold(const Ruleset& rules) const {
+    if (firewall_->bridges()) return {};
+    for (const CompiledPolicy& policy : rules.policies) {
+      if (!policy.bridged) continue;
+      return fail(
+          EOPNOTSUPP,
+          fmt::format("group {}: bridge = true: bridged groups need nftables, and the rules "
+                      "here are by {}; leave it out, and its desktops reach each other by "
+                      "address",
+                      policy.group_name, firewall_->name()));
+    }
+    return {};
+  }
+
   // After rules that failed on their way in, of which some or all may stand: a backend may have
   // failed at what comes behind its tables, and would tell its audit that they are as meant. What
   // was in force is again; where that fails, too, nothing is.
   void go_back(const std::vector<DesktopId>& ids) {
     auto back = firewall_->load(rules_, senders_of(ids, policies_));
     if (back) back = prepare(rules_);
-    if (back) return;
+    if (back) {
+      if (!cut_off_) groups_.load(rules_, senders_of(ids, policies_));
+      return;
+    }
     log_->error("network_cut_off", {{"error", back.error().message()}});
     cut_off_everybody();
   }
@@ -278,6 +325,8 @@ class RoutedNetwork : public Network {
       }
       return {};
     }));
+    PANAL_ASSIGN(auto of_groups, groups_.audit());
+    std::move(of_groups.begin(), of_groups.end(), std::back_inserter(found.drifts));
     return found;
   }
 
@@ -287,6 +336,7 @@ class RoutedNetwork : public Network {
     PANAL_ASSIGN(const auto ids, veths_.list());
     if (rules_differ) PANAL_TRY(firewall_->load(rules_, senders_of(ids, policies_)));
     PANAL_TRY(prepare(rules_));
+    PANAL_TRY(groups_.repair());
     PANAL_ASSIGN(const Found left, look());
     if (left.drifts.empty()) {
       if (links_down_) PANAL_TRY(raise_links());
@@ -309,6 +359,7 @@ class RoutedNetwork : public Network {
     }
     for (const DesktopId id : *ids)
       undo_step("link", link_name(id), veths_.take_down(link_name(id)));
+    undo_step("groups", "all", groups_.leave_all());
     links_down_ = true;
   }
 
@@ -345,7 +396,9 @@ class RoutedNetwork : public Network {
     PANAL_TRY(veths_.add(addresses, desktop_namespace));
     undo.push([&] { undo_step("link", addresses.link, veths_.remove(addresses.link)); });
     PANAL_TRY(run_inside(desktop_namespace, [&] { return configure_desktop_end(addresses); }));
-    PANAL_TRY(rates_.put(sender));  // while nothing can be sent
+    PANAL_TRY(groups_.attach(sender, desktop_namespace));
+    undo.push([&] { undo_step("group", addresses.link, groups_.detach(std::span(&id, 1))); });
+    PANAL_TRY(rates_.put(sender));  // while nothing can be sent to outside
     undo.push([&] { undo_step("rates", addresses.link, rates_.remove(std::span(&addresses, 1))); });
     PANAL_TRY(veths_.bring_up(addresses));
     undo.release();
@@ -354,6 +407,11 @@ class RoutedNetwork : public Network {
 
   void note_rates(const Result<void>& done) {
     if (!done) log_->error("network_rates", {{"why", done.error().message()}});
+  }
+
+  // To be on no bridge is closed; whoever is to be on one and could not joins once he can.
+  void catch_up() {
+    if (groups_.catch_up()) next_look_at_rates_ = {};
   }
 
   // Rates are no walls: where they cannot be mended nobody is cut off, but it is said.
@@ -378,14 +436,16 @@ class RoutedNetwork : public Network {
   }
 
   Result<void> detach_locked(DesktopId id) {
+    // What fails here is closed by the rules, which lose its entries.
+    auto left = groups_.detach(std::span(&id, 1));
     auto removed = veths_.remove(link_name(id));
     if (!removed && !removed.error().is_gone()) return removed;
     const auto addresses = pool_.of(id);
-    if (!addresses) return {};  // outside the plan: it never had an entry
+    if (!addresses) return left;  // outside the plan: it never had an entry
     PANAL_TRY(firewall_->remove(std::span(&*addresses, 1)));
     note_rates(rates_.remove(std::span(&*addresses, 1)));
     if (removed) log_->info("link_down", {{"desktop", std::to_string(id)}});
-    return {};
+    return left;
   }
 
   Result<void> detach_all_locked(std::span<const DesktopId> ids) {
@@ -399,7 +459,9 @@ class RoutedNetwork : public Network {
       if (addresses) planned.push_back(std::move(*addresses));
     }
     // Links first: without them entries and classes allow nothing.
-    Result<void> result = veths_.remove(names);
+    Result<void> result = groups_.detach(ids);
+    auto links = veths_.remove(names);
+    if (!links && result) result = std::move(links);
     auto entries = firewall_->remove(planned);
     if (!entries && result) result = std::move(entries);
     note_rates(rates_.remove(planned));
@@ -413,6 +475,7 @@ class RoutedNetwork : public Network {
   RoutedVeths veths_;
   std::unique_ptr<FirewallBackend> firewall_;
   Rates rates_;
+  Groups groups_;
   std::chrono::steady_clock::time_point next_look_at_rates_{};
   Ruleset rules_;
   std::map<DesktopId, std::uint32_t> policies_;  // attached or not
@@ -432,11 +495,15 @@ Result<std::unique_ptr<Network>> Network::open(UniqueFd network_namespace, const
 Result<std::unique_ptr<Network>> Network::open(UniqueFd network_namespace, const AddressPlan& plan,
                                                LoggerPtr log, const OpenBackend& open_backend,
                                                const Ruleset& rules,
-                                               const std::map<DesktopId, std::uint32_t>& policies) {
+                                               const std::map<DesktopId, std::uint32_t>& policies,
+                                               NamespaceOf namespace_of) {
   const auto failed = [](Error error) {
     return prefixed("open the desktops' network", std::move(error));
   };
   PANAL_ASSIGN(const auto pool, AddressPool::parse(plan.subnet4, plan.subnet6));
+  GroupPrefixes prefixes;
+  PANAL_ASSIGN(prefixes.v4, parse_prefix(plan.subnet4));
+  PANAL_ASSIGN(prefixes.v6, parse_prefix(plan.subnet6));
   std::optional<RoutedVeths> veths;
   std::unique_ptr<FirewallBackend> firewall;
   auto opened = run_inside(network_namespace, [&]() -> Result<void> {
@@ -445,8 +512,15 @@ Result<std::unique_ptr<Network>> Network::open(UniqueFd network_namespace, const
     return {};
   });
   if (!opened) return failed(std::move(opened.error()));
-  auto network = std::make_unique<RoutedNetwork>(std::move(network_namespace), pool, plan.line,
-                                                 std::move(*veths), std::move(firewall), log);
+  auto network = std::make_unique<RoutedNetwork>(
+      NetworkParts{.network_namespace = std::move(network_namespace),
+                   .pool = pool,
+                   .prefixes = prefixes,
+                   .line = plan.line,
+                   .namespace_of = std::move(namespace_of),
+                   .veths = std::move(*veths),
+                   .firewall = std::move(firewall),
+                   .log = log});
   auto loaded = network->set_rules(rules, policies);
   if (!loaded) return failed(std::move(loaded.error()));
   return network;

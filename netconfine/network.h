@@ -14,6 +14,7 @@
 #include "engine/base/unique_fd.h"
 #include "engine/model/ids.h"
 #include "engine/model/session.h"
+#include "netconfine/bridge/groups.h"
 #include "netconfine/firewall/backend.h"
 #include "netconfine/policy/compiled.h"
 #include "netconfine/qos/qos.h"
@@ -64,17 +65,19 @@ class Network {
       UniqueFd network_namespace, const AddressPlan& plan, LoggerPtr log,
       const OpenBackend& open_backend = open_nftables_backend);
   /// The same with rules in force from the first moment, as set_rules() takes them: what a restart
-  /// uses, so that connections of running desktops go on.
+  /// uses, so that connections of running desktops go on. `namespace_of`: how desktops are found
+  /// that are to join their group's bridge after attach(); none: those wait for their next start.
   [[nodiscard]] static Result<std::unique_ptr<Network>> open(
       UniqueFd network_namespace, const AddressPlan& plan, LoggerPtr log,
       const OpenBackend& open_backend, const Ruleset& rules,
-      const std::map<DesktopId, std::uint32_t>& policies);
+      const std::map<DesktopId, std::uint32_t>& policies, NamespaceOf namespace_of = {});
   virtual ~Network() = default;
 
   /// Gives the network namespace `desktop_namespace` its link: eth0 with addresses, routes and
   /// static neighbours on both ends; lo up; the desktop's elements in the rules' sets. Rules come
-  /// first, link up last. On error nothing is left. Errors: EEXIST, ENOSPC (prefix used up), EAGAIN
-  /// while every desktop is cut off.
+  /// first, link up last. Where its policy's group has a bridge, it is put on it, by eth1. On error
+  /// nothing is left. Errors: EEXIST (an eth0 or eth1 of its own among it), ENOSPC (prefix or
+  /// bridges used up), EAGAIN while every desktop is cut off.
   [[nodiscard]] virtual Result<Link> attach(DesktopId id, const UniqueFd& desktop_namespace) = 0;
   /// Removes link and set elements. Not attached is not an error.
   [[nodiscard]] virtual Result<void> detach(DesktopId id) = 0;
@@ -85,7 +88,9 @@ class Network {
   /// Puts rules in force, for all links at once: `policies` says which of them a desktop has,
   /// attached or not yet (absent or 0: nothing is allowed). Until the first call nothing is
   /// allowed. On error what was in force stays, or everybody is cut off until an audit can put it
-  /// in force again. A policy with rates needs a kernel that can shape.
+  /// in force again. A policy with rates needs a kernel that can shape; one whose group has a
+  /// bridge needs a backend that can hold what passes it (EOPNOTSUPP): its desktops join, and
+  /// leave, live. Who cannot join reaches its mates by address alone, and is tried again.
   [[nodiscard]] virtual Result<void> set_rules(const Ruleset& rules,
                                                const std::map<DesktopId, std::uint32_t>& policies) {
     (void)rules, (void)policies;

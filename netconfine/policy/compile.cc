@@ -90,8 +90,9 @@ class Compiler {
     for (const auto& [name, group] : set_.groups) {
       if (group.bridge && !around_.bridges)
         return fail(EOPNOTSUPP,
-                    fmt::format("group {}: bridge = true: this node has no rules for bridges yet; "
-                                "leave it out, and its desktops reach each other by address",
+                    fmt::format("group {}: bridge = true: bridged groups need nftables (backend in "
+                                "[network] of panal.toml); leave it out, and its desktops reach "
+                                "each other by address",
                                 name));
     }
     return {};

@@ -3,9 +3,12 @@
 #include <linux/netlink.h>
 
 #include <array>
+#include <iterator>
 #include <map>
 #include <set>
+#include <vector>
 
+#include "netconfine/bridge/shard.h"
 #include "netconfine/qos/shaper.h"
 
 namespace panal::netconfine {
@@ -134,13 +137,28 @@ class Trees : public Qos {
     return {addresses, was != meant_.end() ? std::optional(was->second) : std::nullopt};
   }
 
+  // All of a desktop's that are there, its routed link first.
+  Result<std::vector<int>> links_of(const ShapedDesktop& desktop) {
+    PANAL_ASSIGN(const auto routed, find_link(socket_, desktop.addresses.link));
+    std::vector<int> links = {routed.index};
+    if (!desktop.bridged) return links;
+    const auto port = find_link(socket_, member_name(id_of_link(desktop.addresses.link)));
+    if (port) links.push_back(port->index);
+    if (!port && !port.error().is_gone()) return tl::make_unexpected(port.error());
+    return links;
+  }
+
   Result<void> put_one(const ShapedDesktop& desktop) {
-    PANAL_ASSIGN(const auto link, find_link(socket_, desktop.addresses.link));
+    PANAL_ASSIGN(const auto links, links_of(desktop));
     meant_[desktop.addresses.link] = desktop;
     std::vector<Step> steps;
     for (Shaper& shaper : shapers_) {
       PANAL_ASSIGN(const auto changes, shaper.plan().put(desktop));
-      auto redirect = shaper.redirect_steps(link.index, desktop.addresses);
+      std::vector<Step> redirect;
+      for (const int link : links) {
+        auto one = shaper.redirect_steps(link, desktop.addresses);
+        std::move(one.begin(), one.end(), std::back_inserter(redirect));
+      }
       auto classes = shaper.steps(changes);
       // No packet comes to a class before it is there, nor after it is gone.
       const bool shapes = shaper.plan().shapes(desktop.addresses);
@@ -161,8 +179,9 @@ class Trees : public Qos {
     for (Shaper& shaper : shapers_) PANAL_TRY(shaper.compare(socket_, qdiscs, difference));
     PANAL_ASSIGN(const auto links, all_links(socket_));
     for (const auto& link : links) {
-      if (id_of_link(link.name) == 0) continue;
-      const auto meant = meant_.find(link.name);
+      const DesktopId port_of = id_of_member(link.name);
+      if (id_of_link(link.name) == 0 && port_of == 0) continue;
+      const auto meant = meant_.find(port_of == 0 ? link.name : link_name(port_of));
       const Addresses* addresses = meant != meant_.end() ? &meant->second.addresses : nullptr;
       for (Shaper& shaper : shapers_) {
         PANAL_TRY(shaper.compare_link(socket_, link, with_clsact.contains(link.index), addresses,

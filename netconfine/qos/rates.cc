@@ -54,16 +54,22 @@ ShapedDesktop Rates::shape_of(const Sender& sender) const {
   const auto session = sessions_.find(sender.addresses.link);
   const auto now = session != sessions_.end() ? session->second : SessionClass::kActive;
   const auto policy = bounded_.find(sender.policy);
-  if (policy != bounded_.end()) return shaped(sender.addresses, policy->second, now);
-  ShapedDesktop free;  // but for the line
-  free.addresses = sender.addresses;
-  free.session = now;
-  return free;
+  ShapedDesktop desktop;  // free, but for the line
+  if (policy != bounded_.end()) {
+    desktop = shaped(sender.addresses, policy->second, now);
+  } else {
+    desktop.addresses = sender.addresses;
+    desktop.session = now;
+  }
+  desktop.bridged = bridged_.contains(sender.policy);
+  return desktop;
 }
 
 Result<void> Rates::load(const Ruleset& rules, std::span<const Sender> attached) {
   bounded_.clear();
+  bridged_.clear();
   for (const auto& policy : rules.policies) {
+    if (policy.bridged) bridged_.insert(policy.id);
     if (bounds(policy)) bounded_[policy.id] = policy;
   }
   attached_.clear();

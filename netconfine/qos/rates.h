@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,7 +28,8 @@ class Rates {
   [[nodiscard]] Result<void> prepare(const Ruleset& rules);
   /// The rules in force, and the desktops that are attached.
   [[nodiscard]] Result<void> load(const Ruleset& rules, std::span<const Sender> attached);
-  /// A new link, which is best still down, or another policy.
+  /// A new link, which is best still down, or another policy; after its port of a bridge, which is
+  /// up.
   [[nodiscard]] Result<void> put(const Sender& sender);
   /// Those that are not there are not an error.
   [[nodiscard]] Result<void> remove(std::span<const Addresses> desktops);
@@ -46,6 +48,7 @@ class Rates {
   LineLimits line_;
   std::unique_ptr<Qos> qos_;                         ///< none while nothing is, or was, bounded
   std::map<std::uint32_t, CompiledPolicy> bounded_;  ///< policies that bound something, by id
+  std::set<std::uint32_t> bridged_;                  ///< policies whose group has a bridge, by id
   std::map<std::string, Sender> attached_;           ///< by link
   std::map<std::string, SessionClass> sessions_;     ///< by link; absent: active
 };

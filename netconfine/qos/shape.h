@@ -21,6 +21,7 @@ struct ShapedDesktop {
   NetLimits limits;         ///< only rates and burst matter here
   NetLimits tenant_limits;  ///< of several in one tenant, the lowest rate above 0 holds
   SessionClass session = SessionClass::kActive;
+  bool bridged = false;  ///< it may have a port on its group's bridge, which counts as well
   [[nodiscard]] bool operator==(const ShapedDesktop&) const = default;
 };
 

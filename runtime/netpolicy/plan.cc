@@ -54,6 +54,8 @@ Result<netconfine::Surroundings> surroundings(const config::Config& config) {
   around.desktops = {uplink.desktops4, uplink.desktops6};
   if (uplink.kind != netconfine::UplinkKind::kNone) around.uplink = netconfine::kUplinkName;
   around.masquerade = uplink.masquerade();
+  // Where "auto" comes to iptables after all, the network itself refuses such rules.
+  around.bridges = config.firewall_backend != "iptables";
   return around;
 }
 

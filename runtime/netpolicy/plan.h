@@ -43,10 +43,12 @@ struct Plan {
 /// names the key.
 [[nodiscard]] Result<netconfine::LineLimits> line_limits(const config::Config& config);
 
-/// Where the desktops' addresses are from, and how the outside is reached.
+/// Where the desktops' addresses are from, how the outside is reached, and whether groups may have
+/// bridges: not with backend = "iptables".
 [[nodiscard]] Result<netconfine::Surroundings> surroundings(const config::Config& config);
 
-/// Errors: EINVAL with a sentence where the set does not compile.
+/// Errors: EINVAL with a sentence where the set does not compile; EOPNOTSUPP likewise, for a group
+/// with a bridge where there can be none.
 [[nodiscard]] Result<Plan> make_plan(const netconfine::PolicySet& set,
                                      const std::vector<store::DesktopNetPolicy>& rows,
                                      const config::Config& config);

@@ -22,7 +22,8 @@ constexpr std::chrono::milliseconds kPatience{800};
 /// Policies, and desktops whose policy is missing, that one answer tells.
 constexpr std::size_t kMostTold = 500;
 
-/// A policy with its services, as a file would say it; empty: it allows nothing.
+/// A policy with its services and what is said about its group, as a file would say it; empty: it
+/// allows nothing.
 std::string policy_text(const netconfine::PolicySet& set, const std::string& name) {
   const auto policy = set.policies.find(name);
   if (policy == set.policies.end()) return {};
@@ -30,6 +31,8 @@ std::string policy_text(const netconfine::PolicySet& set, const std::string& nam
   part.policies[name] = policy->second;
   for (const auto* names : {&policy->second.reach, &policy->second.reached_by})
     for (const std::string& service : *names) part.services[service] = set.services.at(service);
+  if (const auto group = set.groups.find(policy->second.group); group != set.groups.end())
+    part.groups.insert(*group);
   return netconfine::print_policies(part);
 }
 

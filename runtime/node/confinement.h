@@ -49,7 +49,8 @@ class Confinement {
   /// "desktops", "group", "reach", "reached_by"}], "more": policies not told, "missing",
   /// "dropped"}.
   [[nodiscard]] nlohmann::json show();
-  /// One policy and the services it names, as TOML: {"name", "text"}. Errors: ENOENT.
+  /// One policy with the services and the group that it names, as TOML: {"name", "text"}. Errors:
+  /// ENOENT.
   [[nodiscard]] Result<nlohmann::json> show_policy(const std::string& name);
   /// {"id", "name", "tenant", "policy", "given_by", "missing", "address4", "address6", "link",
   /// "text"}. Errors: ENOENT.

@@ -17,6 +17,12 @@ using nlohmann::json;
 constexpr const char* kInForceFile = "network.in-force";
 constexpr const char* kInForceAside = "network.in-force.new";
 
+/// A group as the set has it, something said about it or not.
+netconfine::NetGroup group_of(const netconfine::PolicySet& set, const std::string& name) {
+  const auto found = set.groups.find(name);
+  return found != set.groups.end() ? found->second : netconfine::NetGroup{.name = name};
+}
+
 /// Whether two plans mean the same by a policy.
 bool same_policy(const netpolicy::Plan& then, const netpolicy::Plan& now, const std::string& name) {
   const auto before = then.set.policies.find(name), after = now.set.policies.find(name);
@@ -24,6 +30,8 @@ bool same_policy(const netpolicy::Plan& then, const netpolicy::Plan& now, const 
   if ((before != then.set.policies.end()) != is_there) return false;
   if (!is_there) return true;
   if (!(before->second == after->second)) return false;
+  const std::string& group = after->second.group;
+  if (!group.empty() && !(group_of(then.set, group) == group_of(now.set, group))) return false;
   for (const auto* names : {&after->second.reach, &after->second.reached_by})
     for (const std::string& service : *names) {
       const auto old = then.set.services.find(service);

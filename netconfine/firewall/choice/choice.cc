@@ -7,6 +7,7 @@
 namespace panal::netconfine {
 namespace {
 
+constexpr const char* kNoBridges = "bridged groups need nftables";
 constexpr const char* kNames[] = {"auto", "nftables", "iptables"};
 
 /// A backend that, once its rules stand, is the only one.
@@ -65,7 +66,8 @@ Result<ChosenFirewall> choose_firewall(FirewallChoice choice, const FirewallWay&
     case FirewallChoice::kNftables:
       return opened(nftables, iptables, "nftables, as the configuration says");
     case FirewallChoice::kIptables:
-      return opened(iptables, nftables, "iptables, as the configuration says");
+      return opened(iptables, nftables,
+                    std::string("iptables, as the configuration says; ") + kNoBridges);
     case FirewallChoice::kAuto: break;
   }
   auto first = opened(nftables, iptables,
@@ -73,8 +75,8 @@ Result<ChosenFirewall> choose_firewall(FirewallChoice choice, const FirewallWay&
   // Only what cannot be had leads to the second best: not being root is no reason.
   if (first || (first.error().code != EPROTONOSUPPORT && !first.error().is_unsupported()))
     return first;
-  auto second =
-      opened(iptables, nftables, "iptables: " + first.error().context + "; so it is iptables");
+  auto second = opened(iptables, nftables,
+                       "iptables: " + first.error().context + "; so it is iptables; " + kNoBridges);
   if (second) return second;
   return fail(EPROTONOSUPPORT,
               "no firewall can be had: " + first.error().context + "; " + second.error().context);

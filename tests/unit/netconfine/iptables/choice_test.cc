@@ -56,7 +56,9 @@ TEST_F(Choice, AutoFallsBackWhereTheKernelHasNoNftables) {
       way("iptables"));
   ASSERT_TRUE(chosen);
   EXPECT_STREQ(chosen->backend->name(), "iptables");
-  EXPECT_EQ(chosen->why, "iptables: nftables: this kernel has none; so it is iptables");
+  EXPECT_EQ(chosen->why,
+            "iptables: nftables: this kernel has none; so it is iptables; bridged groups need "
+            "nftables");
 }
 
 TEST_F(Choice, NotBeingRootIsNoReasonToFallBack) {

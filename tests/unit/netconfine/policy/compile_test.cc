@@ -160,8 +160,8 @@ group = "hall"
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, EOPNOTSUPP);
   EXPECT_EQ(refused.error().context,
-            "group room: bridge = true: this node has no rules for bridges yet; leave it out, and "
-            "its desktops reach each other by address");
+            "group room: bridge = true: bridged groups need nftables (backend in [network] of "
+            "panal.toml); leave it out, and its desktops reach each other by address");
   EXPECT_FALSE(compile(set)) << "told before somebody has such a policy";
   around.bridges = true;
   const Ruleset rules = compiled(set, around);

@@ -58,6 +58,15 @@ TEST_F(DoctorNet, WhatLeadsNowhereIsTold) {
   EXPECT_EQ(group.found, "0 services and 1 policies");
 }
 
+TEST_F(DoctorNet, AGroupsBridgeWantsNftables) {
+  const std::string room = "[group.g]\nbridge = true\n[policy.c]\ngroup = \"g\"\n";
+  EXPECT_EQ(look(room).verdict, Check::kOk) << look(room).found;
+  config_.firewall_backend = "iptables";
+  const Check refused = look(room);
+  EXPECT_EQ(refused.verdict, Check::kWarning);
+  EXPECT_THAT(refused.found, HasSubstr("group g: bridge = true: bridged groups need nftables"));
+}
+
 TEST_F(DoctorNet, WhatBoundsAllDesktopsTogetherIsTold) {
   config_.line_send = "1 Gbit";
   const Check one = look("[policy.c]\ngroup = \"g\"\n");

@@ -108,6 +108,22 @@ TEST(Plan, TheUplinkIsTheConfigurations) {
   EXPECT_EQ(make_plan(read(kPolicies), {}, config).error().code, EINVAL) << "no device";
 }
 
+TEST(Plan, GroupsHaveBridgesButByIptables) {
+  const auto set = read("[group.room]\nbridge = true\n[policy.class]\ngroup = \"room\"\n");
+  config::Config config;
+  for (const char* backend : {"auto", "nftables"}) {
+    config.firewall_backend = backend;
+    const auto made = make_plan(set, {row(1, "acme", "class")}, config);
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_TRUE(made->rules.policies.at(0).bridged) << backend;
+  }
+  config.firewall_backend = "iptables";
+  const auto refused = make_plan(set, {}, config);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EOPNOTSUPP);
+  EXPECT_THAT(refused.error().context, HasSubstr("bridged groups need nftables"));
+}
+
 TEST(Plan, AnswersWithTheRule) {
   const Plan made = plan({row(7, "acme", "")});
   const auto pool = netconfine::AddressPool::parse("10.77.0.0/16", "fd77:7061:6e61::/64");

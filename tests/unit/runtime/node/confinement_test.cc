@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -261,6 +262,32 @@ TEST_F(ConfinementTest, ExplainsAndShows) {
   EXPECT_EQ((*desktop)["address4"], "10.77.0.1");
   EXPECT_EQ((*desktop)["policy"], "office");
   EXPECT_EQ(confinement_->show_desktop(9).error().code, ENOENT);
+}
+
+TEST_F(ConfinementTest, ABridgeOfAGroupConcernsItsDesktopsAndIsShownWithThePolicy) {
+  assign(3, "acme", "class");
+  ASSERT_TRUE(confinement_->start(store_));
+  EXPECT_FALSE(network_.rules.policies.empty());
+  write(std::string(kOffice) + "[group.room]\nbridge = true\n");
+  EXPECT_EQ(apply(true)["desktops"], 1) << "of the group, and nobody else";
+  EXPECT_THAT(apply()["changes"], SizeIs(1));
+  const auto bridged = [&] {
+    return std::any_of(network_.rules.policies.begin(), network_.rules.policies.end(),
+                       [](const auto& policy) { return policy.bridged; });
+  };
+  EXPECT_TRUE(bridged());
+  EXPECT_THAT((*confinement_->show_policy("class"))["text"].get<std::string>(),
+              HasSubstr("[group.room]\nbridge = true"));
+  // Over panald's end, too.
+  open();
+  network_.rules = {};
+  confinement_->resume();
+  EXPECT_TRUE(bridged());
+  // Where it cannot be, it is a mistake like another.
+  config_.firewall_backend = "iptables";
+  const auto refused = confinement_->apply(store_, false, "alice");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().context, HasSubstr("bridged groups need nftables"));
 }
 
 TEST(RulesBefore, DamagedTextsAreRefused) {
