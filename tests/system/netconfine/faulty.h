@@ -23,6 +23,7 @@ class Faulty : public FirewallBackend {
   Faulty(std::unique_ptr<FirewallBackend> real, Faults& faults)
       : real_(std::move(real)), faults_(faults) {}
   [[nodiscard]] const char* name() const override { return real_->name(); }
+  [[nodiscard]] bool bridges() const override { return real_->bridges(); }
   Result<void> load(const Ruleset& rules, const std::vector<Sender>& senders) override {
     if (faults_.load) return fail(ENOMEM, "load rules");
     if (faults_.before_load) faults_.before_load();

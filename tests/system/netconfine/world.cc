@@ -104,7 +104,12 @@ void Fence::pass() {
 }
 
 World::World(const OpenBackend& open, DesktopId count) {
-  network_ = must(Network::open(must(panal_.duplicate()), kWorldPlan, Logger::silent(), open));
+  network_ = must(Network::open(must(panal_.duplicate()), kWorldPlan, Logger::silent(), open, {},
+                                {}, [this](DesktopId id) -> Result<UniqueFd> {
+                                  const auto at = static_cast<std::size_t>(id - 1);
+                                  if (at >= inside_.size()) return fail(ENOENT, "no such desktop");
+                                  return inside_[at].duplicate();
+                                }));
   connect(panal_, kUplink, outside_, "out0");
   must_run(outside_,
            "ip link set lo up && ip link set out0 address 02:99:00:00:00:01 && "
@@ -134,7 +139,8 @@ Result<void> World::apply(PolicySet set, const std::map<DesktopId, std::string>&
   Surroundings around{.uplink = kUplink,
                       .masquerade = masquerade,
                       .desktops = prefixes({kWorldPlan.subnet4, kWorldPlan.subnet6}),
-                      .uses = {}};
+                      .uses = {},
+                      .bridges = true};
   for (const auto& [id, name] : has) around.uses.emplace(name, tenant(id));
   PANAL_ASSIGN(auto rules, compile(set, around));
   std::map<DesktopId, std::uint32_t> policies;
