@@ -45,7 +45,7 @@ class Field {
     const Site& s = field.site_;
     PANAL_ASSIGN(field.settle_, Settle::open());
     for (std::size_t i = 0; i < s.desktops.size(); ++i) {
-      PANAL_ASSIGN(field.ears_[i], LinkEar::open(s.desktops[i], "eth0"));
+      PANAL_ASSIGN(field.ears_[i], LinkEar::open(s.desktops[i], s.link));
     }
     PANAL_ASSIGN(field.outside_, LinkEar::open(s.outside, "out0"));
     PANAL_ASSIGN(field.host_ear_, HostEar::open(s.host));
@@ -58,6 +58,9 @@ class Field {
   // Everybody says who he is, as kernels do now and then: what an attack has spoilt is mended.
   Result<void> heal() {
     for (std::size_t i = 0; i < ears_.size(); ++i) {
+      // On a bridge of its group frames to many are held to a rate: all of the attacker's are for
+      // its attacks. Nobody there has heard of it anyway.
+      if (i == Site::kMe && !site_.leads_outside) continue;
       const Mac& mac = site_.macs[i];
       const Ipv4& four = site_.addresses4[i];
       const Ipv6& six = site_.addresses6[i];
@@ -82,7 +85,7 @@ class Field {
       return fail(EIO, fmt::format("{}: {} does not arrive", when, what));
     };
     for (const std::size_t from : {Site::kMe, Site::kVictim, Site::kThird}) {
-      if (again && from == Site::kMe) continue;
+      if (!site_.leads_outside || (again && from == Site::kMe)) continue;
       const Mac next_hop = next_hop_of(from);
       const Ports ports{static_cast<std::uint16_t>(again ? 40002 : 40000), 53};
       PANAL_ASSIGN(const unsigned four,
@@ -110,7 +113,7 @@ class Field {
 
   // The victim has a connection to the service, with an answer where addresses are as they are.
   Result<void> open_victims_connection() {
-    if (site_.masks) return {};
+    if (site_.masks || !site_.leads_outside) return {};
     const Ground& g = site_.ground;
     const Mac outside{0x02, 0x99, 0, 0, 0, 1}, uplink{0x02, 0x99, 0, 0, 0, 2};
     PANAL_TRY(outside_.send(

@@ -85,6 +85,7 @@ std::vector<Target> targets() {
            [=] { return panal_site(iptables, true); }},
           {"iptables_trees", "Panal, iptables without ipset", true,
            [=] { return panal_site(without_sets, false); }},
+          {"groups", "Panal, another group's bridge", true, group_site},
           {"bare", "Panal's links without rules", false, bare_site},
           {"lxc", "a bridge as lxc-net makes it", false, lxc_site},
           {"qvd", "a bridge with QVD's rules", false, qvd_site}};

@@ -19,7 +19,9 @@ struct Site {
   static constexpr std::size_t kMe = 0, kVictim = 1, kThird = 2;
 
   UniqueFd host, outside;
-  std::array<UniqueFd, 3> desktops;  ///< the attacker's, the victim's, the third's; link "eth0"
+  std::array<UniqueFd, 3> desktops;  ///< the attacker's, the victim's, the third's
+  std::string link = "eth0";         ///< of each, by which everything is sent and heard
+  bool leads_outside = true;         ///< that link
   std::array<Mac, 3> macs{};
   std::array<Ipv4, 3> addresses4{};
   std::array<Ipv6, 3> addresses6{};
@@ -38,7 +40,8 @@ struct Target {
   std::function<Result<Site>()> build;
 };
 
-/// Panal by nftables and by iptables, with and without masking, then Panal's links with all rules
+/// Panal by nftables and by iptables, with and without masking, from one of Panal's bridges of
+/// groups to another, then Panal's links with all rules
 /// taken away, a bridge as lxc-net makes it, and a bridge with QVD's rules in their order. Building
 /// one fails with EPROTONOSUPPORT, ENOENT or EPERM where the kernel, a program or the right to is
 /// missing.
@@ -46,6 +49,7 @@ struct Target {
 
 // Of site_*.cc.
 [[nodiscard]] Result<Site> panal_site(const netconfine::OpenBackend& backend, bool masks);
+[[nodiscard]] Result<Site> group_site();
 [[nodiscard]] Result<Site> bare_site();
 [[nodiscard]] Result<Site> lxc_site();
 [[nodiscard]] Result<Site> qvd_site();

@@ -238,7 +238,7 @@ TEST_F(NetworkGroups, WhatSomebodyChangesIsMended) {
       "ip link add png4 type veth peer name else4 && ip link set dev png4 up master " + hub,
       "nft delete table bridge panal",
       "nft flush chain bridge panal forward",
-      "nft delete element bridge panal group_of '{ \"png1\" }'",
+      "nft flush map bridge panal group_of",
       "nft insert rule bridge panal prerouting accept",
   };
   for (const std::string& change : changes) {
