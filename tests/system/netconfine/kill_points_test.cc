@@ -35,11 +35,14 @@ class KillPoints : public ::testing::Test {
     if (second) {
       set.policies["office"].reach = {"web"};
       set.policies.erase("guest");
+      // A table more, of bridges.
+      set.groups["room"] = {"room", true};
     }
     return *compile(set, {.uplink = kUplink,
                           .masquerade = true,
                           .desktops = {},
-                          .uses = {{"office", "acme"}, {"guest", "acme"}}});
+                          .uses = {{"office", "acme"}, {"guest", "acme"}},
+                          .bridges = true});
   }
 
   static std::vector<Sender> senders_of(DesktopId count) {
