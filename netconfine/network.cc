@@ -352,6 +352,7 @@ class RoutedNetwork : public Network {
     auto cut = firewall_->cut_off();
     if (cut) return;
     log_->error("network_rules_cannot_cut_off", {{"error", cut.error().message()}});
+    undo_step("bridges", "all", groups_.leave_all());
     const auto ids = veths_.list();
     if (!ids) {
       log_->error("network_links_cannot_be_listed", {{"error", ids.error().message()}});
@@ -359,7 +360,6 @@ class RoutedNetwork : public Network {
     }
     for (const DesktopId id : *ids)
       undo_step("link", link_name(id), veths_.take_down(link_name(id)));
-    undo_step("groups", "all", groups_.leave_all());
     links_down_ = true;
   }
 
