@@ -36,7 +36,7 @@ Result<void> Groups::open_for(const Ruleset& rules) {
   if (bridges_) return {};
   const bool wanted = !bridged_in(rules).empty();
   if (!wanted && looked_) return {};
-  PANAL_TRY(run_inside(space_, [&]() -> Result<void> {
+  const auto look = [&]() -> Result<void> {
     bool needed = wanted;
     if (!needed) {
       PANAL_ASSIGN(auto socket, NetlinkSocket::open(NETLINK_ROUTE));
@@ -49,7 +49,8 @@ Result<void> Groups::open_for(const Ruleset& rules) {
     bridges_.emplace(std::move(opened));
     left_ = true;
     return {};
-  }));
+  };
+  PANAL_TRY(run_inside(space_, look));
   looked_ = true;
   return {};
 }

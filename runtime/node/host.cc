@@ -142,13 +142,14 @@ Result<void> Host::open_network(const config::Config& config,
   const netconfine::OpenBackend configured = [this, &config] {
     return open_backend(config, *log_);
   };
+  const netconfine::NamespaceOf namespace_of = [this](DesktopId id) -> Result<UniqueFd> {
+    PANAL_ASSIGN(const auto init, groups_->find_init(id));
+    return desktop::Lifecycle::network_of(init);
+  };
   PANAL_ASSIGN(network_,
                netconfine::Network::open(std::move(net), {config.subnet4, config.subnet6, line},
                                          log_, firewall ? firewall : configured, plan.rules,
-                                         plan.policies(), [this](DesktopId id) -> Result<UniqueFd> {
-                                           PANAL_ASSIGN(const auto init, groups_->find_init(id));
-                                           return desktop::Lifecycle::network_of(init);
-                                         }));
+                                         plan.policies(), namespace_of));
   PANAL_ASSIGN(audit_, netconfine::AuditLoop::start(*network_, {},
                                                     [this](const netconfine::AuditReport& report) {
                                                       net_tally_.audited(report);
