@@ -138,7 +138,8 @@ class Scene {
     };
     for (unsigned pair = 0; pair < options.pairs; ++pair) {
       keep(type(options.window_seconds), without);
-      const std::uint64_t start = row_of_hog().value("generation", std::uint64_t{0});
+      PANAL_ASSIGN(const json before, row_of_hog());
+      const std::uint64_t start = before.value("generation", std::uint64_t{0});
       PANAL_TRY(hog_.begin(words_of(kind, options.window_seconds)));
       PANAL_TRY(wait("the hog to begin", [this] { return hog_.begun(); }));
       keep(type(options.window_seconds), with);
@@ -186,11 +187,13 @@ class Scene {
     PANAL_TRY(load_.connect(hog_.account()));
     return node_.wait_for({hog_.account()}, "the hog's client", attached, kPatience);
   }
-  /// As `panal desktop show` has it; empty when it does not answer.
-  [[nodiscard]] json row_of_hog() const {
-    const auto text = node_.panal({"desktop", "show", "--json", hog_.account().desktop});
-    json row = text ? json::parse(*text, nullptr, false) : json();
-    return row.is_object() ? row : json::object();
+  /// As `panal desktop show` has it. Errors: those of the command; EPROTO.
+  [[nodiscard]] Result<json> row_of_hog() const {
+    PANAL_ASSIGN(const auto text,
+                 node_.panal({"desktop", "show", "--json", hog_.account().desktop}));
+    json row = json::parse(text, nullptr, false);
+    if (!row.is_object()) return fail(EPROTO, "panal desktop show: " + text);
+    return row;
   }
   /// How it ended, and it is there again for the next round. `start`: the request by which it ran
   /// before; where it is another one, it was killed, and its client asked for it again at once.
@@ -198,9 +201,11 @@ class Scene {
     std::string state = "running";
     bool again = false;
     PANAL_TRY(wait("the end of the hog", [&] {
-      const json row = row_of_hog();
-      state = row.value("state", state);
-      again = row.value("generation", start) != start;
+      // Beside a hog the command may fail once; that tells nothing of how it ended.
+      if (const auto row = row_of_hog()) {
+        state = row->value("state", state);
+        again = row->value("generation", start) != start;
+      }
       return hog_.ended() || again || state == "failed" || state == "stopped";
     }));
     if (state == "running" && !again) return std::string("went on, capped");
