@@ -224,6 +224,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 2000));
   density_command->add_option("--beyond-lot", density.beyond_lot,
                               "how many at a time (default: an eighth of --count)");
+  density_command->add_option("--beyond-hold", density.beyond_hold_seconds,
+                              "seconds after each of those (default 60)");
   density_command->add_option("--until", density.until_seconds,
                               "add no lot beyond --count after so many seconds");
   density_command->add_flag("--by-command,!--by-clients", by_command,
@@ -309,6 +311,8 @@ int main(int argc, char** argv) {
   figure_command->add_flag("--store", store, "keep the result in bench/results");
   figure_command->add_option("--memory", memory, "limit of the lab, e.g. 14G");
   MeasureOptions measuring;
+  figure_command->add_option("--beyond-hold", measuring.beyond_hold_seconds,
+                             "mix figures: seconds after each lot beyond the target (default 180)");
   figure_command->add_option("--until", measuring.until_seconds,
                              "mix figures: add no lot beyond the target after so many seconds "
                              "(default 7800)");

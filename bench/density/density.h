@@ -24,6 +24,8 @@ struct DensityOptions {
   /// Where `count` holds, further lots are added until one does not or so many are up; 0: none.
   std::size_t beyond = 0;
   std::size_t beyond_lot = 0;  ///< how many at a time; 0: an eighth of `count`
+  /// Each is held so long; the last minute counts.
+  unsigned beyond_hold_seconds = 60;
   /// No further lot begins so long after the beginning; the last hold and the visits come on top.
   /// 0: no bound.
   unsigned until_seconds = 0;

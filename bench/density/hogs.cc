@@ -138,11 +138,13 @@ class Scene {
     };
     for (unsigned pair = 0; pair < options.pairs; ++pair) {
       keep(type(options.window_seconds), without);
+      PANAL_ASSIGN(const json before, row_of_hog());
+      const std::uint64_t start = before.value("generation", std::uint64_t{0});
       PANAL_TRY(hog_.begin(words_of(kind, options.window_seconds)));
       PANAL_TRY(wait("the hog to begin", [this] { return hog_.begun(); }));
       keep(type(options.window_seconds), with);
       hog_.release(true);
-      PANAL_ASSIGN(const std::string end, end_of_hog());
+      PANAL_ASSIGN(const std::string end, end_of_hog(start));
       ++ends[end];
       PANAL_TRY(node_.wait_for(bystanders_, "the bystanders to be attached still", attached,
                                std::chrono::seconds(5)));
@@ -185,18 +187,30 @@ class Scene {
     PANAL_TRY(load_.connect(hog_.account()));
     return node_.wait_for({hog_.account()}, "the hog's client", attached, kPatience);
   }
-  /// How it ended, and it is there again for the next round.
-  Result<std::string> end_of_hog() {
+  /// As `panal desktop show` has it. Errors: those of the command; EPROTO.
+  [[nodiscard]] Result<json> row_of_hog() const {
+    PANAL_ASSIGN(const auto text,
+                 node_.panal({"desktop", "show", "--json", hog_.account().desktop}));
+    json row = json::parse(text, nullptr, false);
+    if (!row.is_object()) return fail(EPROTO, "panal desktop show: " + text);
+    return row;
+  }
+  /// How it ended, and it is there again for the next round. `start`: the request by which it ran
+  /// before; where it is another one, it was killed, and its client asked for it again at once.
+  Result<std::string> end_of_hog(std::uint64_t start) {
     std::string state = "running";
+    bool again = false;
     PANAL_TRY(wait("the end of the hog", [&] {
-      const auto text = node_.panal({"desktop", "show", "--json", hog_.account().desktop});
-      const json row = text ? json::parse(*text, nullptr, false) : json();
-      if (row.is_object()) state = row.value("state", state);
-      return hog_.ended() || state == "failed" || state == "stopped";
+      // Beside a hog the command may fail once; that tells nothing of how it ended.
+      if (const auto row = row_of_hog()) {
+        state = row->value("state", state);
+        again = row->value("generation", start) != start;
+      }
+      return hog_.ended() || again || state == "failed" || state == "stopped";
     }));
-    if (state == "running") return std::string("went on, capped");
+    if (state == "running" && !again) return std::string("went on, capped");
     PANAL_TRY(raise_hog());
-    return "was " + state;
+    return again ? std::string("was killed, and its client asked for it again") : "was " + state;
   }
 
   BenchNode& node_;

@@ -22,6 +22,9 @@ struct MeasureOptions {
   /// after the beginning. So that what follows ends within three hours: a hold of ten minutes, and
   /// the visits of all.
   unsigned until_seconds = 7800;
+  /// How long each of those lots is held: memory of who does nothing is taken back within minutes,
+  /// and of lots that came every two minutes nothing had been, which said little of how many hold.
+  unsigned beyond_hold_seconds = 180;
 };
 
 /// Measures one figure now; inside a lab. Errors: why it could not be measured.

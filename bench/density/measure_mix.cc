@@ -29,6 +29,7 @@ DensityOptions options_of(const std::string& image, const MeasureOptions& option
   out.shares = {.active_percent = 10, .disconnected_percent = 60};
   out.steps = kSteps;
   out.until_seconds = options.until_seconds;
+  out.beyond_hold_seconds = options.beyond_hold_seconds;
   if (image == "xfce") {
     out.count = 400;
     out.beyond = 800;

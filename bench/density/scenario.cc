@@ -28,7 +28,7 @@ using nlohmann::json;
 /// A desktop that has just started is settled when it uses less than this of a core.
 constexpr double kSettledCores = 0.002;
 /// Of a lot beyond the target: it is to show whether keys are painted in time, not what it costs.
-constexpr HoldWindow kBeyondHold{60, 60};
+constexpr unsigned kBeyondCountedSeconds = 60;
 /// How long a lot may take: 400 XFCE desktops on two cores took 5 s each towards the end.
 constexpr unsigned kLotSeconds = 120;
 constexpr unsigned kSecondsEach = 8;
@@ -238,7 +238,8 @@ class Scenario {
   }
 
   [[nodiscard]] HoldWindow window_of(const Step& step) const {
-    if (step.kind == StepKind::kBeyond) return kBeyondHold;
+    if (step.kind == StepKind::kBeyond)
+      return hold_window(options_.beyond_hold_seconds, kBeyondCountedSeconds);
     if (const auto found = options_.hold_at.find(step.count); found != options_.hold_at.end())
       return found->second;
     const bool last = step.kind == StepKind::kLast || step.count == options_.count;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <memory>
@@ -42,8 +43,10 @@ HomeStore homes_in(const std::string& dir) {
   return HomeStore(dir, rules);
 }
 
+/// As the product sees it: of one in a file the file alone is enough.
 bool is_there(const std::string& dir, const std::string& home) {
-  return ::access((dir + "/" + kTenant + "/" + home).c_str(), F_OK) == 0;
+  const auto names = homes_in(dir).homes_of(kTenant);
+  return !names || std::find(names->begin(), names->end(), home) != names->end();
 }
 
 /// Of all that a home holds (or a snapshot of it, `snapshot` not empty), as a backup reckons it.
@@ -169,8 +172,11 @@ FaultStep make_step(FaultNode& node) {
   step.check = [dir, home]() -> std::vector<std::string> {
     if (!is_there(dir, home)) return {};
     const auto sum = sum_of_home(dir, home);
-    if (sum) return {};
-    return {"the home that was made cannot be read: " + sum.error().message()};
+    if (!sum) return {"the home that was made cannot be read: " + sum.error().message()};
+    const auto info = homes_in(dir).info(kTenant, home, false);
+    if (!info) return {"look at the home that was made: " + info.error().message()};
+    if (info->quota == storage::QuotaKind::kLoop) return {};
+    return {"the home that was made has no limit"};
   };
   step.done = [dir, home]() -> std::string {
     const auto letter = letter_in(dir, home);

@@ -25,8 +25,6 @@ constexpr std::uint32_t kAgeingTicks = 300 * 100;
 constexpr std::array kBridgeSettings = {
     BridgeSetting{IFLA_BR_STP_STATE, 4, 0, "spanning tree"},
     BridgeSetting{IFLA_BR_AGEING_TIME, 4, kAgeingTicks, "ageing time"},
-    BridgeSetting{IFLA_BR_VLAN_FILTERING, 1, 0, "VLAN filtering"},
-    BridgeSetting{IFLA_BR_VLAN_DEFAULT_PVID, 2, 0, "VLAN of new ports"},
     BridgeSetting{IFLA_BR_GROUP_FWD_MASK, 2, 0, "link protocols passed on"},
     BridgeSetting{IFLA_BR_MCAST_SNOOPING, 1, 0, "multicast snooping"},
     BridgeSetting{IFLA_BR_NF_CALL_IPTABLES, 1, 0, "iptables for what is bridged"},

@@ -25,7 +25,7 @@ Result<void> HomeStore::make_home(const Place& at, std::uint32_t uid, std::uint3
     if (S_ISDIR(info.st_mode)) return {};
     return fail(ENOTDIR, "home " + at.path);
   }
-  // A crash between the two steps of a restore: the file is the home, the directory only its place.
+  // A crash before the last step: the file is the home, the directory only its place.
   if (has_loop_file(at.path)) return make_private_directory(at.path);
   return build(at, rules_.quota, rules_.limit, [&](int tree) -> Result<void> {
     if (::fchown(tree, uid, gid) != 0) return fail_errno("chown", at.path);
@@ -118,11 +118,18 @@ Result<std::vector<std::string>> HomeStore::homes_of(const std::string& tenant) 
   const auto dir = Dir::open(homes_dir_ + "/" + tenant);
   if (!dir && dir.error().code == ENOENT) return std::vector<std::string>();
   if (!dir) return tl::make_unexpected(dir.error());
-  PANAL_ASSIGN(auto names, dir->list());
+  PANAL_ASSIGN(const auto names, dir->list());
+  std::set<std::string> homes;
   // What is hidden are locks, files and snapshots of homes, and halves of homes and locks.
-  std::erase_if(names, [](const std::string& name) { return name.starts_with('.'); });
-  std::sort(names.begin(), names.end());
-  return names;
+  for (const std::string& name : names)
+    if (!name.starts_with('.')) homes.insert(name);
+  // A file that lacks its directory is all of a home. Few do: only those are looked at.
+  for (const std::string& name : names) {
+    const std::string home = home_of_file(name);
+    if (home.empty() || homes.contains(home)) continue;
+    if (has_loop_file(homes_dir_ + "/" + tenant + "/" + home)) homes.insert(home);
+  }
+  return std::vector<std::string>(homes.begin(), homes.end());
 }
 
 Result<std::vector<std::string>> HomeStore::tenants() const {

@@ -77,7 +77,8 @@ class HomeStore {
   [[nodiscard]] Result<std::vector<std::string>> tenants() const;
   /// After a crash: removes locks of this node's desktops that are not in `live` (kernel names),
   /// unless their home is in a file that is still mounted, and halves of homes and snapshots that
-  /// this node was making or deleting.
+  /// this node was making or deleting. Homes in files that lack their directories are given them.
+  /// Errors: the first tenant's that has one, after all have been looked at.
   [[nodiscard]] virtual Result<void> recover(const std::set<std::string>& live);
   /// Deletes a home and its snapshots for good. Errors: EBUSY while it is open, ENOENT.
   [[nodiscard]] virtual Result<void> remove(const std::string& tenant, const std::string& home);

@@ -103,6 +103,12 @@ Result<void> remove_half(const std::string& tenant_dir, const std::string& home)
   return {};
 }
 
+Result<void> remove_in_place(const std::string& path, QuotaKind kind) {
+  if (kind == QuotaKind::kLoop && ::rmdir(path.c_str()) != 0 && errno != ENOENT)
+    return fail_errno("delete", path);
+  return make_quota(kind)->remove(path);
+}
+
 Result<void> expect_closed(const std::string& path) {
   if (!has_loop_file(path)) return {};
   auto closed = loop_file::expect_unmounted(loop_file_of(path));
@@ -159,9 +165,22 @@ std::string home_of_half(std::string_view name) {
   return {};
 }
 
+std::string home_of_file(std::string_view name) {
+  if (!name.starts_with('.') || !name.ends_with(kFileEnd) || name.size() <= 1 + kFileEnd.size())
+    return {};
+  std::string home(name.substr(1, name.size() - 1 - kFileEnd.size()));
+  return is_plain_home_name(home) ? home : std::string();
+}
+
+Result<QuotaKind> HomeStore::Place::quota_kind() const {
+  auto found = quota_kind_of(path);
+  if (!found && found.error().code == ENOENT && has_loop_file(path)) return QuotaKind::kLoop;
+  return found;
+}
+
 Result<std::unique_ptr<Quota>> HomeStore::Place::quota() const {
-  PANAL_ASSIGN(const QuotaKind kind, quota_kind_of(path));
-  return make_quota(kind);
+  PANAL_ASSIGN(const QuotaKind found, quota_kind());
+  return make_quota(found);
 }
 
 Result<Cleanup> HomeStore::Place::hold(const HomeOwner& owner) const {

@@ -23,7 +23,9 @@ struct HomeStore::Place {
   std::string snapshots;  ///< directory
   HomeLock lock;
 
-  /// By what is on the disk. Errors: ENOENT.
+  /// By what is on the disk. One in a file is there where its file is: a kill, while it was put in
+  /// place, can have left it without its directory. Errors: ENOENT.
+  [[nodiscard]] Result<QuotaKind> quota_kind() const;
   [[nodiscard]] Result<std::unique_ptr<Quota>> quota() const;
   /// Takes the lock for a while; what is_half_deleted() is about is then gone. Errors: EBUSY.
   [[nodiscard]] Result<Cleanup> hold(const HomeOwner& owner) const;
@@ -37,6 +39,8 @@ struct HomeStore::Place {
 [[nodiscard]] std::string snapshots_name(const std::string& home);
 /// A name of a half in a tenant's directory -> the home it was to be; empty: it is none.
 [[nodiscard]] std::string home_of_half(std::string_view name);
+/// A name of a file that is all of a home -> which; empty: it is none.
+[[nodiscard]] std::string home_of_file(std::string_view name);
 /// Half of a home that was being made or deleted: with all that any kind of quota leaves of one,
 /// and the directory that is_half_deleted() is about.
 [[nodiscard]] Result<void> remove_half(const std::string& tenant_dir, const std::string& home);
@@ -47,6 +51,11 @@ struct HomeStore::Place {
 /// A home in a file that set_aside() was killed over: the file, which is the home, is out of its
 /// place, and the empty directory, which alone would be taken for a home without a limit, is not.
 [[nodiscard]] bool is_half_deleted(const std::string& tenant_dir, const std::string& home);
+
+/// Deletes a home, or a snapshot of one, under its own name; it is closed. One in a file never
+/// leaves, when that is killed, its directory alone, which would be taken for an empty one without
+/// a limit: its file alone is a home still, and of a snapshot a half.
+[[nodiscard]] Result<void> remove_in_place(const std::string& path, QuotaKind kind);
 
 /// That a home, or a snapshot of one, is mounted nowhere, where that matters: one in a file must
 /// not be mounted twice nor be deleted meanwhile; others can. Errors: EBUSY.

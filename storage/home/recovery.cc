@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <utility>
 
 #include "engine/base/tree.h"
 #include "storage/home/place.h"
@@ -32,6 +33,7 @@ Result<void> HomeStore::recover_tenant(const std::string& tenant,
   PANAL_ASSIGN(const auto names, dir.list());
   std::set<std::string> halves;
   std::set<std::string> of_snapshots;  ///< homes that have halves of those
+  std::set<std::string> in_files;      ///< homes that have a file
   const std::string half_lock = HomeLock::half_prefix(rules_.node);
   for (const auto& name : names) {
     if (name.starts_with(half_lock)) {
@@ -45,6 +47,10 @@ Result<void> HomeStore::recover_tenant(const std::string& tenant,
     if (const std::string home = home_of_snapshots(name); !home.empty()) {
       PANAL_ASSIGN(const auto found, snapshot_halves(path + "/" + name));
       if (!found.empty()) of_snapshots.insert(home);
+      continue;
+    }
+    if (const std::string home = home_of_file(name); !home.empty()) {
+      in_files.insert(home);
       continue;
     }
     const std::string home = locked_home(name);
@@ -69,19 +75,38 @@ Result<void> HomeStore::recover_tenant(const std::string& tenant,
   for (const std::string& home : of_snapshots)
     PANAL_TRY(if_free(HomeLock(path, home), self,
                       [&] { return remove_snapshot_halves(path + "/" + snapshots_name(home)); }));
+  for (const std::string& name : names) in_files.erase(name);  // their directories are there
+  for (const std::string& home : in_files) {
+    auto made = if_free(HomeLock(path, home), self, [&]() -> Result<void> {
+      const std::string missing = path + "/" + home;
+      if (!has_loop_file(missing)) return {};  // it has been deleted meanwhile
+      auto given = make_private_directory(missing);
+      if (!given && given.error().code != EEXIST) return given;
+      return sync_parent(missing);
+    });
+    // It is whole without: who opens it makes room for it.
+    const bool full = !made && (made.error().code == ENOSPC || made.error().code == EDQUOT);
+    if (!made && !full) return made;
+  }
   return {};
 }
 
 Result<void> HomeStore::recover(const std::set<std::string>& live) {
   PANAL_ASSIGN(const auto names, tenants());
-  for (const auto& tenant : names) PANAL_TRY(recover_tenant(tenant, live));
-  return {};
+  // Where one tenant's cannot be looked at, the others' are all the same.
+  Result<void> all;
+  for (const auto& tenant : names) {
+    auto done = recover_tenant(tenant, live);
+    if (!done && all) all = std::move(done);
+  }
+  return all;
 }
 
 Result<void> HomeStore::remove(const std::string& tenant, const std::string& home) {
   PANAL_ASSIGN(const Place at, place(tenant, home));
   struct stat info{};
-  if (::lstat(at.path.c_str(), &info) != 0) return fail_errno("delete home", tenant + "/" + home);
+  if (!has_loop_file(at.path) && ::lstat(at.path.c_str(), &info) != 0)
+    return fail_errno("delete home", tenant + "/" + home);
   // The lock is taken in the deletion's own name, so that no desktop opens it meanwhile.
   PANAL_ASSIGN(const Cleanup unlock, at.hold(own_work("deletion", rules_.node)));
   PANAL_ASSIGN(const auto kept, snapshots_of(at));
@@ -93,14 +118,14 @@ Result<void> HomeStore::remove(const std::string& tenant, const std::string& hom
   if (::rmdir(at.snapshots.c_str()) != 0 && errno != ENOENT)
     return fail_errno("delete", at.snapshots);
   PANAL_TRY(remove_half(at.tenant_dir, at.home));
-  const auto kind = quota_kind_of(at.path);
+  const auto kind = at.quota_kind();
   // What an earlier deletion was killed over was all there was.
   if (!kind && kind.error().code == ENOENT) return {};
   if (!kind) return tl::make_unexpected(kind.error());
   const auto aside = set_aside(at.tenant_dir, at.home);
   // It is what fills the disk, perhaps.
   if (!aside && (aside.error().code == ENOSPC || aside.error().code == EDQUOT))
-    return make_quota(*kind)->remove(at.path);
+    return remove_in_place(at.path, *kind);
   PANAL_TRY(aside);
   return remove_half(at.tenant_dir, at.home);
 }

@@ -28,7 +28,7 @@ Result<HomeInfo> HomeStore::info(const std::string& tenant, const std::string& h
   HomeInfo info;
   info.tenant = tenant;
   info.home = home;
-  PANAL_ASSIGN(info.quota, quota_kind_of(at.path));
+  PANAL_ASSIGN(info.quota, at.quota_kind());
   if (auto owner = at.lock.owner())
     info.owner = std::move(*owner);
   else if (owner.error().code != ENOENT)
@@ -61,7 +61,7 @@ Result<void> HomeStore::snapshot(const std::string& tenant, const std::string& h
                                  const std::string& name, const HomeOwner& owner) {
   PANAL_ASSIGN(const Place at, place(tenant, home));
   PANAL_ASSIGN(const std::string to, at.snapshot(name));
-  PANAL_ASSIGN(const QuotaKind kind, quota_kind_of(at.path));
+  PANAL_ASSIGN(const QuotaKind kind, at.quota_kind());
   if (kind != QuotaKind::kQgroup && kind != QuotaKind::kLoop)
     return fail(EOPNOTSUPP, "home " + home +
                                 " is a plain directory, of which no snapshot can be "
@@ -105,11 +105,7 @@ Result<void> HomeStore::remove_snapshot(const std::string& tenant, const std::st
     return fail(ENOENT, "home " + home + " has no snapshot " + name);
   if (!kind) return tl::make_unexpected(kind.error());
   PANAL_TRY(expect_closed(path));
-  // The directory first: alone it would be taken for a snapshot in which there is nothing, while a
-  // file without it is a half.
-  if (*kind == QuotaKind::kLoop && ::rmdir(path.c_str()) != 0 && errno != ENOENT)
-    return fail_errno("delete", path);
-  return make_quota(*kind)->remove(path);
+  return remove_in_place(path, *kind);
 }
 
 Result<HomeOwner> HomeStore::unlock(const std::string& tenant, const std::string& home) {
@@ -135,7 +131,8 @@ Result<void> HomeStore::with_tree(const std::string& tenant, const std::string& 
   } else {
     PANAL_ASSIGN(path, at.snapshot(snapshot));
   }
-  const auto kind = quota_kind_of(path);
+  // Of a snapshot the file alone is a half.
+  const auto kind = snapshot.empty() ? at.quota_kind() : quota_kind_of(path);
   if (!kind && kind.error().code == ENOENT)
     return fail(ENOENT, snapshot.empty() ? "there is no home " + home + " of tenant " + tenant
                                          : "home " + home + " has no snapshot " + snapshot);
@@ -154,7 +151,7 @@ Result<void> HomeStore::put(const std::string& tenant, const std::string& home, 
   PANAL_ASSIGN(const Cleanup unlock, at.hold(owner));
   QuotaKind kind = rules_.quota;
   SpaceLimit limit = rules_.limit;
-  const auto old = quota_kind_of(at.path);
+  const auto old = at.quota_kind();
   if (!old && old.error().code != ENOENT) return tl::make_unexpected(old.error());
   if (old && !over)
     return fail(EEXIST, "home " + home +

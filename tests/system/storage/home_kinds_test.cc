@@ -7,6 +7,7 @@
 
 #include "storage/backup/backup.h"
 #include "storage/home/home_store.h"
+#include "storage/quota/kinds.h"
 #include "storage/quota/loop_mount.h"
 #include "tests/support/kill_at_call.h"
 #include "tests/system/storage/storage_fixture.h"
@@ -329,6 +330,94 @@ TEST_F(HomeKindsTest, AHomeWithFilesIsNotTakenForAHalfDeletedOne) {
   EXPECT_EQ(read(home.mount_point + "/.config/panel"), "blue");
   ASSERT_TRUE(homes->detach(home));
   EXPECT_THAT(names_in(tenant), ::testing::ElementsAre("alice"));
+}
+
+TEST_F(HomeKindsTest, AHomeInAFileIsWholeOrNoneWhereverPuttingItInPlaceIsKilled) {
+  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
+  const std::string tenant = dir_ + "/homes/acme/";
+  int whole = 0;
+  for (unsigned nth = 1, end = 0; end == 0; ++nth) {
+    SCOPED_TRACE(nth);
+    ASSERT_TRUE(lived_in(*homes, "alice"));
+    const auto before = back_up(*homes, "alice", dir_ + "/before");
+    ASSERT_TRUE(before) << before.error().message();
+    // As a new home is before its last step.
+    std::filesystem::rename(tenant + ".alice.img", tenant + "...new.alice.img");
+    std::filesystem::rename(tenant + "alice", tenant + "..new.alice");
+    const auto run = test::run_killed_before(nth, [&] {
+      const auto quota = make_quota(QuotaKind::kLoop);
+      return quota->replace(tenant + "..new.alice", tenant + "alice") ? 0 : 1;
+    });
+    if (run.finished) {
+      EXPECT_EQ(run.status, 0);
+      end = nth;
+    }
+    const auto recovered = homes->recover({});
+    ASSERT_TRUE(recovered) << recovered.error().message();
+    if (names_in(tenant).empty()) continue;
+    ++whole;
+    EXPECT_THAT(names_in(tenant), ::testing::UnorderedElementsAre("alice", ".alice.img"));
+    const auto after = back_up(*homes, "alice", dir_ + "/after");
+    ASSERT_TRUE(after) << after.error().message();
+    EXPECT_EQ(after->sum, before->sum);
+    ASSERT_TRUE(homes->remove("acme", "alice"));
+    EXPECT_TRUE(std::filesystem::is_empty(tenant));
+  }
+  EXPECT_GT(whole, 2) << "without its directory, with it, and with all done";
+}
+
+TEST_F(HomeKindsTest, AHomeInAFileThatLacksItsDirectoryIsAHomeForAll) {
+  const auto homes = store(QuotaKind::kLoop, {16 * kMib, 0});
+  const auto plain = store(QuotaKind::kNone, {});
+  const std::string place = dir_ + "/homes/acme/alice";
+  ASSERT_TRUE(lived_in(*homes, "alice"));
+  const auto before = back_up(*homes, "alice", dir_ + "/before");
+  ASSERT_TRUE(before) << before.error().message();
+  ASSERT_EQ(::rmdir(place.c_str()), 0);
+
+  EXPECT_THAT(*homes->homes_of("acme"), ::testing::ElementsAre("alice"));
+  const auto info = homes->info("acme", "alice", false);
+  ASSERT_TRUE(info) << info.error().message();
+  EXPECT_EQ(info->quota, QuotaKind::kLoop);
+  const auto seen = back_up(*homes, "alice", dir_ + "/seen");
+  ASSERT_TRUE(seen) << seen.error().message();
+  EXPECT_EQ(seen->sum, before->sum);
+  for (HomeStore* through : {homes.get(), plain.get()}) {
+    const auto over = restore(*through, "alice", dir_ + "/before", false);
+    ASSERT_FALSE(over) << "nothing is silently overwritten, nor hidden by a directory";
+    EXPECT_EQ(over.error().code, EEXIST) << over.error().message();
+  }
+
+  const auto recovered = homes->recover({});
+  ASSERT_TRUE(recovered) << recovered.error().message();
+  EXPECT_EQ(stat_of(place).st_mode & 07777U, 0700U);
+  EXPECT_THAT(names_in(dir_ + "/homes/acme"),
+              ::testing::UnorderedElementsAre("alice", ".alice.img"));
+  ASSERT_EQ(::rmdir(place.c_str()), 0);
+  const auto put = restore(*plain, "alice", dir_ + "/before", true);
+  ASSERT_TRUE(put) << put.error().message();
+  EXPECT_EQ(homes->info("acme", "alice", false)->quota, QuotaKind::kLoop);
+  EXPECT_TRUE(std::filesystem::is_directory(place));
+
+  ASSERT_EQ(::rmdir(place.c_str()), 0);
+  const auto removed = homes->remove("acme", "alice");
+  ASSERT_TRUE(removed) << removed.error().message();
+  EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/homes/acme"));
+  const auto again = homes->remove("acme", "alice");
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, ENOENT);
+}
+
+TEST_F(HomeKindsTest, TroubleWithOneTenantKeepsNoOtherFromRecovery) {
+  const auto homes = store(QuotaKind::kNone, {});
+  ASSERT_TRUE(lived_in(*homes, "alice"));
+  const std::string lock = dir_ + "/homes/acme/.alice.lock";
+  for (const char* tenant : {"aaa", "zzz"}) write(dir_ + "/homes/" + tenant, "a file");
+  write(lock, "d1@n1");
+  const auto recovered = homes->recover({});
+  ASSERT_FALSE(recovered);
+  EXPECT_EQ(recovered.error().code, ENOTDIR) << recovered.error().message();
+  EXPECT_FALSE(std::filesystem::exists(lock));
 }
 
 TEST_F(HomeKindsTest, HalvesOfSnapshotsGoWithRecoveryAndWithTheirHome) {

@@ -6,6 +6,7 @@
 
 #include "engine/base/unique_fd.h"
 #include "storage/image/image_store.h"
+#include "storage/repo/incoming.h"
 #include "tests/unit/storage/repo_fixture.h"
 
 namespace panal::storage {
