@@ -22,7 +22,8 @@ struct Options {
 };
 
 /// Namespaces of its own (network, mounts, pids, IPC); only the children of this process are in
-/// the new pid namespace. Errors: EPERM when not root.
+/// the new pid namespace. What is mounted from loop devices is not in it: homes in files stay free
+/// for others. Errors: EPERM when not root.
 [[nodiscard]] Result<void> enter_namespaces();
 /// In the first child: a private /tmp and /proc, nothing of the host's run and home directories,
 /// the given ids, no new privileges, small limits, a list of forbidden system calls.

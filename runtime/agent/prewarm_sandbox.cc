@@ -11,8 +11,11 @@
 
 #include <array>
 #include <csignal>
+#include <string>
 
 #include "engine/base/kernel_paths.h"
+#include "engine/base/tree.h"
+#include "engine/kernel/mountinfo.h"
 #include "runtime/agent/prewarm_inside.h"
 
 namespace panal::agent::prewarm {
@@ -22,6 +25,23 @@ Result<void> hide(const char* path, const char* options) {
   if (::access(path, F_OK) != 0) return {};
   if (::mount("panal-prewarm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) != 0) {
     return fail_errno("hide", path);
+  }
+  return {};
+}
+
+/// Homes and layers in a file: a copy of their mount keeps the file locked, so that a desktop that
+/// starts anew would find its home in use for as long as we are here.
+Result<void> let_go_of_files() {
+  constexpr std::size_t kMostBytes = std::size_t{16} << 20U;
+  PANAL_ASSIGN(const Dir proc, Dir::open(kernel_paths::kProc));
+  PANAL_ASSIGN(const std::string table, proc.read("self/mountinfo", kMostBytes));
+  PANAL_ASSIGN(const auto mounts, kernel::parse_mountinfo(table));
+  const std::string loop = std::string(kernel_paths::kDev) + "/loop";
+  // Last mounted first: what is on top of others, or in them. Not what the host itself runs from:
+  // that is in use, and stays.
+  for (auto entry = mounts.rbegin(); entry != mounts.rend(); ++entry) {
+    if (entry->source.starts_with(loop))
+      (void)::umount2(entry->mount_point.c_str(), UMOUNT_NOFOLLOW);
   }
   return {};
 }
@@ -41,7 +61,7 @@ Result<void> enter_namespaces() {
   if (::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
     return fail_errno("make mounts private");
   }
-  return {};
+  return let_go_of_files();
 }
 
 Result<void> confine(uid_t uid, gid_t gid) {

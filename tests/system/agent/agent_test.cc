@@ -14,11 +14,13 @@
 #include <filesystem>
 #include <thread>
 
+#include "engine/base/mount.h"
 #include "engine/base/prctl_numbers.h"
 #include "runtime/agent/prewarm.h"
 #include "runtime/agent/x11_client.h"
 #include "runtime/agent/xauthority.h"
 #include "sandbox.h"
+#include "storage/quota/loop_mount.h"
 
 namespace panal::agent::test {
 namespace {
@@ -367,6 +369,33 @@ TEST_F(AgentSystem, LoggingOutEndsTheSession) {
   std::filesystem::create_directory(desktop->inside("/home/alice/out"));
   EXPECT_EQ(desktop->until("session", "state", "ended").verb, "session");
   EXPECT_EQ(desktop->until("session", "state", "none").verb, "session");
+}
+
+// A home in a file is locked by its mount: a copy of that in the pre-warmer's namespace would keep
+// the home of a desktop that ended meanwhile from its next start.
+TEST_F(AgentSystem, PrewarmKeepsNoHomeOpen) {
+  const std::string file = directory + "/home.img";
+  const std::string place = directory + "/mounted";
+  ASSERT_TRUE(storage::loop_file::make(file, {.bytes = storage::loop_file::kLeastBytes}));
+  auto home = storage::loop_file::open(file);
+  ASSERT_TRUE(home) << home.error().message();
+  ASSERT_TRUE(std::filesystem::create_directory(place));
+  ASSERT_TRUE(mount::attach(home->get(), place));
+  home->reset();
+  desktop->welcome(kSession, "pc105/us");
+  ASSERT_TRUE(desktop->listen(Frame("").add("warm", "1")));
+  auto warm = prewarm();
+  ASSERT_TRUE(warm) << warm.error().message();
+  ASSERT_EQ(desktop->until("settled").get("windows"), "1");
+  const auto held = storage::loop_file::expect_unmounted(file);
+  ASSERT_FALSE(held) << "it is mounted here";
+  EXPECT_EQ(held.error().code, EBUSY);
+  ASSERT_TRUE(mount::detach(place));
+  EXPECT_TRUE(eventually([&] { return storage::loop_file::expect_unmounted(file).has_value(); }));
+  pollfd entry{.fd = warm->pidfd(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&entry, 1, 0), 0) << "the pre-warmer has ended meanwhile";
+  warm->stop();
+  EXPECT_TRUE(power_off());
 }
 
 TEST_F(AgentSystem, PrewarmSaysWhatFailed) {
