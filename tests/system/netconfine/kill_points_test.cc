@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "netconfine/netlink/enter.h"
 #include "tests/support/kill_at_call.h"
@@ -116,7 +119,29 @@ class KillPoints : public ::testing::Test {
     return all;
   }
 
-  [[nodiscard]] std::string text() const { return output_inside(panal_, "nft -s list ruleset"); }
+  // Tables, sets and chains sorted: what a process that found other rules has added stands last.
+  [[nodiscard]] std::string text() const {
+    const std::string listed = output_inside(panal_, "nft -s list ruleset");
+    std::vector<std::string> blocks;
+    std::string table;
+    std::string block;
+    std::istringstream lines(listed);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("table ")) {
+        table = line;
+        blocks.push_back(table + "\n");
+      } else if (line == "}" || line.empty()) {
+        if (!block.empty()) blocks.push_back(table + "\n" + block);
+        block.clear();
+      } else {
+        block += line + "\n";
+      }
+    }
+    std::sort(blocks.begin(), blocks.end());
+    std::string all;
+    for (const std::string& one : blocks) all += one;
+    return all;
+  }
 
   UniqueFd panal_ = new_network_namespace();
 };
