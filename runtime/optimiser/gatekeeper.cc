@@ -82,6 +82,10 @@ policy::Resource one_each(const char* name, policy::ResourceKind kind, double us
 
 }  // namespace
 
+StartWait shut_by_last_resort(std::string why) {
+  return {std::move(why), true, policy::to_string(policy::ResourceKind::kMemory)};
+}
+
 struct Gatekeeper::Look {
   HostMemory memory;
   kernel::TaskCounts tasks;

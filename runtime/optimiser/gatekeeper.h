@@ -24,10 +24,13 @@ namespace panal::optimiser {
 
 /// Why a start does not begin now.
 struct StartWait {
-  std::string reason;    ///< a sentence with numbers
-  bool no_room = false;  ///< it will not fit, however long it waits, unless something ends
-  std::string_view resource = "queue";  ///< of which there is too little; one of kStartWaits
+  std::string reason;         ///< a sentence with numbers
+  bool no_room = false;       ///< it will not fit, however long it waits, unless something ends
+  std::string_view resource;  ///< of which there is too little; one of kStartWaits
 };
+
+/// While the last resort keeps the door shut, for what Rescuer::closed() says.
+[[nodiscard]] StartWait shut_by_last_resort(std::string why);
 
 /// Says whether one more desktop may start: by what the host and the desktops' groups have left of
 /// each resource, whichever has the fewest left, as measured on this node, and by how well the host

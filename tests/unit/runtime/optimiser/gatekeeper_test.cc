@@ -66,6 +66,13 @@ TEST_F(GatekeeperTest, RefusesWithNumbersWhatDoesNot) {
             "50.0 MiB of 24576 MiB are left beside the reserve of 2000 MiB");
 }
 
+TEST_F(GatekeeperTest, WhoTheLastResortRefusesLacksMemoryAndDoesNotQueue) {
+  const StartWait wait = shut_by_last_resort("memory is short: 90 MiB are left");
+  EXPECT_TRUE(wait.no_room);
+  EXPECT_EQ(wait.reason, "memory is short: 90 MiB are left");
+  EXPECT_EQ(wait.resource, "memory");
+}
+
 TEST_F(GatekeeperTest, CountsProcessesToo) {
   runnable(1, 32'000);
   const auto wait = ask(0);
