@@ -18,6 +18,8 @@ Result<ChosenProfile> choose_profile(const config::Config& config, const std::st
   host.before_governor = ksm_before_governor(machine.tree, machine.state_dir);
   ChosenProfile chosen;
   PANAL_ASSIGN(chosen.saved, profile::read_saved(machine));
+  // A boot has taken it back: nothing there is ours any more.
+  if (chosen.saved && profile::of_earlier_boot(*chosen.saved, machine)) chosen.saved.reset();
   PANAL_ASSIGN(chosen.plan, profile::make_plan(profile, desktops == 0 ? profile.desktops : desktops,
                                                host, machine, chosen.saved));
   return chosen;

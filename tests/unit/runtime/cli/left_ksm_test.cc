@@ -68,6 +68,9 @@ TEST_F(LeftKsm, IsNotTakenForTheMachinesOwnByAProfile) {
   {
     const Governor governor(tree_, root_);
   }
+  ASSERT_EQ(panal({"tune", "apply", "merging", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("would put KSM back"));
+  EXPECT_EQ(pages(), "500");
   ASSERT_EQ(panal({"tune", "apply", "merging"}), ExitCode::kOk) << err();
   EXPECT_EQ(pages(), "250");
   ASSERT_EQ(panal({"tune", "revert"}), ExitCode::kOk) << err();
