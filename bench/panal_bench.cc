@@ -87,7 +87,14 @@ std::string words_of(int argc, char** argv) {
   return out;
 }
 
+std::vector<std::string> changed_now(const Figure& figure, Stored stored, const Trees& now) {
+  note_parts(source(), figure.code, stored);
+  return changed_code(figure, stored, now);
+}
+
 int list_figures(bool as_json) {
+  // A tarball has no history: then nothing is said of what has changed.
+  const auto now = current_trees(source(), all_code());
   auto all = json::array();
   for (const auto& figure : figures()) {
     json one = {{"figure", figure.name},
@@ -95,18 +102,22 @@ int list_figures(bool as_json) {
                 {"target", target_text(figure)},
                 {"meaning", figure.meaning},
                 {"last", nullptr}};
-    if (const auto stored = load_stored(source(), figure.name)) {
+    std::string words = "not measured";
+    if (auto stored = load_stored(source(), figure.name)) {
+      const char* verdict = passes(figure, stored->value) ? "pass" : "fail";
+      words = fmt::format("{} {} {}", number_text(stored->value), verdict, stored->provenance.date);
       one["last"] = {{"value", stored->value},
-                     {"verdict", passes(figure, stored->value) ? "pass" : "fail"},
-                     {"measured", to_json(stored->provenance)}};
+                     {"verdict", verdict},
+                     {"measured", to_json(stored->provenance)},
+                     {"changed", nullptr}};
+      if (now) {
+        const auto changed = changed_now(figure, *stored, *now);
+        one["last"]["changed"] = changed;
+        if (!changed.empty()) words += fmt::format(", changed since: {}", fmt::join(changed, " "));
+      }
     }
     if (!as_json)
-      fmt::print("{:32} {:>8} {:6} {}\n", figure.name, target_text(figure), figure.unit,
-                 one["last"].is_null()
-                     ? std::string("not measured")
-                     : fmt::format("{} {} {}", number_text(one["last"]["value"].get<double>()),
-                                   one["last"]["verdict"].get<std::string>(),
-                                   one["last"]["measured"]["date"].get<std::string>()));
+      fmt::print("{:32} {:>8} {:6} {}\n", figure.name, target_text(figure), figure.unit, words);
     all.push_back(std::move(one));
   }
   if (as_json) std::cout << all.dump(2) << '\n';
@@ -479,6 +490,9 @@ int main(int argc, char** argv) {
         },
         [](const std::string& file) {
           return ::access((std::string(source()) + "/docs/plots/" + file).c_str(), R_OK) == 0;
+        },
+        [now = current_trees(source(), all_code())](const Figure& figure, const Stored& one) {
+          return now && !changed_now(figure, one, *now).empty();
         });
     if (report_file == "-") {
       std::cout << text;
@@ -488,6 +502,10 @@ int main(int argc, char** argv) {
     const auto written = write_file(report_file, text);
     return written ? 0 : not_measured(written.error());
   }
+  if (std::getenv("PANAL_LAB") == nullptr)
+    for (const std::string* file : {&json_file, &ksm_json, &ksm.trace_file})
+      if (const auto good = check_result_file(*file); !good)
+        return not_measured({0, good.error().context});
   if (hogs_command->parsed()) {
     enter_lab(argv, {.machine_settings = true});
     const auto result = run_hogs(hogs);
@@ -516,9 +534,6 @@ int main(int argc, char** argv) {
     return told(compare_ksm(ksm, ksm_json));
   }
 
-  if (!json_file.empty() && std::filesystem::absolute(json_file).string().starts_with("/tmp/") &&
-      std::getenv("PANAL_LAB") == nullptr)
-    return not_measured({0, "a lab does not see the host's /tmp: put --json elsewhere"});
   if (effects_command->parsed()) {
     enter_lab(argv, {memory, false});
     return told(compare_effects(guest, json_file));
