@@ -219,7 +219,8 @@ int main(int argc, char** argv) {
   std::string json_file;
   auto* density_command = app.add_subcommand(
       "density", "starts desktops with live clients, holds, says what they cost");
-  density_command->add_option("--image", density.image, "icewm or xfce");
+  std::string density_image = density.image, density_profile = density.profile;
+  density_command->add_option("--image", density_image, "icewm (default) or xfce");
   density_command->add_option("--count", density.count, "how many")->check(CLI::Range(1, 2000));
   density_command->add_option("--steps", density.steps, "started in so many lots (default 5)");
   unsigned hold = 600, counted = 0, last_hold = 0;
@@ -242,8 +243,9 @@ int main(int argc, char** argv) {
   density_command->add_flag("--by-command,!--by-clients", by_command,
                             "start a lot by one command (default: each desktop by its client)");
   density_command->add_option("--parallel-starts", density.parallel_starts, "panald's setting");
-  density_command->add_option("--profile", density.profile,
-                              "a tuning profile (panal tune ls); off: no optimiser (default)");
+  density_command->add_option("--profile", density_profile,
+                              "a tuning profile (panal tune ls); off: no optimiser (default); "
+                              "stock: off, with the image as Debian packages it");
   auto* active = density_command->add_option("--active", density.shares.active_percent,
                                              "percent that somebody types into (default: 10 with "
                                              "a profile, else 0)");
@@ -603,6 +605,7 @@ int main(int argc, char** argv) {
     enter_lab(argv, {memory, back.profile != "off"});
     return told(compare_reconnects(back, json_file));
   }
+  choose(density, density_image, density_profile);
   enter_lab(argv, {memory, density.profile != "off", true});
   density.hold = hold_window(hold, counted);
   if (last_hold > 0) density.last_hold = hold_window(last_hold, 0);
@@ -612,11 +615,9 @@ int main(int argc, char** argv) {
     if (active->empty()) density.shares.active_percent = 10;
     if (disconnected->empty()) density.shares.disconnected_percent = 60;
   }
+  const Figure* like = figure_like(density);
   auto provenance =
-      provenance_now(source(),
-                     find_figure("density." + density.image + ".off.marginal_mib") != nullptr
-                         ? find_figure("density." + density.image + ".off.marginal_mib")->code
-                         : std::vector<std::string>{"recipes"},
+      provenance_now(source(), like != nullptr ? like->code : std::vector<std::string>{"recipes"},
                      words_of(argc, argv));
   // A tarball has no history: the run is as good without.
   if (!provenance) std::cerr << "panal-bench: " << provenance.error().message() << '\n';

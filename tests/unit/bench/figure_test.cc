@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "bench/density/density.h"
 #include "bench/density/living.h"
 #include "bench/density/report.h"
 #include "bench/density/stored.h"
@@ -161,6 +162,27 @@ TEST(Report, ShowsThePlotsThatExistBelowTheTable) {
   ASSERT_NE(at, std::string::npos) << text;
   EXPECT_GT(at, text.find("| readopt.seconds |"));
   EXPECT_EQ(text.find("memory.svg"), std::string::npos);
+}
+
+TEST(DensityCommand, StockIsOffWithDebiansImage) {
+  DensityOptions options;
+  choose(options, "xfce", "stock");
+  EXPECT_EQ(options.image, "xfce-stock");
+  EXPECT_EQ(options.profile, "off");
+  EXPECT_FALSE(options.must_answer);
+  EXPECT_EQ(figure_like(options), find_figure("density.xfce.stock.marginal_mib"));
+  choose(options, "xfce-stock", "stock");
+  EXPECT_EQ(options.image, "xfce-stock");
+  DensityOptions plain;
+  choose(plain, "icewm", "off");
+  EXPECT_EQ(plain.image, "icewm");
+  EXPECT_TRUE(plain.must_answer);
+  EXPECT_EQ(figure_like(plain), find_figure("density.icewm.off.marginal_mib"));
+  choose(plain, "xfce", "balanced");
+  EXPECT_EQ(plain.profile, "balanced");
+  EXPECT_EQ(figure_like(plain), find_figure("density.xfce.dense.marginal_mib")) << "the laws count";
+  choose(plain, "mine", "off");
+  EXPECT_EQ(figure_like(plain), nullptr);
 }
 
 TEST(LivingSession, IsRelativeToTheHome) {
