@@ -114,6 +114,9 @@ ExitCode tune_plan(Shell& shell, const TuneOptions& options) {
                    choose_profile(shell.config, options.word, options.desktops, here.machine()));
   if (const std::string first = first_of_all(here.machine()); !first.empty())
     chosen.plan.notes.insert(chosen.plan.notes.begin(), first);
+  if (options.dry_run && !places.refusal.empty())
+    chosen.plan.notes.insert(chosen.plan.notes.begin(),
+                             "panal tune apply would be refused: " + places.refusal);
   if (!options.json) shell.out << put_ksm_back_plan(shell);
   return show_plan(shell, chosen.plan, options);
 }
@@ -166,9 +169,10 @@ ExitCode tune_apply(Shell& shell, const TuneOptions& options) {
 }
 
 /// What a plain revert would do.
-ExitCode would_revert(Shell& shell, const profile::Machine& machine) {
+ExitCode would_revert(Shell& shell, const profile::Machine& machine, const std::string& refusal) {
   PANAL_CLI_ASSIGN(shell, const auto saved, profile::read_saved(machine));
   if (!saved) return shell.refuse(ExitCode::kRefused, "no profile is applied on this machine");
+  if (!refusal.empty()) shell.out << "panal tune revert would be refused: " << refusal << "\n";
   shell.out << put_ksm_back_plan(shell);
   const bool earlier_boot = profile::of_earlier_boot(*saved, machine);
   if (earlier_boot)
@@ -197,7 +201,7 @@ ExitCode tune_revert(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
   const TunedMachine here(places);
   const profile::Machine& machine = here.machine();
-  if (options.dry_run) return would_revert(shell, machine);
+  if (options.dry_run) return would_revert(shell, machine, places.refusal);
   if (const ExitCode no = may_change(shell, places, "revert"); no != ExitCode::kOk) return no;
   if (!put_ksm_back(shell)) return ExitCode::kFailed;
   PANAL_CLI_ASSIGN(shell, const auto lock, profile::MachineLock::take(places.lock_file));

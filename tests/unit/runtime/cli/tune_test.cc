@@ -173,6 +173,10 @@ TEST_F(Tune, WhoMayNotIsTold) {
   backends_.refusal = "this is a lab";
   EXPECT_EQ(panal({"tune", "apply"}), ExitCode::kRefused);
   EXPECT_THAT(err(), HasSubstr("this is a lab"));
+  EXPECT_EQ(panal({"tune", "apply", "--dry-run"}), ExitCode::kOk);
+  EXPECT_THAT(out(), HasSubstr("panal tune apply would be refused: this is a lab"));
+  EXPECT_EQ(panal({"tune", "plan"}), ExitCode::kOk);
+  EXPECT_THAT(out(), Not(HasSubstr("this is a lab")));
   EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
 }
 
