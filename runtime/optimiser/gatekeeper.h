@@ -54,6 +54,7 @@ class Gatekeeper {
   explicit Gatekeeper(Parts parts);
 
   /// `in_flight`: starts under way. nullopt: it may begin. What cannot be read keeps nobody out.
+  /// What it last answered is in report() while starts wait.
   [[nodiscard]] std::optional<StartWait> ask(std::string_view image, std::uint32_t in_flight);
   /// One ended, well or ill.
   void ended(std::chrono::nanoseconds took);
@@ -83,6 +84,7 @@ class Gatekeeper {
  private:
   struct Look;
   [[nodiscard]] Result<Look> look() const;
+  [[nodiscard]] std::optional<StartWait> decide(std::string_view image, std::uint32_t in_flight);
   void count(const Look& look, std::uint32_t in_flight);
   void count_memory(const Look& look);
   void count_exact(double desktops);
@@ -101,6 +103,8 @@ class Gatekeeper {
   MonotonicNs limits_at_ns_ = 0;  ///< 0: not looked at yet
   LongRates rates_;
   std::vector<Counted> seen_;
+  std::string waits_;  ///< why the last that asked waits; empty: it does not
+  MonotonicNs asked_at_ns_ = 0;
 };
 
 }  // namespace panal::optimiser
