@@ -87,7 +87,14 @@ std::string words_of(int argc, char** argv) {
   return out;
 }
 
+std::vector<std::string> changed_now(const Figure& figure, Stored stored, const Trees& now) {
+  note_parts(source(), figure.code, stored);
+  return changed_code(figure, stored, now);
+}
+
 int list_figures(bool as_json) {
+  // A tarball has no history: then nothing is said of what has changed.
+  const auto now = current_trees(source(), all_code());
   auto all = json::array();
   for (const auto& figure : figures()) {
     json one = {{"figure", figure.name},
@@ -95,18 +102,22 @@ int list_figures(bool as_json) {
                 {"target", target_text(figure)},
                 {"meaning", figure.meaning},
                 {"last", nullptr}};
-    if (const auto stored = load_stored(source(), figure.name)) {
+    std::string words = "not measured";
+    if (auto stored = load_stored(source(), figure.name)) {
+      const char* verdict = passes(figure, stored->value) ? "pass" : "fail";
+      words = fmt::format("{} {} {}", number_text(stored->value), verdict, stored->provenance.date);
       one["last"] = {{"value", stored->value},
-                     {"verdict", passes(figure, stored->value) ? "pass" : "fail"},
-                     {"measured", to_json(stored->provenance)}};
+                     {"verdict", verdict},
+                     {"measured", to_json(stored->provenance)},
+                     {"changed", nullptr}};
+      if (now) {
+        const auto changed = changed_now(figure, *stored, *now);
+        one["last"]["changed"] = changed;
+        if (!changed.empty()) words += fmt::format(", changed since: {}", fmt::join(changed, " "));
+      }
     }
     if (!as_json)
-      fmt::print("{:32} {:>8} {:6} {}\n", figure.name, target_text(figure), figure.unit,
-                 one["last"].is_null()
-                     ? std::string("not measured")
-                     : fmt::format("{} {} {}", number_text(one["last"]["value"].get<double>()),
-                                   one["last"]["verdict"].get<std::string>(),
-                                   one["last"]["measured"]["date"].get<std::string>()));
+      fmt::print("{:32} {:>8} {:6} {}\n", figure.name, target_text(figure), figure.unit, words);
     all.push_back(std::move(one));
   }
   if (as_json) std::cout << all.dump(2) << '\n';
@@ -208,7 +219,8 @@ int main(int argc, char** argv) {
   std::string json_file;
   auto* density_command = app.add_subcommand(
       "density", "starts desktops with live clients, holds, says what they cost");
-  density_command->add_option("--image", density.image, "icewm or xfce");
+  std::string density_image = density.image, density_profile = density.profile;
+  density_command->add_option("--image", density_image, "icewm (default) or xfce");
   density_command->add_option("--count", density.count, "how many")->check(CLI::Range(1, 2000));
   density_command->add_option("--steps", density.steps, "started in so many lots (default 5)");
   unsigned hold = 600, counted = 0, last_hold = 0;
@@ -231,8 +243,9 @@ int main(int argc, char** argv) {
   density_command->add_flag("--by-command,!--by-clients", by_command,
                             "start a lot by one command (default: each desktop by its client)");
   density_command->add_option("--parallel-starts", density.parallel_starts, "panald's setting");
-  density_command->add_option("--profile", density.profile,
-                              "a tuning profile (panal tune ls); off: no optimiser (default)");
+  density_command->add_option("--profile", density_profile,
+                              "a tuning profile (panal tune ls); off: no optimiser (default); "
+                              "stock: off, with the image as Debian packages it");
   auto* active = density_command->add_option("--active", density.shares.active_percent,
                                              "percent that somebody types into (default: 10 with "
                                              "a profile, else 0)");
@@ -479,6 +492,9 @@ int main(int argc, char** argv) {
         },
         [](const std::string& file) {
           return ::access((std::string(source()) + "/docs/plots/" + file).c_str(), R_OK) == 0;
+        },
+        [now = current_trees(source(), all_code())](const Figure& figure, const Stored& one) {
+          return now && !changed_now(figure, one, *now).empty();
         });
     if (report_file == "-") {
       std::cout << text;
@@ -488,6 +504,10 @@ int main(int argc, char** argv) {
     const auto written = write_file(report_file, text);
     return written ? 0 : not_measured(written.error());
   }
+  if (std::getenv("PANAL_LAB") == nullptr)
+    for (const std::string* file : {&json_file, &ksm_json, &ksm.trace_file})
+      if (const auto good = check_result_file(*file); !good)
+        return not_measured({0, good.error().context});
   if (hogs_command->parsed()) {
     enter_lab(argv, {.machine_settings = true});
     const auto result = run_hogs(hogs);
@@ -516,9 +536,6 @@ int main(int argc, char** argv) {
     return told(compare_ksm(ksm, ksm_json));
   }
 
-  if (!json_file.empty() && std::filesystem::absolute(json_file).string().starts_with("/tmp/") &&
-      std::getenv("PANAL_LAB") == nullptr)
-    return not_measured({0, "a lab does not see the host's /tmp: put --json elsewhere"});
   if (effects_command->parsed()) {
     enter_lab(argv, {memory, false});
     return told(compare_effects(guest, json_file));
@@ -588,6 +605,7 @@ int main(int argc, char** argv) {
     enter_lab(argv, {memory, back.profile != "off"});
     return told(compare_reconnects(back, json_file));
   }
+  choose(density, density_image, density_profile);
   enter_lab(argv, {memory, density.profile != "off", true});
   density.hold = hold_window(hold, counted);
   if (last_hold > 0) density.last_hold = hold_window(last_hold, 0);
@@ -597,11 +615,9 @@ int main(int argc, char** argv) {
     if (active->empty()) density.shares.active_percent = 10;
     if (disconnected->empty()) density.shares.disconnected_percent = 60;
   }
+  const Figure* like = figure_like(density);
   auto provenance =
-      provenance_now(source(),
-                     find_figure("density." + density.image + ".off.marginal_mib") != nullptr
-                         ? find_figure("density." + density.image + ".off.marginal_mib")->code
-                         : std::vector<std::string>{"recipes"},
+      provenance_now(source(), like != nullptr ? like->code : std::vector<std::string>{"recipes"},
                      words_of(argc, argv));
   // A tarball has no history: the run is as good without.
   if (!provenance) std::cerr << "panal-bench: " << provenance.error().message() << '\n';

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "bench/density/say.h"
 #include "bench/density/scenario.h"
@@ -12,6 +13,30 @@
 namespace panal::bench {
 
 using nlohmann::json;
+
+namespace {
+
+constexpr std::string_view kStock = "stock";
+constexpr std::string_view kStockEnding = "-stock";
+
+}  // namespace
+
+void choose(DensityOptions& options, const std::string& image, const std::string& profile) {
+  options.image = image;
+  options.profile = profile == kStock ? "off" : profile;
+  if (profile == kStock && !image.ends_with(kStockEnding)) options.image += kStockEnding;
+  if (options.image.ends_with(kStockEnding)) options.must_answer = false;
+}
+
+const Figure* figure_like(const DensityOptions& options) {
+  std::string image = options.image;
+  std::string_view arm = options.profile == "off" ? "off" : "dense";
+  if (image.ends_with(kStockEnding)) {
+    image.resize(image.size() - kStockEnding.size());
+    if (options.profile == "off") arm = kStock;
+  }
+  return find_figure(fmt::format("density.{}.{}.marginal_mib", image, arm));
+}
 
 Result<json> run_density(const DensityOptions& options) {
   say("panal up");

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "bench/density/figure.h"
 #include "bench/density/hold.h"
 #include "bench/density/mix.h"
 #include "engine/base/result.h"
@@ -39,6 +40,12 @@ struct DensityOptions {
   bool must_answer = true;  ///< at the end, to a key; false: those that do not are only counted
   bool keep = false;        ///< afterwards wait for SIGINT with everything up
 };
+
+/// What the words image and profile of a command mean: profile "stock" is "off" with the image as
+/// Debian packages it ("xfce-stock"), whose compositor leaves no CPU to answer a key with.
+void choose(DensityOptions& options, const std::string& image, const std::string& profile);
+/// The figure that measures the like, for the code that counts; null: there is none.
+[[nodiscard]] const Figure* figure_like(const DensityOptions& options);
 
 /// The scenario: a node, desktops started in lots by their clients; held, sampled, all looked at
 /// again, stopped, and nothing left. The result names:

@@ -53,14 +53,12 @@ constexpr HoldWindow kRestingHold{120, 60};
 
 Result<Measured> measure_density(const std::string& image, std::size_t count) {
   DensityOptions options;
-  options.image = image;
+  choose(options, image, "off");
   options.count = count;
   // Nobody takes anything back, so what has settled stays as it is: the drift in each step says
   // whether that is so, and the last one is held for long.
   options.hold = kRestingHold;
   options.last_hold = HoldWindow{};
-  // Debian's own: its compositor leaves no CPU to answer with.
-  options.must_answer = image != "xfce-stock";
   PANAL_ASSIGN(const auto result, run_density(options));
   PANAL_TRY(check_sound(result, true));
   json details = summary(result);

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -6,8 +7,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 #include "bench/density/command.h"
 #include "bench/density/stored.h"
@@ -88,6 +91,18 @@ Result<Provenance> provenance_now(const std::string& source, const std::vector<s
   double load[1] = {0};
   if (::getloadavg(load, 1) == 1) out.load_before = load[0];
   return out;
+}
+
+Result<void> check_result_file(const std::string& file) {
+  if (file.empty()) return {};
+  const auto whole = std::filesystem::absolute(file).lexically_normal();
+  if (whole.string().starts_with("/tmp/"))
+    return fail(EINVAL, "a lab does not see the host's /tmp: put " + file + " elsewhere");
+  const std::string directory = whole.parent_path().string();
+  if (::access(directory.c_str(), W_OK) == 0) return {};
+  const int code = errno;
+  return fail(code, fmt::format("the result could not be written to {} ({}): name another place",
+                                directory, std::generic_category().message(code)));
 }
 
 Result<void> write_file(const std::string& path, const std::string& text) {

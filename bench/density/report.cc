@@ -35,12 +35,14 @@ std::string plots(const std::function<bool(const std::string& file)>& has_plot) 
 }  // namespace
 
 std::string report(const std::function<std::optional<Stored>(const std::string& name)>& find,
-                   const std::function<bool(const std::string& file)>& has_plot) {
+                   const std::function<bool(const std::string& file)>& has_plot,
+                   const std::function<bool(const Figure&, const Stored&)>& changed) {
   std::string out =
       "# Measured results\n\n"
       "Made by `panal-bench report` from `bench/results`; not edited by hand. A figure is "
       "measured\n"
-      "again by `panal-bench figure NAME --store`. *Busy*: something else ran on the machine.\n\n"
+      "again by `panal-bench figure NAME --store`. *Busy*: something else ran on the machine. "
+      "*Older code*:\nwhat it measures has changed since, by the time of this page.\n\n"
       "| figure | value | target | | meaning |\n|---|---|---|---|---|\n";
   std::string how;
   for (const auto& figure : figures()) {
@@ -55,9 +57,10 @@ std::string report(const std::function<std::optional<Stored>(const std::string& 
     const char* verdict = !figure.has_target()            ? ""
                           : passes(figure, stored->value) ? "pass"
                                                           : "**fail**";
-    out += fmt::format("| {} | {} {}{} | {} | {} | {} |\n", figure.name, number_text(stored->value),
-                       figure.unit, quiet ? "" : " (busy)", target_text(figure), verdict,
-                       figure.meaning);
+    out += fmt::format("| {} | {} {}{}{} | {} | {} | {} |\n", figure.name,
+                       number_text(stored->value), figure.unit, quiet ? "" : " (busy)",
+                       changed && changed(figure, *stored) ? " (older code)" : "",
+                       target_text(figure), verdict, figure.meaning);
     how += fmt::format("\n## {}\n\n`{}`, {}, commit {}{}, load average before {:.1f}\n",
                        figure.name, p.command, p.date, p.commit.substr(0, 12),
                        p.uncommitted ? " with uncommitted changes" : "", p.load_before);

@@ -80,4 +80,12 @@ std::vector<std::string> changed_since(const Stored& stored, const Trees& now) {
   return changed;
 }
 
+std::vector<std::string> changed_code(const Figure& figure, const Stored& stored,
+                                      const Trees& now) {
+  Trees mine;
+  for (const std::string& path : figure.code)
+    if (const auto found = now.find(path); found != now.end()) mine.insert(*found);
+  return changed_since(stored, mine);
+}
+
 }  // namespace panal::bench

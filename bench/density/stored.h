@@ -49,6 +49,10 @@ inline constexpr double kQuietLoad = 1.0;
 /// The paths whose contents are not what was measured.
 [[nodiscard]] std::vector<std::string> changed_since(const Stored& stored, const Trees& now);
 
+/// The same of this figure's code alone, of a tree of which `now` names more.
+[[nodiscard]] std::vector<std::string> changed_code(const Figure& figure, const Stored& stored,
+                                                    const Trees& now);
+
 /// The paths' tree names at HEAD of the repository at `source`; a path with uncommitted changes has
 /// "uncommitted" appended. Errors: those of running git.
 [[nodiscard]] Result<Trees> current_trees(const std::string& source,
@@ -64,6 +68,10 @@ void note_parts(const std::string& source, const std::vector<std::string>& paths
 [[nodiscard]] Result<Stored> load_stored(const std::string& source, const std::string& name);
 [[nodiscard]] Result<void> save_stored(const std::string& source, const Figure& figure,
                                        const Stored& stored);
+/// Before hours of measuring: whether what comes of it can be written to that file from within a
+/// lab; an empty name is none. Errors, whole sentences: EINVAL for one below the host's /tmp, which
+/// a lab does not see; of its directory.
+[[nodiscard]] Result<void> check_result_file(const std::string& file);
 /// Writes a file by temporary name and rename.
 [[nodiscard]] Result<void> write_file(const std::string& path, const std::string& text);
 

@@ -42,13 +42,18 @@ void StartGate::ended(MonotonicNs took_ns) {
   start_seconds_ += 0.2 * (std::clamp(seconds(took_ns), 0.01, 60.0) - start_seconds_);
 }
 
-bool StartGate::stalls(const StartGateInput& input) const {
+std::optional<GateStall> StartGate::stalls(const StartGateInput& input) const {
   const double elapsed = seconds(input.at_ns - last_ns_);
-  if (!seen_ || elapsed < kShortestLook) return stalled_;
-  return share(last_.memory, input.pressure.memory, false, elapsed) > config_.memory_some ||
-         share(last_.memory, input.pressure.memory, true, elapsed) > config_.memory_full ||
-         share(last_.io, input.pressure.io, false, elapsed) > config_.io_some ||
-         share(last_.io, input.pressure.io, true, elapsed) > config_.io_full;
+  if (!seen_ || elapsed < kShortestLook) return stall_;
+  const PressureSet& now = input.pressure;
+  const GateStall all[] = {
+      {false, "memory", share(last_.memory, now.memory, false, elapsed), config_.memory_some},
+      {true, "memory", share(last_.memory, now.memory, true, elapsed), config_.memory_full},
+      {false, "the disk", share(last_.io, now.io, false, elapsed), config_.io_some},
+      {true, "the disk", share(last_.io, now.io, true, elapsed), config_.io_full}};
+  for (const GateStall& one : all)
+    if (one.share > one.most) return one;
+  return std::nullopt;
 }
 
 bool StartGate::crowded(const StartGateInput& input) const {
@@ -58,7 +63,7 @@ bool StartGate::crowded(const StartGateInput& input) const {
 }
 
 StartGateDecision StartGate::decide(const StartGateInput& input) {
-  stalled_ = stalls(input);
+  stall_ = stalls(input);
   crowded_ = crowded(input);
   if (!seen_ || seconds(input.at_ns - last_ns_) >= kShortestLook) {
     seen_ = true;
@@ -66,7 +71,7 @@ StartGateDecision StartGate::decide(const StartGateInput& input) {
     last_ = input.pressure;
   }
   const bool queues = input.run_queue > config_.runnable_per_core * std::max(1U, input.cores);
-  const bool distress = stalled_ || crowded_ || queues;
+  const bool distress = stall_.has_value() || crowded_ || queues;
   if (distress && input.in_flight + ended_ > 0) {
     if (input.at_ns >= calm_after_ns_) {
       window_ /= 2;
@@ -92,7 +97,7 @@ StartGateDecision StartGate::decide(const StartGateInput& input) {
   const double by_window = std::max(0.0, std::floor(window_) - input.in_flight);
   decision.may_start = static_cast<std::uint32_t>(std::min(by_memory, by_window));
   // With none running, only the lack of memory keeps the last door shut.
-  if (stalled_ && input.in_flight > 0) {
+  if (stall_ && input.in_flight > 0) {
     decision.may_start = 0;
     decision.reason = GateReason::kStalls;
   } else if (decision.may_start == 0) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "engine/model/snapshot.h"
@@ -51,6 +52,14 @@ struct StartGateDecision {
   [[nodiscard]] bool operator==(const StartGateDecision&) const = default;
 };
 
+/// What tasks wait for, longer than is borne.
+struct GateStall {
+  bool all = false;           ///< all of them wait at once, not only some
+  std::string_view resource;  ///< "memory", "the disk"
+  double share = 0;           ///< of the time between the last two looks
+  double most = 0;            ///< that is borne
+};
+
 /// How many desktops may be starting at once: more while the host bears it, half as many when it
 /// shows distress (additive increase, multiplicative decrease, as TCP shares a link). It doubles
 /// until the first distress. Without memory for one more nothing starts; else at least one does.
@@ -64,9 +73,11 @@ class StartGate {
 
   /// Call it before each batch of starts, at least once a second while any wait.
   [[nodiscard]] StartGateDecision decide(const StartGateInput& input);
+  /// Why the last decision found that the host stalls; nothing: it does not.
+  [[nodiscard]] const std::optional<GateStall>& stall() const { return stall_; }
 
  private:
-  [[nodiscard]] bool stalls(const StartGateInput& input) const;
+  [[nodiscard]] std::optional<GateStall> stalls(const StartGateInput& input) const;
   [[nodiscard]] bool crowded(const StartGateInput& input) const;
 
   StartGateConfig config_;
@@ -78,7 +89,7 @@ class StartGate {
   bool seen_ = false;
   MonotonicNs last_ns_ = 0;
   PressureSet last_;
-  bool stalled_ = false;
+  std::optional<GateStall> stall_;
   bool crowded_ = false;
 };
 

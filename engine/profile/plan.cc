@@ -330,6 +330,9 @@ class Planner {
     }
     setting.before = *now;
     setting.original = *now;
+    if (const auto former = host_.before_governor.find(setting.name);
+        former != host_.before_governor.end())
+      setting.original = former->second;
     const Setting* old = was_saved(setting.name);
     if (old != nullptr) setting.original = old->original;
     setting.after = target(setting, old);

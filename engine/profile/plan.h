@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ struct HostFacts {
   /// head must move. 0: not known.
   std::uint64_t swap_disk_free_bytes = 0;
   bool swap_disk_rotates = false;
+  /// What settings were, by name, before a governor turned them: what it makes of them now is its
+  /// pace and not the machine's own, and no revert is to bring that back.
+  std::map<std::string, std::string> before_governor = {};
 };
 
 /// What applying a profile would do.

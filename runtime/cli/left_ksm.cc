@@ -43,6 +43,19 @@ std::string put_ksm_back_plan(Shell& shell) {
                      ksm_words(**left));
 }
 
+std::map<std::string, std::string> ksm_before_governor(const Tree& tree,
+                                                       const std::string& machine_state_dir) {
+  const optimiser::KsmRecord record(tree, optimiser::ksm_record_file(machine_state_dir), {});
+  const auto saved = record.read();
+  if (!saved || !*saved || !record.of_this_boot(**saved)) return {};
+  const KsmSettings& former = (*saved)->settings;
+  return {{"ksm.advisor_mode", former.advisor == KsmAdvisor::kNone ? "none" : "scan-time"},
+          {"ksm.use_zero_pages", former.use_zero_pages ? "1" : "0"},
+          {"ksm.pages_to_scan", std::to_string(former.pages_to_scan)},
+          {"ksm.sleep_millisecs", std::to_string(former.sleep_ms)},
+          {"ksm.run", std::to_string(static_cast<unsigned>(former.run))}};
+}
+
 Check check_ksm(const Tree& tree, const std::string& machine_state_dir) {
   const std::string name = "KSM";
   const auto left = optimiser::left_ksm(tree, optimiser::ksm_record_file(machine_state_dir));

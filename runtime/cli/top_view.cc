@@ -91,6 +91,14 @@ std::string render_last_resort(const nlohmann::json& report) {
   return line;
 }
 
+/// Why starts wait, if they do.
+std::string render_waits(const nlohmann::json& report) {
+  const auto room = report.find("room");
+  if (room == report.end() || !room->is_object()) return "";
+  const std::string why = text(*room, "waits");
+  return why.empty() ? "" : "starts wait: " + why;
+}
+
 /// How many more fit and what ends it, then of each image. Empty while it is not known.
 std::string render_room(const nlohmann::json& report) {
   const auto room = report.find("room");
@@ -240,6 +248,7 @@ std::string render_top(const nlohmann::json& digest, std::size_t lines) {
   if (digest.contains("optimiser")) {
     say(render_optimiser(digest["optimiser"]));
     say(render_room(digest["optimiser"]));
+    say(render_waits(digest["optimiser"]));
     say(render_last_resort(digest["optimiser"]));
   }
   const auto used =

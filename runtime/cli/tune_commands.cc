@@ -90,11 +90,34 @@ ExitCode show_plan(Shell& shell, const profile::Plan& plan, const TuneOptions& o
                                   blocked->name, blocked->obstacle));
 }
 
+/// What an apply does before what the plan says; empty: nothing.
+std::string first_of_all(const profile::Machine& machine) {
+  const auto saved = profile::read_saved(machine);
+  if (!saved || !*saved) return "";  // damaged: told by whoever needs it
+  const std::string& name = (*saved)->profile;
+  if (profile::of_earlier_boot(**saved, machine))
+    return fmt::format(
+        "profile {} was applied before the machine's last start, which took it back: it is "
+        "forgotten first",
+        name);
+  if ((*saved)->state == profile::Saved::State::kApplied) return "";
+  return fmt::format(
+      "a change of the machine (profile {}) was stopped in the middle: what was before it is "
+      "brought back first",
+      name);
+}
+
 ExitCode tune_plan(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
   const TunedMachine here(places);
-  PANAL_CLI_ASSIGN(shell, const auto chosen,
+  PANAL_CLI_ASSIGN(shell, auto chosen,
                    choose_profile(shell.config, options.word, options.desktops, here.machine()));
+  if (const std::string first = first_of_all(here.machine()); !first.empty())
+    chosen.plan.notes.insert(chosen.plan.notes.begin(), first);
+  if (options.dry_run && !places.refusal.empty())
+    chosen.plan.notes.insert(chosen.plan.notes.begin(),
+                             "panal tune apply would be refused: " + places.refusal);
+  if (!options.json) shell.out << put_ksm_back_plan(shell);
   return show_plan(shell, chosen.plan, options);
 }
 
@@ -146,10 +169,25 @@ ExitCode tune_apply(Shell& shell, const TuneOptions& options) {
 }
 
 /// What a plain revert would do.
-ExitCode would_revert(Shell& shell, const profile::Machine& machine) {
+ExitCode would_revert(Shell& shell, const profile::Machine& machine, const std::string& refusal) {
   PANAL_CLI_ASSIGN(shell, const auto saved, profile::read_saved(machine));
   if (!saved) return shell.refuse(ExitCode::kRefused, "no profile is applied on this machine");
+  if (!refusal.empty()) shell.out << "panal tune revert would be refused: " << refusal << "\n";
+  shell.out << put_ksm_back_plan(shell);
+  const bool earlier_boot = profile::of_earlier_boot(*saved, machine);
+  if (earlier_boot)
+    shell.out << fmt::format(
+        "would forget profile {}, which was applied before the machine's last start; that took it "
+        "back\n",
+        saved->profile);
   for (const auto& setting : saved->settings) {
+    // But for a file that was swapped to: nobody does any more.
+    if (earlier_boot && setting.file != profile::kSwapFileStep) continue;
+    if (!setting.name_space.empty() && setting.name_space != profile::pid_namespace(machine)) {
+      shell.out << fmt::format("would leave {} alone: it belongs to another pid namespace\n",
+                               setting.name);
+      continue;
+    }
     const auto now = profile::read_setting(machine, setting);
     if (now && *now == setting.original) continue;
     shell.out << fmt::format("would set {} from {} back to {}\n", setting.name,
@@ -163,7 +201,7 @@ ExitCode tune_revert(Shell& shell, const TuneOptions& options) {
   PANAL_CLI_ASSIGN(shell, const auto places, shell.backends.machine());
   const TunedMachine here(places);
   const profile::Machine& machine = here.machine();
-  if (options.dry_run) return would_revert(shell, machine);
+  if (options.dry_run) return would_revert(shell, machine, places.refusal);
   if (const ExitCode no = may_change(shell, places, "revert"); no != ExitCode::kOk) return no;
   if (!put_ksm_back(shell)) return ExitCode::kFailed;
   PANAL_CLI_ASSIGN(shell, const auto lock, profile::MachineLock::take(places.lock_file));

@@ -31,7 +31,7 @@ class TunedMachine {
 /// A profile, and what it would do to this machine.
 struct ChosenProfile {
   profile::Plan plan;
-  std::optional<profile::Saved> saved;  ///< what is applied; apply() wants it
+  std::optional<profile::Saved> saved;  ///< what is applied in this boot; apply() wants it
 };
 
 /// `word`: a name or a file; empty: the configuration's.

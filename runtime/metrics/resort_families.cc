@@ -31,6 +31,8 @@ void write_last_resort(Book& book, const optimiser::ResortFigures& resort) {
   }
   book.gauge("panal_resort_fenced_desktops", "Desktops held by a limit that saves the others.")
       .add(count(resort.fenced));
+  book.counter("panal_resort_fences_total", "Times a desktop was held by such a limit.")
+      .add(count(resort.fences));
   book.counter("panal_resort_steps_total", "Steps decided, mildest first.")
       .add("step", optimiser::kResortSteps, resort.steps);
   book.counter("panal_resort_kills_total", "What was killed to save the others.")

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "engine/kernel/cpu_times.h"
 #include "engine/kernel/disk_stat.h"
@@ -12,6 +13,7 @@
 #include "engine/kernel/psi.h"
 #include "engine/kernel/sysctl.h"
 #include "engine/kernel/text.h"
+#include "engine/model/limits.h"
 
 namespace panal::node {
 
@@ -76,11 +78,12 @@ std::uint64_t variable(const Tree& tree, const char* name) {
   return words.empty() ? 0 : kernel::parse_number(words.front()).value_or(0);
 }
 
-/// What the kernel has a number of, the desktops' and the host's together.
-void add_objects(json& out, const Tree& tree) {
-  out["objects"] = json::array();
-  const auto add = [&out](const char* name, std::uint64_t used, std::uint64_t limit) {
-    if (limit > 0) out["objects"].push_back({{"name", name}, {"used", used}, {"limit", limit}});
+}  // namespace
+
+json objects_json(const Tree& tree, const kernel::Cgroup& desktops) {
+  json out = json::array();
+  const auto add = [&out](const std::string& name, std::uint64_t used, std::uint64_t limit) {
+    if (limit > 0) out.push_back({{"name", name}, {"used", used}, {"limit", limit}});
   };
   const std::uint64_t pids = variable(tree, "kernel.pid_max");
   const std::uint64_t threads = variable(tree, "kernel.threads-max");
@@ -91,16 +94,23 @@ void add_objects(json& out, const Tree& tree) {
     add("open files", files->used, files->limit);
   if (const auto terminals = kernel::read_terminals(tree))
     add("terminals", terminals->used, terminals->limit - terminals->reserve);
+  if (const auto keys = kernel::read_root_keys(tree)) {
+    add("keys of root", keys->keys.used, keys->keys.limit);
+    add("bytes of root's keys", keys->bytes.used, keys->bytes.limit);
+  }
+  const auto most = desktops.pids_limit();
+  if (!most || *most == kUnlimited) return out;
+  if (const auto use = desktops.statistics(); use && use->pids)
+    add("processes in group " + desktops.path(), *use->pids, *most);
+  return out;
 }
-
-}  // namespace
 
 json host_json(Host& host) {
   json out = json::object();
   add_memory(out, host);
   add_pressure(out, host.tree());
   add_busy(out, host.tree());
-  add_objects(out, host.tree());
+  out["objects"] = objects_json(host.tree(), host.parent());
   return out;
 }
 

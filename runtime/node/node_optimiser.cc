@@ -80,7 +80,7 @@ void NodeOptimiser::expect(const std::vector<const store::Desktop*>& rows) {
 
 std::optional<optimiser::StartWait> NodeOptimiser::may_start(const store::Desktop& row,
                                                              std::uint32_t in_flight) {
-  if (auto closed = rescuer_->closed()) return optimiser::StartWait{std::move(*closed), true};
+  if (auto closed = rescuer_->closed()) return optimiser::shut_by_last_resort(std::move(*closed));
   return gatekeeper_->ask(row.image, in_flight);
 }
 

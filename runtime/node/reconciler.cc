@@ -175,9 +175,9 @@ bool Reconciler::must_wait(DesktopId id, Entry& entry) {
   const auto queued = std::find(waiting_.begin(), waiting_.end(), id);
   // Nobody overtakes who waited longer.
   const bool others_first = !waiting_.empty() && waiting_.front() != id;
-  const auto wait = others_first
-                        ? std::optional(optimiser::StartWait{"others wait to start", false})
-                        : parts_.may_start(entry.row, starting_);
+  const auto wait =
+      others_first ? std::optional(optimiser::StartWait{"others wait to start", false, "queue"})
+                   : parts_.may_start(entry.row, starting_);
   if (!wait) {
     if (queued != waiting_.end()) waiting_.erase(queued);
     entry.told.clear();

@@ -84,7 +84,9 @@ void Fences::update(const std::vector<RescueDesk>& desks, const Charges& charges
     if (!charge || !limit) continue;
     Fence fence{desk.group, *limit, *limit, {}};
     const auto known = former.find(desk.id);
+    bool stood = false;
     if (known != former.end() && known->second.group == desk.group) {
+      stood = known->second.stands();
       // Another value than ours is its class's: that is its own from now on.
       if (known->second.set_bytes == *limit) fence.own_bytes = known->second.own_bytes;
       fence.history = known->second.history;
@@ -96,7 +98,10 @@ void Fences::update(const std::vector<RescueDesk>& desks, const Charges& charges
     const bool lifted = wanted == fence.own_bytes;
     if (moved > room.reserve_bytes / kDeadBandShare || (lifted && moved > 0))
       fence.set_bytes = moved_to(*desk.group, *limit, wanted);
-    if (fence.stands()) ++fenced_;
+    if (fence.stands()) {
+      ++fenced_;
+      if (!stood) ++raised_;
+    }
     fences_.emplace(desk.id, std::move(fence));
   }
 }

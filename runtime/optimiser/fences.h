@@ -68,6 +68,8 @@ class Fences {
   void lift();
   [[nodiscard]] bool fenced(DesktopId id) const;
   [[nodiscard]] std::size_t count() const { return fenced_; }
+  /// Times a desktop was brought down to a fence, since this began; that one moves is no other.
+  [[nodiscard]] std::uint64_t raised() const { return raised_; }
 
  private:
   struct Fence {
@@ -79,6 +81,7 @@ class Fences {
   };
   std::map<DesktopId, Fence> fences_;  ///< also of those that have their own limits
   std::size_t fenced_ = 0;
+  std::uint64_t raised_ = 0;
 };
 
 }  // namespace panal::optimiser

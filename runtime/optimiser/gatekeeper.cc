@@ -68,6 +68,13 @@ std::uint64_t bytes_of(double mebibytes) {
   return mebibytes <= 0 ? 0 : static_cast<std::uint64_t>(mebibytes * kBytesPerMib);
 }
 
+std::string stall_words(const std::optional<policy::GateStall>& stall) {
+  if (!stall) return "the host waits for memory or disk";
+  return fmt::format("{} tasks wait for {} {:.1f} % of the time, {:.1f} % is borne",
+                     stall->all ? "all" : "some", stall->resource, 100 * stall->share,
+                     100 * stall->most);
+}
+
 /// One of these each desktop has, and no more.
 policy::Resource one_each(const char* name, policy::ResourceKind kind, double used, double limit) {
   policy::Resource one;
@@ -81,6 +88,10 @@ policy::Resource one_each(const char* name, policy::ResourceKind kind, double us
 }
 
 }  // namespace
+
+StartWait shut_by_last_resort(std::string why) {
+  return {std::move(why), true, policy::to_string(policy::ResourceKind::kMemory)};
+}
 
 struct Gatekeeper::Look {
   HostMemory memory;
@@ -208,6 +219,13 @@ void Gatekeeper::saw(const std::vector<GroupSnapshot>& desktops, std::uint64_t k
 }
 
 std::optional<StartWait> Gatekeeper::ask(std::string_view image, std::uint32_t in_flight) {
+  auto wait = decide(image, in_flight);
+  waits_ = wait ? wait->reason : std::string();
+  asked_at_ns_ = parts_.now();
+  return wait;
+}
+
+std::optional<StartWait> Gatekeeper::decide(std::string_view image, std::uint32_t in_flight) {
   const auto now = look();
   if (!now) return std::nullopt;
   const MonotonicNs now_ns = parts_.now();
@@ -240,17 +258,20 @@ std::optional<StartWait> Gatekeeper::ask(std::string_view image, std::uint32_t i
   if (decision.may_start > 0) return std::nullopt;
   switch (decision.reason) {
     case policy::GateReason::kStalls:
-      return StartWait{fmt::format("the host waits for memory or disk; starting: {}", in_flight),
+      return StartWait{fmt::format("{}; starting: {}", stall_words(gate_.stall()), in_flight),
                        false, "stalls"};
     case policy::GateReason::kMemory:
       return StartWait{
-          fmt::format("those that start ({}) will need the memory that is left", in_flight),
+          fmt::format("those that start ({}) will need the {} that is left: {:.0f} MiB beside the "
+                      "reserve, {:.0f} MiB each",
+                      in_flight, memory.name, std::max(0.0, room_in(memory)), memory.cost.each),
           in_flight == 0, "memory"};
     case policy::GateReason::kOpen:
     case policy::GateReason::kWindowFull: break;
   }
-  return StartWait{fmt::format("as many desktops start ({}) as the host bears", in_flight), false,
-                   "window"};
+  return StartWait{fmt::format("as many desktops start ({}) as the host bears ({} at once)",
+                               in_flight, decision.window),
+                   false, "window"};
 }
 
 void Gatekeeper::learn(std::size_t running) {

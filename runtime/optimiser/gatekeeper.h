@@ -24,10 +24,13 @@ namespace panal::optimiser {
 
 /// Why a start does not begin now.
 struct StartWait {
-  std::string reason;    ///< a sentence with numbers
-  bool no_room = false;  ///< it will not fit, however long it waits, unless something ends
-  std::string_view resource = "queue";  ///< of which there is too little; one of kStartWaits
+  std::string reason;         ///< a sentence with numbers
+  bool no_room = false;       ///< it will not fit, however long it waits, unless something ends
+  std::string_view resource;  ///< of which there is too little; one of kStartWaits
 };
+
+/// While the last resort keeps the door shut, for what Rescuer::closed() says.
+[[nodiscard]] StartWait shut_by_last_resort(std::string why);
 
 /// Says whether one more desktop may start: by what the host and the desktops' groups have left of
 /// each resource, whichever has the fewest left, as measured on this node, and by how well the host
@@ -51,6 +54,7 @@ class Gatekeeper {
   explicit Gatekeeper(Parts parts);
 
   /// `in_flight`: starts under way. nullopt: it may begin. What cannot be read keeps nobody out.
+  /// What it last answered is in report() while starts wait.
   [[nodiscard]] std::optional<StartWait> ask(std::string_view image, std::uint32_t in_flight);
   /// One ended, well or ill.
   void ended(std::chrono::nanoseconds took);
@@ -80,6 +84,7 @@ class Gatekeeper {
  private:
   struct Look;
   [[nodiscard]] Result<Look> look() const;
+  [[nodiscard]] std::optional<StartWait> decide(std::string_view image, std::uint32_t in_flight);
   void count(const Look& look, std::uint32_t in_flight);
   void count_memory(const Look& look);
   void count_exact(double desktops);
@@ -98,6 +103,8 @@ class Gatekeeper {
   MonotonicNs limits_at_ns_ = 0;  ///< 0: not looked at yet
   LongRates rates_;
   std::vector<Counted> seen_;
+  std::string waits_;  ///< why the last that asked waits; empty: it does not
+  MonotonicNs asked_at_ns_ = 0;
 };
 
 }  // namespace panal::optimiser

@@ -257,6 +257,7 @@ int Rescuer::look() {
     changed = sight_.danger != sight->danger;
     sight_ = *sight;
     fenced_ = fences_.count();
+    totals_.fences = fences_.raised();
     closed_.reset();
     if (decision.admission_closed) closed_ = "memory is short: " + words(*sight);
     if (decision.step != LastResort::kNone) ++totals_.steps[std::string(to_string(decision.step))];
@@ -329,6 +330,7 @@ json Rescuer::report() const {
           {"reserve_bytes", sight_.room.reserve_bytes},
           {"closed", closed_.value_or("")},
           {"fenced", fenced_},
+          {"fences", totals_.fences},
           {"steps", totals_.steps},
           {"killed_processes", totals_.killed_processes},
           {"killed_desktops", totals_.killed_desktops},

@@ -107,6 +107,7 @@ class Rescuer {
     std::uint64_t looks = 0, cpu_ns = 0, events = 0, errors = 0;
     std::map<std::string, std::uint64_t, std::less<>> steps;
     std::uint64_t killed_processes = 0, killed_desktops = 0;
+    std::uint64_t fences = 0;  ///< Fences::raised()
   };
 
   explicit Rescuer(Parts parts) : parts_(std::move(parts)) {}

@@ -10,6 +10,7 @@ ResortFigures Rescuer::figures() const {
   out.available_bytes = sight_.room.available_bytes;
   out.reserve_bytes = sight_.room.reserve_bytes;
   out.fenced = fenced_;
+  out.fences = totals_.fences;
   out.steps = totals_.steps;
   out.killed_processes = totals_.killed_processes;
   out.killed_desktops = totals_.killed_desktops;

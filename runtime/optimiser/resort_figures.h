@@ -21,6 +21,7 @@ struct ResortFigures {
   std::uint64_t available_bytes = 0;  ///< where the least is left
   std::uint64_t reserve_bytes = 0;    ///< of that place
   std::size_t fenced = 0;             ///< desktops held by a limit to save the others
+  std::uint64_t fences = 0;           ///< times one was
   Counts steps;                       ///< decided: kResortSteps
   std::uint64_t killed_processes = 0, killed_desktops = 0;
   std::uint64_t looks = 0, look_cpu_ns = 0;

@@ -10,6 +10,9 @@ namespace {
 
 using nlohmann::json;
 
+/// Starts that wait ask some times a second, and where there is no room each second or two.
+constexpr MonotonicNs kAsksAgain = 5LL * 1'000'000'000;
+
 /// null: nothing ends it.
 json more_json(std::uint32_t more) { return more == policy::kNoEnd ? json(nullptr) : json(more); }
 
@@ -56,6 +59,8 @@ std::string Gatekeeper::room() const {
 json Gatekeeper::report() const {
   const auto all = resources({});
   json out = capacity_json(all);
+  // Who is not wanted any more does not ask again.
+  if (!waits_.empty() && parts_.now() - asked_at_ns_ < kAsksAgain) out["waits"] = waits_;
   out["resources"] = json::array();
   for (const policy::Resource& one : all) out["resources"].push_back(resource_json(one));
   out["images"] = json::object();

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string>
 
 #include "bench/density/effect_settings.h"
 #include "bench/density/effect_sums.h"
@@ -66,6 +69,16 @@ TEST_P(EffectSettings, SwitchOneThingEach) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Images, EffectSettings, ::testing::Values("icewm", "xfce"));
+
+TEST(Effects, EachSettingHasARowInTheManual) {
+  std::ifstream file(PANAL_SOURCE_DIR "/docs/tuning.md");
+  const std::string manual((std::istreambuf_iterator<char>(file)), {});
+  for (const char* image : {"icewm", "xfce"})
+    for (const EffectSetting& setting : effect_settings(image)) {
+      const std::string of = setting.of_recipe() ? std::string(image) + " " : "";
+      EXPECT_THAT(manual, HasSubstr("\n| " + of + "`" + setting.name + "`: "));
+    }
+}
 
 TEST(Effects, AnUnknownSettingIsRefusedBeforeAnythingStarts) {
   EffectsOptions options;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "bench/density/density.h"
 #include "bench/density/living.h"
 #include "bench/density/report.h"
 #include "bench/density/stored.h"
@@ -85,6 +86,31 @@ TEST(Stored, KnowsWhatHasChanged) {
             std::vector<std::string>{"storage"});
 }
 
+TEST(Stored, OfAllThatHasChangedOnlyAFiguresOwnCodeCounts) {
+  const Figure figure{"a.ms", "ms", 150, "", {"netconfine", "runtime/node"}};
+  const Stored stored = example();
+  Trees now = stored.provenance.trees;
+  now["storage"] = "new";
+  EXPECT_TRUE(changed_code(figure, stored, now).empty());
+  now["netconfine"] = "aa uncommitted";
+  EXPECT_EQ(changed_code(figure, stored, now), std::vector<std::string>{"netconfine"});
+}
+
+TEST(Stored, ThePlaceOfAResultIsLookedAtBeforeTheRun) {
+  EXPECT_TRUE(check_result_file(""));
+  EXPECT_TRUE(check_result_file("/var/tmp/result.json"));
+  for (const char* file : {"/tmp/result.json", "/var/../tmp/result.json"}) {
+    const auto refused = check_result_file(file);
+    ASSERT_FALSE(refused) << file;
+    EXPECT_NE(refused.error().context.find("a lab does not see the host's /tmp"),
+              std::string::npos);
+  }
+  const auto absent = check_result_file("/no/such/place/result.json");
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().code, ENOENT);
+  EXPECT_NE(absent.error().context.find("/no/such/place"), std::string::npos);
+}
+
 TEST(Stored, AFigureThatComesAlongKeepsWhatItMeasures) {
   Provenance all = example().provenance;
   all.trees["docs"] = "cc uncommitted";
@@ -113,6 +139,22 @@ TEST(Report, ShowsAllFiguresAndMarksABusyMachine) {
   EXPECT_EQ(text.find("svg"), std::string::npos) << "there is no plot";
 }
 
+TEST(Report, MarksWhatWasMeasuredOnOtherCode) {
+  const auto find = [](const std::string& name) -> std::optional<Stored> {
+    if (name != "connect.running_p50_ms" && name != "readopt.seconds") return std::nullopt;
+    Stored stored = example();
+    stored.provenance.load_before = 0;
+    return stored;
+  };
+  const std::string text = report(
+      find, [](const std::string&) { return false; },
+      [](const Figure& figure, const Stored&) { return figure.name == "connect.running_p50_ms"; });
+  EXPECT_NE(text.find("| connect.running_p50_ms | 93.5 ms (older code) | <=150 | pass |"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("| readopt.seconds | 93.5 s | <=2 |"), std::string::npos) << text;
+}
+
 TEST(Report, ShowsThePlotsThatExistBelowTheTable) {
   const auto none = [](const std::string&) { return std::optional<Stored>(); };
   const std::string text = report(none, [](const std::string& file) { return file == "ksm.svg"; });
@@ -120,6 +162,27 @@ TEST(Report, ShowsThePlotsThatExistBelowTheTable) {
   ASSERT_NE(at, std::string::npos) << text;
   EXPECT_GT(at, text.find("| readopt.seconds |"));
   EXPECT_EQ(text.find("memory.svg"), std::string::npos);
+}
+
+TEST(DensityCommand, StockIsOffWithDebiansImage) {
+  DensityOptions options;
+  choose(options, "xfce", "stock");
+  EXPECT_EQ(options.image, "xfce-stock");
+  EXPECT_EQ(options.profile, "off");
+  EXPECT_FALSE(options.must_answer);
+  EXPECT_EQ(figure_like(options), find_figure("density.xfce.stock.marginal_mib"));
+  choose(options, "xfce-stock", "stock");
+  EXPECT_EQ(options.image, "xfce-stock");
+  DensityOptions plain;
+  choose(plain, "icewm", "off");
+  EXPECT_EQ(plain.image, "icewm");
+  EXPECT_TRUE(plain.must_answer);
+  EXPECT_EQ(figure_like(plain), find_figure("density.icewm.off.marginal_mib"));
+  choose(plain, "xfce", "balanced");
+  EXPECT_EQ(plain.profile, "balanced");
+  EXPECT_EQ(figure_like(plain), find_figure("density.xfce.dense.marginal_mib")) << "the laws count";
+  choose(plain, "mine", "off");
+  EXPECT_EQ(figure_like(plain), nullptr);
 }
 
 TEST(LivingSession, IsRelativeToTheHome) {

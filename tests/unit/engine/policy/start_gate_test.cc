@@ -68,6 +68,11 @@ TEST(StartGate, StopsForStallsButNeverForEver) {
   const StartGateDecision held = gate.decide(input);
   EXPECT_EQ(held.may_start, 0U);
   EXPECT_EQ(held.reason, GateReason::kStalls);
+  ASSERT_TRUE(gate.stall());
+  EXPECT_FALSE(gate.stall()->all);
+  EXPECT_EQ(gate.stall()->resource, "memory");
+  EXPECT_NEAR(gate.stall()->share, 0.2, 1e-9);
+  EXPECT_EQ(gate.stall()->most, 0.05);
   input.at_ns += kSecond;
   input.pressure.memory->some.total_us = 400'000;
   input.in_flight = 0;

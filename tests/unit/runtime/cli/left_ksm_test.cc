@@ -68,11 +68,44 @@ TEST_F(LeftKsm, IsNotTakenForTheMachinesOwnByAProfile) {
   {
     const Governor governor(tree_, root_);
   }
+  ASSERT_EQ(panal({"tune", "apply", "merging", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("would put KSM back"));
+  EXPECT_EQ(pages(), "500");
   ASSERT_EQ(panal({"tune", "apply", "merging"}), ExitCode::kOk) << err();
   EXPECT_EQ(pages(), "250");
   ASSERT_EQ(panal({"tune", "revert"}), ExitCode::kOk) << err();
   EXPECT_EQ(pages(), "100");
   EXPECT_EQ(get(std::string(kKsm) + "run"), "0");
+}
+
+TEST_F(LeftKsm, TheOneOfAGovernorThatLivesIsNotTakenForTheMachinesOwnEither) {
+  put("profiles/merging.toml", "name = \"merging\"\n[ksm]\nrun = \"scan\"\npages_to_scan = 250\n");
+  const Governor governor(tree_, root_);
+  ASSERT_EQ(pages(), "500");
+  ASSERT_EQ(panal({"tune", "apply", "merging"}), ExitCode::kOk) << err();
+  EXPECT_EQ(pages(), "250");
+  ASSERT_EQ(panal({"tune", "revert"}), ExitCode::kOk) << err();
+  EXPECT_EQ(pages(), "100") << "and not 500";
+  EXPECT_EQ(get(std::string(kKsm) + "run"), "0");
+}
+
+TEST_F(LeftKsm, ARecordThatIsDamagedOrOfAnEarlierBootSaysNothingOfBefore) {
+  const auto before = [this] { return ksm_before_governor(tree_, root_ + "/saved"); };
+  EXPECT_TRUE(before().empty());
+  put("saved/ksm.former", "{");
+  EXPECT_TRUE(before().empty());
+  KsmSettings former;
+  former.advisor = KsmAdvisor::kScanTime;
+  former.pages_to_scan = 77;
+  put("saved/ksm.former", optimiser::print_saved_ksm({"another", former}));
+  EXPECT_TRUE(before().empty());
+  put("saved/ksm.former", optimiser::print_saved_ksm({"one", former}));
+  EXPECT_EQ(before().size(), optimiser::kGovernedSettings.size());
+  for (const char* name : optimiser::kGovernedSettings)
+    EXPECT_TRUE(before().contains(name)) << name;
+  EXPECT_EQ(before()["ksm.advisor_mode"], "scan-time");
+  EXPECT_EQ(before()["ksm.pages_to_scan"], "77");
+  EXPECT_EQ(before()["ksm.run"], "0");
 }
 
 TEST_F(LeftKsm, ADamagedRecordIsTold) {

@@ -173,6 +173,10 @@ TEST_F(Tune, WhoMayNotIsTold) {
   backends_.refusal = "this is a lab";
   EXPECT_EQ(panal({"tune", "apply"}), ExitCode::kRefused);
   EXPECT_THAT(err(), HasSubstr("this is a lab"));
+  EXPECT_EQ(panal({"tune", "apply", "--dry-run"}), ExitCode::kOk);
+  EXPECT_THAT(out(), HasSubstr("panal tune apply would be refused: this is a lab"));
+  EXPECT_EQ(panal({"tune", "plan"}), ExitCode::kOk);
+  EXPECT_THAT(out(), Not(HasSubstr("this is a lab")));
   EXPECT_EQ(get("proc/sys/vm/swappiness"), "60");
 }
 
@@ -191,12 +195,37 @@ TEST_F(Tune, WhatWasStoppedInTheMiddleIsToldAndTakenBack) {
   put("saved/applied.json", record);
   EXPECT_EQ(panal({"tune", "verify"}), ExitCode::kFailed);
   EXPECT_THAT(err(), HasSubstr("stopped in the middle: panal tune revert"));
+  ASSERT_EQ(panal({"tune", "apply", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("what was before it is brought back first"));
+  EXPECT_EQ(get("proc/sys/vm/swappiness"), "150");
   ASSERT_EQ(panal({"tune", "apply"}), ExitCode::kOk) << err();
   EXPECT_THAT(out(), HasSubstr("vm.swappiness: 150 -> 60")) << "back first";
   EXPECT_EQ(get("proc/sys/vm/swappiness"), "150");
   put("saved/applied.json", "{");
   EXPECT_EQ(panal({"tune", "revert"}), ExitCode::kFailed);
   EXPECT_THAT(err(), HasSubstr("put the settings right by hand"));
+}
+
+TEST_F(Tune, WhatABootTookBackIsNotPlannedToBeTakenBackAgain) {
+  ASSERT_EQ(panal({"tune", "apply"}), ExitCode::kOk) << err();
+  put("proc/sys/kernel/random/boot_id", "two\n");
+  put("proc/sys/vm/swappiness", "60\n");
+  put("proc/sys/kernel/keys/maxkeys", "1100\n");  // the host's own now
+  ASSERT_EQ(panal({"tune", "revert", "--dry-run"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("would forget profile balanced"));
+  EXPECT_THAT(out(), Not(HasSubstr("would set")));
+  ASSERT_EQ(panal({"tune", "plan", "--desktops", "50"}), ExitCode::kOk) << err();
+  EXPECT_THAT(out(), HasSubstr("is forgotten first"));
+  ASSERT_EQ(panal({"tune", "plan", "--desktops", "50", "--json"}), ExitCode::kOk) << err();
+  const nlohmann::json plan = json();
+  EXPECT_THAT(plan["notes"].dump(), HasSubstr("is forgotten first"));
+  for (const auto& setting : plan["settings"]) {
+    if (setting["name"] != "kernel.keys.maxkeys") continue;
+    EXPECT_EQ(setting["after"], "1100") << "never lowered, as an apply would not";
+    EXPECT_EQ(setting["original"], "1100");
+  }
+  ASSERT_EQ(panal({"tune", "revert"}), ExitCode::kOk) << err();
+  EXPECT_EQ(get("proc/sys/kernel/keys/maxkeys"), "1100");
 }
 
 TEST_F(Tune, StatusTellsWhatIsApplied) {

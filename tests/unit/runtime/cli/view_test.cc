@@ -252,6 +252,16 @@ TEST(Top, SaysHowManyMoreFitAndWhatEndsIt) {
                                  "12 more by memory\n"));
 }
 
+TEST(Top, SaysWhyStartsWait) {
+  auto answer = stats(0);
+  const auto shown = [&] { return render_top(TopView().digest(answer, 1, {}), 30); };
+  answer["optimiser"]["room"] = {{"more", 12}, {"first_out", "memory"}, {"by", "measurement"}};
+  EXPECT_EQ(shown().find("starts wait"), std::string::npos);
+  answer["optimiser"]["room"]["waits"] = "as many desktops start (4) as the host bears (4 at once)";
+  EXPECT_THAT(shown(),
+              HasSubstr("room: 12 more by memory\nstarts wait: as many desktops start (4)"));
+}
+
 TEST(Top, AnswersOfAnyShapeAreSurvived) {
   for (const char* text :
        {"{}", R"({"desktops":7})", R"({"desktops":[1,null,{"id":"x","memory_bytes":-5}]})",

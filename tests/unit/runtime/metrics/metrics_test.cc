@@ -73,6 +73,7 @@ NodeFigures everything() {
   figures.resort.closed = true;
   figures.resort.steps["freeze"] = 2;
   figures.resort.killed_processes = 3;
+  figures.resort.fences = 4;
   figures.network.drops["denied"] = 4;
   figures.network.audits["repaired"] = 1;
   figures.warm.hot_bytes = 8192;
@@ -187,10 +188,12 @@ TEST(Metrics, TheLastResortIsThereBeforeItIsNeeded) {
     const std::string word(to_string(static_cast<LastResort>(i)));
     EXPECT_EQ(calm.value("panal_resort_steps_total", {{"step", word}}), 0) << word;
   }
+  EXPECT_EQ(calm.value("panal_resort_fences_total"), 0);
   EXPECT_EQ(calm.value("panal_resort_danger_state", {{"danger", "none"}}), 1);
   EXPECT_EQ(calm.value("panal_resort_admission_state", {{"admission", "open"}}), 1);
   EXPECT_EQ(calm.families.count("panal_resort_available_bytes"), 0U) << "nothing was looked at";
   const MetricsText read = good(everything());
+  EXPECT_EQ(read.value("panal_resort_fences_total"), 4);
   EXPECT_EQ(read.value("panal_resort_steps_total", {{"step", "freeze"}}), 2);
   EXPECT_EQ(read.value("panal_resort_kills_total", {{"victim", "process"}}), 3);
   EXPECT_EQ(read.value("panal_resort_kills_total", {{"victim", "desktop"}}), 0);

@@ -201,7 +201,8 @@ TEST_F(ReconcilerTest, StartsOneAfterTheOtherAsTheGateLetsThemIn) {
   std::uint32_t most = 0;
   gate_ = [&](const store::Desktop& row, std::uint32_t in_flight) {
     most = std::max(most, in_flight);
-    if (in_flight > 0) return std::optional(optimiser::StartWait{"1 desktops are starting", false});
+    if (in_flight > 0)
+      return std::optional(optimiser::StartWait{"1 desktops are starting", false, "window"});
     order.push_back(row.id);
     return std::optional<optimiser::StartWait>();
   };
@@ -253,7 +254,7 @@ TEST_F(ReconcilerTest, OneThatIsGivenUpIsEndedAndFailedWithTheReason) {
 TEST_F(ReconcilerTest, SaysWhyThereIsNoRoomAndStartsWhenThereIs) {
   bool full = true;
   gate_ = [&](const store::Desktop&, std::uint32_t) {
-    return full ? std::optional(optimiser::StartWait{"no room for another desktop", true})
+    return full ? std::optional(optimiser::StartWait{"no room for another desktop", true, "memory"})
                 : std::nullopt;
   };
   for (DesktopId id = 1; id <= 3; ++id) want(id, Desired::kRunning);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 
@@ -66,6 +67,13 @@ TEST_F(GatekeeperTest, RefusesWithNumbersWhatDoesNot) {
             "50.0 MiB of 24576 MiB are left beside the reserve of 2000 MiB");
 }
 
+TEST_F(GatekeeperTest, WhoTheLastResortRefusesLacksMemoryAndDoesNotQueue) {
+  const StartWait wait = shut_by_last_resort("memory is short: 90 MiB are left");
+  EXPECT_TRUE(wait.no_room);
+  EXPECT_EQ(wait.reason, "memory is short: 90 MiB are left");
+  EXPECT_EQ(wait.resource, "memory");
+}
+
 TEST_F(GatekeeperTest, CountsProcessesToo) {
   runnable(1, 32'000);
   const auto wait = ask(0);
@@ -111,12 +119,18 @@ TEST_F(GatekeeperTest, TheGatesSettingsAreInForce) {
   const auto window = keeper.ask("xfce", 1);
   ASSERT_TRUE(window) << "one at a time, to begin with";
   EXPECT_EQ(window->resource, "window");
+  EXPECT_EQ(window->reason, "as many desktops start (1) as the host bears (1 at once)");
   EXPECT_FALSE(ask(1)) << "others begin with more";
   waited("memory", 1'000'000'000);
   std::this_thread::sleep_for(std::chrono::milliseconds(60));
   const auto stalls = ask(1);
   ASSERT_TRUE(stalls);
   EXPECT_EQ(stalls->resource, "stalls");
+  EXPECT_EQ(stalls->reason,
+            "some tasks wait for memory 100.0 % of the time, 5.0 % is borne; starting: 1");
+  EXPECT_EQ(keeper_.report().value("waits", ""), stalls->reason);
+  EXPECT_FALSE(ask(0)) << "one at a time all the same";
+  EXPECT_FALSE(keeper_.report().contains("waits"));
   EXPECT_EQ(keeper.ask("xfce", 1)->resource, "window") << "waiting does not count here";
 }
 

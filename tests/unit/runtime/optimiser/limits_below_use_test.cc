@@ -108,9 +108,25 @@ TEST_P(BelowUse, AFenceGoesUpWhereThereIsRoomAgain) {
   look(130, 40);
   EXPECT_EQ(limit_mib(), 146U);
   now_ += 10 * policy::kSecond;
+  EXPECT_EQ(fences_.raised(), 1U);
   look(130, 2000);
   EXPECT_EQ(limit_mib(), kOwnMib);
   EXPECT_FALSE(fences_.fenced(7));
+}
+
+TEST_P(BelowUse, AFenceThatMovesIsCountedOnceAndOneThatComesBackAgain) {
+  EXPECT_EQ(fences_.raised(), 0U);
+  uses(130);
+  look(130, 40);
+  look(130, 20);
+  now_ += 10 * policy::kSecond;
+  look(130, 200);
+  EXPECT_TRUE(fences_.fenced(7));
+  EXPECT_EQ(fences_.raised(), 1U);
+  fences_.lift();
+  look(130, 40);
+  EXPECT_TRUE(fences_.fenced(7));
+  EXPECT_EQ(fences_.raised(), 2U);
 }
 
 TEST_P(BelowUse, AClassesLimitFollowsItDown) {
