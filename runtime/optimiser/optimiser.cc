@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/policy/units.h"
 #include "runtime/optimiser/ksmd.h"
 #include "runtime/optimiser/taker_choice.h"
 
@@ -10,6 +11,18 @@ namespace panal::optimiser {
 
 using std::chrono::seconds;
 using std::chrono::steady_clock;
+
+namespace {
+
+/// Swapped out, as last read, so that a user who returns would wait for it: some 10 ms.
+constexpr std::uint64_t kSwappedWorthAWake = policy::kMib;
+
+bool is_swapped(const Desk& desk) {
+  const auto& memory = desk.last.usage.memory;
+  return memory && memory->swap_bytes >= kSwappedWorthAWake;
+}
+
+}  // namespace
 
 MonotonicNs monotonic_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -163,8 +176,9 @@ void Optimiser::wake(DesktopId id, std::function<void()> done) {
             return true;
           }) > 0)
         desk->busy = false;
-      if (desk->frozen || desk->busy || desk->taken_bytes > 0) {
-        waking_.push_back({desk, std::move(done)});
+      const bool was_taken = desk->frozen || desk->busy || desk->taken_bytes > 0;
+      if (was_taken || is_swapped(*desk)) {
+        waking_.push_back({desk, std::move(done), was_taken});
         somebody_waits_ = true;
         waking_came_.notify_one();
         return;
@@ -172,7 +186,7 @@ void Optimiser::wake(DesktopId id, std::function<void()> done) {
       ++totals_.wakes_at_once;
     }
   }
-  // Nothing was taken: but its share of the CPU is still that of somebody who is away.
+  // All is in memory: but its share of the CPU is still that of somebody who is away.
   if (desk) set_limits(desk, SessionClass::kActive);
   done();
 }

@@ -121,6 +121,9 @@ class Optimiser final : public RescueHands {
   struct Waking {
     DeskPtr desk;
     std::function<void()> done;
+    /// By us: what its user touches now is what a return needs. What the kernel took, or a panald
+    /// before this one, may have been out all the time, with a user at work.
+    bool was_taken = true;
     std::chrono::steady_clock::time_point asked = std::chrono::steady_clock::now();
   };
 
