@@ -23,8 +23,7 @@ namespace {
 constexpr const char* kNoSwapFile = "off";
 constexpr const char* kHalfMade = "half made";
 /// Left to the host when everything swapped out comes back at once: it is charged to desktops
-/// again, whose parent's limit keeps a reserve, and has to fit
-/// below that.
+/// again, whose parent's limit keeps a reserve, and has to fit below that.
 std::uint64_t kept_bytes(std::uint64_t total_bytes) {
   return kernel::default_reserve_bytes(total_bytes) + (std::uint64_t{512} << 20U);
 }
