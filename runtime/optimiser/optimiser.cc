@@ -109,13 +109,14 @@ void Optimiser::not_started(DesktopId id) {
   places_.not_started(id);
 }
 
-void Optimiser::started(DesktopId id, const MergeDomainId& domain, bool enlisted) {
+void Optimiser::started(DesktopId id, const MergeDomainId& domain, bool enlisted, bool heard) {
   auto group = kernel::Cgroup::open(parts_.cgroups, parts_.cgroup_parent + "/" + kernel_name(id));
   if (!group) return complain("open_group", group.error());
   auto desk = std::make_shared<Desk>(id, std::move(*group));
   desk->enlisted = enlisted;
   desk->session.told_at_ns = monotonic_ns();
-  desk->last.session = SessionClass::kDisconnected;
+  desk->last.session = heard ? SessionClass::kDisconnected : SessionClass::kActive;
+  if (!heard) desk->awake_until_ns = desk->session.told_at_ns + kUnheardNs;
   desk->last.session_since_ns = desk->session.told_at_ns;
   // One that a former panald froze: only we know when to thaw it, so it starts anew.
   if (auto thawed = desk->group.thaw(); !thawed) complain("thaw", thawed.error());
