@@ -17,9 +17,10 @@ namespace {
 /// Swapped out, as last read, so that a user who returns would wait for it: some 10 ms.
 constexpr std::uint64_t kSwappedWorthAWake = policy::kMib;
 
+/// Who is at work has what is needed in memory, whoever takes the desktop over.
 bool is_swapped(const Desk& desk) {
   const auto& memory = desk.last.usage.memory;
-  return memory && memory->swap_bytes >= kSwappedWorthAWake;
+  return !desk.session.connected && memory && memory->swap_bytes >= kSwappedWorthAWake;
 }
 
 }  // namespace

@@ -84,6 +84,9 @@ TEST(Waking, FetchesAlsoWhatThisOneDidNotTake) {
   optimiser.session(1, true, 0);
   std::this_thread::sleep_for(std::chrono::seconds(5));
   EXPECT_EQ(optimiser.figures().tally.record_cpu_ns, 0U) << "it may be what a user's day touched";
+  optimiser.wake(1, [&awake] { ++awake; });
+  EXPECT_EQ(awake, 3) << "somebody takes over from who is at work";
+  EXPECT_EQ(optimiser.figures().tally.wakes_at_once, 2U);
 }
 
 }  // namespace
