@@ -85,7 +85,7 @@ TEST(Waking, FetchesAlsoWhatThisOneDidNotTake) {
   std::this_thread::sleep_for(std::chrono::seconds(5));
   EXPECT_EQ(optimiser.figures().tally.record_cpu_ns, 0U) << "it may be what a user's day touched";
   optimiser.wake(1, [&awake] { ++awake; });
-  EXPECT_EQ(awake, 3) << "somebody takes over from who is at work";
+  EXPECT_EQ(awake.load(), 3) << "somebody takes over from who is at work";
   EXPECT_EQ(optimiser.figures().tally.wakes_at_once, 2U);
 }
 
