@@ -116,8 +116,10 @@ void Optimiser::started(DesktopId id, const MergeDomainId& domain, bool enlisted
   auto desk = std::make_shared<Desk>(id, std::move(*group));
   desk->enlisted = enlisted;
   desk->session.told_at_ns = monotonic_ns();
-  desk->last.session = heard ? SessionClass::kDisconnected : SessionClass::kActive;
-  if (!heard) desk->awake_until_ns = desk->session.told_at_ns + kUnheardNs;
+  // Whoever stands has nobody there: it would have been thawed for him.
+  desk->unheard = !heard && !desk->group.asked_to_freeze().value_or(false);
+  desk->last.session = desk->unheard ? SessionClass::kActive : SessionClass::kDisconnected;
+  if (desk->unheard) desk->awake_until_ns = desk->session.told_at_ns + kUnheardNs;
   desk->last.session_since_ns = desk->session.told_at_ns;
   // One that a former panald froze: only we know when to thaw it, so it starts anew.
   if (auto thawed = desk->group.thaw(); !thawed) complain("thaw", thawed.error());
@@ -149,7 +151,9 @@ void Optimiser::session(DesktopId id, bool connected, std::uint64_t idle_ms) {
   if (found == desks_.end()) return;
   Desk& desk = *found->second;
   desk.session = SessionView{connected, idle_ms, monotonic_ns()};
+  const bool first_word = std::exchange(desk.unheard, false);
   if (!connected) {
+    if (first_word) desk.awake_until_ns = 0;
     desk.record_at_ns = 0;
     desk.watching = {};
     return;
@@ -170,6 +174,7 @@ void Optimiser::wake(DesktopId id, std::function<void()> done) {
       desk = found->second;
       desk->wanted = true;
       desk->awake_until_ns = monotonic_ns() + kAwakeNs;
+      desk->unheard = false;  // somebody is about to be there
       desk->limits_due = true;
       if (std::erase_if(jobs_, [this, &desk](const Job& job) {
             if (job.desk != desk) return false;
@@ -208,6 +213,7 @@ void Optimiser::thaw(DesktopId id) {
     const std::lock_guard lock(mutex_);
     desk->wanted = true;
     desk->awake_until_ns = INT64_MAX;
+    desk->unheard = false;
   }
   thaw_now(*desk);
 }

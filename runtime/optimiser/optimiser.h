@@ -74,7 +74,8 @@ class Optimiser final : public RescueHands {
   void not_started(DesktopId id);
   /// A desktop runs; also one that ran before this panald did. `enlisted`: in KSM. `heard`: its
   /// agent has said who is there. One that has not (it comes back to a new panald within a second
-  /// or so) is not taken for disconnected: for kUnheardNs it counts as active, or until it speaks.
+  /// or so) is not taken for disconnected, unless it stands: for kUnheardNs it counts as active, or
+  /// until it speaks.
   void started(DesktopId id, const MergeDomainId& domain, bool enlisted, bool heard = true);
   void ended(DesktopId id);
   void session(DesktopId id, bool connected, std::uint64_t idle_ms);
