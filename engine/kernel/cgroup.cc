@@ -346,6 +346,17 @@ Result<void> Cgroup::thaw() const {
   return v1->dir.write("freezer.state", "THAWED");
 }
 
+Result<bool> Cgroup::asked_to_freeze() const {
+  if (const Part* v2 = v2_part()) {
+    PANAL_ASSIGN(const std::string asked, v2->dir.read("cgroup.freeze"));
+    return asked.starts_with('1');
+  }
+  const Part* v1 = part_with("freezer");
+  if (v1 == nullptr) return fail(ENOTSUP, "read freezer of cgroup " + path_ + ": no freezer");
+  PANAL_ASSIGN(const std::string state, v1->dir.read("freezer.state"));
+  return !state.starts_with("THAWED");
+}
+
 Result<void> Cgroup::kill_all(std::chrono::milliseconds timeout) const {
   const auto deadline = Clock::now() + timeout;
   for (;;) {

@@ -124,6 +124,9 @@ class Cgroup {
   /// they stand. Errors: ETIMEDOUT (it stays asked for: thaw() takes it back); ENOTSUP.
   [[nodiscard]] Result<void> freeze(std::chrono::milliseconds timeout) const;
   [[nodiscard]] Result<void> thaw() const;
+  /// Whether it was asked to stand, by freeze() or by somebody else, and not to run again.
+  /// Errors: ENOTSUP; ENODEV when it is gone.
+  [[nodiscard]] Result<bool> asked_to_freeze() const;
 
   /// Sends SIGKILL to all processes, frozen ones included, until none is left.
   /// Errors: ETIMEDOUT, naming the pids.

@@ -54,6 +54,10 @@ constexpr FlatField<GroupCpu> kCpuStat[] = {
     {"throttled_time", &GroupCpu::throttled_ns},  // v1
 };
 
+std::uint64_t left_of(std::uint64_t limit, std::uint64_t used) {
+  return limit > used ? limit - used : 0;
+}
+
 }  // namespace
 
 Result<void> parse_memory_stat(std::string_view text, int version, MemoryStatistics& into) {
@@ -105,12 +109,19 @@ Result<MemoryStatistics> read_memory(const Dir& group, int version) {
   if (v2) {
     // Absent on a kernel without swap.
     if (auto swap = read_number(group, "memory.swap.current")) memory.swap_bytes = *swap;
+    if (auto most = read_number(group, "memory.swap.max"); most && *most != UINT64_MAX)
+      memory.swap_left_bytes = left_of(*most, memory.swap_bytes);
     if (auto high = read_number(group, "memory.high")) memory.high_bytes = *high;
     return memory;
   }
   // v1 writes "none" as the greatest number of whole pages.
   constexpr std::uint64_t kNone = std::uint64_t{1} << 62;
   if (memory.limit_bytes >= kNone) memory.limit_bytes = UINT64_MAX;
+  // Absent where swap is not accounted for.
+  if (auto both = read_number(group, "memory.memsw.limit_in_bytes"); both && *both < kNone)
+    if (auto used = read_number(group, "memory.memsw.usage_in_bytes"))
+      memory.swap_left_bytes =
+          left_of(left_of(*both, *used), left_of(memory.limit_bytes, memory.usage_bytes));
   if (auto hits = read_number(group, "memory.failcnt")) memory.limit_hits = *hits;
   if (auto kernel = read_number(group, "memory.kmem.usage_in_bytes")) memory.kernel_bytes = *kernel;
   return memory;

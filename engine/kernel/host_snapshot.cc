@@ -27,9 +27,10 @@ Result<Snapshot> read_host_snapshot(const Tree& tree, const Ksmd* ksmd) {
   if (!counters) return tl::make_unexpected(std::move(counters.error()));
   host.ksm = *counters;
   PANAL_ASSIGN(host.ksm_settings, read_ksm_settings(tree));
-  if (ksmd != nullptr) {
-    PANAL_ASSIGN(host.ksm->ksmd_cpu_ns, ksmd->cpu_ns());
-  }
+  if (ksmd == nullptr) return host;
+  auto used = ksmd->cpu_ns();
+  if (!used && !used.error().is_gone()) return tl::make_unexpected(std::move(used.error()));
+  if (used) host.ksm->ksmd_cpu_ns = *used;
   return host;
 }
 

@@ -8,7 +8,7 @@
 namespace panal::kernel {
 
 /// The host's part of a snapshot, at the present time; `groups` is left empty. `ksmd` may be null.
-/// Some 25 reads. What the kernel lacks (KSM, pressure, swap) is absent or empty.
+/// Some 25 reads. What the kernel lacks (KSM, pressure, swap, times of tasks) is absent or empty.
 /// Errors: EPROTO; those of the files every kernel has.
 [[nodiscard]] Result<Snapshot> read_host_snapshot(const Tree& tree, const Ksmd* ksmd);
 

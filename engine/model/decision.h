@@ -14,7 +14,7 @@
 namespace panal {
 
 enum class KsmPhase : std::uint8_t {
-  kOff,     ///< nobody is enlisted: ksmd stands
+  kOff,     ///< nobody is enlisted: nothing is governed
   kStorm,   ///< desktops are starting: their pages still change, and starts need the CPU
   kBurst,   ///< passes at the CPU cap over what has come
   kProbe,   ///< as burst, to see whether there is something new
@@ -23,7 +23,8 @@ enum class KsmPhase : std::uint8_t {
 };
 
 struct KsmDecision {
-  bool run = false;  ///< false: ksmd stops, what is merged stays merged
+  /// False: ksmd is as it was before, stopped where it was; what is merged stays merged.
+  bool run = false;
   std::uint32_t pages_to_scan = 100;
   std::uint32_t sleep_ms = 20;
   KsmPhase phase = KsmPhase::kOff;

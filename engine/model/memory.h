@@ -105,6 +105,9 @@ struct MemoryStatistics {
   /// memory.high: above it all that charge wait for reclaim. UINT64_MAX: none. v1's soft limit
   /// makes nobody wait, and is none.
   std::uint64_t high_bytes = UINT64_MAX;
+  /// How much more of it may be swapped out by limits of its own (v2 memory.swap.max; v1's limit of
+  /// memory and swap together, as far as that is above the one of memory). UINT64_MAX: none.
+  std::uint64_t swap_left_bytes = UINT64_MAX;
 
   /// Of what is on a swap device too, what is in no process's tables: reclaim finds it first. (What
   /// was read and not written to since it came back is in tables, and may be in the swap cache.)

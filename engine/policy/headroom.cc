@@ -53,7 +53,8 @@ Headroom group_headroom(const MemoryStatistics& group, const SwapRoom& swap) {
   const std::uint64_t cache = less(group.file_bytes, group.shmem_bytes);
   // Without some page cache, programs would be read from disk again and again.
   const std::uint64_t droppable = less(cache, std::min(cache / 2, room.reserve_bytes));
-  const std::uint64_t cold = std::min(swap.bytes, group.anon_bytes / kColdShare);
+  const std::uint64_t cold =
+      std::min({swap.bytes, group.swap_left_bytes, group.anon_bytes / kColdShare});
   room.certain_bytes = less(limit, group.usage_bytes);
   room.available_bytes = room.certain_bytes + droppable + whole(real(cold) * (1 - swap.cost));
   return room;

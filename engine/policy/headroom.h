@@ -37,9 +37,9 @@ struct SwapRoom {
 [[nodiscard]] Headroom host_headroom(const HostMemory& host, std::uint64_t reserve_bytes);
 
 /// A limited group's: below its limit, or v2's memory.high where that is lower, its page cache, and
-/// half of its anonymous memory as far as swap takes it. Its reserve is a sixteenth of the limit
-/// (32 MiB to 512 MiB): kernel memory, and what is charged faster than anybody looks. A group
-/// without limit never ends.
+/// half of its anonymous memory as far as swap takes it and its own limit of swap allows. Its
+/// reserve is a sixteenth of the limit (32 MiB to 512 MiB): kernel memory, and what is charged
+/// faster than anybody looks. A group without limit never ends.
 [[nodiscard]] Headroom group_headroom(const MemoryStatistics& group, const SwapRoom& swap);
 
 }  // namespace panal::policy

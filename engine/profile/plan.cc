@@ -368,10 +368,13 @@ class Planner {
   void check_room_to_unmerge() {
     Setting& run = plan_.settings.back();
     if (run.name != "ksm.run" || !run.changes()) return;
-    const auto text = machine_.tree.sys.read(std::string(kKsm) + "pages_sharing");
-    const auto pages = text ? number(text->substr(0, text->find('\n'))) : std::nullopt;
-    const std::uint64_t needed =
-        pages.value_or(0) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    const auto pages = [this](const char* counter) {
+      const auto text = machine_.tree.sys.read(std::string(kKsm) + counter);
+      return (text ? number(text->substr(0, text->find('\n'))) : std::nullopt).value_or(0);
+    };
+    // Pages of zeros come back as well (Linux 6.6, which counts them): a few MiB a desktop.
+    const std::uint64_t needed = (pages("pages_sharing") + pages("ksm_zero_pages")) *
+                                 static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
     const std::uint64_t kept = reserve_bytes(profile_.reserve, host_.memory_total_bytes);
     if (needed != 0 && host_.memory_available_bytes < needed + kept)
       run.obstacle = fmt::format(

@@ -11,10 +11,9 @@
 #include <optional>
 
 #include "engine/base/cleanup.h"
-#include "engine/kernel/meminfo.h"
-#include "engine/kernel/parent_limit.h"
 #include "engine/kernel/swaps.h"
 #include "engine/kernel/text.h"
+#include "engine/profile/swap_room.h"
 #include "engine/profile/units.h"
 
 namespace panal::profile {
@@ -22,12 +21,6 @@ namespace {
 
 constexpr const char* kNoSwapFile = "off";
 constexpr const char* kHalfMade = "half made";
-/// Left to the host when everything swapped out comes back at once: it is charged to desktops
-/// again, whose parent's limit keeps a reserve, and has to fit
-/// below that.
-std::uint64_t kept_bytes(std::uint64_t total_bytes) {
-  return kernel::default_reserve_bytes(total_bytes) + (std::uint64_t{512} << 20U);
-}
 constexpr decltype(std::declval<struct statfs>().f_type) kXfs = 0x58465342;  // no header has it
 
 /// The file system of a directory, or of the nearest one above it that is there.
@@ -129,13 +122,7 @@ Result<void> SwapFileStep::start(const SwapFileSettings& settings) const {
 Result<void> SwapFileStep::stop() const {
   PANAL_ASSIGN(const auto swap, swap_on_file(tree_, file_));
   if (swap) {
-    PANAL_ASSIGN(const auto memory, kernel::read_meminfo(tree_));
-    const std::uint64_t room =
-        memory.available - std::min(memory.available, kept_bytes(memory.total));
-    if (room < swap->used_bytes)
-      return fail(ENOMEM, fmt::format("{} holds {} MiB, and only {} MiB are available to take them "
-                                      "back: stop some desktops first",
-                                      file_, swap->used_bytes / kMib, room / kMib));
+    PANAL_TRY(check_room_for_swapped(tree_, *swap, file_));
     PANAL_TRY(kernel::swap_off(file_));
   }
   if (::unlink(file_.c_str()) != 0 && errno != ENOENT) return fail_errno("remove", file_);

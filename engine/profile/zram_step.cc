@@ -7,21 +7,18 @@
 #include <algorithm>
 
 #include "engine/kernel/cgroup_stat.h"
-#include "engine/kernel/meminfo.h"
 #include "engine/kernel/small_text.h"
 #include "engine/kernel/swaps.h"
 #include "engine/kernel/text.h"
 #include "engine/kernel/zram.h"
 #include "engine/kernel/zram_writeback.h"
-#include "engine/profile/units.h"
+#include "engine/profile/swap_room.h"
 
 namespace panal::profile {
 namespace {
 
 constexpr const char* kOff = "off";
 constexpr const char* kHalf = "half set up";
-/// Left to the host when everything swapped out comes back at once.
-constexpr std::uint64_t kRoomBytes = std::uint64_t{512} << 20U;
 
 std::string device_name(unsigned device) { return "zram" + std::to_string(device); }
 
@@ -201,14 +198,7 @@ Result<void> ZramStep::stop() {
   if (note->device) {
     const std::string name = device_name(*note->device);
     PANAL_ASSIGN(const auto swap, find_swap(tree_, name));
-    if (swap) {
-      PANAL_ASSIGN(const auto memory, kernel::read_meminfo(tree_));
-      if (memory.available < swap->used_bytes + kRoomBytes)
-        return fail(ENOMEM,
-                    fmt::format("{} holds {} MiB, and only {} MiB are available to take "
-                                "them back: stop some desktops first",
-                                swap->path, swap->used_bytes / kMib, memory.available / kMib));
-    }
+    if (swap) PANAL_TRY(check_room_for_swapped(tree_, *swap, swap->path));
     PANAL_TRY(kernel::stop_zram_swap(tree_, *note->device));
     // A reset keeps the algorithm where the device had no size yet.
     const std::string file = "block/" + name + "/comp_algorithm";

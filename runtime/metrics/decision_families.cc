@@ -80,9 +80,10 @@ void write_freezer(Book& book, const Tally& tally) {
 }
 
 void write_wakes(Book& book, const Tally& tally) {
-  book.counter("panal_wake_wakes_total", "Users let in to desktops of which something was taken.")
+  book.counter("panal_wake_wakes_total",
+               "Users let in to desktops of which something was taken or swapped out.")
       .add(real(tally.wakes));
-  book.counter("panal_wake_at_once_total", "Users let in to desktops of which nothing was taken.")
+  book.counter("panal_wake_at_once_total", "Users let in to desktops that were all in memory.")
       .add(real(tally.wakes_at_once));
   book.histogram("panal_wake_duration_seconds",
                  "From the wish to get in until the link may go on; without those at once.")

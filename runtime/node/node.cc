@@ -479,9 +479,11 @@ void Node::Impl::on_settled(DesktopId id) {
 void Node::Impl::on_started(DesktopId id) {
   if (homes) homes->add(id, desktop::places_of(config, id).home);
   const desktop::DesktopSpec* spec = reconciler->running(id);
-  optimiser->started(*spec, reconciler->init_pid(id));
+  const auto state = hub.state(id);
+  const bool heard = state && state->connected;  // an adopted one's agent is on its way
+  optimiser->started(*spec, reconciler->init_pid(id), heard);
   if (warmer) warmer->started(spec->version_root);
-  if (const auto state = hub.state(id)) optimiser->session(id, *state);
+  if (heard) optimiser->session(id, *state);
   if (config.prewarm) prewarm->begin(id);
 }
 

@@ -90,7 +90,7 @@ desktop::MemorySharing NodeOptimiser::sharing(const store::Desktop& row) {
           enlisted ? programs_apart_->leave_out(row.image) : std::vector<std::string>()};
 }
 
-void NodeOptimiser::started(const desktop::DesktopSpec& spec, pid_t init) {
+void NodeOptimiser::started(const desktop::DesktopSpec& spec, pid_t init, bool heard) {
   rescuer_->started(spec.id, spec.limits);
   // The kernel knows best: one that a former panald started may differ from what is asked of new
   // ones.
@@ -98,7 +98,7 @@ void NodeOptimiser::started(const desktop::DesktopSpec& spec, pid_t init) {
   const auto merging = kernel::read_ksm_process(parts_.host.tree(), init);
   const bool enlisted =
       spec.sharing.merge || (merging && (merging->merge_any || merging->rmap_items > 0));
-  optimiser_->started(spec.id, {spec.user.tenant, spec.sharing.trust}, enlisted);
+  optimiser_->started(spec.id, {spec.user.tenant, spec.sharing.trust}, enlisted, heard);
   if (enlisted) programs_apart_->started(spec.id, spec.image);
   gatekeeper_->came(spec.id, spec.image);
 }

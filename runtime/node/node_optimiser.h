@@ -52,7 +52,8 @@ class NodeOptimiser {
   void start_ended(std::chrono::nanoseconds took) { gatekeeper_->ended(took); }
 
   // A desktop that runs, also one that ran before this panald did
-  void started(const desktop::DesktopSpec& spec, pid_t init);
+  /// `heard`: its agent has said who is there.
+  void started(const desktop::DesktopSpec& spec, pid_t init, bool heard);
   void session(DesktopId id, const AgentState& state);
   /// So many bytes went to its client in that time.
   void flowed(DesktopId id, std::uint64_t bytes, std::chrono::milliseconds over) {

@@ -59,7 +59,11 @@ void Optimiser::decide_loop() {
 void Optimiser::tick() {
   const std::uint64_t begun = thread_cpu_ns();
   auto host = kernel::read_host_snapshot(parts_.tree, ksmd_ ? &*ksmd_ : nullptr);
-  if (!host) return complain("read_host", host.error());
+  if (!host) {
+    // Who comes and goes is known without, and nobody may be kept at the limits of who is away.
+    classify(monotonic_ns());
+    return complain("read_host", host.error());
+  }
   classify(host->at_ns);
   look_at_desks(host->at_ns);
   if (settings_.governs_ksm()) govern_ksm(*host);

@@ -31,6 +31,7 @@ struct Desk {
 
   bool enlisted = false;
   SessionView session;
+  bool unheard = false;  ///< nobody has said yet who is there
   Watching watching;
   MonotonicNs awake_until_ns = 0;  ///< being woken counts as active
   policy::Quiet quiet;             ///< since it is disconnected

@@ -18,6 +18,13 @@ KsmSettings with_knobs(KsmSettings now, const KsmSettings& ours) {
   return now;
 }
 
+/// What was there before, but for an unmerging that was under way: it stood, unmerging or not, and
+/// shall stand, and what is merged stays so.
+KsmSettings as_before(const KsmSettings& now, KsmSettings former) {
+  if (former.run == KsmRun::kUnmerging) former.run = KsmRun::kStopped;
+  return with_knobs(now, former);
+}
+
 }  // namespace
 
 Result<void> KsmKeeper::hold() {
@@ -73,11 +80,15 @@ Result<void> KsmKeeper::apply(const KsmDecision& decision, bool use_zero_pages) 
     return fail(EBUSY, "somebody else turned KSM on or off: it is left to them");
   }
   KsmSettings wanted = now;
-  wanted.advisor = KsmAdvisor::kNone;  // it would set the rate itself
-  wanted.run = decision.run ? KsmRun::kRunning : KsmRun::kStopped;
-  wanted.pages_to_scan = decision.pages_to_scan;
-  wanted.sleep_ms = decision.sleep_ms;
-  wanted.use_zero_pages = use_zero_pages;
+  if (decision.run) {
+    wanted.advisor = KsmAdvisor::kNone;  // it would set the rate itself
+    wanted.run = KsmRun::kRunning;
+    wanted.pages_to_scan = decision.pages_to_scan;
+    wanted.sleep_ms = decision.sleep_ms;
+    wanted.use_zero_pages = use_zero_pages;
+  } else {
+    wanted = as_before(now, *former_);  // of others' memory there may still be some to merge
+  }
   if (now != wanted) PANAL_TRY(kernel::write_ksm_settings(tree_, wanted));
   set_ = wanted;
   return {};
@@ -111,12 +122,9 @@ bool KsmKeeper::given_back(MonotonicNs now_ns) {
 
 Result<void> KsmKeeper::restore() {
   if (!former_) return {};
-  KsmSettings former = *former_;
-  // It stood, unmerging or not, and shall stand: what is merged stays so.
-  if (former.run == KsmRun::kUnmerging) former.run = KsmRun::kStopped;
   PANAL_ASSIGN(const auto lock, record_.lock_machine(kLockPatience));
   PANAL_ASSIGN(const KsmSettings now, kernel::read_ksm_settings(tree_));
-  PANAL_TRY(kernel::write_ksm_settings(tree_, with_knobs(now, former)));
+  PANAL_TRY(kernel::write_ksm_settings(tree_, as_before(now, *former_)));
   PANAL_TRY(record_.remove());
   former_.reset();
   set_.reset();

@@ -33,10 +33,12 @@ class KsmKeeper {
   /// go back to. Errors: EBUSY when another panald governs: taken_over() then; EPROTO for a damaged
   /// file; EIO.
   [[nodiscard]] Result<void> recover();
-  /// Writes what differs from what is set. Errors: EBUSY when somebody else stopped or started KSM
-  /// meanwhile (`panal tune`, root), or another panald governs: it is theirs then, and nothing is
-  /// written until given_back(); EBUSY also while the machine's lock is another's, and it is tried
-  /// again the next time; those of write_ksm_settings; of the file.
+  /// Writes what differs from what is set; where nobody is enlisted any more, the former settings,
+  /// which stay on record: whatever else of the machine KSM merged goes on. Errors: EBUSY when
+  /// somebody else stopped or started KSM meanwhile (`panal tune`, root), or another panald
+  /// governs: it is theirs then, and nothing is written until given_back(); EBUSY also while the
+  /// machine's lock is another's, and it is tried again the next time; those of write_ksm_settings;
+  /// of the file.
   [[nodiscard]] Result<void> apply(const KsmDecision& decision, bool use_zero_pages);
   /// Puts the former settings back and forgets them. What is merged stays merged: to unmerge may
   /// take memory that is not there, and it goes with the desktops. Nothing held is no error.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/policy/units.h"
 #include "runtime/optimiser/ksmd.h"
 #include "runtime/optimiser/taker_choice.h"
 
@@ -10,6 +11,19 @@ namespace panal::optimiser {
 
 using std::chrono::seconds;
 using std::chrono::steady_clock;
+
+namespace {
+
+/// Swapped out, as last read, so that a user who returns would wait for it: some 10 ms.
+constexpr std::uint64_t kSwappedWorthAWake = policy::kMib;
+
+/// Who is at work has what is needed in memory, whoever takes the desktop over.
+bool is_swapped(const Desk& desk) {
+  const auto& memory = desk.last.usage.memory;
+  return !desk.session.connected && memory && memory->swap_bytes >= kSwappedWorthAWake;
+}
+
+}  // namespace
 
 MonotonicNs monotonic_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -96,13 +110,16 @@ void Optimiser::not_started(DesktopId id) {
   places_.not_started(id);
 }
 
-void Optimiser::started(DesktopId id, const MergeDomainId& domain, bool enlisted) {
+void Optimiser::started(DesktopId id, const MergeDomainId& domain, bool enlisted, bool heard) {
   auto group = kernel::Cgroup::open(parts_.cgroups, parts_.cgroup_parent + "/" + kernel_name(id));
   if (!group) return complain("open_group", group.error());
   auto desk = std::make_shared<Desk>(id, std::move(*group));
   desk->enlisted = enlisted;
   desk->session.told_at_ns = monotonic_ns();
-  desk->last.session = SessionClass::kDisconnected;
+  // Whoever stands has nobody there: it would have been thawed for him.
+  desk->unheard = !heard && !desk->group.asked_to_freeze().value_or(false);
+  desk->last.session = desk->unheard ? SessionClass::kActive : SessionClass::kDisconnected;
+  if (desk->unheard) desk->awake_until_ns = desk->session.told_at_ns + kUnheardNs;
   desk->last.session_since_ns = desk->session.told_at_ns;
   // One that a former panald froze: only we know when to thaw it, so it starts anew.
   if (auto thawed = desk->group.thaw(); !thawed) complain("thaw", thawed.error());
@@ -134,7 +151,9 @@ void Optimiser::session(DesktopId id, bool connected, std::uint64_t idle_ms) {
   if (found == desks_.end()) return;
   Desk& desk = *found->second;
   desk.session = SessionView{connected, idle_ms, monotonic_ns()};
+  const bool first_word = std::exchange(desk.unheard, false);
   if (!connected) {
+    if (first_word) desk.awake_until_ns = 0;
     desk.record_at_ns = 0;
     desk.watching = {};
     return;
@@ -155,6 +174,7 @@ void Optimiser::wake(DesktopId id, std::function<void()> done) {
       desk = found->second;
       desk->wanted = true;
       desk->awake_until_ns = monotonic_ns() + kAwakeNs;
+      desk->unheard = false;  // somebody is about to be there
       desk->limits_due = true;
       if (std::erase_if(jobs_, [this, &desk](const Job& job) {
             if (job.desk != desk) return false;
@@ -163,8 +183,9 @@ void Optimiser::wake(DesktopId id, std::function<void()> done) {
             return true;
           }) > 0)
         desk->busy = false;
-      if (desk->frozen || desk->busy || desk->taken_bytes > 0) {
-        waking_.push_back({desk, std::move(done)});
+      const bool was_taken = desk->frozen || desk->busy || desk->taken_bytes > 0;
+      if (was_taken || is_swapped(*desk)) {
+        waking_.push_back({desk, std::move(done), was_taken});
         somebody_waits_ = true;
         waking_came_.notify_one();
         return;
@@ -172,7 +193,7 @@ void Optimiser::wake(DesktopId id, std::function<void()> done) {
       ++totals_.wakes_at_once;
     }
   }
-  // Nothing was taken: but its share of the CPU is still that of somebody who is away.
+  // All is in memory: but its share of the CPU is still that of somebody who is away.
   if (desk) set_limits(desk, SessionClass::kActive);
   done();
 }
@@ -192,6 +213,7 @@ void Optimiser::thaw(DesktopId id) {
     const std::lock_guard lock(mutex_);
     desk->wanted = true;
     desk->awake_until_ns = INT64_MAX;
+    desk->unheard = false;
   }
   thaw_now(*desk);
 }

@@ -72,8 +72,11 @@ class Optimiser final : public RescueHands {
   /// and then for as long as its group exists.
   [[nodiscard]] bool enlist(DesktopId id, const MergeDomainId& domain, bool consent);
   void not_started(DesktopId id);
-  /// A desktop runs; also one that ran before this panald did. `enlisted`: in KSM.
-  void started(DesktopId id, const MergeDomainId& domain, bool enlisted);
+  /// A desktop runs; also one that ran before this panald did. `enlisted`: in KSM. `heard`: its
+  /// agent has said who is there. One that has not (it comes back to a new panald within a second
+  /// or so) is not taken for disconnected, unless it stands: for kUnheardNs it counts as active, or
+  /// until it speaks.
+  void started(DesktopId id, const MergeDomainId& domain, bool enlisted, bool heard = true);
   void ended(DesktopId id);
   void session(DesktopId id, bool connected, std::uint64_t idle_ms);
   /// `bytes` went to its client in the time `over` before now.
@@ -102,6 +105,8 @@ class Optimiser final : public RescueHands {
  private:
   /// How long a desktop that is being woken counts as active before its client has to be there.
   static constexpr MonotonicNs kAwakeNs = 60LL * 1'000'000'000;
+  /// Agents look for panald once a second, and there may be a thousand of them.
+  static constexpr MonotonicNs kUnheardNs = 10LL * 1'000'000'000;
   /// The first frame has come by then, and nothing that the user opens.
   static constexpr MonotonicNs kRecordAfterNs = 3LL * 1'000'000'000;
   /// ksmd's, after which a desktop's memory is merged as far as it can be.
@@ -121,6 +126,9 @@ class Optimiser final : public RescueHands {
   struct Waking {
     DeskPtr desk;
     std::function<void()> done;
+    /// By us: what its user touches now is what a return needs. What the kernel took, or a panald
+    /// before this one, may have been out all the time, with a user at work.
+    bool was_taken = true;
     std::chrono::steady_clock::time_point asked = std::chrono::steady_clock::now();
   };
 

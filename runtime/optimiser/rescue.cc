@@ -8,6 +8,9 @@ namespace panal::optimiser {
 
 namespace {
 
+/// With less of it free, advice takes nothing.
+constexpr std::uint64_t kLeastSwapFree = policy::kMib;
+
 /// Somebody looks at it, or is about to.
 bool seen(const Desk& desk) {
   return desk.session.connected || desk.wanted || monotonic_ns() < desk.awake_until_ns;
@@ -36,6 +39,9 @@ std::vector<RescueDesk> Optimiser::rescue_desks() const {
 
 void Optimiser::take_all(std::span<const DesktopId> ids) {
   const std::lock_guard lock(mutex_);
+  // To look through hundreds of desktops in vain takes a core for seconds, just now.
+  const bool full = host_.at_ns > 0 && host_.memory.swap_free < kLeastSwapFree;
+  if (full && taker_->name() == "madvise") return;
   for (const DesktopId id : ids) {
     const auto found = desks_.find(id);
     if (found == desks_.end()) continue;

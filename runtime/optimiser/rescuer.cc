@@ -177,7 +177,7 @@ std::optional<policy::DangerInput> Rescuer::waiting_since(MonotonicNs now_ns) {
 Result<Rescuer::Sight> Rescuer::tightest() const {
   PANAL_ASSIGN(const HostMemory host, kernel::read_meminfo(parts_.tree));
   PANAL_ASSIGN(const ZramStatistics zram, kernel::read_zram(parts_.tree));
-  const policy::SwapRoom swap = policy::swap_room(host, zram);
+  policy::SwapRoom swap = policy::swap_room(host, zram);
   Sight sight;
   sight.limit_bytes = host.total;
   for (const Place& place : places_) {
@@ -185,6 +185,7 @@ Result<Rescuer::Sight> Rescuer::tightest() const {
     if (place.group) {
       PANAL_ASSIGN(const GroupUsage usage, place.group->statistics());
       if (!usage.memory) continue;
+      swap.bytes = std::min(swap.bytes, usage.memory->swap_left_bytes);  // of all below it too
       room = policy::group_headroom(*usage.memory, swap);
       sight.limit_bytes = std::min(sight.limit_bytes, usage.memory->end_bytes());
     }

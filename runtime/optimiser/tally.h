@@ -52,10 +52,11 @@ inline constexpr std::array<std::string_view, 4> kFreezeRefusals{"came_back", "c
                                                                  "failed", "failed_lately"};
 
 /// What the kernel may refuse, as the log has it.
-inline constexpr std::array<std::string_view, 18> kErrorSteps{
-    "cool",        "drop",         "fetch",     "freeze",       "keep_hot",   "load_hot",
-    "open_group",  "read_desktop", "read_host", "read_io",      "record_hot", "recover_ksm",
-    "restore_ksm", "set_limits",   "take",      "take_monitor", "thaw",       "write_ksm"};
+inline constexpr std::array<std::string_view, 19> kErrorSteps{
+    "cool",     "drop",         "fetch",       "freeze",       "keep_hot",
+    "load_hot", "open_group",   "protect",     "read_desktop", "read_host",
+    "read_io",  "record_hot",   "recover_ksm", "restore_ksm",  "set_limits",
+    "take",     "take_monitor", "thaw",        "write_ksm"};
 /// The shaver's verdict on one that is not of its class for long enough, so that it may not be
 /// taken from yet (or at all: the profile's choice).
 inline constexpr std::string_view kTooSoon = "too_soon";
@@ -76,7 +77,7 @@ struct Tally {
   std::uint64_t refaulted_pages = 0;  ///< by desktops since something was taken from them
   Counts steps_dropped;               ///< decided, then not carried out: kStepsDropped
   Counts freezes_refused;             ///< kFreezeRefusals
-  std::uint64_t wakes_at_once = 0;    ///< nothing had been taken
+  std::uint64_t wakes_at_once = 0;    ///< all was in memory
   Durations freezing, thawing;        ///< the kernel's work
   Durations waking;                   ///< from the wish until the user is let in
   std::uint64_t enlisted = 0;         ///< places in KSM given

@@ -91,7 +91,7 @@ void Optimiser::wake_now(const Waking& waking) {
     desk.limits_due = true;
     desk.taken_bytes = 0;
     if (!desk.busy) desk.cursor = TakeCursor{};
-    desk.woken = true;
+    desk.woken = desk.woken || waking.was_taken;  // the first try's, where this is another
     ++totals_.wakes;
     if (desk.plan.hot) ++totals_.wakes_by_ranges;
     totals_.waited_ns += static_cast<std::uint64_t>(monotonic_ns() - begun);

@@ -250,6 +250,26 @@ TEST(Cgroup, WritesTheKnobsOfItsVersion) {
   EXPECT_EQ(v1.read("cgroup/cpu,cpuacct/panal/d7/cpu.cfs_period_us"), "100000");
 }
 
+TEST(Cgroup, TellsWhoWasAskedToStand) {
+  for (const bool v2 : {false, true}) {
+    const FixtureTree fixture = v2 ? v2_tree() : v1_tree();
+    const Tree tree = fixture.tree();
+    const std::string knob =
+        v2 ? "cgroup/panal/d7/cgroup.freeze" : "cgroup/freezer/panal/d7/freezer.state";
+    const auto group = Cgroup::open(*CgroupRoot::open(tree), "panal/d7");
+    ASSERT_TRUE(group) << group.error().message();
+    const auto stands = [&](const char* text) {
+      fixture.write(knob, text);
+      const auto asked = group->asked_to_freeze();
+      EXPECT_TRUE(asked) << text;
+      return asked.value_or(false);
+    };
+    EXPECT_FALSE(stands(v2 ? "0\n" : "THAWED\n"));
+    EXPECT_TRUE(stands(v2 ? "1\n" : "FREEZING\n"));
+    EXPECT_TRUE(stands(v2 ? "1\n" : "FROZEN\n"));
+  }
+}
+
 TEST(Cgroup, RefusesPathsThatLeaveTheHierarchy) {
   const FixtureTree fixture = v2_tree();
   const Tree tree = fixture.tree();

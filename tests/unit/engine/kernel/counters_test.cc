@@ -164,6 +164,43 @@ TEST(MemoryStat, NamesTheFileThatDoesNotParse) {
   EXPECT_EQ(code(read_memory(group, 1)), ENOENT);
 }
 
+TEST(MemoryStat, KnowsHowMuchMoreAGroupMaySwap) {
+  constexpr std::uint64_t kNoLimit = UINT64_MAX;
+  const FixtureTree fixture({{"cgroup/g/memory.stat", "anon 1\ntotal_rss 1\n"},
+                             {"cgroup/g/memory.events", "oom 0\n"},
+                             {"cgroup/g/memory.oom_control", "oom_kill 0\n"},
+                             {"cgroup/g/memory.current", "60\n"},
+                             {"cgroup/g/memory.max", "100\n"},
+                             {"cgroup/g/memory.usage_in_bytes", "60\n"},
+                             {"cgroup/g/memory.limit_in_bytes", "100\n"}});
+  const Tree tree = fixture.tree();
+  const Dir group = std::move(*tree.cgroup.open_dir("g"));
+  const auto left = [&](int version) {
+    return read_memory(group, version).value().swap_left_bytes;
+  };
+  EXPECT_EQ(left(2), kNoLimit) << "a kernel without swap";
+  EXPECT_EQ(left(1), kNoLimit);
+  struct V2 {
+    const char *current, *most;
+    std::uint64_t left;
+  };
+  for (const V2& one : {V2{"5\n", "max\n", kNoLimit}, V2{"5\n", "0\n", 0}, V2{"5\n", "30\n", 25}}) {
+    fixture.write("cgroup/g/memory.swap.current", one.current);
+    fixture.write("cgroup/g/memory.swap.max", one.most);
+    EXPECT_EQ(left(2), one.left) << one.most;
+  }
+  struct V1 {
+    const char *used, *most;
+    std::uint64_t left;
+  };
+  for (const V1& one : {V1{"70\n", "9223372036854771712\n", kNoLimit},  // as v1 says none
+                        V1{"60\n", "100\n", 0}, V1{"70\n", "130\n", 20}, V1{"99\n", "100\n", 0}}) {
+    fixture.write("cgroup/g/memory.memsw.usage_in_bytes", one.used);
+    fixture.write("cgroup/g/memory.memsw.limit_in_bytes", one.most);
+    EXPECT_EQ(left(1), one.left) << one.most;
+  }
+}
+
 TEST(CpuTimes, CountsInTicks) {
   const auto times = parse_cpu_times(
       "cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1 0 0 0 0 0 0 0 0 0\ncpu1 1 0 0 0 0 0 0 0 0 0\nintr 1 2\n",

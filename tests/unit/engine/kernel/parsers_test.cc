@@ -156,6 +156,21 @@ TEST(Fixtures, AreReadByEveryParser) {
   }
 }
 
+TEST(HostSnapshot, IsWithoutKsmdsTimeWhereTheKernelKeepsNone) {
+  const auto tree = Tree::open_below(PANAL_SOURCE_DIR "/tests/fixtures/hybrid-6.18");
+  ASSERT_TRUE(tree);
+  const auto ksmd = [&](const char* directory) { return Ksmd(*tree->proc.open_dir(directory)); };
+  const Ksmd timed = ksmd("42");
+  const auto with = read_host_snapshot(*tree, &timed);
+  ASSERT_TRUE(with) << with.error().message();
+  EXPECT_TRUE(with->ksm->ksmd_cpu_ns);
+  const Ksmd untimed = ksmd("pressure");
+  const auto without = read_host_snapshot(*tree, &untimed);
+  ASSERT_TRUE(without) << without.error().message();
+  ASSERT_TRUE(without->ksm);
+  EXPECT_FALSE(without->ksm->ksmd_cpu_ns);
+}
+
 TEST(Meminfo, RefusesMalformedText) {
   const std::string fine = "MemTotal: 10 kB\nMemFree: 5 kB\n";
   EXPECT_EQ(code(parse_meminfo(fine + "MemAvailable: 7 kB")), 0);

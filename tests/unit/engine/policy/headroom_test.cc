@@ -65,6 +65,14 @@ TEST(Headroom, SwapTakesHalfOfWhatIsAnonymousAtItsPrice) {
   EXPECT_EQ(group_headroom(group(1000, 1024), {80 * kMib, 1}).available_bytes, 24 * kMib);
 }
 
+TEST(Headroom, WhatAGroupMayNotSwapIsNoRoom) {
+  MemoryStatistics one = group(1000, 1024);
+  one.swap_left_bytes = 80 * kMib;
+  EXPECT_EQ(group_headroom(one, {4096 * kMib, 0.25}).available_bytes, (24 + 60) * kMib);
+  one.swap_left_bytes = 0;
+  EXPECT_EQ(group_headroom(one, {4096 * kMib, 0.25}).available_bytes, 24 * kMib);
+}
+
 TEST(Headroom, ZramIsFullWhenItsLimitIs) {
   HostMemory host;
   host.swap_free = 8192 * kMib;

@@ -262,6 +262,12 @@ TEST_F(Tuning, UnmergingNeedsRoom) {
   const Plan made = plan(kSecond);
   ASSERT_NE(made.blocked(), nullptr);
   EXPECT_THAT(made.blocked()->obstacle, HasSubstr("stop some desktops first"));
+  fake_.put("sys/kernel/mm/ksm/pages_sharing", "0\n");
+  EXPECT_EQ(plan(kSecond).blocked(), nullptr);
+  fake_.put("sys/kernel/mm/ksm/ksm_zero_pages", "2000000\n");
+  const Plan zeros = plan(kSecond);
+  ASSERT_NE(zeros.blocked(), nullptr) << "pages of zeros come back too";
+  EXPECT_THAT(zeros.blocked()->obstacle, HasSubstr("unmerging takes 7812 MiB"));
 }
 
 /// Kills at the first, second, ... thing that lasts, until one run gets through.

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include "engine/profile/apply.h"
+#include "engine/profile/swap_room.h"
 #include "engine/profile/swap_steps.h"
+#include "engine/profile/units.h"
 #include "tests/unit/engine/profile/fake_machine.h"
 
 namespace panal::profile {
@@ -105,6 +107,47 @@ TEST_F(SwapSettings, TheStepReadsThePlaceFromTheKernel) {
   EXPECT_EQ(step.state("zram").value(), plain);
   fake_.put("sys/block/zram0/backing_dev", "/d/nvme0n1p3\n");
   EXPECT_EQ(step.state("zram").value(), plain + " writeback=/d/nvme0n1p3");
+}
+
+TEST_F(SwapSettings, WhatIsSwappedOutStaysWhereItWouldNotFitBelowTheDesktopsLimit) {
+  // A device that no machine has.
+  const std::string device = "sys/block/zram7777/";
+  fake_.put("saved/zram", "first\n 0 \n7777\nlzo-rle\n");
+  fake_.put("proc/swaps",
+            "Filename\tType\tSize\tUsed\tPriority\n/dev/zram7777 partition 4194304 1048576 100\n");
+  fake_.put(device + "initstate", "1\n");
+  fake_.put(device + "disksize", "4294967296\n");
+  fake_.put(device + "comp_algorithm", "lzo [lz4]\n");
+  fake_.put(device + "mm_stat", "1073741824 0 0 0 0 0 0 0 0\n");
+  // Of 8 GiB one is the reserve, and half of one is kept besides.
+  fake_.put("proc/meminfo", "MemTotal: 8388608 kB\nMemFree: 0 kB\nMemAvailable: 2097152 kB\n");
+  const Machine machine = fake_.machine();
+  ZramStep step(machine.tree, machine.state_dir + "/zram");
+  const auto refused = step.bring("zram", "off");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ENOMEM);
+  EXPECT_EQ(refused.error().context,
+            "/dev/zram7777 holds 1024 MiB, and only 512 MiB are available to take them back: stop "
+            "some desktops first");
+}
+
+TEST(RoomForSwapped, KeepsTheReserveAndSomeMore) {
+  FakeMachine fake;
+  const Machine machine = fake.machine();
+  struct Case {
+    const char* available_kib;
+    std::uint64_t used_mib;
+    bool fits;
+  };
+  for (const Case& one : {Case{"2097152", 512, true}, Case{"2097152", 513, false},
+                          Case{"1048576", 0, true}, Case{"1048576", 1, false}}) {
+    fake.put("proc/meminfo", std::string("MemTotal: 8388608 kB\nMemFree: 0 kB\nMemAvailable: ") +
+                                 one.available_kib + " kB\n");
+    SwapDevice swap;
+    swap.used_bytes = one.used_mib * kMib;
+    EXPECT_EQ(check_room_for_swapped(machine.tree, swap, "it").has_value(), one.fits)
+        << one.available_kib << " " << one.used_mib;
+  }
 }
 
 TEST(ZramStateWithAPlace, IsReadAsItIsPrinted) {

@@ -28,6 +28,26 @@ TEST_F(KsmKeeperTest, TouchesNothingWhereNobodyIsEnlisted) {
   EXPECT_FALSE(std::filesystem::exists(saved()));
 }
 
+TEST_F(KsmKeeperTest, WhoElseMergesGoesOnWhenNobodyIsEnlistedAnyMore) {
+  for (const char* run : {"1", "0"}) {
+    std::ofstream(knob("run")) << run << "\n";
+    KsmKeeper keeper(tree_, saved());
+    ASSERT_TRUE(keeper.apply(kBurst, true));
+    ASSERT_TRUE(keeper.apply(KsmDecision{}, true));
+    EXPECT_EQ(value("run"), run);
+    EXPECT_EQ(value("pages_to_scan"), "100");
+    EXPECT_EQ(value("sleep_millisecs"), "20");
+    EXPECT_EQ(value("use_zero_pages"), "0");
+    EXPECT_TRUE(keeper.holds()) << "the next desktop may start any moment";
+    ASSERT_TRUE(keeper.apply(kBurst, true));
+    EXPECT_FALSE(keeper.taken_over()) << "it was our own doing";
+    EXPECT_EQ(value("run"), "1");
+    EXPECT_EQ(value("pages_to_scan"), "500");
+    ASSERT_TRUE(keeper.restore());
+    EXPECT_EQ(value("run"), run);
+  }
+}
+
 TEST_F(KsmKeeperTest, TheNextOnePutsBackWhatAKilledOneChanged) {
   {
     KsmKeeper killed(tree_, saved());

@@ -76,5 +76,33 @@ TEST_F(RescueTest, LetsGoOnlyWhomItFroze) {
   EXPECT_EQ(frozen(), 0);
 }
 
+TEST(RescueByAdvice, AsksNobodyWhileSwapIsFull) {
+  FakeNode node("v1-6.18");
+  const std::string memory =
+      "MemTotal: 4194304 kB\nMemFree: 0 kB\nMemAvailable: 65536 kB\n"
+      "SwapTotal: 1048576 kB\nSwapFree: ";
+  node.put("proc/meminfo", memory + "512 kB\n");
+  node.desktop(1, 0);  // its figures are the fixture's
+  auto opened = Optimiser::open(
+      {node.tree, node.root, "panal", node.files.path() + "/ksm.former", Logger::silent()},
+      Settings{});
+  ASSERT_TRUE(opened) << opened.error().message();
+  Optimiser& optimiser = **opened;
+  optimiser.started(1, {"school", "standard"}, false);
+  ASSERT_TRUE(eventually([&] {
+    return optimiser.figures().host.memory.swap_total > 0 &&
+           optimiser.rescue_desks().front().anon_bytes > 0;
+  })) << optimiser.report().dump(1);
+  const DesktopId ids[] = {1};
+  optimiser.take_all(ids);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_EQ(optimiser.figures().tally.takes, 0U);
+  node.put("proc/meminfo", memory + "1048576 kB\n");
+  ASSERT_TRUE(eventually([&] { return optimiser.figures().host.memory.swap_free > kMib; }));
+  optimiser.take_all(ids);
+  EXPECT_TRUE(eventually([&] { return optimiser.figures().tally.takes == 1; }))
+      << optimiser.report().dump(1);
+}
+
 }  // namespace
 }  // namespace panal::optimiser

@@ -62,6 +62,19 @@ class RescuerOnV1 : public ::testing::Test {
   std::unique_ptr<Rescuer> rescuer_;
 };
 
+TEST_F(RescuerOnV1, CountsNoSwapThatTheGroupMayNotUse) {
+  const std::uint64_t used = kLimit - 100 * kMib;
+  node_.put("proc/meminfo",
+            "MemTotal: 25165824 kB\nMemFree: 12582912 kB\nMemAvailable: 12582912 kB\n"
+            "SwapTotal: 8388608 kB\nSwapFree: 8388608 kB\n");
+  const std::string memory = "cgroup/memory/panal/memory.memsw.";
+  node_.put(memory + "usage_in_bytes", std::to_string(used) + "\n");
+  node_.put(memory + "limit_in_bytes", std::to_string(kLimit) + "\n");
+  open();
+  EXPECT_TRUE(eventually([this] { return rescuer_->report()["available_bytes"] == 100 * kMib; }))
+      << rescuer_->report().dump(1);
+}
+
 TEST_F(RescuerOnV1, IsWokenByTheHostsPressure) {
   open();
   EXPECT_EQ(rescuer_->report()["by_event"], true);

@@ -1,5 +1,5 @@
-// What a desktop that ends while its memory is recorded leaves behind, over a machine of plain
-// files.
+// A user returns, over a machine of plain files: who is waited for, and what a desktop that ends
+// while its memory is recorded leaves behind.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -57,6 +57,36 @@ TEST(Waking, LeavesNoRecordOfADesktopThatEndedMeanwhile) {
   };
   EXPECT_TRUE(eventually([&] { return !left("1.new"); })) << "it was written";
   EXPECT_TRUE(eventually([&] { return !left("1"); }, std::chrono::seconds(2)));
+}
+
+TEST(Waking, FetchesAlsoWhatThisOneDidNotTake) {
+  constexpr std::uint64_t kMuch = 8 << 20;
+  FakeNode node;
+  for (const DesktopId id : {1, 2}) node.desktop(id, 16 << 20);
+  // By the kernel, or by a panald that was killed since.
+  node.files.write(FakeNode::at(1, "memory.swap.current"), std::to_string(kMuch) + "\n");
+  auto opened = Optimiser::open(
+      {node.tree, node.root, "panal", node.files.path() + "/ksm.former", Logger::silent()},
+      Settings{});
+  ASSERT_TRUE(opened) << opened.error().message();
+  Optimiser& optimiser = **opened;
+  for (const DesktopId id : {1, 2}) optimiser.started(id, {"school", "standard"}, false);
+  ASSERT_TRUE(eventually([&] {
+    const auto seen = optimiser.last_seen();
+    return seen.size() == 2 && seen[0].usage.memory && seen[1].usage.memory &&
+           seen[0].usage.memory->swap_bytes == kMuch;
+  })) << optimiser.report().dump(1);
+  std::atomic<int> awake{0};
+  for (const DesktopId id : {1, 2}) optimiser.wake(id, [&awake] { ++awake; });
+  ASSERT_TRUE(eventually([&] { return awake == 2; }));
+  EXPECT_EQ(optimiser.figures().tally.wakes, 1U);
+  EXPECT_EQ(optimiser.figures().tally.wakes_at_once, 1U) << "the other has all in memory";
+  optimiser.session(1, true, 0);
+  std::this_thread::sleep_for(std::chrono::seconds(5));
+  EXPECT_EQ(optimiser.figures().tally.record_cpu_ns, 0U) << "it may be what a user's day touched";
+  optimiser.wake(1, [&awake] { ++awake; });
+  EXPECT_EQ(awake.load(), 3) << "somebody takes over from who is at work";
+  EXPECT_EQ(optimiser.figures().tally.wakes_at_once, 2U);
 }
 
 }  // namespace
