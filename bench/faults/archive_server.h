@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "engine/base/pidfd.h"
+#include "engine/base/child_process.h"
 #include "engine/base/result.h"
 
 namespace panal::bench {
@@ -21,7 +21,6 @@ class ArchiveServer {
   [[nodiscard]] static Result<void> is_possible();
   ArchiveServer(const ArchiveServer&) = delete;
   ArchiveServer& operator=(const ArchiveServer&) = delete;
-  ~ArchiveServer();
 
   [[nodiscard]] std::string url() const { return "https://127.0.0.1:" + port_ + "/good"; }
   /// File with the certificate to believe.
@@ -30,9 +29,9 @@ class ArchiveServer {
   [[nodiscard]] const std::string& pin() const { return pin_; }
 
  private:
-  explicit ArchiveServer(Pidfd process) : process_(std::move(process)) {}
+  explicit ArchiveServer(ChildProcess process) : process_(std::move(process)) {}
 
-  Pidfd process_;
+  ChildProcess process_;
   std::string port_;
   std::string pin_;
   std::string certificate_;

@@ -1,29 +1,15 @@
 #include "runtime/agent/prewarm.h"
 
-#include <fcntl.h>
-#include <spawn.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <vector>
 
 #include "engine/base/log.h"
+#include "engine/base/pipe.h"
 
 namespace panal::agent {
 namespace {
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("make pipe");
-  return Pipe{.read = UniqueFd(ends[0]), .write = UniqueFd(ends[1])};
-}
 
 /// Two ends: ours, and the child's, which does not wait for ever for somebody who takes the
 /// picture.
@@ -38,28 +24,6 @@ Result<std::pair<UniqueFd, UniqueFd>> make_asking() {
   return pair;
 }
 
-/// Above the numbers the child gets, so that no dup2 lands on a source.
-Result<UniqueFd> high(int fd) {
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 10));
-  if (!copy) return fail_errno("duplicate descriptor");
-  return copy;
-}
-
-class FileActions {
- public:
-  FileActions() { ::posix_spawn_file_actions_init(&actions_); }
-  FileActions(const FileActions&) = delete;
-  FileActions& operator=(const FileActions&) = delete;
-  ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
-  void give(const UniqueFd& from, int to) {
-    ::posix_spawn_file_actions_adddup2(&actions_, from.get(), to);
-  }
-  [[nodiscard]] const posix_spawn_file_actions_t* get() const { return &actions_; }
-
- private:
-  posix_spawn_file_actions_t actions_{};
-};
-
 }  // namespace
 
 Result<Prewarm> Prewarm::start(Spec spec) {
@@ -72,50 +36,37 @@ Result<Prewarm> Prewarm::start(Spec spec) {
     return fail_errno("hand the cookie to panal-prewarm");
   }
   cookie.write.reset();
-  PANAL_ASSIGN(const UniqueFd in, high(input.read.get()));
-  PANAL_ASSIGN(const UniqueFd err, high(errors.write.get()));
-  PANAL_ASSIGN(const UniqueFd nx, high(spec.nx.get()));
-  PANAL_ASSIGN(const UniqueFd secret, high(cookie.read.get()));
-  FileActions actions;
-  actions.give(in, 0);
-  actions.give(err, 1);
-  actions.give(err, 2);
-  actions.give(nx, 3);
-  actions.give(secret, 4);
   std::pair<UniqueFd, UniqueFd> asking;
-  UniqueFd asked;
   if (spec.pictures) {
     PANAL_ASSIGN(asking, make_asking());
-    PANAL_ASSIGN(asked, high(asking.second.get()));
-    actions.give(asked, 5);
   }
-  std::vector<std::string> words = {
-      spec.program,
-      "--uid",
-      std::to_string(spec.uid),
-      "--gid",
-      std::to_string(spec.gid),
-      "--nx-fd",
-      "3",
-      "--cookie-fd",
-      "4",
-      "--geometry",
-      std::to_string(spec.geometry.width) + "x" + std::to_string(spec.geometry.height),
-      "--timeout-s",
-      std::to_string(spec.timeout.count())};
-  if (spec.pictures) words.insert(words.end(), {"--picture-fd", "5"});
-  std::vector<char*> argv;
-  argv.reserve(words.size() + 1);
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  char path[] = "PATH=/usr/bin:/bin";
-  char* environment[] = {path, nullptr};
-  pid_t pid = -1;
-  const int error =
-      ::posix_spawn(&pid, spec.program.c_str(), actions.get(), nullptr, argv.data(), environment);
-  if (error != 0) return fail(error, "start " + spec.program);
+  ChildCommand command{.program = spec.program};
+  command.argv = {spec.program,
+                  "--uid",
+                  std::to_string(spec.uid),
+                  "--gid",
+                  std::to_string(spec.gid),
+                  "--nx-fd",
+                  "3",
+                  "--cookie-fd",
+                  "4",
+                  "--geometry",
+                  std::to_string(spec.geometry.width) + "x" + std::to_string(spec.geometry.height),
+                  "--timeout-s",
+                  std::to_string(spec.timeout.count())};
+  command.environment = std::vector<std::string>{"PATH=/usr/bin:/bin"};
+  command.descriptors = {{0, input.read.get()},
+                         {1, errors.write.get()},
+                         {2, errors.write.get()},
+                         {3, spec.nx.get()},
+                         {4, cookie.read.get()}};
+  if (spec.pictures) {
+    command.argv.insert(command.argv.end(), {"--picture-fd", "5"});
+    command.descriptors.push_back({5, asking.second.get()});
+  }
+  command.usual_signals = {};  // what runs in it is used to panald's: a broken pipe is an error
   Prewarm prewarm;
-  PANAL_ASSIGN(prewarm.process_, Pidfd::open(pid));
+  PANAL_ASSIGN(prewarm.process_, ChildProcess::start(command));
   prewarm.input_ = std::move(input.write);
   prewarm.errors_ = std::move(errors.read);
   prewarm.asking_ = std::move(asking.first);
@@ -130,31 +81,12 @@ Result<Picture> Prewarm::take_picture(std::chrono::milliseconds timeout) const {
   return receive_picture(asking_.get(), geometry_, timeout);
 }
 
-Prewarm& Prewarm::operator=(Prewarm&& other) noexcept {
-  if (this != &other) {
-    stop(std::chrono::milliseconds{0});
-    process_ = std::move(other.process_);
-    input_ = std::move(other.input_);
-    errors_ = std::move(other.errors_);
-    asking_ = std::move(other.asking_);
-    geometry_ = other.geometry_;
-  }
-  return *this;
-}
-
-Prewarm::~Prewarm() { stop(std::chrono::milliseconds{0}); }
-
 Result<bool> Prewarm::ended() {
   if (!process_.valid()) return true;
-  siginfo_t info{};
-  if (::waitid(P_PIDFD, static_cast<id_t>(process_.fd()), &info, WEXITED | WNOHANG) != 0) {
-    process_ = {};
-    return fail_errno("wait for panal-prewarm");
-  }
-  if (info.si_pid == 0) return false;
-  process_ = {};
+  PANAL_ASSIGN(const auto end, process_.wait(std::chrono::milliseconds{0}));
+  if (!end) return false;
   input_.reset();
-  if (info.si_code == CLD_EXITED && info.si_status == 0) return true;
+  if (end->well()) return true;
   char text[512];
   const ssize_t count = ::read(errors_.get(), text, sizeof(text));
   const std::string said =
@@ -165,12 +97,8 @@ Result<bool> Prewarm::ended() {
 void Prewarm::stop(std::chrono::milliseconds patience) {
   if (!process_.valid()) return;
   input_.reset();
-  const auto gone = process_.wait_exit(patience);
-  if (!gone || !*gone) [[maybe_unused]]
-    const auto sent = process_.send_signal(SIGKILL);
-  siginfo_t info{};
-  ::waitid(P_PIDFD, static_cast<id_t>(process_.fd()), &info, WEXITED);
-  process_ = {};
+  (void)process_.wait(patience);  // where that ended it, nobody is left to be killed
+  process_.kill();
 }
 
 }  // namespace panal::agent

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <string>
 
-#include "engine/base/pidfd.h"
+#include "engine/base/child_process.h"
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
 #include "runtime/agent/nx_options.h"
@@ -13,8 +13,9 @@
 
 namespace panal::agent {
 
-/// A throw-away user for a desktop's first attach: panald runs panal-prewarm with the opened NX
-/// socket, the desktop's programs start, panald suspends the session and stops this.
+/// A throw-away user for a desktop's first attach, killed and reaped when this goes: panald runs
+/// panal-prewarm with the opened NX socket, the desktop's programs start, panald suspends the
+/// session and stops this.
 ///
 /// The flow: send `listen ... warm=1`, wait for `listening`, open nx.sock, Prewarm::start(),
 /// wait for `settled` (or `failed`, or the end of this process), send `suspend`, wait for
@@ -35,15 +36,8 @@ class Prewarm {
   /// Starts it; does not wait. Errors: those of posix_spawn(3), EINVAL for uid 0.
   [[nodiscard]] static Result<Prewarm> start(Spec spec);
 
-  Prewarm(Prewarm&& other) noexcept = default;
-  Prewarm& operator=(Prewarm&& other) noexcept;
-  Prewarm(const Prewarm&) = delete;
-  Prewarm& operator=(const Prewarm&) = delete;
-  /// Kills and reaps.
-  ~Prewarm();
-
   /// Readable (POLLIN) once it has ended.
-  [[nodiscard]] int pidfd() const { return process_.fd(); }
+  [[nodiscard]] int pidfd() const { return process_.process().fd(); }
   /// Has it ended? It is reaped then. With the one sentence it said on stderr as the error if it
   /// failed.
   [[nodiscard]] Result<bool> ended();
@@ -57,7 +51,7 @@ class Prewarm {
  private:
   Prewarm() = default;
 
-  Pidfd process_;
+  ChildProcess process_;
   UniqueFd input_;   ///< closed: told to end
   UniqueFd errors_;  ///< its stderr
   UniqueFd asking_;  ///< for pictures

@@ -2,10 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -14,7 +12,6 @@
 #include <fstream>
 #include <vector>
 
-#include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
 #include "runtime/client/http.h"
 
@@ -86,43 +83,20 @@ Result<void> NxProxy::spawn(const Options& options) {
   environment.push_back("NX_ROOT=" + dir);
   environment.push_back("NX_TEMP=" + dir);
   environment.emplace_back("NX_CLIENT=/bin/false");
-  std::vector<std::string> words = {options.program, "-S",
-                                    "nx/nx,options=" + url_encode(dir + "/options") + kDisplay};
-  std::vector<char*> argv, envp;
-  for (auto& word : words) argv.push_back(word.data());
-  for (auto& entry : environment) envp.push_back(entry.data());
-  argv.push_back(nullptr);
-  envp.push_back(nullptr);
-
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  const std::string log = dir + "/nxproxy.log";
-  ::posix_spawn_file_actions_addopen(&actions, 0, kernel_paths::kDevNull, O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
-  // Our own blocked and ignored signals are not for it: it must end by TERM.
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  sigset_t none, ignored;
-  sigemptyset(&none);
-  sigemptyset(&ignored);
-  sigaddset(&ignored, SIGPIPE);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setsigdefault(&attributes, &ignored);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  pid_t pid = -1;
-  const int code = ::posix_spawnp(&pid, options.program.c_str(), &actions, &attributes, argv.data(),
-                                  envp.data());
-  ::posix_spawnattr_destroy(&attributes);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (code != 0)
-    return fail(code, "cannot start " + options.program + " (Debian's package nxproxy has it)");
-  auto child = Pidfd::open(pid);
-  if (!child) {
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-    return tl::make_unexpected(child.error());
-  }
+  const std::string log_file = dir + "/nxproxy.log";
+  const UniqueFd log(::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (!log) return fail_errno("create", log_file);
+  ChildCommand command{.program = options.program};
+  command.argv = {options.program, "-S",
+                  "nx/nx,options=" + url_encode(dir + "/options") + kDisplay};
+  command.environment = std::move(environment);
+  command.descriptors = {{STDIN_FILENO, ChildDescriptor::kNull},
+                         {STDOUT_FILENO, log.get()},
+                         {STDERR_FILENO, log.get()}};
+  auto child = ChildProcess::start(command);
+  if (!child)
+    return fail(child.error().code,
+                "cannot start " + options.program + " (Debian's package nxproxy has it)");
   child_ = std::move(*child);
   return {};
 }
@@ -132,7 +106,7 @@ Result<NxProxy> NxProxy::start(const Options& options, std::chrono::milliseconds
   NxProxy proxy(std::move(directory));
   PANAL_ASSIGN(const UniqueFd listener, listen_at(proxy.directory_.path() + "/nx.sock"));
   PANAL_TRY(proxy.spawn(options));
-  pollfd entries[] = {{listener.get(), POLLIN, 0}, {proxy.child_.fd(), POLLIN, 0}};
+  pollfd entries[] = {{listener.get(), POLLIN, 0}, {proxy.child_.process().fd(), POLLIN, 0}};
   const int ready = ::poll(entries, 2, static_cast<int>(timeout.count()));
   if (ready < 0) return fail_errno("wait for nxproxy");
   if (ready == 0) return fail(ETIMEDOUT, "nxproxy did not connect");
@@ -147,13 +121,10 @@ Result<NxProxy> NxProxy::start(const Options& options, std::chrono::milliseconds
   return proxy;
 }
 
-std::optional<int> NxProxy::wait(std::chrono::milliseconds timeout) {
-  if (status_ || !child_.valid()) return status_;
-  const auto ended = child_.wait_exit(timeout);
-  if (!ended || !*ended) return std::nullopt;
-  int status = 0;
-  if (::waitpid(child_.pid(), &status, 0) == child_.pid()) status_ = status;
-  return status_;
+std::optional<ChildEnd> NxProxy::wait(std::chrono::milliseconds timeout) {
+  if (end_ || !child_.valid()) return end_;
+  if (auto ended = child_.wait(timeout)) end_ = *ended;
+  return end_;
 }
 
 std::string NxProxy::last_words() const {
@@ -176,13 +147,11 @@ bool NxProxy::peer_broke() const {
 }
 
 NxProxy::~NxProxy() {
-  if (!child_.valid() || directory_.path().empty()) return;
+  if (!child_.valid()) return;
   stream_.reset();
   if (wait(std::chrono::milliseconds(500))) return;
-  (void)child_.send_signal(SIGTERM);  // it may have ended in between
-  if (wait(std::chrono::milliseconds(2000))) return;
-  (void)child_.send_signal(SIGKILL);
-  (void)wait(std::chrono::milliseconds(2000));
+  (void)child_.process().send_signal(SIGTERM);  // it may have ended in between
+  (void)wait(std::chrono::milliseconds(2000));  // killed where it has not ended then
 }
 
 }  // namespace panal::client

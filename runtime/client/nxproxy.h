@@ -1,12 +1,10 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <optional>
 #include <string>
 
-#include "engine/base/pidfd.h"
+#include "engine/base/child_process.h"
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
 
@@ -54,8 +52,8 @@ class NxProxy {
   /// The stream to carry; stays open until close_stream().
   [[nodiscard]] int stream() const { return stream_.get(); }
   void close_stream() { stream_.reset(); }
-  /// Waits for its end; nullopt when it still runs. The value is a wait(2) status.
-  [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds timeout);
+  /// Waits for its end; nullopt when it still runs.
+  [[nodiscard]] std::optional<ChildEnd> wait(std::chrono::milliseconds timeout);
   /// The last error in its log, else its last line; printable.
   [[nodiscard]] std::string last_words() const;
   /// Its log says that the other side went without NX's good-bye: nxagent died, it did not end.
@@ -67,9 +65,9 @@ class NxProxy {
   [[nodiscard]] Result<void> spawn(const Options& options);
 
   PrivateDirectory directory_;
-  Pidfd child_;
+  ChildProcess child_;
   UniqueFd stream_;
-  std::optional<int> status_;
+  std::optional<ChildEnd> end_;
 };
 
 }  // namespace panal::client

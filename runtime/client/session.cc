@@ -1,16 +1,12 @@
 #include "runtime/client/session.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
-#include "engine/base/kernel_paths.h"
+#include "engine/base/run_child.h"
 #include "runtime/client/nxproxy.h"
 #include "runtime/client/pins.h"
 #include "runtime/client/pump.h"
@@ -26,35 +22,17 @@ constexpr std::chrono::seconds kNxproxyEnd{10};
 
 /// What setxkbmap says of the running X server; empty where it is not there.
 std::string query_keyboard() {
-  int pipe_ends[2];
-  if (::pipe2(pipe_ends, O_CLOEXEC) != 0) return {};
-  const UniqueFd from(pipe_ends[0]);
-  UniqueFd to(pipe_ends[1]);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, to.get(), 1);
-  ::posix_spawn_file_actions_addopen(&actions, 2, kernel_paths::kDevNull, O_WRONLY, 0);
-  char program[] = "setxkbmap";
-  char option[] = "-query";
-  char* argv[] = {program, option, nullptr};
-  pid_t pid = -1;
-  const int code = ::posix_spawnp(&pid, program, &actions, nullptr, argv, environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (code != 0) return {};
-  to.reset();
-  std::string output;
-  char bytes[1024];
-  for (ssize_t got = 0; (got = ::read(from.get(), bytes, sizeof bytes)) > 0;)
-    output.append(bytes, static_cast<std::size_t>(got));
-  ::waitpid(pid, nullptr, 0);
-  return output;
+  auto said = run_child({.program = "setxkbmap", .argv = {"setxkbmap", "-query"}},
+                        {.errors = ChildErrors::kNowhere});
+  return said ? std::move(said->output) : std::string();
 }
 
-std::string end_of_session(PumpEnd end, const std::optional<int>& status, const NxProxy& proxy) {
-  if (status && WIFSIGNALED(*status))
-    return "nxproxy died by signal " + std::to_string(WTERMSIG(*status)) +
+std::string end_of_session(PumpEnd end, const std::optional<ChildEnd>& ended,
+                           const NxProxy& proxy) {
+  if (ended && ended->by_signal)
+    return "nxproxy died by signal " + std::to_string(ended->status) +
            " (it does so when the desktop refuses it): " + proxy.last_words();
-  if (status && WEXITSTATUS(*status) != 0 && end == PumpEnd::kLocalClosed)
+  if (ended && ended->status != 0 && end == PumpEnd::kLocalClosed)
     return "nxproxy failed: " + proxy.last_words();
   return {};
 }
@@ -192,8 +170,8 @@ Outcome<void> run_session(Broker& broker, const ConnectOptions& options, int sto
   // nxproxy's own end only follows from it.
   if (*end == PumpEnd::kServerRefused)
     return broken("the desktop's session did not take the connection");
-  const auto status = proxy->wait(kNxproxyEnd);
-  if (std::string words = end_of_session(*end, status, *proxy); !words.empty())
+  const auto ended = proxy->wait(kNxproxyEnd);
+  if (std::string words = end_of_session(*end, ended, *proxy); !words.empty())
     return broken(std::move(words));
   if (*end == PumpEnd::kServerLost) return broken("the connection to the server was lost");
   if (proxy->peer_broke()) return broken("the desktop's session broke off");

@@ -3,7 +3,7 @@
 #include <functional>
 #include <string>
 
-#include "engine/base/pidfd.h"
+#include "engine/base/child_process.h"
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
 #include "runtime/warm/order.h"
@@ -18,7 +18,6 @@ class Process {
 
   Process(Process&& other) noexcept = default;
   Process& operator=(Process&& other) noexcept = delete;
-  ~Process();
 
   /// Waits until it has ended. Once `stop_fd` (an eventfd or a pipe; -1: none) is readable it is
   /// told to end, and killed where it does not within 2 s.
@@ -26,14 +25,14 @@ class Process {
   [[nodiscard]] Result<Answer> finish(int stop_fd);
 
  private:
-  Process(Pidfd child, UniqueFd input, UniqueFd output)
-      : child_(std::move(child)), input_(std::move(input)), output_(std::move(output)) {}
+  Process(ChildProcess child, UniqueFd input, UniqueFd output)
+      : input_(std::move(input)), output_(std::move(output)), child_(std::move(child)) {}
   [[nodiscard]] Result<Answer> reap();
 
-  Pidfd child_;
   UniqueFd input_;   ///< closed: told to end
   UniqueFd output_;  ///< its stdout and stderr
   std::string said_;
+  ChildProcess child_;  ///< last: it is gone before its pipes are
 };
 
 }  // namespace panal::warm

@@ -1,17 +1,14 @@
 #include "storage/home/home_child.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 
-#include "engine/base/cleanup.h"
-#include "engine/base/kernel_paths.h"
-#include "engine/base/unique_fd.h"
+#include "engine/base/child_process.h"
+#include "engine/base/pipe.h"
 
 namespace panal::storage {
 namespace {
@@ -19,37 +16,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 /// More than any answer: 400 paths, each bad.
 constexpr std::size_t kMostAnswer = std::size_t{1} << 20U;
-
-/// The new process; its stdout is `output`.
-Result<pid_t> spawn_call(const std::string& program, const home_call::Call& call, int output) {
-  std::vector<std::string> words = home_call::to_words(call);
-  words.insert(words.begin(), program);
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  std::string path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-  char* environment[] = {path.data(), nullptr};
-
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawnattr_init(&attributes);
-  const Cleanup destroy([&] {
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-  });
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, kernel_paths::kDevNull, O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-  pid_t child = -1;
-  const int error =
-      ::posix_spawn(&child, program.c_str(), &actions, &attributes, argv.data(), environment);
-  if (error != 0) return fail(error, "start " + program);
-  return child;
-}
 
 /// What it says until it has ended or the time is over.
 std::string read_until(int fd, Clock::time_point deadline) {
@@ -94,35 +60,27 @@ Result<home_call::Answer> HomeChildren::ask(const home_call::Call& call) {
   if (lost() >= kMostLost)
     return fail(EAGAIN, std::to_string(kMostLost) + " earlier tries to reach " + call.homes_dir +
                             " hang; no more are made until one of them ends");
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("make a pipe");
-  const UniqueFd output(ends[0]);
-  UniqueFd inside(ends[1]);
-  PANAL_ASSIGN(const pid_t pid, spawn_call(program_, call, inside.get()));
-  inside.reset();
-  auto child = Pidfd::open(pid);
-  if (!child) {
-    (void)::kill(pid, SIGKILL);
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    return tl::make_unexpected(child.error());
-  }
-  const std::string text = read_until(output.get(), Clock::now() + patience_);
+  PANAL_ASSIGN(Pipe output, make_pipe());
+  ChildCommand command{.program = program_, .argv = home_call::to_words(call)};
+  command.argv.insert(command.argv.begin(), program_);
+  command.environment = std::vector<std::string>{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+  command.descriptors = {{STDIN_FILENO, ChildDescriptor::kNull},
+                         {STDOUT_FILENO, output.write.get()}};
+  PANAL_ASSIGN(ChildProcess child, ChildProcess::start(command));
+  output.write.reset();
+  const std::string text = read_until(output.read.get(), Clock::now() + patience_);
   // It says its last word and ends; a moment is enough for that, and for dying where it can.
   constexpr std::chrono::milliseconds kToEnd{500};
-  auto ended = child->wait_exit(std::chrono::milliseconds(0));
-  if (!ended || !*ended) {
-    auto answer = home_call::parse_answer(text);
-    if (!answer || !answer->complete) (void)child->send_signal(SIGKILL);
-    ended = child->wait_exit(kToEnd);
+  (void)child.wait(std::chrono::milliseconds(0));  // whether it is reaped now is all that counts
+  if (child.valid()) {
+    const auto answer = home_call::parse_answer(text);
+    if (!answer || !answer->complete) (void)child.process().send_signal(SIGKILL);
+    (void)child.wait(kToEnd);
   }
-  if (ended && *ended) {
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  } else {
-    (void)child->send_signal(SIGKILL);
+  if (child.valid()) {
+    (void)child.process().send_signal(SIGKILL);
     const std::lock_guard lock(mutex_);
-    lost_.push_back(std::move(*child));
+    lost_.push_back(child.release());
   }
   return home_call::parse_answer(text);
 }

@@ -3,10 +3,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,9 +13,9 @@
 #include <map>
 #include <vector>
 
+#include "engine/base/child_process.h"
 #include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
-#include "engine/base/pidfd.h"
 #include "engine/base/subid.h"
 #include "storage/transfer/fetch_messages.h"
 
@@ -55,54 +53,20 @@ Result<NamelessFile> make_nameless(const std::string& directory) {
   return file;
 }
 
-class SpawnPlan {
- public:
-  SpawnPlan() {
-    ::posix_spawn_file_actions_init(&actions_);
-    ::posix_spawnattr_init(&attributes_);
-    sigset_t none;
-    sigset_t usual;
-    ::sigemptyset(&none);
-    ::sigemptyset(&usual);
-    for (const int signal : {SIGPIPE, SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&usual, signal);
-    ::posix_spawnattr_setsigmask(&attributes_, &none);
-    ::posix_spawnattr_setsigdefault(&attributes_, &usual);
-    // A Ctrl-C on the terminal is for who waits for the pull, and it ends the helper.
-    ::posix_spawnattr_setflags(
-        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, kernel_paths::kDevNull, O_RDONLY,
-                                       0);
-  }
-  SpawnPlan(const SpawnPlan&) = delete;
-  SpawnPlan& operator=(const SpawnPlan&) = delete;
-  ~SpawnPlan() {
-    ::posix_spawn_file_actions_destroy(&actions_);
-    ::posix_spawnattr_destroy(&attributes_);
-  }
-
-  Result<Pidfd> spawn(const std::string& program, int socket) {
-    ::posix_spawn_file_actions_adddup2(&actions_, socket, kHelperSocket);
-    std::vector<std::string> variables = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
-    for (const char* name : {"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
-      if (const char* value = std::getenv(name); value != nullptr)
-        variables.push_back(std::string(name) + "=" + value);
-    std::vector<char*> environment;
-    environment.reserve(variables.size() + 1);
-    for (auto& variable : variables) environment.push_back(variable.data());
-    environment.push_back(nullptr);
-    std::string name = program;
-    char* argv[] = {name.data(), nullptr};
-    pid_t pid = -1;
-    const int error =
-        ::posix_spawn(&pid, program.c_str(), &actions_, &attributes_, argv, environment.data());
-    if (error != 0) return fail(error, "start " + program);
-    return Pidfd::open(pid);  // our child: it cannot be gone before we reap it
-  }
-
- private:
-  posix_spawn_file_actions_t actions_{};
-  posix_spawnattr_t attributes_{};
-};
+/// What the helper is started with; the caller's proxies are its as well.
+ChildCommand helper_command(const std::string& program, int socket) {
+  std::vector<std::string> environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
+  for (const char* name : {"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
+    if (const char* value = std::getenv(name); value != nullptr)
+      environment.push_back(std::string(name) + "=" + value);
+  ChildCommand command{.program = program};
+  command.environment = std::move(environment);
+  command.descriptors = {{STDIN_FILENO, ChildDescriptor::kNull}, {kHelperSocket, socket}};
+  command.usual_signals = {SIGPIPE, SIGINT, SIGTERM, SIGHUP};
+  // A Ctrl-C on the terminal is for who waits for the pull, and it ends the helper.
+  command.own_group = true;
+  return command;
+}
 
 class RemoteSource final : public Source {
  public:
@@ -122,10 +86,7 @@ class RemoteSource final : public Source {
       return fail_errno("make a pair of sockets");
     socket_ = UniqueFd(ends[0]);
     const UniqueFd theirs(ends[1]);
-    // Above the number the child gets: dup2 of a descriptor on itself would leave it close-on-exec.
-    const UniqueFd high(::fcntl(theirs.get(), F_DUPFD_CLOEXEC, 10));
-    if (!high) return fail_errno("duplicate descriptor");
-    PANAL_ASSIGN(process_, SpawnPlan().spawn(helper_.program, high.get()));
+    PANAL_ASSIGN(process_, ChildProcess::start(helper_command(helper_.program, theirs.get())));
     FetchSetup setup;
     setup.url = archive.url;
     setup.uid = helper_.uid;
@@ -243,13 +204,7 @@ class RemoteSource final : public Source {
   }
 
   void end() {
-    if (!process_.valid()) return;
-    (void)process_.send_signal(SIGKILL);
-    siginfo_t info{};
-    while (::waitid(P_PIDFD, static_cast<id_t>(process_.fd()), &info, WEXITED) != 0 &&
-           errno == EINTR) {
-    }
-    process_ = Pidfd();
+    process_.kill();
     socket_.reset();
   }
 
@@ -257,7 +212,7 @@ class RemoteSource final : public Source {
   FetchHelper helper_;
   PullGuard guard_;
   const std::atomic<bool>* cancelled_;
-  Pidfd process_;
+  ChildProcess process_;
   UniqueFd socket_;
   std::map<std::uint64_t, Flying> flying_;
   std::uint64_t next_id_ = 1;

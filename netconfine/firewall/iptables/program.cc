@@ -1,6 +1,5 @@
 #include "netconfine/firewall/iptables/program.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -14,12 +13,13 @@
 #include "engine/base/kernel_paths.h"
 #include "engine/base/log.h"
 #include "engine/base/pidfd.h"
+#include "engine/base/pipe.h"
+#include "engine/base/system_program.h"
 #include "engine/base/unique_fd.h"
 
 namespace panal::netconfine {
 namespace {
 
-constexpr const char* kDirectories[] = {"/usr/sbin", "/sbin", "/usr/bin", "/bin"};
 // A table of some 10,000 rules takes the old programs some seconds on a slow machine.
 constexpr std::chrono::milliseconds kLimit{30'000};
 constexpr std::size_t kMostOutputBytes = std::size_t{64} << 20;
@@ -113,19 +113,16 @@ class Start {
 /// The kernel ends it when the calling *thread* ends: that one waits for it.
 Result<Pidfd> start(const Program& program, const std::array<UniqueFd, 3>& files) {
   const Start plan(program);
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("make a pipe for", program.path);
-  const UniqueFd heard(ends[0]);
-  UniqueFd report(ends[1]);
+  PANAL_ASSIGN(Pipe report, make_pipe());
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return fail_errno("start", program.path);
-  if (pid == 0) plan.become(files, parent, report.get());
-  report.reset();
+  if (pid == 0) plan.become(files, parent, report.write.get());
+  report.write.reset();
   PANAL_ASSIGN(auto process, Pidfd::open(pid));  // our child: not gone before we reap it
   int code = 0;
   ssize_t length = 0;
-  while ((length = ::read(heard.get(), &code, sizeof(code))) < 0 && errno == EINTR) {
+  while ((length = ::read(report.read.get(), &code, sizeof(code))) < 0 && errno == EINTR) {
   }
   if (length != sizeof(code)) return process;  // the pipe was closed by exec
   (void)reap(process);
@@ -197,10 +194,8 @@ int code_of(std::string_view errors) {
 }  // namespace
 
 Result<std::string> find_program(const std::string& name) {
-  for (const char* directory : kDirectories) {
-    std::string path = std::string(directory) + "/" + name;
-    if (::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0) return path;
-  }
+  std::string path = system_program(name);
+  if (!path.empty()) return path;
   return fail(ENOENT, "the program " + name + " is in none of /usr/sbin, /sbin, /usr/bin, /bin");
 }
 
