@@ -32,6 +32,8 @@ constexpr std::array kBridgeSettings = {
     BridgeSetting{IFLA_BR_NF_CALL_ARPTABLES, 1, 0, "arptables for what is bridged"},
     BridgeSetting{IFLA_BR_MULTI_BOOLOPT, sizeof(br_boolopt_multi), 1U << BR_BOOLOPT_NO_LL_LEARN,
                   "no learning from link protocols"},
+    // Behind it a desktop's MAC is looked for in a VLAN that nobody has entered it in.
+    BridgeSetting{IFLA_BR_VLAN_FILTERING, 1, 0, "VLAN filtering", false, true},
 };
 
 constexpr std::array kMemberSettings = {
@@ -57,17 +59,20 @@ constexpr std::array kTrunkSettings = {
     BridgeSetting{IFLA_BRPORT_PROXYARP, 1, 0, "proxy ARP"},
 };
 
-void put_settings(Request& request, std::span<const BridgeSetting> settings) {
-  for (const BridgeSetting& one : settings) {
-    switch (one.bytes) {
-      case 1: request.value(one.attribute, static_cast<std::uint8_t>(one.value)); break;
-      case 2: request.u16(one.attribute, static_cast<std::uint16_t>(one.value)); break;
-      case sizeof(br_boolopt_multi):
-        request.value(one.attribute, br_boolopt_multi{one.value, one.value});
-        break;
-      default: request.u32(one.attribute, one.value); break;
-    }
+void put_setting(Request& request, const BridgeSetting& one) {
+  switch (one.bytes) {
+    case 1: request.value(one.attribute, static_cast<std::uint8_t>(one.value)); break;
+    case 2: request.u16(one.attribute, static_cast<std::uint16_t>(one.value)); break;
+    case sizeof(br_boolopt_multi):
+      request.value(one.attribute, br_boolopt_multi{one.value, one.value});
+      break;
+    default: request.u32(one.attribute, one.value); break;
   }
+}
+
+void put_settings(Request& request, std::span<const BridgeSetting> settings) {
+  for (const BridgeSetting& one : settings)
+    if (!one.only_compared) put_setting(request, one);
 }
 
 // Bit 1 of the first byte says "locally administered"; desktops' begin with 02 and 06.
@@ -117,6 +122,20 @@ Message put_bridge(const Shard& shard) {
   request.text(IFLA_INFO_KIND, "bridge");
   nlattr* data = request.begin(IFLA_INFO_DATA);
   put_settings(request, bridge_settings());
+  request.end(data);
+  request.end(link);
+  return request.finish();
+}
+
+Message set_bridge(const Shard& shard, const BridgeSetting& setting) {
+  Request request(
+      RTM_NEWLINK, 0, ifinfomsg{},
+      fmt::format("set {} of {} to {}", setting.name, bridge_name(shard), setting.value));
+  request.text(IFLA_IFNAME, bridge_name(shard));
+  nlattr* link = request.begin(IFLA_LINKINFO);
+  request.text(IFLA_INFO_KIND, "bridge");
+  nlattr* data = request.begin(IFLA_INFO_DATA);
+  put_setting(request, setting);
   request.end(data);
   request.end(link);
   return request.finish();

@@ -20,6 +20,9 @@ struct BridgeSetting {
   std::uint32_t value = 0;
   const char* name = "";  ///< for people
   bool needed = false;    ///< a kernel without it is not good enough
+  /// A new link has it so, and a kernel that lacks it refuses to be told even that: never asked
+  /// for, but compared where the kernel says how it is.
+  bool only_compared = false;
 };
 
 enum class PortKind : std::uint8_t {
@@ -40,6 +43,8 @@ enum class PortKind : std::uint8_t {
 /// A bridge with these settings, up; one that is there is given them. Its MAC follows from its
 /// name: otherwise it would be a port's, and change with them.
 [[nodiscard]] Message put_bridge(const Shard& shard);
+/// One setting of a bridge that is there. ENODEV where there is none.
+[[nodiscard]] Message set_bridge(const Shard& shard, const BridgeSetting& setting);
 /// Both ends of a trunk, down. EEXIST where there is one.
 [[nodiscard]] Message add_trunk(const Shard& shard);
 /// Makes one link a port of the other.

@@ -162,6 +162,13 @@ TEST_F(BridgeAudit, BridgesAreSetUpAsTheyWereMade) {
                           "pnbbac24a40-0: has no learning from link protocols 0, not 1"));
 }
 
+TEST_F(BridgeAudit, VlanFilteringIsSeenWhereTheKernelSaysHowItIs) {
+  link(kSecond).bridge.erase(IFLA_BR_VLAN_FILTERING);
+  EXPECT_THAT(said(), IsEmpty());
+  link(kHub).bridge[IFLA_BR_VLAN_FILTERING] = 1;
+  EXPECT_THAT(said(), ElementsAre("pnbbac24a40-0: has VLAN filtering 1, not 0"));
+}
+
 TEST_F(BridgeAudit, TrunksMustConnect) {
   link("pnubac24a40-1").link.master = 0;
   link("pntbac24a40-1").link.up = false;
