@@ -171,6 +171,14 @@ TEST_F(BridgeRules, NothingForgedPasses) {
   dhcp6[40] = 0x02;
   dhcp6[41] = 0x23;
   const Bytes arp_mac_of_another = arp(1, kOther, me.ipv4, Mac{}, mate.ipv4);
+  // With the packet that it is about.
+  const auto error4 = [&](std::uint8_t type, const Bytes& about) {
+    return four(
+        ipv4(me.ipv4, mate.ipv4, Bytes{type, 3, 0, 0, 0, 0, 0, 0} + about, {.protocol = 1}));
+  };
+  const auto error6 = [&](std::uint8_t type, const Bytes& about) {
+    return six(icmp6(me.ipv6, mate.ipv6, type, Bytes(4, 0) + about));
+  };
 
   const std::vector<Attack> attacks = {
       {"another's IPv4 address", four(udp4(third, mate.ipv4))},
@@ -202,8 +210,22 @@ TEST_F(BridgeRules, NothingForgedPasses) {
        ethernet(kAllNodes, me.mac, kIp6, icmp6(me.ipv6, all_nodes, 134, Bytes(12, 0)))},
       {"a redirect", six(icmp6(me.ipv6, mate.ipv6, 137,
                                with_address(with_address(Bytes(4, 0), third6), third6)))},
+      {"an error about another's packet", error4(3, udp4(mate.ipv4, third, 7107))},
+      {"time exceeded of another's packet", error4(11, udp4(mate.ipv4, third, 7107))},
+      {"an error about nothing", error4(3, Bytes(4, 7))},
+      {"an IPv6 error about another's packet", error6(1, udp6(mate.ipv6, third6, 7108))},
+      {"too big, of another's way", error6(2, udp6(mate.ipv6, third6, 7108))},
+      {"an IPv6 error nobody knows", error6(100, udp6(mate.ipv6, third6, 7108))},
+      {"a redirect of ICMP", error4(5, udp4(mate.ipv4, me.ipv4, 7109))},
+      {"a router's advertisement of ICMP", error4(9, Bytes(16, 9))},
+      {"a router's solicitation of ICMP", error4(10, Bytes(16, 10))},
+      {"who listens to what", six(icmp6(me.ipv6, mate.ipv6, 131, Bytes(20, 1)))},
+      {"another number for routers", six(icmp6(me.ipv6, mate.ipv6, 138, Bytes(20, 2)))},
+      {"inverse discovery", six(icmp6(me.ipv6, mate.ipv6, 141, Bytes(20, 3)))},
       {"an IPv4 DHCP server", four(dhcp)},
       {"an IPv6 DHCP server", six(dhcp6)},
+      {"an IPv4 DHCP answer by another port", four(udp4(me.ipv4, mate.ipv4, 68))},
+      {"an IPv6 DHCP answer by another port", six(udp6(me.ipv6, mate.ipv6, 546))},
       {"a fragment", four(udp4(me.ipv4, mate.ipv4, 7103, {.fragment = 0x2000}))},
       {"a last fragment", four(udp4(me.ipv4, mate.ipv4, 7104, {.fragment = 0x0001}))},
       {"IPv4 options", four(udp4(me.ipv4, mate.ipv4, 7105, {.options = {7, 3, 4, 0}}))},
@@ -233,6 +255,8 @@ TEST_F(BridgeRules, NothingForgedPasses) {
       {"an advertisement", six(answer(0x60, me.ipv6, my_mac))},
       {"an advertisement without a MAC", six(bare_answer(0x40, me.ipv6))},
       {"a ping", four(ping4(me.ipv4, mate.ipv4))},
+      {"an error about what it was sent", error4(3, udp4(mate.ipv4, me.ipv4, 7110))},
+      {"an IPv6 error about what it was sent", error6(1, udp6(mate.ipv6, me.ipv6, 7110))},
   };
   for (const Attack& one : honest) EXPECT_TRUE(arrives(mouth, ear, one)) << one.name;
 
