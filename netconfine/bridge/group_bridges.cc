@@ -115,6 +115,15 @@ Result<void> GroupBridges::join(std::uint32_t group, const Addresses& addresses,
                             addresses.link, group));
   Addresses own = addresses;
   own.link = member_name(id);
+  auto done = put_on(group, own, desktop_namespace, prefixes);
+  // What was there before may be another group's, or set up otherwise.
+  if (!done) (void)leave(id);
+  return done;
+}
+
+Result<void> GroupBridges::put_on(std::uint32_t group, const Addresses& own,
+                                  const UniqueFd& desktop_namespace,
+                                  const GroupPrefixes& prefixes) {
   PANAL_ASSIGN(const auto there, whole_port(own.link, group, desktop_namespace));
   if (there) {
     std::vector<Message> messages;
@@ -122,7 +131,7 @@ Result<void> GroupBridges::join(std::uint32_t group, const Addresses& addresses,
     messages.push_back(add_static_mac(there->index, own.mac));
     return socket_.transact(std::move(messages));
   }
-  PANAL_TRY(leave(id));
+  PANAL_TRY(leave(id_of_member(own.link)));
   PANAL_ASSIGN(const Shard shard, shard_with_room(group));
   PANAL_ASSIGN(const int bridge, ready(shard));
   auto added = add_port(own, bridge, desktop_namespace, prefixes);

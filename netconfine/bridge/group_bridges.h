@@ -71,6 +71,10 @@ class GroupBridges {
   };
 
   GroupBridges(NetlinkSocket socket, unsigned most) : socket_(std::move(socket)), most_(most) {}
+  /// May leave a port that is up where it fails.
+  [[nodiscard]] Result<void> put_on(std::uint32_t group, const Addresses& own,
+                                    const UniqueFd& desktop_namespace,
+                                    const GroupPrefixes& prefixes);
   [[nodiscard]] Result<void> tell(Message message);
   [[nodiscard]] Result<std::optional<FoundLink>> look_up(const std::string& name);
   /// The port, where all but its settings is in place; else nothing.
