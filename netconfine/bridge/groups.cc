@@ -141,7 +141,10 @@ Result<void> Groups::leave(std::span<const DesktopId> ids) {
 
 Result<void> Groups::join(const GroupMember& member, const UniqueFd& desktop_namespace) {
   if (!bridges_) return fail(ENOENT, member.addresses.link + ": no bridges are open");
-  return bridges_->join(member.group, member.addresses, desktop_namespace, prefixes_);
+  auto joined = bridges_->join(member.group, member.addresses, desktop_namespace, prefixes_);
+  // A bridge may have been made for it, or the port that it had is gone.
+  if (!joined) left_ = true;
+  return joined;
 }
 
 Result<void> Groups::find_and_join(DesktopId id, const GroupMember& member) {

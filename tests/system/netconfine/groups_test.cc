@@ -179,6 +179,19 @@ TEST_F(NetworkGroups, AttachPutsOnAndDetachTakesOff) {
   EXPECT_EQ(group_links(world), "") << "bridges that nobody is on go with a look";
 }
 
+TEST_F(NetworkGroups, ARefusedDesktopLeavesNoBridgeBehind) {
+  World world(open_nftables_backend, 4);
+  ASSERT_TRUE(world.apply(school(), kSchool));
+  ASSERT_TRUE(world.network().detach(3));
+  EXPECT_EQ(world.network().audit().outcome, Outcome::kAsMeant);
+  const std::string rest = group_links(world);
+  EXPECT_EQ(rest.find(hub_of("choir")), std::string::npos) << rest;
+  ASSERT_EQ(shell_inside(world.inside(3), "ip link add eth1 type veth peer name its_own"), 0);
+  ASSERT_FALSE(world.network().attach(3, world.inside(3)));
+  EXPECT_EQ(world.network().audit().outcome, Outcome::kAsMeant);
+  EXPECT_EQ(group_links(world), rest);
+}
+
 TEST_F(NetworkGroups, ANewPanaldFindsThem) {
   World world(open_nftables_backend, 4);
   ASSERT_TRUE(world.apply(school(), kSchool));
