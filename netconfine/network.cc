@@ -160,7 +160,7 @@ class RoutedNetwork : public Network {
     const auto rates = look_at_rates();
     auto found = look();
     if (found && found->drifts.empty() && !cut_off_) {
-      catch_up();
+      catch_up_with_rates();
       if (!rates.empty()) report = {AuditReport::Outcome::kRepaired, rates, {}};
       return report;
     }
@@ -178,7 +178,7 @@ class RoutedNetwork : public Network {
       report.outcome = AuditReport::Outcome::kRepaired;
       log_->warning("network_repaired", {{"places", std::to_string(report.drifts.size())}});
       cut_off_ = false;
-      catch_up();
+      catch_up_with_rates();
       return report;
     }
     report.outcome = AuditReport::Outcome::kCutOff;
@@ -412,6 +412,13 @@ class RoutedNetwork : public Network {
   // To be on no bridge is closed; whoever is to be on one and could not joins once he can.
   void catch_up() {
     if (groups_.catch_up()) next_look_at_rates_ = {};
+  }
+
+  // As catch_up(), where nobody puts rates afterwards: a new port is not to be without until the
+  // next look at them.
+  void catch_up_with_rates() {
+    catch_up();
+    (void)look_at_rates();
   }
 
   // Rates are no walls: where they cannot be mended nobody is cut off, but it is said.

@@ -333,6 +333,13 @@ TEST_F(NetworkGroups, RatesCountOnTheBridgeAsWell) {
   ASSERT_TRUE(world.network().attach(1, world.inside(1)));
   EXPECT_EQ(redirects("png1"), "1\n");
   EXPECT_TRUE(hears(world, 2, 1, kSoon));
+  // Where a look has made it anew, with that look: the next one at rates is a minute away.
+  auto report = world.network().audit();
+  EXPECT_EQ(report.outcome, Outcome::kAsMeant) << text_of(report);
+  ASSERT_EQ(shell_inside(world.panal(), "ip link del png1"), 0);
+  report = world.network().audit();
+  EXPECT_EQ(report.outcome, Outcome::kRepaired) << text_of(report);
+  EXPECT_EQ(redirects("png1"), "1\n");
 }
 
 TEST(IptablesGroups, ABridgeIsRefusedInOneSentenceAndNothingChanges) {
