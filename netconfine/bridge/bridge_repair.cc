@@ -99,7 +99,8 @@ class Repair {
     const Mac& own = member->second->addresses.mac;
     step(set_port(link.index, PortKind::kMember), {ENODEV});
     for (const PortMac& one : found_.macs)
-      if (one.port == link.index && one.mac != own) step(delete_mac(one.port, one.mac), {ENOENT});
+      if (one.port == link.index && one.mac != own)
+        step(delete_mac(one.port, one.mac), {ENOENT, ENODEV});
     step(add_static_mac(link.index, own), {ENODEV});
   }
 

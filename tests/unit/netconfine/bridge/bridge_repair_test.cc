@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <linux/if_link.h>
 
+#include <cerrno>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -97,6 +98,14 @@ TEST_F(BridgeRepairTest, StrangersAreTakenOff) {
 TEST_F(BridgeRepairTest, MacsThatAreNotTheDesktopsGo) {
   found_.macs.push_back({index_of("png1"), Mac{2, 2, 2, 2, 2, 2}, true});
   EXPECT_THAT(said(), ElementsAre("take 02:02:02:02:02:02 off the bridge port 5"));
+}
+
+TEST_F(BridgeRepairTest, WhoEndsMeanwhileKeepsNobodyFromBeingMended) {
+  found_.macs.push_back({index_of("png1"), Mac{2, 2, 2, 2, 2, 2}, true});
+  add("pnl9", "veth", "pnbbac24a40-1");
+  remove("pnubac24a40-1");
+  for (const Step& step : repair().steps)
+    EXPECT_THAT(step.fine, ::testing::Contains(ENODEV)) << step.message.what;
 }
 
 TEST_F(BridgeRepairTest, WhatNoBridgeIsAskedForIsSetBackWhereSomebodyHasSetIt) {
