@@ -46,6 +46,11 @@ constexpr std::array kMemberSettings = {
     // Answering for neighbours is not passed on to other ports that answer: each must be asked.
     BridgeSetting{IFLA_BRPORT_NEIGH_SUPPRESS, 1, 0, "neighbour suppression"},
     BridgeSetting{IFLA_BRPORT_PROXYARP, 1, 0, "proxy ARP"},
+    BridgeSetting{IFLA_BRPORT_PROXYARP_WIFI, 1, 0, "proxy ARP of wireless stations"},
+    BridgeSetting{IFLA_BRPORT_ISOLATED, 1, 0, "isolated"},
+    BridgeSetting{IFLA_BRPORT_GROUP_FWD_MASK, 2, 0, "link protocols passed on"},
+    // Which would be given what is for a port that is not up.
+    BridgeSetting{IFLA_BRPORT_BACKUP_PORT, 4, 0, "backup port"},
 };
 
 constexpr std::array kTrunkSettings = {
@@ -57,6 +62,11 @@ constexpr std::array kTrunkSettings = {
     BridgeSetting{IFLA_BRPORT_LOCKED, 1, 0, "locked"},
     BridgeSetting{IFLA_BRPORT_NEIGH_SUPPRESS, 1, 0, "neighbour suppression"},
     BridgeSetting{IFLA_BRPORT_PROXYARP, 1, 0, "proxy ARP"},
+    BridgeSetting{IFLA_BRPORT_PROXYARP_WIFI, 1, 0, "proxy ARP of wireless stations"},
+    BridgeSetting{IFLA_BRPORT_ISOLATED, 1, 0, "isolated"},
+    BridgeSetting{IFLA_BRPORT_GROUP_FWD_MASK, 2, 0, "link protocols passed on"},
+    // Which would be given what is for a port that is not up.
+    BridgeSetting{IFLA_BRPORT_BACKUP_PORT, 4, 0, "backup port"},
 };
 
 void put_setting(Request& request, const BridgeSetting& one) {

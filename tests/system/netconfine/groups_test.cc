@@ -237,6 +237,8 @@ TEST_F(NetworkGroups, WhatSomebodyChangesIsMended) {
   std::vector<std::string> changes = {
       "bridge link set dev png1 learning on",
       "bridge link set dev png1 locked off",
+      "bridge link set dev png1 isolated on",
+      "bridge link set dev png1 backup_port png2",
       "bridge fdb add 02:02:02:02:02:02 dev png1 master static",
       "bridge fdb del 02:70:00:00:00:01 dev png1 master",
       "ip link set dev png1 nomaster",
