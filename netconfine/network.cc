@@ -510,7 +510,6 @@ Result<std::unique_ptr<Network>> Network::open(UniqueFd network_namespace, const
   PANAL_ASSIGN(const auto pool, AddressPool::parse(plan.subnet4, plan.subnet6));
   GroupPrefixes prefixes;
   PANAL_ASSIGN(prefixes.v4, parse_prefix(plan.subnet4));
-  PANAL_ASSIGN(prefixes.v6, parse_prefix(plan.subnet6));
   std::optional<RoutedVeths> veths;
   std::unique_ptr<FirewallBackend> firewall;
   auto opened = run_inside(network_namespace, [&]() -> Result<void> {

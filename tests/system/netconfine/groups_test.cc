@@ -62,6 +62,29 @@ bool hears(const World& world, DesktopId to, DesktopId from, int rounds) {
   return false;
 }
 
+/// What a program may without any right: past all routes, straight over a link, to many.
+bool calls_on_many(const UniqueFd& inside, const std::string& link) {
+  constexpr std::uint32_t kFirst = 0x0a4d0100, kMany = 200;  // 10.77.1.0
+  const auto called = run_inside(inside, [&]() -> Result<void> {
+    const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const int one = 1;
+    if (!fd ||
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, link.c_str(),
+                     static_cast<socklen_t>(link.size() + 1)) != 0 ||
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_DONTROUTE, &one, sizeof(one)) != 0)
+      return fail_errno("call on many by", link);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(kEarPort);
+    for (std::uint32_t i = 0; i < kMany; ++i) {
+      to.sin_addr.s_addr = htonl(kFirst + i);
+      (void)::sendto(fd.get(), "hello", 5, 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to));
+    }
+    return {};
+  });
+  return called.has_value();
+}
+
 /// Links of groups in Panal's namespace, in the order of names.
 std::string group_links(const World& world) {
   return output_inside(
@@ -146,6 +169,36 @@ TEST_F(NetworkGroups, ADesktopMovesWithItsPolicy) {
   EXPECT_TRUE(hears(world, 2, 1, kSoon));
   const auto report = world.network().audit();
   EXPECT_EQ(report.outcome, Outcome::kAsMeant) << text_of(report);
+}
+
+TEST_F(NetworkGroups, NobodyIsAskedForAndSingleMatesAreReachedOverTheRoutedLink) {
+  World world(open_nftables_backend, 4);
+  ASSERT_TRUE(world.apply(school(), kSchool));
+  ASSERT_TRUE(hears(world, 2, 1, kSoon));
+  for (const char* address : {"10.77.0.2", "fd77:70::2"}) {
+    EXPECT_EQ(output_inside(world.inside(1),
+                            std::string("ip route get ") + address + " | grep -c 'dev eth0'"),
+              "1\n")
+        << address;
+    const bool v6 = std::string(address).find(':') != std::string::npos;
+    UdpEar ear(world.inside(2), v6 ? AF_INET6 : AF_INET, kEarPort);
+    bool heard = false;
+    for (int round = 0; round < kSoon && !heard; ++round) {
+      (void)say(world.inside(1), address, kEarPort);
+      ::usleep(10'000);
+      heard = ear.heard() > 0;
+    }
+    EXPECT_TRUE(heard) << address;
+  }
+  // The table of neighbours is the machine's, with room for some thousands.
+  for (const std::string link : {"eth0", "eth1"}) {
+    ASSERT_TRUE(calls_on_many(world.inside(1), link)) << link;
+    EXPECT_EQ(
+        output_inside(world.inside(1), "ip neigh show dev " + link + " nud incomplete | wc -l"),
+        "0\n")
+        << link;
+  }
+  EXPECT_TRUE(hears(world, 2, 1, kSoon)) << "all can still be called";
 }
 
 TEST_F(NetworkGroups, AttachPutsOnAndDetachTakesOff) {
