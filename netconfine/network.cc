@@ -156,35 +156,8 @@ class RoutedNetwork : public Network {
 
   AuditReport audit() override {
     const std::lock_guard lock(mutex_);
-    AuditReport report;
-    const auto rates = look_at_rates();
-    auto found = look();
-    if (found && found->drifts.empty() && !cut_off_) {
-      catch_up_with_rates();
-      if (!rates.empty()) report = {AuditReport::Outcome::kRepaired, rates, {}};
-      return report;
-    }
-    const bool rules_differ = cut_off_ || !found || found->rules_differ;
-    if (found) {
-      report.drifts = std::move(found->drifts);
-    } else {
-      report.why = found.error().message();
-    }
-    for (const Drift& drift : report.drifts)
-      log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
-    const auto repaired = repair(rules_differ);
-    report.drifts.insert(report.drifts.end(), rates.begin(), rates.end());
-    if (repaired) {
-      report.outcome = AuditReport::Outcome::kRepaired;
-      log_->warning("network_repaired", {{"places", std::to_string(report.drifts.size())}});
-      cut_off_ = false;
-      catch_up_with_rates();
-      return report;
-    }
-    report.outcome = AuditReport::Outcome::kCutOff;
-    report.why = repaired.error().message();
-    if (!cut_off_) log_->error("network_cut_off", {{"error", report.why}});
-    cut_off_everybody();
+    AuditReport report = audit_locked();
+    report.untold = groups_.are_there();
     return report;
   }
 
@@ -328,6 +301,39 @@ class RoutedNetwork : public Network {
     PANAL_ASSIGN(auto of_groups, groups_.audit());
     std::move(of_groups.begin(), of_groups.end(), std::back_inserter(found.drifts));
     return found;
+  }
+
+  AuditReport audit_locked() {
+    AuditReport report;
+    const auto rates = look_at_rates();
+    auto found = look();
+    if (found && found->drifts.empty() && !cut_off_) {
+      catch_up_with_rates();
+      if (!rates.empty()) report = {AuditReport::Outcome::kRepaired, rates, {}};
+      return report;
+    }
+    const bool rules_differ = cut_off_ || !found || found->rules_differ;
+    if (found) {
+      report.drifts = std::move(found->drifts);
+    } else {
+      report.why = found.error().message();
+    }
+    for (const Drift& drift : report.drifts)
+      log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
+    const auto repaired = repair(rules_differ);
+    report.drifts.insert(report.drifts.end(), rates.begin(), rates.end());
+    if (repaired) {
+      report.outcome = AuditReport::Outcome::kRepaired;
+      log_->warning("network_repaired", {{"places", std::to_string(report.drifts.size())}});
+      cut_off_ = false;
+      catch_up_with_rates();
+      return report;
+    }
+    report.outcome = AuditReport::Outcome::kCutOff;
+    report.why = repaired.error().message();
+    if (!cut_off_) log_->error("network_cut_off", {{"error", report.why}});
+    cut_off_everybody();
+    return report;
   }
 
   // Everything anew, and a look at whether it is so. Rules that are as meant are left alone: their

@@ -59,6 +59,8 @@ class Groups {
   /// Desktops that have a link to a group, whole or not.
   [[nodiscard]] Result<std::vector<DesktopId>> ids();
 
+  /// There are bridges, or may be some: what audit() looks at.
+  [[nodiscard]] bool are_there() const { return bridges_.has_value(); }
   /// Where the kernel has more, or otherwise, than is meant.
   [[nodiscard]] Result<std::vector<Drift>> audit();
   /// Makes it as meant. Errors: something is on a bridge that must not be.

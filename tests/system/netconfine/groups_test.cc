@@ -142,6 +142,7 @@ TEST_F(NetworkGroups, DesktopsJoinAndLeaveWithTheRules) {
   expect_school(world);
   auto report = world.network().audit();
   EXPECT_EQ(report.outcome, Outcome::kAsMeant) << text_of(report);
+  EXPECT_TRUE(report.untold);
   // The same rules again disturb nobody.
   const auto links = output_inside(world.panal(), "ip -o link show | grep png | cut -d: -f1,2");
   ASSERT_TRUE(world.apply(school(), kSchool));
@@ -153,6 +154,7 @@ TEST_F(NetworkGroups, DesktopsJoinAndLeaveWithTheRules) {
   EXPECT_EQ(output_inside(world.inside(1), "ip -br link show | grep -c eth1"), "0\n");
   report = world.network().audit();
   EXPECT_EQ(report.outcome, Outcome::kAsMeant) << text_of(report);
+  EXPECT_FALSE(report.untold);
 }
 
 TEST_F(NetworkGroups, ADesktopMovesWithItsPolicy) {
