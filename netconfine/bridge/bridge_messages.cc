@@ -54,8 +54,8 @@ constexpr std::array kMemberSettings = {
 };
 
 constexpr std::array kTrunkSettings = {
-    BridgeSetting{IFLA_BRPORT_LEARNING, 1, 1, "learning"},
-    BridgeSetting{IFLA_BRPORT_UNICAST_FLOOD, 1, 1, "flood of unknown MACs"},
+    BridgeSetting{IFLA_BRPORT_LEARNING, 1, 0, "learning"},
+    BridgeSetting{IFLA_BRPORT_UNICAST_FLOOD, 1, 0, "flood of unknown MACs"},
     BridgeSetting{IFLA_BRPORT_MCAST_FLOOD, 1, 1, "flood of multicast"},
     BridgeSetting{IFLA_BRPORT_BCAST_FLOOD, 1, 1, "flood of broadcast"},
     BridgeSetting{IFLA_BRPORT_MODE, 1, 0, "hairpin"},

@@ -29,14 +29,15 @@ enum class PortKind : std::uint8_t {
   /// A desktop's. What it sends must come from a MAC that is entered for this port (locked, Linux
   /// 5.18); nothing is learnt from it, and what is for a MAC nobody has does not go to it.
   kMember,
-  /// To another bridge of the same group: frames have been checked where they came in.
+  /// To another bridge of the same group: frames have been checked where they came in. Only what is
+  /// for all goes over it; single mates are reached over routed links, and what is for a MAC that
+  /// nobody has would go to all of a group's bridges.
   kTrunk,
 };
 
 /// A bridge runs no protocol of its own (no spanning tree, no listening to who wants which
 /// multicast), knows no VLANs and passes no link protocols on, but for others' spanning trees:
-/// those are the rules' to drop. What it has learnt over trunks it forgets after 300 s. What it
-/// bridges does not go to iptables.
+/// those are the rules' to drop. What it bridges does not go to iptables.
 [[nodiscard]] std::span<const BridgeSetting> bridge_settings();
 [[nodiscard]] std::span<const BridgeSetting> port_settings(PortKind kind);
 
