@@ -40,6 +40,16 @@ Result<std::optional<FoundLink>> GroupBridges::look_up(const std::string& name) 
   return tl::make_unexpected(std::move(found.error()));
 }
 
+Result<void> GroupBridges::must_be_of(DesktopId id, const UniqueFd& desktop_namespace) {
+  PANAL_ASSIGN(const auto routed, look_up(link_name(id)));
+  if (!routed || routed->kind != "veth") return {};
+  PANAL_ASSIGN(const int inside, namespace_number(socket_, desktop_namespace));
+  if (inside == routed->peer_namespace) return {};
+  return fail(EXDEV, fmt::format("put {} on its group's bridge: {} leads into another network "
+                                 "namespace than the one that was given",
+                                 member_name(id), link_name(id)));
+}
+
 Result<std::optional<FoundLink>> GroupBridges::whole_port(const std::string& port,
                                                           std::uint32_t group,
                                                           const UniqueFd& desktop_namespace) {
@@ -124,6 +134,7 @@ Result<void> GroupBridges::join(std::uint32_t group, const Addresses& addresses,
 Result<void> GroupBridges::put_on(std::uint32_t group, const Addresses& own,
                                   const UniqueFd& desktop_namespace,
                                   const GroupPrefixes& prefixes) {
+  PANAL_TRY(must_be_of(id_of_member(own.link), desktop_namespace));
   PANAL_ASSIGN(const auto there, whole_port(own.link, group, desktop_namespace));
   if (there) {
     std::vector<Message> messages;

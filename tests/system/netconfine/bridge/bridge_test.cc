@@ -179,6 +179,20 @@ TEST(Bridges, OneThatIsRefusedLeavesNoPort) {
   EXPECT_EQ(world.try_join(1, 0).error().code, EINVAL);
 }
 
+TEST(Bridges, APortGoesWhereTheRoutedLinkGoes) {
+  Classroom world;
+  world.add_with_routed_link(1);
+  world.add(2);
+  const auto refused =
+      world.bridges().join(kRoom, Classroom::addresses(1), world.inside(2), Classroom::prefixes());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EXDEV) << refused.error().message();
+  EXPECT_EQ(world.links(), "");
+  EXPECT_EQ(output_inside(world.inside(2), "ip -br link show | grep -c ^eth"), "0\n");
+  world.join(1, kRoom);
+  EXPECT_EQ(world.audit(), "");
+}
+
 TEST(Bridges, WhatSomebodyChangesIsFoundAndMadeAnew) {
   struct Change {
     const char* command;
