@@ -49,6 +49,7 @@ constexpr const char* kPorts6 = "ports6";
 constexpr const char* kGroupOf = "group_of";
 constexpr const char* kGroupPorts = "group_ports";
 constexpr const char* kManyRate = "many_rate";
+constexpr const char* kGroupRate = "group_rate";
 constexpr const char* kExtensions = "ipv6_extensions";
 
 // One counter a reason.
@@ -61,8 +62,10 @@ constexpr const char* kStrangers = "bridge_strangers";
 constexpr const char* kBridgeToHost = "bridge_to_host";
 constexpr const char* kBridgeFromHost = "bridge_from_host";
 
-// Frames to many, of one desktop.
+// Frames to many, of one desktop and of all of a group: each of them is as many as there are mates,
+// and if all of these sent as many as one may, their square.
 constexpr std::uint32_t kManyPerSecond = 100, kManyBurst = 200;
+constexpr std::uint32_t kGroupPerSecond = 400, kGroupBurst = 400;
 constexpr std::uint64_t kManyTimeoutMs = 60'000;
 
 // Offsets (IEEE 802.3, RFC 826, RFC 791, RFC 8200, RFC 4861).
@@ -154,6 +157,11 @@ void sent_by_ports(NftScript& script) {
   script.add(rule_for(kToMany)
                  .meta(NFT_META_IIFNAME)
                  .rate(kManyRate, true, kManyPerSecond, kManyBurst)
+                 .count(kMany)
+                 .drop());
+  script.add(rule_for(kToMany)
+                 .meta(NFT_META_MARK)
+                 .rate(kGroupRate, true, kGroupPerSecond, kGroupBurst)
                  .count(kMany)
                  .drop());
 }
@@ -362,6 +370,7 @@ Result<BridgeTable> bridge_table(const Ruleset& rules, std::span<const Sender> s
   set({.name = kGroupOf, .key = {kFieldLink}, .marks = true});
   set({.name = kGroupPorts, .key = {kFieldLink, kFieldMark}});
   set({.name = kManyRate, .key = {kFieldLink}, .dynamic = true, .timeout_ms = kManyTimeoutMs});
+  set({.name = kGroupRate, .key = {kFieldMark}, .dynamic = true, .timeout_ms = kManyTimeoutMs});
   set({.name = kExtensions, .key = {kFieldProtocol}});
   // As for routed links: headers that put another between IPv6's and the transport's.
   for (const std::uint8_t next :

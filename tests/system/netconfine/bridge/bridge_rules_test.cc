@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <vector>
 
 #include "netconfine/firewall/nft/bridge_ruleset.h"
 #include "netconfine/netlink/enter.h"
@@ -49,9 +51,10 @@ struct Attack {
 
 class BridgeRules : public ::testing::Test {
  protected:
-  /// Desktops 1 and 2 in the room, 3 in the hall.
-  void begin(unsigned most = kMostMembers) {
+  /// Desktops 1 and 2 in the room, 3 in the hall; or all up to the last, which is in the hall.
+  void begin(unsigned most = kMostMembers, DesktopId last = 3) {
     world_.emplace(most);
+    last_ = last;
     for (std::uint32_t id = 1; id <= 2; ++id) {
       CompiledPolicy policy;
       policy.id = id;
@@ -63,9 +66,9 @@ class BridgeRules : public ::testing::Test {
       rules_.policies.push_back(policy);
     }
     load();
-    for (DesktopId id = 1; id <= 3; ++id) {
+    for (DesktopId id = 1; id <= last_; ++id) {
       world_->add(id);
-      world_->join(id, group_number(rules_.policies[id == 3 ? 1 : 0]));
+      world_->join(id, group_number(rules_.policies[id == last_ ? 1 : 0]));
       await_link(world_->panal(), member_name(id));
       await_link(world_->inside(id), kGroupInsideName);
     }
@@ -79,8 +82,8 @@ class BridgeRules : public ::testing::Test {
   }
   void load() {
     std::vector<Sender> senders;
-    for (DesktopId id = 1; id <= 3; ++id)
-      senders.push_back({Classroom::addresses(id), id == 3 ? 2U : 1U});
+    for (DesktopId id = 1; id <= last_; ++id)
+      senders.push_back({Classroom::addresses(id), id == last_ ? 2U : 1U});
     const auto table = bridge_table(rules_, senders);
     ASSERT_TRUE(table) << table.error().message();
     auto messages = new_bridge_table(*table);
@@ -105,6 +108,7 @@ class BridgeRules : public ::testing::Test {
 
   std::optional<Classroom> world_;
   Ruleset rules_;
+  DesktopId last_ = 3;
 };
 
 TEST_F(BridgeRules, MatesTalkAndOthersDoNot) {
@@ -271,6 +275,27 @@ TEST_F(BridgeRules, NothingForgedPasses) {
   });
   EXPECT_LT(passed, 1500) << "a storm";
   EXPECT_GT(passed, 0);
+}
+
+TEST_F(BridgeRules, StormsOfManyAreBoundTogether) {
+  constexpr DesktopId kMates = 9;
+  constexpr int kEach = 180;  // which each of them may at once
+  begin(kMostMembers, kMates + 1);
+  ASSERT_TRUE(world_->hears(2, 1, false));
+  std::vector<Tap> mouths;
+  for (DesktopId id = 1; id <= kMates; ++id)
+    mouths.emplace_back(world_->inside(id), kGroupInsideName);
+  for (int i = 0; i < kEach; ++i) {
+    for (DesktopId id = 1; id <= kMates; ++id) {
+      const Addresses own = Classroom::addresses(id);
+      mouths[static_cast<std::size_t>(id - 1)].send(
+          ethernet(kAll, own.mac, kIp4, udp4(own.ipv4, ip4("255.255.255.255"), 7106)));
+    }
+  }
+  const auto dropped = output_inside(world_->panal(),
+                                     "nft list counter bridge panal bridge_many |"
+                                     " grep -o 'packets [0-9]*' | cut -d' ' -f2");
+  EXPECT_GT(std::atoi(dropped.c_str()), 200) << "of " << kMates * kEach;
 }
 
 TEST_F(BridgeRules, CutOffIsForEverybody) {
