@@ -156,35 +156,8 @@ class RoutedNetwork : public Network {
 
   AuditReport audit() override {
     const std::lock_guard lock(mutex_);
-    AuditReport report;
-    const auto rates = look_at_rates();
-    auto found = look();
-    if (found && found->drifts.empty() && !cut_off_) {
-      catch_up();
-      if (!rates.empty()) report = {AuditReport::Outcome::kRepaired, rates, {}};
-      return report;
-    }
-    const bool rules_differ = cut_off_ || !found || found->rules_differ;
-    if (found) {
-      report.drifts = std::move(found->drifts);
-    } else {
-      report.why = found.error().message();
-    }
-    for (const Drift& drift : report.drifts)
-      log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
-    const auto repaired = repair(rules_differ);
-    report.drifts.insert(report.drifts.end(), rates.begin(), rates.end());
-    if (repaired) {
-      report.outcome = AuditReport::Outcome::kRepaired;
-      log_->warning("network_repaired", {{"places", std::to_string(report.drifts.size())}});
-      cut_off_ = false;
-      catch_up();
-      return report;
-    }
-    report.outcome = AuditReport::Outcome::kCutOff;
-    report.why = repaired.error().message();
-    if (!cut_off_) log_->error("network_cut_off", {{"error", report.why}});
-    cut_off_everybody();
+    AuditReport report = audit_locked();
+    report.untold = groups_.are_there();
     return report;
   }
 
@@ -330,6 +303,39 @@ class RoutedNetwork : public Network {
     return found;
   }
 
+  AuditReport audit_locked() {
+    AuditReport report;
+    const auto rates = look_at_rates();
+    auto found = look();
+    if (found && found->drifts.empty() && !cut_off_) {
+      catch_up_with_rates();
+      if (!rates.empty()) report = {AuditReport::Outcome::kRepaired, rates, {}};
+      return report;
+    }
+    const bool rules_differ = cut_off_ || !found || found->rules_differ;
+    if (found) {
+      report.drifts = std::move(found->drifts);
+    } else {
+      report.why = found.error().message();
+    }
+    for (const Drift& drift : report.drifts)
+      log_->warning("network_drift", {{"where", drift.where}, {"what", drift.what}});
+    const auto repaired = repair(rules_differ);
+    report.drifts.insert(report.drifts.end(), rates.begin(), rates.end());
+    if (repaired) {
+      report.outcome = AuditReport::Outcome::kRepaired;
+      log_->warning("network_repaired", {{"places", std::to_string(report.drifts.size())}});
+      cut_off_ = false;
+      catch_up_with_rates();
+      return report;
+    }
+    report.outcome = AuditReport::Outcome::kCutOff;
+    report.why = repaired.error().message();
+    if (!cut_off_) log_->error("network_cut_off", {{"error", report.why}});
+    cut_off_everybody();
+    return report;
+  }
+
   // Everything anew, and a look at whether it is so. Rules that are as meant are left alone: their
   // counters and limits would begin anew.
   Result<void> repair(bool rules_differ) {
@@ -412,6 +418,13 @@ class RoutedNetwork : public Network {
   // To be on no bridge is closed; whoever is to be on one and could not joins once he can.
   void catch_up() {
     if (groups_.catch_up()) next_look_at_rates_ = {};
+  }
+
+  // As catch_up(), where nobody puts rates afterwards: a new port is not to be without until the
+  // next look at them.
+  void catch_up_with_rates() {
+    catch_up();
+    (void)look_at_rates();
   }
 
   // Rates are no walls: where they cannot be mended nobody is cut off, but it is said.
@@ -503,7 +516,6 @@ Result<std::unique_ptr<Network>> Network::open(UniqueFd network_namespace, const
   PANAL_ASSIGN(const auto pool, AddressPool::parse(plan.subnet4, plan.subnet6));
   GroupPrefixes prefixes;
   PANAL_ASSIGN(prefixes.v4, parse_prefix(plan.subnet4));
-  PANAL_ASSIGN(prefixes.v6, parse_prefix(plan.subnet6));
   std::optional<RoutedVeths> veths;
   std::unique_ptr<FirewallBackend> firewall;
   auto opened = run_inside(network_namespace, [&]() -> Result<void> {

@@ -47,6 +47,8 @@ struct AuditReport {
   Outcome outcome = Outcome::kAsMeant;
   std::vector<Drift> drifts;  ///< what was different
   std::string why;            ///< it could not be repaired, or looked at
+  /// It has looked at something besides of whose changes Network::changes() tells nothing: links.
+  bool untold = false;
 };
 
 using OpenBackend = std::function<Result<std::unique_ptr<FirewallBackend>>()>;
@@ -123,7 +125,8 @@ class Network {
   /// again; where that fails, every desktop is cut off (by rules, or else by its link) rather than
   /// left open. Logs what it finds. AuditLoop calls it.
   [[nodiscard]] virtual AuditReport audit() { return {}; }
-  /// A descriptor that becomes readable when rules may have changed; -1: audit often.
+  /// A descriptor that becomes readable when rules may have changed; -1: audit often. Of changes to
+  /// groups' bridges it tells nothing.
   [[nodiscard]] virtual int changes() { return -1; }
   /// What the rules dropped, by reason, since they were loaded.
   [[nodiscard]] virtual Result<std::vector<DropCounter>> drops() {

@@ -12,7 +12,8 @@ namespace panal::bench {
 struct Assault {
   struct Outcome {
     std::string topic, name;
-    unsigned signs = 0;  ///< of Sign; 0: it came to nothing
+    unsigned signs = 0;      ///< of Sign; 0: it came to nothing
+    unsigned by_design = 0;  ///< besides: of Sign, as an honest mate has them
   };
   std::string target, means;
   bool ours = false;
@@ -31,12 +32,13 @@ struct Assault {
 
 /// Of all targets: attacks (those that some target that is not ours has let pass: the others prove
 /// nothing), heard_nowhere (their names), and targets: name, means, ours, passed, seconds, by_topic
-/// (attacks and passed), and, of ours, which have passed.
+/// (attacks, passed, and by_design: those that did nothing but what an honest mate does), and, of
+/// ours, which have passed.
 [[nodiscard]] nlohmann::json redteam_report(const std::vector<Assault>& assaults);
 
 /// All of it. A target that cannot be had here is an error.
 [[nodiscard]] Result<nlohmann::json> run_redteam();
-/// A report as a table of Markdown, for docs/network.md.
+/// A report as a table of Markdown, for docs/network.md; "0 + 12": 12 by design.
 [[nodiscard]] std::string redteam_table(const nlohmann::json& report);
 
 }  // namespace panal::bench

@@ -86,6 +86,7 @@ std::vector<Target> targets() {
           {"iptables_trees", "Panal, iptables without ipset", true,
            [=] { return panal_site(without_sets, false); }},
           {"groups", "Panal, another group's bridge", true, group_site},
+          {"group_mate", "Panal, a mate's bridge", true, mate_site},
           {"bare", "Panal's links without rules", false, bare_site},
           {"lxc", "a bridge as lxc-net makes it", false, lxc_site},
           {"qvd", "a bridge with QVD's rules", false, qvd_site}};

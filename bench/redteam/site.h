@@ -30,6 +30,11 @@ struct Site {
   /// The way from the third to the victim is open, for all or for IPv6 alone.
   bool third_reaches4 = true, third_reaches6 = true;
   bool masks = false;  ///< addresses of desktops do not leave
+  /// Attacker and victim may talk: what is honest must arrive.
+  bool mates = false;
+  /// Signs (attacks/attack.h) of an attack that are as they should be, as it is an honest mate's;
+  /// null: of none.
+  std::function<unsigned(const Attack&)> by_design;
 };
 
 /// What is under attack.
@@ -41,15 +46,15 @@ struct Target {
 };
 
 /// Panal by nftables and by iptables, with and without masking, from one of Panal's bridges of
-/// groups to another, then Panal's links with all rules
-/// taken away, a bridge as lxc-net makes it, and a bridge with QVD's rules in their order. Building
-/// one fails with EPROTONOSUPPORT, ENOENT or EPERM where the kernel, a program or the right to is
-/// missing.
+/// groups to another, between mates on one of them, then Panal's links with all rules taken away, a
+/// bridge as lxc-net makes it, and a bridge with QVD's rules in their order. Building one fails
+/// with EPROTONOSUPPORT, ENOENT or EPERM where the kernel, a program or the right to is missing.
 [[nodiscard]] std::vector<Target> targets();
 
 // Of site_*.cc.
 [[nodiscard]] Result<Site> panal_site(const netconfine::OpenBackend& backend, bool masks);
 [[nodiscard]] Result<Site> group_site();
+[[nodiscard]] Result<Site> mate_site();
 [[nodiscard]] Result<Site> bare_site();
 [[nodiscard]] Result<Site> lxc_site();
 [[nodiscard]] Result<Site> qvd_site();

@@ -38,8 +38,10 @@ class Loop : public AuditLoop {
       if (each_) each_(report);
       if (report.outcome == AuditReport::Outcome::kCutOff) {
         wait = intervals_.retry;
+      } else if (changes < 0) {
+        wait = intervals_.untold;
       } else {
-        wait = changes < 0 ? intervals_.untold : intervals_.at_least;
+        wait = report.untold ? intervals_.links : intervals_.at_least;
       }
     }
   }

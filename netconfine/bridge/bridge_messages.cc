@@ -32,6 +32,8 @@ constexpr std::array kBridgeSettings = {
     BridgeSetting{IFLA_BR_NF_CALL_ARPTABLES, 1, 0, "arptables for what is bridged"},
     BridgeSetting{IFLA_BR_MULTI_BOOLOPT, sizeof(br_boolopt_multi), 1U << BR_BOOLOPT_NO_LL_LEARN,
                   "no learning from link protocols"},
+    // Behind it a desktop's MAC is looked for in a VLAN that nobody has entered it in.
+    BridgeSetting{IFLA_BR_VLAN_FILTERING, 1, 0, "VLAN filtering", false, true},
 };
 
 constexpr std::array kMemberSettings = {
@@ -44,30 +46,43 @@ constexpr std::array kMemberSettings = {
     // Answering for neighbours is not passed on to other ports that answer: each must be asked.
     BridgeSetting{IFLA_BRPORT_NEIGH_SUPPRESS, 1, 0, "neighbour suppression"},
     BridgeSetting{IFLA_BRPORT_PROXYARP, 1, 0, "proxy ARP"},
+    BridgeSetting{IFLA_BRPORT_PROXYARP_WIFI, 1, 0, "proxy ARP of wireless stations"},
+    BridgeSetting{IFLA_BRPORT_ISOLATED, 1, 0, "isolated"},
+    BridgeSetting{IFLA_BRPORT_GROUP_FWD_MASK, 2, 0, "link protocols passed on"},
+    // Which would be given what is for a port that is not up.
+    BridgeSetting{IFLA_BRPORT_BACKUP_PORT, 4, 0, "backup port"},
 };
 
 constexpr std::array kTrunkSettings = {
-    BridgeSetting{IFLA_BRPORT_LEARNING, 1, 1, "learning"},
-    BridgeSetting{IFLA_BRPORT_UNICAST_FLOOD, 1, 1, "flood of unknown MACs"},
+    BridgeSetting{IFLA_BRPORT_LEARNING, 1, 0, "learning"},
+    BridgeSetting{IFLA_BRPORT_UNICAST_FLOOD, 1, 0, "flood of unknown MACs"},
     BridgeSetting{IFLA_BRPORT_MCAST_FLOOD, 1, 1, "flood of multicast"},
     BridgeSetting{IFLA_BRPORT_BCAST_FLOOD, 1, 1, "flood of broadcast"},
     BridgeSetting{IFLA_BRPORT_MODE, 1, 0, "hairpin"},
     BridgeSetting{IFLA_BRPORT_LOCKED, 1, 0, "locked"},
     BridgeSetting{IFLA_BRPORT_NEIGH_SUPPRESS, 1, 0, "neighbour suppression"},
     BridgeSetting{IFLA_BRPORT_PROXYARP, 1, 0, "proxy ARP"},
+    BridgeSetting{IFLA_BRPORT_PROXYARP_WIFI, 1, 0, "proxy ARP of wireless stations"},
+    BridgeSetting{IFLA_BRPORT_ISOLATED, 1, 0, "isolated"},
+    BridgeSetting{IFLA_BRPORT_GROUP_FWD_MASK, 2, 0, "link protocols passed on"},
+    // Which would be given what is for a port that is not up.
+    BridgeSetting{IFLA_BRPORT_BACKUP_PORT, 4, 0, "backup port"},
 };
 
-void put_settings(Request& request, std::span<const BridgeSetting> settings) {
-  for (const BridgeSetting& one : settings) {
-    switch (one.bytes) {
-      case 1: request.value(one.attribute, static_cast<std::uint8_t>(one.value)); break;
-      case 2: request.u16(one.attribute, static_cast<std::uint16_t>(one.value)); break;
-      case sizeof(br_boolopt_multi):
-        request.value(one.attribute, br_boolopt_multi{one.value, one.value});
-        break;
-      default: request.u32(one.attribute, one.value); break;
-    }
+void put_setting(Request& request, const BridgeSetting& one) {
+  switch (one.bytes) {
+    case 1: request.value(one.attribute, static_cast<std::uint8_t>(one.value)); break;
+    case 2: request.u16(one.attribute, static_cast<std::uint16_t>(one.value)); break;
+    case sizeof(br_boolopt_multi):
+      request.value(one.attribute, br_boolopt_multi{one.value, one.value});
+      break;
+    default: request.u32(one.attribute, one.value); break;
   }
+}
+
+void put_settings(Request& request, std::span<const BridgeSetting> settings) {
+  for (const BridgeSetting& one : settings)
+    if (!one.only_compared) put_setting(request, one);
 }
 
 // Bit 1 of the first byte says "locally administered"; desktops' begin with 02 and 06.
@@ -117,6 +132,20 @@ Message put_bridge(const Shard& shard) {
   request.text(IFLA_INFO_KIND, "bridge");
   nlattr* data = request.begin(IFLA_INFO_DATA);
   put_settings(request, bridge_settings());
+  request.end(data);
+  request.end(link);
+  return request.finish();
+}
+
+Message set_bridge(const Shard& shard, const BridgeSetting& setting) {
+  Request request(
+      RTM_NEWLINK, 0, ifinfomsg{},
+      fmt::format("set {} of {} to {}", setting.name, bridge_name(shard), setting.value));
+  request.text(IFLA_IFNAME, bridge_name(shard));
+  nlattr* link = request.begin(IFLA_LINKINFO);
+  request.text(IFLA_INFO_KIND, "bridge");
+  nlattr* data = request.begin(IFLA_INFO_DATA);
+  put_setting(request, setting);
   request.end(data);
   request.end(link);
   return request.finish();

@@ -20,26 +20,32 @@ struct BridgeSetting {
   std::uint32_t value = 0;
   const char* name = "";  ///< for people
   bool needed = false;    ///< a kernel without it is not good enough
+  /// A new link has it so, and a kernel that lacks it refuses to be told even that: never asked
+  /// for, but compared where the kernel says how it is.
+  bool only_compared = false;
 };
 
 enum class PortKind : std::uint8_t {
   /// A desktop's. What it sends must come from a MAC that is entered for this port (locked, Linux
   /// 5.18); nothing is learnt from it, and what is for a MAC nobody has does not go to it.
   kMember,
-  /// To another bridge of the same group: frames have been checked where they came in.
+  /// To another bridge of the same group: frames have been checked where they came in. Only what is
+  /// for all goes over it; single mates are reached over routed links, and what is for a MAC that
+  /// nobody has would go to all of a group's bridges.
   kTrunk,
 };
 
 /// A bridge runs no protocol of its own (no spanning tree, no listening to who wants which
 /// multicast), knows no VLANs and passes no link protocols on, but for others' spanning trees:
-/// those are the rules' to drop. What it has learnt over trunks it forgets after 300 s. What it
-/// bridges does not go to iptables.
+/// those are the rules' to drop. What it bridges does not go to iptables.
 [[nodiscard]] std::span<const BridgeSetting> bridge_settings();
 [[nodiscard]] std::span<const BridgeSetting> port_settings(PortKind kind);
 
 /// A bridge with these settings, up; one that is there is given them. Its MAC follows from its
 /// name: otherwise it would be a port's, and change with them.
 [[nodiscard]] Message put_bridge(const Shard& shard);
+/// One setting of a bridge that is there. ENODEV where there is none.
+[[nodiscard]] Message set_bridge(const Shard& shard, const BridgeSetting& setting);
 /// Both ends of a trunk, down. EEXIST where there is one.
 [[nodiscard]] Message add_trunk(const Shard& shard);
 /// Makes one link a port of the other.

@@ -23,7 +23,7 @@ class Repair {
   }
 
   BridgeRepair run() {
-    for (const BridgeLink& one : found_.links) look_at(one.link);
+    for (const BridgeLink& one : found_.links) look_at(one);
     for (const Shard& shard : std::set<Shard>(repair_.bridges)) {
       if (shard.number == 0) continue;
       repair_.bridges.insert({shard.group, 0});
@@ -56,10 +56,12 @@ class Repair {
     if (auto message = delete_link(link.name)) step(std::move(*message), {ENODEV});
   }
 
-  void look_at(const FoundLink& link) {
+  void look_at(const BridgeLink& one) {
+    const FoundLink& link = one.link;
     if (const auto shard = shard_of_bridge(link.name)) {
       if (link.kind != "bridge") return remove(link);
       repair_.bridges.insert(*shard);
+      look_at_bridge(*shard, one);
       return;
     }
     if (const DesktopId id = id_of_member(link.name); id != 0) return look_at_member(id, link);
@@ -76,6 +78,15 @@ class Repair {
     if (shard_behind(link)) take_off(link);
   }
 
+  /// What setting it up anew says nothing about.
+  void look_at_bridge(const Shard& shard, const BridgeLink& bridge) {
+    for (const BridgeSetting& setting : bridge_settings()) {
+      const auto found = bridge.bridge.find(setting.attribute);
+      if (!setting.only_compared || found == bridge.bridge.end()) continue;
+      if (found->second != setting.value) step(set_bridge(shard, setting), {ENODEV});
+    }
+  }
+
   void look_at_member(DesktopId id, const FoundLink& link) {
     const auto member = meant_.find(id);
     const auto shard = shard_behind(link);
@@ -88,7 +99,8 @@ class Repair {
     const Mac& own = member->second->addresses.mac;
     step(set_port(link.index, PortKind::kMember), {ENODEV});
     for (const PortMac& one : found_.macs)
-      if (one.port == link.index && one.mac != own) step(delete_mac(one.port, one.mac), {ENOENT});
+      if (one.port == link.index && one.mac != own)
+        step(delete_mac(one.port, one.mac), {ENOENT, ENODEV});
     step(add_static_mac(link.index, own), {ENODEV});
   }
 

@@ -40,6 +40,16 @@ Result<std::optional<FoundLink>> GroupBridges::look_up(const std::string& name) 
   return tl::make_unexpected(std::move(found.error()));
 }
 
+Result<void> GroupBridges::must_be_of(DesktopId id, const UniqueFd& desktop_namespace) {
+  PANAL_ASSIGN(const auto routed, look_up(link_name(id)));
+  if (!routed || routed->kind != "veth") return {};
+  PANAL_ASSIGN(const int inside, namespace_number(socket_, desktop_namespace));
+  if (inside == routed->peer_namespace) return {};
+  return fail(EXDEV, fmt::format("put {} on its group's bridge: {} leads into another network "
+                                 "namespace than the one that was given",
+                                 member_name(id), link_name(id)));
+}
+
 Result<std::optional<FoundLink>> GroupBridges::whole_port(const std::string& port,
                                                           std::uint32_t group,
                                                           const UniqueFd& desktop_namespace) {
@@ -115,6 +125,16 @@ Result<void> GroupBridges::join(std::uint32_t group, const Addresses& addresses,
                             addresses.link, group));
   Addresses own = addresses;
   own.link = member_name(id);
+  auto done = put_on(group, own, desktop_namespace, prefixes);
+  // What was there before may be another group's, or set up otherwise.
+  if (!done) (void)leave(id);
+  return done;
+}
+
+Result<void> GroupBridges::put_on(std::uint32_t group, const Addresses& own,
+                                  const UniqueFd& desktop_namespace,
+                                  const GroupPrefixes& prefixes) {
+  PANAL_TRY(must_be_of(id_of_member(own.link), desktop_namespace));
   PANAL_ASSIGN(const auto there, whole_port(own.link, group, desktop_namespace));
   if (there) {
     std::vector<Message> messages;
@@ -122,7 +142,7 @@ Result<void> GroupBridges::join(std::uint32_t group, const Addresses& addresses,
     messages.push_back(add_static_mac(there->index, own.mac));
     return socket_.transact(std::move(messages));
   }
-  PANAL_TRY(leave(id));
+  PANAL_TRY(leave(id_of_member(own.link)));
   PANAL_ASSIGN(const Shard shard, shard_with_room(group));
   PANAL_ASSIGN(const int bridge, ready(shard));
   auto added = add_port(own, bridge, desktop_namespace, prefixes);

@@ -42,8 +42,9 @@ class GroupBridges {
   /// it is full. Up last. Is it there already, its port is only set up anew; is it half made, on
   /// another group's or another namespace's, that goes first. On error it is on none; an empty
   /// bridge may stay (remove_empty()). `group`: group_number(); `addresses`: as the plan has them.
-  /// Errors: EINVAL for a group of 0 or a link that is no desktop's; ENOSPC when all of a group's
-  /// bridges are full; EEXIST when the desktop has an eth1 of its own.
+  /// Errors: EINVAL for a group of 0 or a link that is no desktop's; EXDEV when the desktop's
+  /// routed link leads into another namespace; ENOSPC when all of a group's bridges are full;
+  /// EEXIST when the desktop has an eth1 of its own.
   [[nodiscard]] Result<void> join(std::uint32_t group, const Addresses& addresses,
                                   const UniqueFd& desktop_namespace, const GroupPrefixes& prefixes);
   /// Down first. Those that are not there are no error. Bridges stay.
@@ -71,8 +72,15 @@ class GroupBridges {
   };
 
   GroupBridges(NetlinkSocket socket, unsigned most) : socket_(std::move(socket)), most_(most) {}
+  /// May leave a port that is up where it fails.
+  [[nodiscard]] Result<void> put_on(std::uint32_t group, const Addresses& own,
+                                    const UniqueFd& desktop_namespace,
+                                    const GroupPrefixes& prefixes);
   [[nodiscard]] Result<void> tell(Message message);
   [[nodiscard]] Result<std::optional<FoundLink>> look_up(const std::string& name);
+  /// Whoever looked a namespace up may have got another one's: a process had ended, and its number
+  /// was another's.
+  [[nodiscard]] Result<void> must_be_of(DesktopId id, const UniqueFd& desktop_namespace);
   /// The port, where all but its settings is in place; else nothing.
   [[nodiscard]] Result<std::optional<FoundLink>> whole_port(const std::string& port,
                                                             std::uint32_t group,

@@ -83,7 +83,7 @@ void Groups::load(const Ruleset& rules, std::span<const Sender> attached) {
   }
   std::erase_if(present_, [&](DesktopId id) { return !meant_.contains(id); });
   told_.clear();
-  (void)catch_up();
+  joined_ = catch_up();
 }
 
 Result<void> Groups::attach(const Sender& sender, const UniqueFd& desktop_namespace) {
@@ -141,7 +141,10 @@ Result<void> Groups::leave(std::span<const DesktopId> ids) {
 
 Result<void> Groups::join(const GroupMember& member, const UniqueFd& desktop_namespace) {
   if (!bridges_) return fail(ENOENT, member.addresses.link + ": no bridges are open");
-  return bridges_->join(member.group, member.addresses, desktop_namespace, prefixes_);
+  auto joined = bridges_->join(member.group, member.addresses, desktop_namespace, prefixes_);
+  // A bridge may have been made for it, or the port that it had is gone.
+  if (!joined) left_ = true;
+  return joined;
 }
 
 Result<void> Groups::find_and_join(DesktopId id, const GroupMember& member) {
@@ -163,7 +166,7 @@ void Groups::tell(DesktopId id, const char* event, const Error& error) {
 
 bool Groups::catch_up() {
   if (!bridges_) return false;
-  bool joined_some = false;
+  bool joined_some = std::exchange(joined_, false);
   for (const auto& [id, member] : meant_) {
     if (present_.contains(id)) continue;
     auto joined = find_and_join(id, member);
@@ -214,7 +217,7 @@ Result<void> Groups::repair() {
   for (const GroupPort& port : ports)
     if (port.up && port.bridge) whole.insert(port.id);
   std::erase_if(present_, [&](DesktopId id) { return !whole.contains(id); });
-  (void)catch_up();
+  joined_ = catch_up();
   return {};
 }
 

@@ -59,12 +59,14 @@ class Groups {
   /// Desktops that have a link to a group, whole or not.
   [[nodiscard]] Result<std::vector<DesktopId>> ids();
 
+  /// There are bridges, or may be some: what audit() looks at.
+  [[nodiscard]] bool are_there() const { return bridges_.has_value(); }
   /// Where the kernel has more, or otherwise, than is meant.
   [[nodiscard]] Result<std::vector<Drift>> audit();
   /// Makes it as meant. Errors: something is on a bridge that must not be.
   [[nodiscard]] Result<void> repair();
   /// Those join who are to and are not; bridges that nobody needs any more go. True where somebody
-  /// has joined.
+  /// has joined, by this or since the last time by load() or repair(): a new port has no rates.
   bool catch_up();
   /// For when rules cannot be relied on: everybody leaves. catch_up() brings them back.
   [[nodiscard]] Result<void> leave_all();
@@ -87,6 +89,7 @@ class Groups {
   std::optional<GroupBridges> bridges_;            ///< none while nobody has, or had, a bridge
   bool looked_ = false;                            ///< for what an earlier process has left
   bool left_ = false;                              ///< some bridge may be empty
+  bool joined_ = false;                            ///< somebody has, and nobody was told
   std::map<std::uint32_t, std::uint32_t> groups_;  ///< group_number() by policy, of those bridged
   Members meant_;                                  ///< attached, with such a policy
   std::set<DesktopId> present_;                    ///< of these: on their bridge

@@ -236,6 +236,19 @@ Result<Message> add_default_route(int index, const Ip& gateway) {
   return add_route(index, nullptr, &gateway, "add default route via " + gateway.text);
 }
 
+// Not by sysctl: a namespace of another user namespace than the machine's shows none of these.
+Message ask_for_nobody(int index, int family) {
+  ndtmsg table{};
+  table.ndtm_family = static_cast<std::uint8_t>(family);
+  Request request(RTM_SETNEIGHTBL, 0, table, fmt::format("ask for nobody over link {}", index));
+  request.text(NDTA_NAME, family == AF_INET6 ? "ndisc_cache" : "arp_cache");
+  nlattr* settings = request.begin(NDTA_PARMS);
+  request.u32(NDTPA_IFINDEX, static_cast<std::uint32_t>(index));
+  request.u32(NDTPA_MCAST_PROBES, 0);
+  request.end(settings);
+  return request.finish();
+}
+
 Result<Message> add_neighbour(int index, const Ip& ip, const Mac& mac) {
   std::string what = "add neighbour " + ip.text;
   const Owned<rtnl_neigh> neighbour(rtnl_neigh_alloc());

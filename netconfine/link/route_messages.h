@@ -44,6 +44,10 @@ struct Ip {
 [[nodiscard]] Result<Message> add_host_route(int index, const Ip& destination);
 /// A default route over a gateway that need not be in any prefix of the link (onlink).
 [[nodiscard]] Result<Message> add_default_route(int index, const Ip& gateway);
+/// Over this link nobody is asked for any more: where there is no neighbour's entry, sending fails
+/// at once, and the entry for that is the first to go when the kernel's table, one for all network
+/// namespaces, is full. `family`: AF_INET or AF_INET6.
+[[nodiscard]] Message ask_for_nobody(int index, int family);
 /// A permanent neighbour.
 [[nodiscard]] Result<Message> add_neighbour(int index, const Ip& address, const Mac& mac);
 

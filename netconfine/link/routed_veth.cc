@@ -1,6 +1,7 @@
 #include "netconfine/link/routed_veth.h"
 
 #include <linux/netlink.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -103,6 +104,14 @@ Result<void> prepare_desktop_namespace() {
                   {"ipv6/conf/default/accept_redirects", "0"},
                   {"ipv6/conf/default/addr_gen_mode", kNoLinkLocal},
                   {"ipv4/conf/default/accept_redirects", "0"}});
+}
+
+Result<void> take_from_everywhere(const std::string& link) {
+  PANAL_ASSIGN(const auto net, open_settings());
+  // Of all and of the link the larger counts.
+  for (const std::string& of : {std::string("all"), link})
+    PANAL_TRY(net.write("ipv4/conf/" + of + "/rp_filter", "0"));
+  return {};
 }
 
 Result<void> prepare_panal_namespace(bool forwarding) {
@@ -260,6 +269,8 @@ Result<void> configure_desktop_end(const Addresses& addresses) {
   PANAL_ASSIGN(auto route6, add_default_route(index, gateway6));
   std::vector<Message> messages;
   messages.push_back(link_up(loopback));
+  // A program can send past all routes, straight over a link, to as many as there are addresses.
+  for (const int family : {AF_INET, AF_INET6}) messages.push_back(ask_for_nobody(index, family));
   messages.push_back(link_up(index));
   messages.push_back(std::move(address4));
   messages.push_back(std::move(address6));

@@ -69,8 +69,11 @@ class RoutedVeths {
 /// Inside a desktop's namespace (of the calling thread): sysctls, before eth0 exists.
 [[nodiscard]] Result<void> prepare_desktop_namespace();
 /// Inside a desktop's namespace (of the calling thread): lo up; eth0 with addresses, up, default
-/// routes and permanent neighbours.
+/// routes and permanent neighbours, besides which nobody is asked for.
 [[nodiscard]] Result<void> configure_desktop_end(const Addresses& addresses);
+/// Inside a desktop's namespace (of the calling thread): by this link may come what would not be
+/// answered by it. Rules see to it that it comes from whom it says.
+[[nodiscard]] Result<void> take_from_everywhere(const std::string& link);
 /// Inside Panal's namespace (of the calling thread): forwarding only where somebody may reach
 /// something, no redirects, strict reverse path, no answer to ARP, nothing learnt from router
 /// advertisements, no link-local addresses; connections begin at their beginning.

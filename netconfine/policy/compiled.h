@@ -116,7 +116,8 @@ struct Flow {
 
 struct Explanation {
   bool allowed = false;
-  std::string rule;  ///< "policy office: service dns", "policy pupil: group room, by its bridge"
+  std::string
+      rule;  ///< "policy office: service dns", "policy pupil: group room, which has a bridge"
 };
 
 /// Says what the rules do with a flow between two desktops or a desktop and the outside, and why.

@@ -80,7 +80,7 @@ Explanation between(const Ruleset& rules, const Sender& from, const Sender& to) 
     return {false, fmt::format("policy {}: the other desktop is in no group", sends->name)};
   if (sends->group == receives->group)
     return {true, fmt::format("policy {}: group {}{}", sends->name, sends->group_name,
-                              sends->bridged ? ", by its bridge" : "")};
+                              sends->bridged ? ", which has a bridge" : "")};
   if (sends->group_name == receives->group_name)
     return {false, fmt::format("policy {}: group {} of another tenant", sends->name,
                                receives->group_name)};

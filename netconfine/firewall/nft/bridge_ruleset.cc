@@ -41,12 +41,15 @@ constexpr const char* kIp4Chain = "from_ip4";
 constexpr const char* kIp6Chain = "from_ip6";
 constexpr const char* kAskChain = "solicitation";
 constexpr const char* kAnswerChain = "advertisement";
+constexpr const char* kErrors4Chain = "errors_ip4";
+constexpr const char* kErrors6Chain = "errors_ip6";
 
 constexpr const char* kPorts4 = "ports4";
 constexpr const char* kPorts6 = "ports6";
 constexpr const char* kGroupOf = "group_of";
 constexpr const char* kGroupPorts = "group_ports";
 constexpr const char* kManyRate = "many_rate";
+constexpr const char* kGroupRate = "group_rate";
 constexpr const char* kExtensions = "ipv6_extensions";
 
 // One counter a reason.
@@ -59,8 +62,10 @@ constexpr const char* kStrangers = "bridge_strangers";
 constexpr const char* kBridgeToHost = "bridge_to_host";
 constexpr const char* kBridgeFromHost = "bridge_from_host";
 
-// Frames to many, of one desktop.
+// Frames to many, of one desktop and of all of a group: each of them is as many as there are mates,
+// and if all of these sent as many as one may, their square.
 constexpr std::uint32_t kManyPerSecond = 100, kManyBurst = 200;
+constexpr std::uint32_t kGroupPerSecond = 400, kGroupBurst = 400;
 constexpr std::uint64_t kManyTimeoutMs = 60'000;
 
 // Offsets (IEEE 802.3, RFC 826, RFC 791, RFC 8200, RFC 4861).
@@ -70,6 +75,21 @@ constexpr std::uint32_t kIp4Fragment = 6, kIp4Source = 12;
 constexpr std::uint32_t kIp6Length = 4, kIp6Next = 6, kIp6Hops = 7, kIp6Source = 8;
 constexpr std::uint32_t kNeighbourFlags = 4, kNeighbourTarget = 8, kNeighbourOption = 24,
                         kNeighbourMac = 26;
+// Of the packet that an error is about, where it was sent to (RFC 792, RFC 4443).
+constexpr std::uint32_t kAbout4 = 8 + 16, kAbout6 = 8 + 24;
+
+/// Types of ICMP, first and last.
+using IcmpTypes = std::array<std::uint8_t, 2>;
+// Redirects; router advertisements and solicitations (RFC 1256).
+constexpr std::array kRouters4 = {IcmpTypes{5, 5}, IcmpTypes{9, 10}};
+// Unreachable and source quench; time exceeded and parameter problem.
+constexpr std::array kErrors4 = {IcmpTypes{3, 4}, IcmpTypes{11, 12}};
+// Who listens to what, which is of no use on a bridge that does not ask, and routers; redirects and
+// renumbering; what mobile nodes, their routers and inverse discovery say.
+constexpr std::array kRouters6 = {IcmpTypes{130, ND_ROUTER_ADVERT}, IcmpTypes{ND_REDIRECT, 138},
+                                  IcmpTypes{141, 153}};
+// Known or not (RFC 4443, 2.1).
+constexpr IcmpTypes kErrors6 = {0, 127};
 
 constexpr std::uint32_t kLink = NFT_PAYLOAD_LL_HEADER, kNet = NFT_PAYLOAD_NETWORK_HEADER,
                         kTransport = NFT_PAYLOAD_TRANSPORT_HEADER;
@@ -139,6 +159,11 @@ void sent_by_ports(NftScript& script) {
                  .rate(kManyRate, true, kManyPerSecond, kManyBurst)
                  .count(kMany)
                  .drop());
+  script.add(rule_for(kToMany)
+                 .meta(NFT_META_MARK)
+                 .rate(kGroupRate, true, kGroupPerSecond, kGroupBurst)
+                 .count(kMany)
+                 .drop());
 }
 
 void arp(NftScript& script) {
@@ -154,11 +179,32 @@ void arp(NftScript& script) {
   script.add(rule_for(kArpChain).count(kSpoofed).drop());
 }
 
-/// What only a DHCP server sends (RFC 2131, RFC 8415).
-void no_servers(NftScript& script, const char* chain, std::uint16_t port) {
-  NftRule rule(kBridge, chain);
-  rule.meta(NFT_META_L4PROTO).equals_u8(IPPROTO_UDP);
-  script.add(has(rule, kTransport, 0, bytes(port >> 8, port & 0xff)).count(kRouters).drop());
+/// What only a DHCP server sends (RFC 2131, RFC 8415), by the port it is sent from or, as clients
+/// care for that one alone, to.
+void no_servers(NftScript& script, const char* chain, std::uint16_t server, std::uint16_t client) {
+  constexpr std::uint32_t kFromPort = 0, kToPort = 2;
+  for (const auto& [at, port] : {std::pair(kFromPort, server), std::pair(kToPort, client)}) {
+    NftRule rule(kBridge, chain);
+    rule.meta(NFT_META_L4PROTO).equals_u8(IPPROTO_UDP);
+    script.add(has(rule, kTransport, at, bytes(port >> 8, port & 0xff)).count(kRouters).drop());
+  }
+}
+
+NftRule& is_icmp(NftRule& rule, std::uint8_t protocol, const IcmpTypes& types) {
+  rule.meta(NFT_META_L4PROTO).equals_u8(protocol).payload(kTransport, 0, 1);
+  const auto& [first, last] = types;
+  if (first == last) return rule.equals_u8(first);
+  return rule.compare(NFT_CMP_GTE, bytes(first)).compare(NFT_CMP_LTE, bytes(last));
+}
+
+/// An error is about a packet that its sender was sent. About others' packets everybody could make
+/// some up: their receiver does not ask by whom it is told that a way is closed, or narrow.
+void errors(NftScript& script, const char* chain, const Field& source, const Field& about,
+            const char* set) {
+  NftRule known(kBridge, chain);
+  belongs(known, kFromMac, source, set);
+  script.add(belongs(known, kFromMac, about, set).accept());
+  script.add(rule_for(chain).count(kSpoofed).drop());
 }
 
 void ip4(NftScript& script) {
@@ -173,17 +219,21 @@ void ip4(NftScript& script) {
                  .compare(NFT_CMP_NEQ, bytes(0x45))
                  .count(kHeaders)
                  .drop());
-  no_servers(script, kIp4Chain, 67);
+  no_servers(script, kIp4Chain, 67, 68);
+  for (const IcmpTypes& types : kRouters4) {
+    NftRule rule(kBridge, kIp4Chain);
+    script.add(is_icmp(rule, IPPROTO_ICMP, types).count(kRouters).drop());
+  }
+  for (const IcmpTypes& types : kErrors4) {
+    NftRule rule(kBridge, kIp4Chain);
+    script.add(is_icmp(rule, IPPROTO_ICMP, types).go_to(kErrors4Chain));
+  }
+  const Field source{kNet, kIp4Source, 4};
   NftRule known(kBridge, kIp4Chain);
   is_whole(known);
-  script.add(belongs(known, kFromMac, {kNet, kIp4Source, 4}, kPorts4).accept());
+  script.add(belongs(known, kFromMac, source, kPorts4).accept());
   script.add(rule_for(kIp4Chain).count(kSpoofed).drop());
-}
-
-NftRule& is_icmp6(NftRule& rule, std::uint8_t first, std::uint8_t last) {
-  rule.meta(NFT_META_L4PROTO).equals_u8(IPPROTO_ICMPV6).payload(kTransport, 0, 1);
-  if (first == last) return rule.equals_u8(first);
-  return rule.compare(NFT_CMP_GTE, bytes(first)).compare(NFT_CMP_LTE, bytes(last));
+  errors(script, kErrors4Chain, source, {kTransport, kAbout4, 4}, kPorts4);
 }
 
 /// Sent by a neighbour (RFC 4861, 7.1), with one option, its MAC, and nothing else. No `option`:
@@ -199,21 +249,24 @@ NftRule& is_neighbours(NftRule& rule, std::optional<std::uint8_t> option) {
 void ip6(NftScript& script) {
   script.add(
       rule_for(kIp6Chain).payload(kNet, kIp6Next, 1).in_set(kExtensions).count(kHeaders).drop());
-  for (const auto& [first, last] :
-       {std::array<std::uint8_t, 2>{ND_ROUTER_SOLICIT, ND_ROUTER_ADVERT},
-        std::array<std::uint8_t, 2>{ND_REDIRECT, ND_REDIRECT}}) {
+  for (const IcmpTypes& types : kRouters6) {
     NftRule rule(kBridge, kIp6Chain);
-    script.add(is_icmp6(rule, first, last).count(kRouters).drop());
+    script.add(is_icmp(rule, IPPROTO_ICMPV6, types).count(kRouters).drop());
   }
-  NftRule ask(kBridge, kIp6Chain), answer(kBridge, kIp6Chain);
-  script.add(is_icmp6(ask, ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_SOLICIT).go_to(kAskChain));
-  script.add(is_icmp6(answer, ND_NEIGHBOR_ADVERT, ND_NEIGHBOR_ADVERT).go_to(kAnswerChain));
-  no_servers(script, kIp6Chain, 547);
+  for (const auto& [types, chain] :
+       {std::pair(IcmpTypes{ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_SOLICIT}, kAskChain),
+        std::pair(IcmpTypes{ND_NEIGHBOR_ADVERT, ND_NEIGHBOR_ADVERT}, kAnswerChain),
+        std::pair(kErrors6, kErrors6Chain)}) {
+    NftRule rule(kBridge, kIp6Chain);
+    script.add(is_icmp(rule, IPPROTO_ICMPV6, types).go_to(chain));
+  }
+  no_servers(script, kIp6Chain, 547, 546);
   const Field source{kNet, kIp6Source, 16};
   NftRule known(kBridge, kIp6Chain);
   is_whole(known);
   script.add(belongs(known, kFromMac, source, kPorts6).accept());
   script.add(rule_for(kIp6Chain).count(kSpoofed).drop());
+  errors(script, kErrors6Chain, source, {kTransport, kAbout6, 16}, kPorts6);
 
   const Field mac{kTransport, kNeighbourMac, 6};
   NftRule asks(kBridge, kAskChain);
@@ -307,7 +360,8 @@ Result<BridgeTable> bridge_table(const Ruleset& rules, std::span<const Sender> s
   table.base_chains = {filter(kPrerouting, kHookPrerouting, kBeforeOthers),
                        filter(kInput, kHookInput, kFilter), filter(kForward, kHookForward, kFilter),
                        filter(kOutput, kHookOutput, kFilter)};
-  table.chains = {kToMany, kArpChain, kIp4Chain, kIp6Chain, kAskChain, kAnswerChain};
+  table.chains = {kToMany,   kArpChain,    kIp4Chain,     kIp6Chain,
+                  kAskChain, kAnswerChain, kErrors4Chain, kErrors6Chain};
   table.counters = {kSpoofed, kHeaders,   kRouters,      kProtocols,
                     kMany,    kStrangers, kBridgeToHost, kBridgeFromHost};
   const auto set = [&](NftSet one) { table.sets.push_back(std::move(one)); };
@@ -316,6 +370,7 @@ Result<BridgeTable> bridge_table(const Ruleset& rules, std::span<const Sender> s
   set({.name = kGroupOf, .key = {kFieldLink}, .marks = true});
   set({.name = kGroupPorts, .key = {kFieldLink, kFieldMark}});
   set({.name = kManyRate, .key = {kFieldLink}, .dynamic = true, .timeout_ms = kManyTimeoutMs});
+  set({.name = kGroupRate, .key = {kFieldMark}, .dynamic = true, .timeout_ms = kManyTimeoutMs});
   set({.name = kExtensions, .key = {kFieldProtocol}});
   // As for routed links: headers that put another between IPv6's and the transport's.
   for (const std::uint8_t next :

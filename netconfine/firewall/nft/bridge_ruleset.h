@@ -16,11 +16,12 @@ using BridgeElements = std::map<std::string, std::vector<NftElement>>;
 
 /// What the kernel is to hold for what passes groups' bridges: a desktop's frame comes over its
 /// port, with its MAC, and with its address as the source of IPv4 and IPv6 and in ARP and neighbour
-/// discovery; no routers, no DHCP servers, no fragments, options and extension headers, no VLANs
-/// and other protocols; frames to many at a bounded rate; to ports of its own group only, which the
-/// separate bridges see to as well; nothing to or from the node. Its frames are looked at where
-/// they come in: what a trunk brings has been. The cost does not depend on how many there are.
-/// There is no connection tracking in it: mates may talk by every protocol, in both directions.
+/// discovery; no routers, no DHCP servers, no errors about others' packets, no fragments, options
+/// and extension headers, no VLANs and other protocols; frames to many at a bounded rate; to ports
+/// of its own group only, which the separate bridges see to as well; nothing to or from the node.
+/// Its frames are looked at where they come in: what a trunk brings has been. The cost does not
+/// depend on how many there are. There is no connection tracking in it: mates may talk by every
+/// protocol, in both directions.
 struct BridgeTable {
   std::vector<NftBaseChain> base_chains;
   std::vector<std::string> chains;  ///< without a hook

@@ -62,6 +62,29 @@ bool hears(const World& world, DesktopId to, DesktopId from, int rounds) {
   return false;
 }
 
+/// What a program may without any right: past all routes, straight over a link, to many.
+bool calls_on_many(const UniqueFd& inside, const std::string& link) {
+  constexpr std::uint32_t kFirst = 0x0a4d0100, kMany = 200;  // 10.77.1.0
+  const auto called = run_inside(inside, [&]() -> Result<void> {
+    const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const int one = 1;
+    if (!fd ||
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, link.c_str(),
+                     static_cast<socklen_t>(link.size() + 1)) != 0 ||
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_DONTROUTE, &one, sizeof(one)) != 0)
+      return fail_errno("call on many by", link);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(kEarPort);
+    for (std::uint32_t i = 0; i < kMany; ++i) {
+      to.sin_addr.s_addr = htonl(kFirst + i);
+      (void)::sendto(fd.get(), "hello", 5, 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to));
+    }
+    return {};
+  });
+  return called.has_value();
+}
+
 /// Links of groups in Panal's namespace, in the order of names.
 std::string group_links(const World& world) {
   return output_inside(
@@ -119,6 +142,7 @@ TEST_F(NetworkGroups, DesktopsJoinAndLeaveWithTheRules) {
   expect_school(world);
   auto report = world.network().audit();
   EXPECT_EQ(report.outcome, Outcome::kAsMeant) << text_of(report);
+  EXPECT_TRUE(report.untold);
   // The same rules again disturb nobody.
   const auto links = output_inside(world.panal(), "ip -o link show | grep png | cut -d: -f1,2");
   ASSERT_TRUE(world.apply(school(), kSchool));
@@ -130,6 +154,7 @@ TEST_F(NetworkGroups, DesktopsJoinAndLeaveWithTheRules) {
   EXPECT_EQ(output_inside(world.inside(1), "ip -br link show | grep -c eth1"), "0\n");
   report = world.network().audit();
   EXPECT_EQ(report.outcome, Outcome::kAsMeant) << text_of(report);
+  EXPECT_FALSE(report.untold);
 }
 
 TEST_F(NetworkGroups, ADesktopMovesWithItsPolicy) {
@@ -146,6 +171,36 @@ TEST_F(NetworkGroups, ADesktopMovesWithItsPolicy) {
   EXPECT_TRUE(hears(world, 2, 1, kSoon));
   const auto report = world.network().audit();
   EXPECT_EQ(report.outcome, Outcome::kAsMeant) << text_of(report);
+}
+
+TEST_F(NetworkGroups, NobodyIsAskedForAndSingleMatesAreReachedOverTheRoutedLink) {
+  World world(open_nftables_backend, 4);
+  ASSERT_TRUE(world.apply(school(), kSchool));
+  ASSERT_TRUE(hears(world, 2, 1, kSoon));
+  for (const char* address : {"10.77.0.2", "fd77:70::2"}) {
+    EXPECT_EQ(output_inside(world.inside(1),
+                            std::string("ip route get ") + address + " | grep -c 'dev eth0'"),
+              "1\n")
+        << address;
+    const bool v6 = std::string(address).find(':') != std::string::npos;
+    UdpEar ear(world.inside(2), v6 ? AF_INET6 : AF_INET, kEarPort);
+    bool heard = false;
+    for (int round = 0; round < kSoon && !heard; ++round) {
+      (void)say(world.inside(1), address, kEarPort);
+      ::usleep(10'000);
+      heard = ear.heard() > 0;
+    }
+    EXPECT_TRUE(heard) << address;
+  }
+  // The table of neighbours is the machine's, with room for some thousands.
+  for (const std::string link : {"eth0", "eth1"}) {
+    ASSERT_TRUE(calls_on_many(world.inside(1), link)) << link;
+    EXPECT_EQ(
+        output_inside(world.inside(1), "ip neigh show dev " + link + " nud incomplete | wc -l"),
+        "0\n")
+        << link;
+  }
+  EXPECT_TRUE(hears(world, 2, 1, kSoon)) << "all can still be called";
 }
 
 TEST_F(NetworkGroups, AttachPutsOnAndDetachTakesOff) {
@@ -180,6 +235,19 @@ TEST_F(NetworkGroups, AttachPutsOnAndDetachTakesOff) {
   const auto report = world.network().audit();
   EXPECT_EQ(report.outcome, Outcome::kAsMeant) << text_of(report);
   EXPECT_EQ(group_links(world), "") << "bridges that nobody is on go with a look";
+}
+
+TEST_F(NetworkGroups, ARefusedDesktopLeavesNoBridgeBehind) {
+  World world(open_nftables_backend, 4);
+  ASSERT_TRUE(world.apply(school(), kSchool));
+  ASSERT_TRUE(world.network().detach(3));
+  EXPECT_EQ(world.network().audit().outcome, Outcome::kAsMeant);
+  const std::string rest = group_links(world);
+  EXPECT_EQ(rest.find(hub_of("choir")), std::string::npos) << rest;
+  ASSERT_EQ(shell_inside(world.inside(3), "ip link add eth1 type veth peer name its_own"), 0);
+  ASSERT_FALSE(world.network().attach(3, world.inside(3)));
+  EXPECT_EQ(world.network().audit().outcome, Outcome::kAsMeant);
+  EXPECT_EQ(group_links(world), rest);
 }
 
 TEST_F(NetworkGroups, ANewPanaldFindsThem) {
@@ -224,9 +292,11 @@ TEST_F(NetworkGroups, WhatSomebodyChangesIsMended) {
   World world(open_nftables_backend, 4);
   ASSERT_TRUE(world.apply(school(), kSchool));
   const std::string hub = hub_of("room");
-  const std::vector<std::string> changes = {
+  std::vector<std::string> changes = {
       "bridge link set dev png1 learning on",
       "bridge link set dev png1 locked off",
+      "bridge link set dev png1 isolated on",
+      "bridge link set dev png1 backup_port png2",
       "bridge fdb add 02:02:02:02:02:02 dev png1 master static",
       "bridge fdb del 02:70:00:00:00:01 dev png1 master",
       "ip link set dev png1 nomaster",
@@ -244,6 +314,10 @@ TEST_F(NetworkGroups, WhatSomebodyChangesIsMended) {
       "nft flush map bridge panal group_of",
       "nft insert rule bridge panal prerouting accept",
   };
+  // Not every kernel's bridges know VLANs.
+  if (shell_inside(world.panal(),
+                   "ip link add vlans type bridge vlan_filtering 1 && ip link del vlans") == 0)
+    changes.push_back("ip link set dev " + hub + " type bridge vlan_filtering 1");
   for (const std::string& change : changes) {
     auto report = world.network().audit();
     ASSERT_EQ(report.outcome, Outcome::kAsMeant) << "before " << change << text_of(report);
@@ -319,6 +393,13 @@ TEST_F(NetworkGroups, RatesCountOnTheBridgeAsWell) {
   ASSERT_TRUE(world.network().attach(1, world.inside(1)));
   EXPECT_EQ(redirects("png1"), "1\n");
   EXPECT_TRUE(hears(world, 2, 1, kSoon));
+  // Where a look has made it anew, with that look: the next one at rates is a minute away.
+  auto report = world.network().audit();
+  EXPECT_EQ(report.outcome, Outcome::kAsMeant) << text_of(report);
+  ASSERT_EQ(shell_inside(world.panal(), "ip link del png1"), 0);
+  report = world.network().audit();
+  EXPECT_EQ(report.outcome, Outcome::kRepaired) << text_of(report);
+  EXPECT_EQ(redirects("png1"), "1\n");
 }
 
 TEST(IptablesGroups, ABridgeIsRefusedInOneSentenceAndNothingChanges) {

@@ -57,7 +57,8 @@ std::vector<BackendUnderTest> backends() {
            .open = open_nftables_backend,
            .flush = "nft flush ruleset",
            .open_up = "nft insert rule inet panal forward accept",
-           .list = "nft -s list ruleset"},
+           .list = "nft -s list ruleset",
+           .bridges = true},
           {.name = "iptables",
            .open = open_iptables_backend,
            .flush = "for p in iptables ip6tables; do"

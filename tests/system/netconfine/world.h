@@ -19,9 +19,10 @@ struct BackendUnderTest {
   std::string name;
   OpenBackend open;
   // Shell commands, run in the node's namespace:
-  std::string flush;    ///< takes all rules away
-  std::string open_up;  ///< adds one that lets everything be forwarded
-  std::string list;     ///< prints all there is, without counters
+  std::string flush;     ///< takes all rules away
+  std::string open_up;   ///< adds one that lets everything be forwarded
+  std::string list;      ///< prints all there is, without counters
+  bool bridges = false;  ///< groups may have bridges
 };
 /// Those this machine can run; `--gtest_filter=*nftables*` picks one.
 std::vector<BackendUnderTest> backends();

@@ -83,5 +83,22 @@ TEST(RedTeam, OnlyWhatPassesElsewhereCounts) {
   EXPECT_NE(table.find("| x (2) | 1 | 2 |"), std::string::npos) << table;
 }
 
+TEST(RedTeam, WhatAnHonestMateDoesIsToldApart) {
+  const Assault ours{"mates",
+                     "mates",
+                     true,
+                     {{"x", "a", 0, kVictimHears}, {"x", "b", kThirdHears, kVictimHears}},
+                     1};
+  const Assault others{"lxc", "lxc", false, {{"x", "a", kVictimHears}, {"x", "b", kAnswer}}, 1};
+  const auto report = redteam_report({ours, others});
+  EXPECT_EQ(report["targets"][0]["passed"], 1);
+  EXPECT_EQ(report["targets"][0]["by_design"], 1) << "what did more than that has passed";
+  EXPECT_EQ(report["targets"][0]["which"], nlohmann::json::array({"x: b: a third hears it"}));
+  EXPECT_EQ(report["targets"][1]["by_design"], 0);
+  const auto table = redteam_table(report);
+  EXPECT_NE(table.find("| x (2) | 1 + 1 | 2 |"), std::string::npos) << table;
+  EXPECT_NE(table.find("| **all** | **1 + 1** | **2** |"), std::string::npos) << table;
+}
+
 }  // namespace
 }  // namespace panal::bench

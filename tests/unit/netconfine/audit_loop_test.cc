@@ -25,6 +25,7 @@ class AuditedNetwork : public Network {
     audited_.notify_all();
     AuditReport report;
     report.outcome = outcome_;
+    report.untold = untold_;
     return report;
   }
   int changes() override { return tells_ ? events_.get() : -1; }
@@ -36,6 +37,10 @@ class AuditedNetwork : public Network {
   void answer(Outcome outcome) {
     const std::lock_guard lock(mutex_);
     outcome_ = outcome;
+  }
+  void look_at_links() {
+    const std::lock_guard lock(mutex_);
+    untold_ = true;
   }
   int audits() {
     const std::lock_guard lock(mutex_);
@@ -57,6 +62,7 @@ class AuditedNetwork : public Network {
   std::mutex mutex_;
   std::condition_variable audited_;
   Outcome outcome_ = Outcome::kAsMeant;
+  bool untold_ = false;
   int audits_ = 0;
 };
 
@@ -64,7 +70,7 @@ class AuditedNetwork : public Network {
 constexpr std::chrono::milliseconds kNever = std::chrono::hours(1);
 
 AuditIntervals never() {
-  return {.at_least = kNever, .untold = kNever, .retry = kNever, .settle = {}};
+  return {.at_least = kNever, .untold = kNever, .links = kNever, .retry = kNever, .settle = {}};
 }
 
 TEST(AuditLoop, AuditsAtOnceAndWhenRulesChange) {
@@ -92,6 +98,16 @@ TEST(AuditLoop, AuditsOftenWhereNobodyTells) {
   intervals.untold = std::chrono::milliseconds(1);
   const auto loop = AuditLoop::start(network, intervals);
   ASSERT_TRUE(network.wait_for(5));
+}
+
+TEST(AuditLoop, AuditsMoreOftenWhereThereAreLinksOfWhoseChangesNobodyTells) {
+  AuditedNetwork network(true);
+  network.look_at_links();
+  auto intervals = never();
+  intervals.links = std::chrono::milliseconds(1);
+  const auto loop = AuditLoop::start(network, intervals);
+  ASSERT_TRUE(network.wait_for(5));
+  EXPECT_LE(AuditIntervals().links, std::chrono::seconds(5)) << "drift is to be mended by then";
 }
 
 TEST(AuditLoop, TriesAgainSoonWhileDesktopsAreCutOff) {

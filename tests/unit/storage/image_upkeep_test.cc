@@ -282,7 +282,7 @@ TEST_F(ImageUpkeepTest, ADamagedManifestIsNamedAndWrittenAnewFromItsCommit) {
       {"no JSON", with("{", "z")},
       {"of a newer Panal", with("\"format\": 1", "\"format\": 9")},
       {"another's", with("\"icewm\"", "\"icewl\"")},
-      {"another version's", with("\"version\"", "\"versiom\"")},
+      {"another version's", with("\"version\"", "\"versioo\"")},
       {"no checksum", with(one->commit, "x" + one->commit.substr(1))},
       {"another commit",
        with(one->commit, one->commit.substr(0, 5) + digit + one->commit.substr(6))},

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 
 #include "tests/system/netconfine/bridge/classroom.h"
 
@@ -17,6 +18,8 @@ namespace {
 // Calls of sendto(2) until the process is killed before one; 0: never. All threads count: those
 // that work inside desktops' namespaces, too, which a tracer would not follow.
 std::atomic<int> left_to_say{0};
+// The same until one is refused.
+std::atomic<int> left_to_refuse{0};
 
 }  // namespace
 
@@ -24,6 +27,10 @@ std::atomic<int> left_to_say{0};
 extern "C" ssize_t sendto(int fd, const void* bytes, size_t size, int flags,
                           const struct sockaddr* to, socklen_t length) {
   if (left_to_say.load() > 0 && left_to_say.fetch_sub(1) == 1) ::kill(::getpid(), SIGKILL);
+  if (left_to_refuse.load() > 0 && left_to_refuse.fetch_sub(1) == 1) {
+    errno = ENOBUFS;
+    return -1;
+  }
   return static_cast<ssize_t>(::syscall(SYS_sendto, fd, bytes, size, flags, to, length));
 }
 
@@ -101,6 +108,28 @@ TEST(BridgeKillPoints, WhateverIsLeftIsMadeWholeAndNothingIsThereTwice) {
   }
   EXPECT_GT(calls, 20) << "the work says more than that";
   RecordProperty("calls", calls);
+}
+
+TEST(BridgeRefusals, WhoCannotJoinIsOnNoBridge) {
+  Classroom world;
+  world.add(1);
+  for (const char* before : {"nothing", "its port", "another group's"}) {
+    int calls = 0;
+    for (bool joined = false; !joined;) {
+      ASSERT_LT(++calls, kMostCalls);
+      if (before == std::string("its port")) world.join(1, kRoom);
+      if (before == std::string("another group's")) world.join(1, kHall);
+      left_to_refuse = calls;
+      joined = world.try_join(1, kRoom).has_value();
+      left_to_refuse = 0;
+      EXPECT_EQ(output_inside(world.panal(), "ip -br link show up | grep -c '^png'"),
+                joined ? "1\n" : "0\n")
+          << before << " was there, call " << calls << " refused";
+      world.leave(1);
+      if (HasFailure()) return;
+    }
+    EXPECT_GT(calls, 3) << before;
+  }
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <vector>
 
 #include "netconfine/firewall/nft/bridge_ruleset.h"
 #include "netconfine/netlink/enter.h"
@@ -49,9 +51,10 @@ struct Attack {
 
 class BridgeRules : public ::testing::Test {
  protected:
-  /// Desktops 1 and 2 in the room, 3 in the hall.
-  void begin(unsigned most = kMostMembers) {
+  /// Desktops 1 and 2 in the room, 3 in the hall; or all up to the last, which is in the hall.
+  void begin(unsigned most = kMostMembers, DesktopId last = 3) {
     world_.emplace(most);
+    last_ = last;
     for (std::uint32_t id = 1; id <= 2; ++id) {
       CompiledPolicy policy;
       policy.id = id;
@@ -63,9 +66,9 @@ class BridgeRules : public ::testing::Test {
       rules_.policies.push_back(policy);
     }
     load();
-    for (DesktopId id = 1; id <= 3; ++id) {
+    for (DesktopId id = 1; id <= last_; ++id) {
       world_->add(id);
-      world_->join(id, group_number(rules_.policies[id == 3 ? 1 : 0]));
+      world_->join(id, group_number(rules_.policies[id == last_ ? 1 : 0]));
       await_link(world_->panal(), member_name(id));
       await_link(world_->inside(id), kGroupInsideName);
     }
@@ -79,8 +82,8 @@ class BridgeRules : public ::testing::Test {
   }
   void load() {
     std::vector<Sender> senders;
-    for (DesktopId id = 1; id <= 3; ++id)
-      senders.push_back({Classroom::addresses(id), id == 3 ? 2U : 1U});
+    for (DesktopId id = 1; id <= last_; ++id)
+      senders.push_back({Classroom::addresses(id), id == last_ ? 2U : 1U});
     const auto table = bridge_table(rules_, senders);
     ASSERT_TRUE(table) << table.error().message();
     auto messages = new_bridge_table(*table);
@@ -105,6 +108,7 @@ class BridgeRules : public ::testing::Test {
 
   std::optional<Classroom> world_;
   Ruleset rules_;
+  DesktopId last_ = 3;
 };
 
 TEST_F(BridgeRules, MatesTalkAndOthersDoNot) {
@@ -171,6 +175,14 @@ TEST_F(BridgeRules, NothingForgedPasses) {
   dhcp6[40] = 0x02;
   dhcp6[41] = 0x23;
   const Bytes arp_mac_of_another = arp(1, kOther, me.ipv4, Mac{}, mate.ipv4);
+  // With the packet that it is about.
+  const auto error4 = [&](std::uint8_t type, const Bytes& about) {
+    return four(
+        ipv4(me.ipv4, mate.ipv4, Bytes{type, 3, 0, 0, 0, 0, 0, 0} + about, {.protocol = 1}));
+  };
+  const auto error6 = [&](std::uint8_t type, const Bytes& about) {
+    return six(icmp6(me.ipv6, mate.ipv6, type, Bytes(4, 0) + about));
+  };
 
   const std::vector<Attack> attacks = {
       {"another's IPv4 address", four(udp4(third, mate.ipv4))},
@@ -202,8 +214,22 @@ TEST_F(BridgeRules, NothingForgedPasses) {
        ethernet(kAllNodes, me.mac, kIp6, icmp6(me.ipv6, all_nodes, 134, Bytes(12, 0)))},
       {"a redirect", six(icmp6(me.ipv6, mate.ipv6, 137,
                                with_address(with_address(Bytes(4, 0), third6), third6)))},
+      {"an error about another's packet", error4(3, udp4(mate.ipv4, third, 7107))},
+      {"time exceeded of another's packet", error4(11, udp4(mate.ipv4, third, 7107))},
+      {"an error about nothing", error4(3, Bytes(4, 7))},
+      {"an IPv6 error about another's packet", error6(1, udp6(mate.ipv6, third6, 7108))},
+      {"too big, of another's way", error6(2, udp6(mate.ipv6, third6, 7108))},
+      {"an IPv6 error nobody knows", error6(100, udp6(mate.ipv6, third6, 7108))},
+      {"a redirect of ICMP", error4(5, udp4(mate.ipv4, me.ipv4, 7109))},
+      {"a router's advertisement of ICMP", error4(9, Bytes(16, 9))},
+      {"a router's solicitation of ICMP", error4(10, Bytes(16, 10))},
+      {"who listens to what", six(icmp6(me.ipv6, mate.ipv6, 131, Bytes(20, 1)))},
+      {"another number for routers", six(icmp6(me.ipv6, mate.ipv6, 138, Bytes(20, 2)))},
+      {"inverse discovery", six(icmp6(me.ipv6, mate.ipv6, 141, Bytes(20, 3)))},
       {"an IPv4 DHCP server", four(dhcp)},
       {"an IPv6 DHCP server", six(dhcp6)},
+      {"an IPv4 DHCP answer by another port", four(udp4(me.ipv4, mate.ipv4, 68))},
+      {"an IPv6 DHCP answer by another port", six(udp6(me.ipv6, mate.ipv6, 546))},
       {"a fragment", four(udp4(me.ipv4, mate.ipv4, 7103, {.fragment = 0x2000}))},
       {"a last fragment", four(udp4(me.ipv4, mate.ipv4, 7104, {.fragment = 0x0001}))},
       {"IPv4 options", four(udp4(me.ipv4, mate.ipv4, 7105, {.options = {7, 3, 4, 0}}))},
@@ -233,6 +259,8 @@ TEST_F(BridgeRules, NothingForgedPasses) {
       {"an advertisement", six(answer(0x60, me.ipv6, my_mac))},
       {"an advertisement without a MAC", six(bare_answer(0x40, me.ipv6))},
       {"a ping", four(ping4(me.ipv4, mate.ipv4))},
+      {"an error about what it was sent", error4(3, udp4(mate.ipv4, me.ipv4, 7110))},
+      {"an IPv6 error about what it was sent", error6(1, udp6(mate.ipv6, me.ipv6, 7110))},
   };
   for (const Attack& one : honest) EXPECT_TRUE(arrives(mouth, ear, one)) << one.name;
 
@@ -247,6 +275,27 @@ TEST_F(BridgeRules, NothingForgedPasses) {
   });
   EXPECT_LT(passed, 1500) << "a storm";
   EXPECT_GT(passed, 0);
+}
+
+TEST_F(BridgeRules, StormsOfManyAreBoundTogether) {
+  constexpr DesktopId kMates = 9;
+  constexpr int kEach = 180;  // which each of them may at once
+  begin(kMostMembers, kMates + 1);
+  ASSERT_TRUE(world_->hears(2, 1, false));
+  std::vector<Tap> mouths;
+  for (DesktopId id = 1; id <= kMates; ++id)
+    mouths.emplace_back(world_->inside(id), kGroupInsideName);
+  for (int i = 0; i < kEach; ++i) {
+    for (DesktopId id = 1; id <= kMates; ++id) {
+      const Addresses own = Classroom::addresses(id);
+      mouths[static_cast<std::size_t>(id - 1)].send(
+          ethernet(kAll, own.mac, kIp4, udp4(own.ipv4, ip4("255.255.255.255"), 7106)));
+    }
+  }
+  const auto dropped = output_inside(world_->panal(),
+                                     "nft list counter bridge panal bridge_many |"
+                                     " grep -o 'packets [0-9]*' | cut -d' ' -f2");
+  EXPECT_GT(std::atoi(dropped.c_str()), 200) << "of " << kMates * kEach;
 }
 
 TEST_F(BridgeRules, CutOffIsForEverybody) {

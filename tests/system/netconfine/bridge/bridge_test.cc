@@ -18,6 +18,19 @@ using ::testing::HasSubstr;
 
 constexpr const char* kToAll[] = {"255.255.255.255", "10.77.255.255", "ff02::1"};
 
+constexpr Mac kEverybody = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, kNobody = {2, 2, 2, 2, 2, 2};
+constexpr std::uint16_t kOurType = 0x88b5;  // for experiments (IEEE 802): nobody else sends it
+
+/// Whether a frame of that type from `mouth` comes to `ear`.
+bool comes(Tap& mouth, Tap& ear, const Mac& to, const Mac& from) {
+  (void)ear.received();
+  mouth.send(ethernet(to, from, kOurType, Bytes(46, 0)));
+  ::usleep(50'000);
+  const auto frames = ear.received();
+  return std::any_of(frames.begin(), frames.end(),
+                     [](const std::string& frame) { return frame.substr(24, 4) == "88b5"; });
+}
+
 void await_member(const Classroom& world, DesktopId id) {
   await_link(world.panal(), member_name(id));
   await_link(world.inside(id), kGroupInsideName);
@@ -66,17 +79,8 @@ TEST(Bridges, APortTakesFramesOfItsDesktopOnly) {
   ASSERT_TRUE(world.hears(2, 1, false));
   const Addresses me = Classroom::addresses(1), mate = Classroom::addresses(2);
   const Addresses third = Classroom::addresses(3);
-  constexpr Mac kNobody = {2, 2, 2, 2, 2, 2};
-  constexpr std::uint16_t kOurType = 0x88b5;  // for experiments (IEEE 802): nobody else sends it
   Tap mouth(world.inside(1), kGroupInsideName), ear(world.inside(2), kGroupInsideName);
-  const auto arrives = [&](const Mac& to, const Mac& from) {
-    (void)ear.received();
-    mouth.send(ethernet(to, from, kOurType, Bytes(46, 0)));
-    ::usleep(50'000);
-    const auto frames = ear.received();
-    return std::any_of(frames.begin(), frames.end(),
-                       [](const std::string& frame) { return frame.substr(24, 4) == "88b5"; });
-  };
+  const auto arrives = [&](const Mac& to, const Mac& from) { return comes(mouth, ear, to, from); };
   EXPECT_TRUE(arrives(mate.mac, me.mac)) << "the test is blind";
   EXPECT_FALSE(arrives(mate.mac, kNobody));
   EXPECT_FALSE(arrives(mate.mac, third.mac)) << "whose MAC is entered for another port";
@@ -101,6 +105,14 @@ TEST(Bridges, AFullOneHasOthersBesideIt) {
   }
   for (const char* address : kToAll)
     EXPECT_THAT(world.who_hears(2, address, {1, 3}), ElementsAre(1, 3)) << address;
+  {
+    Tap mouth(world.inside(2), kGroupInsideName);
+    Tap trunk(world.panal(), hub_trunk_name({kRoom, 1}));
+    const Mac from = Classroom::addresses(2).mac;
+    EXPECT_TRUE(comes(mouth, trunk, kEverybody, from)) << "the test is blind";
+    EXPECT_FALSE(comes(mouth, trunk, kNobody, from)) << "what is for nobody is on every bridge";
+    EXPECT_FALSE(comes(mouth, trunk, Classroom::addresses(3).mac, from));
+  }
 
   world.leave(2);
   ASSERT_TRUE(world.bridges().remove_empty());
@@ -165,6 +177,20 @@ TEST(Bridges, OneThatIsRefusedLeavesNoPort) {
   world.join(1, kRoom);
   EXPECT_EQ(world.audit(), "");
   EXPECT_EQ(world.try_join(1, 0).error().code, EINVAL);
+}
+
+TEST(Bridges, APortGoesWhereTheRoutedLinkGoes) {
+  Classroom world;
+  world.add_with_routed_link(1);
+  world.add(2);
+  const auto refused =
+      world.bridges().join(kRoom, Classroom::addresses(1), world.inside(2), Classroom::prefixes());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EXDEV) << refused.error().message();
+  EXPECT_EQ(world.links(), "");
+  EXPECT_EQ(output_inside(world.inside(2), "ip -br link show | grep -c ^eth"), "0\n");
+  world.join(1, kRoom);
+  EXPECT_EQ(world.audit(), "");
 }
 
 TEST(Bridges, WhatSomebodyChangesIsFoundAndMadeAnew) {

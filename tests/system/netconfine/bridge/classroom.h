@@ -46,7 +46,7 @@ class Classroom {
   /// Links of groups, "png1 pnb0000001f-0 ", in the order of names.
   [[nodiscard]] std::string links() const;
 
-  /// Whether a datagram comes from one desktop to another.
+  /// Whether one desktop hears what another says to all, again and again for a while.
   [[nodiscard]] bool hears(DesktopId to, DesktopId from, bool v6);
   /// Says something to an address (broadcast, multicast); who of `ears` has heard it.
   [[nodiscard]] std::vector<DesktopId> who_hears(DesktopId from, const std::string& address,

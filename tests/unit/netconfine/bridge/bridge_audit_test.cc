@@ -134,6 +134,18 @@ TEST_F(BridgeAudit, APortLetsItsOwnMacThroughAndNoOther) {
                                            "png1: has learning 1, not 0"));
 }
 
+TEST_F(BridgeAudit, APortStandsInForNoOtherAndHearsTheOthers) {
+  link("png1").port[IFLA_BRPORT_BACKUP_PORT] = 7;
+  link("png2").port[IFLA_BRPORT_ISOLATED] = 1;
+  link("png2").port.erase(IFLA_BRPORT_BACKUP_PORT);  // the kernel says nothing where there is none
+  link("pnubac24a40-1").port[IFLA_BRPORT_GROUP_FWD_MASK] = 1;
+  link("pntbac24a40-1").port[IFLA_BRPORT_PROXYARP_WIFI] = 1;
+  EXPECT_THAT(said(),
+              UnorderedElementsAre("png1: has backup port 7, not 0", "png2: has isolated 1, not 0",
+                                   "pnubac24a40-1: has link protocols passed on 1, not 0",
+                                   "pntbac24a40-1: has proxy ARP of wireless stations 1, not 0"));
+}
+
 TEST_F(BridgeAudit, AKernelThatLocksNoPortIsTold) {
   link("png1").port.erase(IFLA_BRPORT_LOCKED);
   link("pntbac24a40-1").port.erase(IFLA_BRPORT_LOCKED);  // which need not be
@@ -160,6 +172,13 @@ TEST_F(BridgeAudit, BridgesAreSetUpAsTheyWereMade) {
   EXPECT_THAT(said(), UnorderedElementsAre(
                           "pnbbac24a40-0: is down", "pnbbac24a40-0: has spanning tree 1, not 0",
                           "pnbbac24a40-0: has no learning from link protocols 0, not 1"));
+}
+
+TEST_F(BridgeAudit, VlanFilteringIsSeenWhereTheKernelSaysHowItIs) {
+  link(kSecond).bridge.erase(IFLA_BR_VLAN_FILTERING);
+  EXPECT_THAT(said(), IsEmpty());
+  link(kHub).bridge[IFLA_BR_VLAN_FILTERING] = 1;
+  EXPECT_THAT(said(), ElementsAre("pnbbac24a40-0: has VLAN filtering 1, not 0"));
 }
 
 TEST_F(BridgeAudit, TrunksMustConnect) {

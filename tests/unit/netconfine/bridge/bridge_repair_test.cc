@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/if_link.h>
 
+#include <cerrno>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -96,6 +98,23 @@ TEST_F(BridgeRepairTest, StrangersAreTakenOff) {
 TEST_F(BridgeRepairTest, MacsThatAreNotTheDesktopsGo) {
   found_.macs.push_back({index_of("png1"), Mac{2, 2, 2, 2, 2, 2}, true});
   EXPECT_THAT(said(), ElementsAre("take 02:02:02:02:02:02 off the bridge port 5"));
+}
+
+TEST_F(BridgeRepairTest, WhoEndsMeanwhileKeepsNobodyFromBeingMended) {
+  found_.macs.push_back({index_of("png1"), Mac{2, 2, 2, 2, 2, 2}, true});
+  add("pnl9", "veth", "pnbbac24a40-1");
+  remove("pnubac24a40-1");
+  for (const Step& step : repair().steps)
+    EXPECT_THAT(step.fine, ::testing::Contains(ENODEV)) << step.message.what;
+}
+
+TEST_F(BridgeRepairTest, WhatNoBridgeIsAskedForIsSetBackWhereSomebodyHasSetIt) {
+  for (BridgeLink& one : found_.links)
+    if (one.link.kind == "bridge") one.bridge[IFLA_BR_VLAN_FILTERING] = 0;
+  EXPECT_THAT(said(), IsEmpty());
+  for (BridgeLink& one : found_.links)
+    if (one.link.name == "pnbbac24a40-1") one.bridge[IFLA_BR_VLAN_FILTERING] = 1;
+  EXPECT_THAT(said(), ElementsAre("set VLAN filtering of pnbbac24a40-1 to 0"));
 }
 
 TEST_F(BridgeRepairTest, ABridgeThatIsNoneAndTrunksToNowhereGo) {

@@ -177,7 +177,7 @@ TEST_F(Explain, DesktopsMeetInGroupsOfOneTenant) {
 TEST_F(Explain, ABridgeIsNamedAndOpensNothingElse) {
   const Sender a = desktop(1, "choir"), b = desktop(2, "choir");
   const Sender far = desktop(3, "choir", "beta"), c = desktop(4, "class");
-  expect(meet(a, b), true, "policy choir: group hall, by its bridge");
+  expect(meet(a, b), true, "policy choir: group hall, which has a bridge");
   expect(meet(a, far), false, "policy choir: group hall of another tenant");
   expect(meet(a, c), false, "policy choir: the other desktop is in group room, not in hall");
   EXPECT_FALSE(reach(a, "224.0.0.251", Protocol::kUdp, 5353).allowed) << "no service";
