@@ -198,8 +198,8 @@ class Comparison {
   }
 
   /// Waits so long; of each second of its second half, the middle.
-  Result<Level> rest(unsigned seconds) const {
-    const HoldWindow window = hold_window(seconds, 0);
+  Result<Level> rest(unsigned rest_seconds) const {
+    const HoldWindow window = hold_window(rest_seconds, 0);
     std::this_thread::sleep_for(std::chrono::seconds(window.seconds - window.counted_seconds));
     std::vector<double> available, load, lab;
     for (unsigned i = 0; i < window.counted_seconds; ++i) {
