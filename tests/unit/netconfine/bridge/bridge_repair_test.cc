@@ -17,7 +17,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr std::uint32_t kRoom = 0xbac24a40;
+constexpr std::uint32_t kClassroom = 0xbac24a40;
 
 /// Desktop 1 on the room's hub, 2 on the bridge beside it, as meant.
 class BridgeRepairTest : public ::testing::Test {
@@ -30,7 +30,7 @@ class BridgeRepairTest : public ::testing::Test {
     add("pnubac24a40-1", "veth", "pnbbac24a40-0").peer = own_index_;
     for (const DesktopId id : {1, 2}) {
       const Addresses addresses = *AddressPool::parse("10.77.0.0/16", "fd77:70::/64")->of(id);
-      meant_.push_back({addresses, kRoom});
+      meant_.push_back({addresses, kClassroom});
       add("png" + std::to_string(id), "veth", id == 1 ? "pnbbac24a40-0" : "pnbbac24a40-1");
       found_.macs.push_back({index_of("png" + std::to_string(id)), addresses.mac, true});
     }
@@ -76,7 +76,7 @@ TEST_F(BridgeRepairTest, WhatIsAsMeantIsOnlySetUpAnew) {
   EXPECT_THAT(said(), IsEmpty());
   EXPECT_EQ(repair().steps.size(), 4U) << "two for each desktop";
   EXPECT_THAT(repair().leave, IsEmpty());
-  EXPECT_THAT(repair().bridges, ElementsAre(Shard{kRoom, 0}, Shard{kRoom, 1}));
+  EXPECT_THAT(repair().bridges, ElementsAre(Shard{kClassroom, 0}, Shard{kClassroom, 1}));
 }
 
 TEST_F(BridgeRepairTest, WhoIsNotMeantOrNotRightLeaves) {
@@ -121,12 +121,12 @@ TEST_F(BridgeRepairTest, ABridgeThatIsNoneAndTrunksToNowhereGo) {
   link("pnbbac24a40-1").kind = "veth";
   EXPECT_THAT(said(), ElementsAre("delete link pnbbac24a40-1", "delete link pntbac24a40-1",
                                   "delete link pnubac24a40-1"));
-  EXPECT_THAT(repair().bridges, ElementsAre(Shard{kRoom, 0}));
+  EXPECT_THAT(repair().bridges, ElementsAre(Shard{kClassroom, 0}));
 }
 
 TEST_F(BridgeRepairTest, AHubThatIsGoneIsMadeAgain) {
   remove("pnbbac24a40-0");
-  EXPECT_THAT(repair().bridges, ElementsAre(Shard{kRoom, 0}, Shard{kRoom, 1}));
+  EXPECT_THAT(repair().bridges, ElementsAre(Shard{kClassroom, 0}, Shard{kClassroom, 1}));
   EXPECT_THAT(repair().leave, ElementsAre(1)) << "whose bridge it was";
 }
 
