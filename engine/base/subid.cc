@@ -70,10 +70,55 @@ Result<void> replace_text(const std::string& path, const std::string& text) {
   return {};
 }
 
+std::string words_of(const SubidLine& line) {
+  return line.owner + ":" + std::to_string(line.first) + ":" + std::to_string(line.count) + "\n";
+}
+
 Result<void> append_line(const std::string& path, std::string text, const SubidLine& line) {
   if (!text.empty() && text.back() != '\n') text.push_back('\n');
-  text += line.owner + ":" + std::to_string(line.first) + ":" + std::to_string(line.count) + "\n";
-  return replace_text(path, text);
+  return replace_text(path, text + words_of(line));
+}
+
+/// The text with the first line of its owner replaced; all else stays as it is.
+std::string with_line(std::string_view text, const SubidLine& line) {
+  std::string out;
+  bool done = false;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+    const std::string_view one = text.substr(0, end);
+    if (const auto found = find_subid(one, line.owner); found && !done) {
+      out += words_of(line);
+      done = true;
+    } else {
+      out += one;
+    }
+    text.remove_prefix(end);
+  }
+  return out;
+}
+
+/// Whether all of `wanted` is its owner's or nobody's.
+bool is_free_for(const SubidLine& wanted, std::string_view text) {
+  const std::uint64_t end = std::uint64_t{wanted.first} + wanted.count;
+  // 2^32 - 1 is the "no id" value of the kernel.
+  bool free = end <= std::numeric_limits<std::uint32_t>::max();
+  each_line(text, [&](const SubidLine& line) {
+    const bool apart = line.first >= end || std::uint64_t{line.first} + line.count <= wanted.first;
+    if (line.owner != wanted.owner && !apart) free = false;
+  });
+  return free;
+}
+
+bool has_been_asked_for(const SubidLine& line) {
+  return line.first >= kSubidLeast &&
+         (line.count == kSubidWantedOnce || line.count == kSubidWanted);
+}
+
+/// One file after the other: who is killed between them leaves two sizes, both of which are known.
+Result<void> grow_line(const std::string& path, const std::string& text, const SubidLine& from,
+                       const SubidLine& to) {
+  if (from == to) return {};
+  return replace_text(path, with_line(text, to));
 }
 
 }  // namespace
@@ -108,6 +153,13 @@ Result<SubidLine> ensure_subid_lines(const std::string& subuid_file,
   const auto uid_line = find_subid(uids, "root");
   const auto gid_line = find_subid(gids, "root");
   if (uid_line && gid_line) {
+    const SubidLine grown{"root", uid_line->first, kSubidWanted};
+    if (uid_line->first == gid_line->first && has_been_asked_for(*uid_line) &&
+        has_been_asked_for(*gid_line) && is_free_for(grown, uids) && is_free_for(grown, gids)) {
+      PANAL_TRY(grow_line(subuid_file, uids, *uid_line, grown));
+      PANAL_TRY(grow_line(subgid_file, gids, *gid_line, grown));
+      return grown;
+    }
     if (uid_line->first != gid_line->first || uid_line->count != gid_line->count)
       return fail(EINVAL, "root's ranges in " + subuid_file + " and " + subgid_file +
                               " differ; make both lines the same");

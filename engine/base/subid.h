@@ -17,8 +17,10 @@ struct SubidLine {
   [[nodiscard]] bool operator==(const SubidLine&) const = default;
 };
 
-/// Ids 1000 desktops take (65,536 each): what panal asks for where root has no range yet.
-inline constexpr std::uint32_t kSubidWanted = 65'536'000;
+/// Ids 4,096 desktops take (65,536 each): what panal asks for where root has no range yet.
+inline constexpr std::uint32_t kSubidWanted = 268'435'456;
+/// What it asked for before: two less than 1,000 desktops, as pre-warmers and trials take two.
+inline constexpr std::uint32_t kSubidWantedOnce = 65'536'000;
 /// Never below: the ids of people and services live there.
 inline constexpr std::uint32_t kSubidLeast = 1'000'000;
 
@@ -33,8 +35,10 @@ inline constexpr std::uint32_t kSubidLeast = 1'000'000;
                                                        std::uint32_t count);
 
 /// Gives root a range in both files where it has none (the same numbers in both, so that one map
-/// serves users and groups), by writing a new file and renaming it. Returns root's range.
-/// Errors: EINVAL when root's ranges in the two files differ, ENOSPC, those of open(2), rename(2).
+/// serves users and groups), by writing a new file and renaming it. One of the size that Panal once
+/// asked for grows to what it asks for now, if nobody has what lies behind it. Returns root's
+/// range. Errors: EINVAL when root's ranges in the two files differ, ENOSPC, those of open(2),
+/// rename(2).
 [[nodiscard]] Result<SubidLine> ensure_subid_lines(const std::string& subuid_file = "/etc/subuid",
                                                    const std::string& subgid_file = "/etc/subgid");
 

@@ -134,7 +134,7 @@ Check check_memory(const config::Config& config, const Tree& tree) {
 
 Check check_ids(const config::Config& config, std::string_view subuid, std::string_view subgid) {
   const std::string mend =
-      "give root one range in both files, e.g. root:2000000:65536000 (panal up does it), or set "
+      "give root one range in both files, e.g. root:2000000:268435456 (panal up does it), or set "
       "[ids] first and count";
   std::uint64_t count = config.ids.count;
   std::string where = "configured";
@@ -149,10 +149,12 @@ Check check_ids(const config::Config& config, std::string_view subuid, std::stri
     count = users->count;
     where = fmt::format("root:{}:{}", users->first, users->count);
   }
-  const std::uint64_t desktops = count / kIdsPerDesktop;
-  if (desktops == 0)
+  const std::uint64_t slots = count / kIdsPerDesktop;
+  if (slots == 0)
     return {"ids", Check::kFailed,
             fmt::format("{} ids ({}) are fewer than one desktop's 65536", count, where), mend};
+  // As desktop::IdSlots has it: pre-warmers and trial starts take one each.
+  const std::uint64_t desktops = slots > 2 ? slots - 2 : 1;
   const bool few = desktops < 100;
   return {"ids", few ? Check::kWarning : Check::kOk,
           fmt::format("enough for {} desktops ({})", desktops, where), few ? mend : ""};

@@ -60,10 +60,10 @@ TEST_F(EnsureSubid, AppendsOnceAndKeepsOthers) {
   const auto made = ensure_subid_lines(uid, gid);
   ASSERT_TRUE(made) << made.error().message();
   EXPECT_EQ(*made, (SubidLine{"root", 1'065'536, kSubidWanted}));
-  EXPECT_EQ(read(uid), "alice:1000000:65536\nroot:1065536:65536000\n");
-  EXPECT_EQ(read(gid), "root:1065536:65536000\n");
+  EXPECT_EQ(read(uid), "alice:1000000:65536\nroot:1065536:268435456\n");
+  EXPECT_EQ(read(gid), "root:1065536:268435456\n");
   EXPECT_EQ(ensure_subid_lines(uid, gid).value(), *made);
-  EXPECT_EQ(read(gid), "root:1065536:65536000\n");
+  EXPECT_EQ(read(gid), "root:1065536:268435456\n");
 }
 
 TEST_F(EnsureSubid, CompletesAHalf) {
@@ -72,6 +72,43 @@ TEST_F(EnsureSubid, CompletesAHalf) {
   write(uid, "root:200000:131072\n");
   EXPECT_EQ(ensure_subid_lines(uid, gid).value(), (SubidLine{"root", 200'000, 131'072}));
   EXPECT_EQ(read(gid), "root:200000:131072\n");
+}
+
+TEST_F(EnsureSubid, GrowsWhatItOnceAskedFor) {
+  const std::string uid = dir_ + "/subuid";
+  const std::string gid = dir_ + "/subgid";
+  const SubidLine grown{"root", 1'000'000, kSubidWanted};
+  const std::string around[] = {"alice:100000:65536\n# a line\n", "bob:400000000:65536"};
+  const std::string once = around[0] + "root:1000000:65536000\n" + around[1];
+  const std::string now = around[0] + "root:1000000:268435456\n" + around[1];
+  struct Case {
+    std::string users, groups;
+  };
+  // The last two: killed between the files.
+  for (const Case& one : {Case{once, once}, Case{now, once}, Case{once, now}}) {
+    write(uid, one.users);
+    write(gid, one.groups);
+    EXPECT_EQ(ensure_subid_lines(uid, gid).value(), grown);
+    EXPECT_EQ(read(uid), now);
+    EXPECT_EQ(read(gid), now);
+  }
+}
+
+TEST_F(EnsureSubid, LeavesARangeAloneThatCannotGrowOrIsNotOurs) {
+  const std::string uid = dir_ + "/subuid";
+  const std::string gid = dir_ + "/subgid";
+  for (const char* text :
+       {"root:1000000:65536000\nbob:66536000:65536\n", "root:4229000000:65536000\n",
+        "root:100000:65536000\n", "root:1000000:65536\n", "root:1000000:1000000000\n"}) {
+    write(uid, text);
+    write(gid, text);
+    EXPECT_EQ(ensure_subid_lines(uid, gid).value(), *find_subid(text, "root")) << text;
+    EXPECT_EQ(read(uid), text);
+    EXPECT_EQ(read(gid), text);
+  }
+  write(gid, "root:1000000:65536000\n");
+  write(uid, "root:1000000:65536000\nbob:66536000:65536\n");
+  EXPECT_EQ(ensure_subid_lines(uid, gid).value().count, kSubidWantedOnce) << "of either file";
 }
 
 TEST_F(EnsureSubid, RefusesRangesThatDiffer) {
