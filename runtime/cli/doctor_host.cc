@@ -14,6 +14,7 @@
 #include "engine/kernel/psi.h"
 #include "engine/profile/plan.h"
 #include "runtime/cli/doctor.h"
+#include "runtime/desktop/id_slots.h"
 #include "runtime/desktop/lxc/config.h"
 
 namespace panal::cli {
@@ -21,7 +22,6 @@ namespace {
 
 constexpr std::uint64_t kMib = std::uint64_t{1} << 20U;
 constexpr std::uint64_t kGib = std::uint64_t{1} << 30U;
-constexpr std::uint64_t kIdsPerDesktop = 65'536;
 
 std::string gib(std::uint64_t bytes) {
   return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / static_cast<double>(kGib));
@@ -149,12 +149,10 @@ Check check_ids(const config::Config& config, std::string_view subuid, std::stri
     count = users->count;
     where = fmt::format("root:{}:{}", users->first, users->count);
   }
-  const std::uint64_t slots = count / kIdsPerDesktop;
-  if (slots == 0)
+  const std::uint64_t desktops = desktop::slots_for_desktops(count / desktop::kIdsPerDesktop);
+  if (desktops == 0)
     return {"ids", Check::kFailed,
             fmt::format("{} ids ({}) are fewer than one desktop's 65536", count, where), mend};
-  // As desktop::IdSlots has it: pre-warmers and trial starts take one each.
-  const std::uint64_t desktops = slots > 2 ? slots - 2 : 1;
   const bool few = desktops < 100;
   return {"ids", few ? Check::kWarning : Check::kOk,
           fmt::format("enough for {} desktops ({})", desktops, where), few ? mend : ""};

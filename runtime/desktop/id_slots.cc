@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "engine/base/log.h"
+#include "engine/base/subid.h"
 #include "engine/base/tree.h"
 
 namespace panal::desktop {
@@ -91,7 +92,8 @@ Result<IdSlots> IdSlots::make(IdRange configured, std::string_view subuid,
     if (range.count == 0)
       return fail(ENOENT,
                   "no ids for desktops: root has no common range in /etc/subuid and "
-                  "/etc/subgid; add the line root:1000000:65536000 to both");
+                  "/etc/subgid; add the line root:" +
+                      describe({kSubidLeast, kSubidWanted}) + " to both");
   }
   if (range.first < kLeastId)
     return fail(EINVAL, where + " give " + describe(range) +

@@ -19,6 +19,12 @@ inline constexpr std::uint32_t kIdsPerDesktop = 65536;
 [[nodiscard]] Result<std::vector<IdRange>> parse_subid(std::string_view text, std::string_view user,
                                                        std::uint32_t uid);
 
+/// Of so many slots, those for users' desktops: the last two are the pre-warmers' and that of trial
+/// starts. A node with so few that one would be left has no trials.
+[[nodiscard]] constexpr std::uint64_t slots_for_desktops(std::uint64_t slots) {
+  return slots > 2 ? slots - 2 : slots > 1 ? slots - 1 : slots;
+}
+
 /// The node's host ids, cut into slots of kIdsPerDesktop, one a desktop.
 class IdSlots {
  public:
@@ -31,10 +37,8 @@ class IdSlots {
   [[nodiscard]] static Result<IdSlots> load(IdRange configured);
 
   [[nodiscard]] std::uint32_t count() const { return count_; }
-  /// Of these, for users' desktops: the last two are the pre-warmers' and that of trial starts. A
-  /// node with so few that one would be left has no trials.
   [[nodiscard]] std::uint32_t for_desktops() const {
-    return count_ > 2 ? count_ - 2 : count_ > 1 ? count_ - 1 : count_;
+    return static_cast<std::uint32_t>(slots_for_desktops(count_));
   }
   /// Errors: ENOSPC with a sentence where there is none.
   [[nodiscard]] Result<IdRange> for_prewarmers() const;
