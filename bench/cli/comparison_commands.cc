@@ -4,37 +4,25 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/cli/subcommands.h"
+#include "bench/cli/words.h"
 #include "bench/density/comparisons.h"
 #include "bench/density/hogs.h"
 
 namespace panal::bench {
 namespace {
 
-/// The options of a comparison, and where it is made.
 template <typename Options>
-struct Compared {
-  Options options;
-  std::string json_file = {};
-  std::string memory = {};
-
-  /// What they all have, last.
-  void add_common(CLI::App& parser) {
-    parser.add_option("--json", json_file, "where the result goes (not below /tmp)");
-    parser.add_option("--memory", memory, "limit of the lab, e.g. 14G");
-  }
-  /// In a lab.
-  int compare(const Call& call, bool machine_settings,
-              Result<void> (*how)(const Options&, const std::string&)) const {
-    if (const auto good = may_keep(json_file); !good) return not_measured(good.error());
-    enter_lab(call, {memory, machine_settings});
-    return told(how(options, json_file));
-  }
-};
+int compare(const Call& call, const Words<Options>& words, bool machine_settings,
+            Result<void> (*how)(const Options&, const std::string&)) {
+  if (const auto good = may_keep(words.json_file); !good) return not_measured(good.error());
+  enter_lab(call, {words.memory, machine_settings});
+  return told(how(words.options, words.json_file));
+}
 
 }  // namespace
 
 Subcommand add_ksm(CLI::App& app) {
-  const auto words = std::make_shared<Compared<KsmOptions>>();
+  const auto words = std::make_shared<Words<KsmOptions>>();
   KsmOptions& ksm = words->options;
   auto* parser =
       app.add_subcommand("ksm", "laws for ksmd's pace against each other (figures ksm.*)");
@@ -56,12 +44,12 @@ Subcommand add_ksm(CLI::App& app) {
   return {parser, [words](const Call& call) {
             if (const auto good = may_keep(words->options.trace_file); !good)
               return not_measured(good.error());
-            return words->compare(call, true, compare_ksm);
+            return compare(call, *words, true, compare_ksm);
           }};
 }
 
 Subcommand add_reconnect(CLI::App& app) {
-  const auto words = std::make_shared<Compared<ReconnectOptions>>();
+  const auto words = std::make_shared<Words<ReconnectOptions>>();
   ReconnectOptions& back = words->options;
   auto* parser =
       app.add_subcommand("reconnect", "users who come back to desktops that memory was taken from");
@@ -78,12 +66,12 @@ Subcommand add_reconnect(CLI::App& app) {
                      "seconds until it is small enough, at most");
   words->add_common(*parser);
   return {parser, [words](const Call& call) {
-            return words->compare(call, words->options.profile != "off", compare_reconnects);
+            return compare(call, *words, words->options.profile != "off", compare_reconnects);
           }};
 }
 
 Subcommand add_effects(CLI::App& app) {
-  const auto words = std::make_shared<Compared<EffectsOptions>>();
+  const auto words = std::make_shared<Words<EffectsOptions>>();
   EffectsOptions& guest = words->options;
   auto* parser = app.add_subcommand(
       "effects", "what each setting of recipes and of a profile's [guest] saves a desktop");
@@ -99,7 +87,7 @@ Subcommand add_effects(CLI::App& app) {
   parser->add_option("--hold", guest.hold_seconds, "seconds (default 60)");
   words->add_common(*parser);
   return {parser,
-          [words](const Call& call) { return words->compare(call, false, compare_effects); }};
+          [words](const Call& call) { return compare(call, *words, false, compare_effects); }};
 }
 
 Subcommand add_hogs(CLI::App& app) {
@@ -121,7 +109,7 @@ Subcommand add_hogs(CLI::App& app) {
 }
 
 Subcommand add_takers(CLI::App& app) {
-  const auto words = std::make_shared<Compared<TakersOptions>>();
+  const auto words = std::make_shared<Words<TakersOptions>>();
   TakersOptions& take = words->options;
   auto* parser = app.add_subcommand(
       "takers", "ways to take memory back, before and after merging, against each other");
@@ -138,7 +126,8 @@ Subcommand add_takers(CLI::App& app) {
       ->delimiter(',')
       ->check(CLI::IsMember({"reclaim", "madvise", "poke"}));
   words->add_common(*parser);
-  return {parser, [words](const Call& call) { return words->compare(call, true, compare_takers); }};
+  return {parser,
+          [words](const Call& call) { return compare(call, *words, true, compare_takers); }};
 }
 
 }  // namespace panal::bench

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/cli/subcommands.h"
+#include "bench/cli/words.h"
 #include "bench/density/confinement.h"
 #include "bench/density/confinement_ratios.h"
 #include "bench/density/figure.h"
@@ -12,22 +13,6 @@
 #include "bench/redteam/redteam.h"
 
 namespace panal::bench {
-namespace {
-
-struct NetworkWords {
-  NetworkOptions network;
-  std::string json_file;
-  std::string memory;
-};
-
-struct ConfinementWords {
-  ConfinementOptions confinement;
-  std::string json_file;
-  std::string memory;
-};
-
-}  // namespace
-
 Subcommand add_redteam(CLI::App& app) {
   const auto json_file = std::make_shared<std::string>();
   auto* parser = app.add_subcommand(
@@ -42,8 +27,8 @@ Subcommand add_redteam(CLI::App& app) {
 }
 
 Subcommand add_network(CLI::App& app) {
-  const auto words = std::make_shared<NetworkWords>();
-  NetworkOptions& network = words->network;
+  const auto words = std::make_shared<Words<NetworkOptions>>();
+  NetworkOptions& network = words->options;
   auto* parser = app.add_subcommand(
       "network", "what rules cost by each backend: packets, changes, exchanges, repairs");
   parser->add_option("--parts", network.parts, "of them (default all)")
@@ -65,23 +50,22 @@ Subcommand add_network(CLI::App& app) {
       ->check(CLI::Range(1, 10'000));
   parser->add_option("--repairs", network.repairs, "of each kind of drift (default 5)")
       ->check(CLI::Range(1, 1000));
-  parser->add_option("--json", words->json_file, "where the result goes (not below /tmp)");
-  parser->add_option("--memory", words->memory, "limit of the lab, e.g. 4G");
+  words->add_common(*parser);
   return {parser, [words](const Call& call) -> int {
             if (const auto good = may_keep(words->json_file); !good)
               return not_measured(good.error());
             enter_lab(call, {words->memory, false});
-            std::vector<std::size_t>& sizes = words->network.sizes;
+            std::vector<std::size_t>& sizes = words->options.sizes;
             std::sort(sizes.begin(), sizes.end());
             return run_and_keep(
                 call, {"netconfine", "bench/network"},
-                [&words] { return run_network(words->network); }, network_tables, words->json_file);
+                [&words] { return run_network(words->options); }, network_tables, words->json_file);
           }};
 }
 
 Subcommand add_confinement(CLI::App& app) {
-  const auto words = std::make_shared<ConfinementWords>();
-  ConfinementOptions& confinement = words->confinement;
+  const auto words = std::make_shared<Words<ConfinementOptions>>();
+  ConfinementOptions& confinement = words->options;
   auto* parser = app.add_subcommand(
       "confinement", "what desktops cost with and without rules for their network, in turns");
   parser->add_option("--count", confinement.count, "desktops in all (default 400)")
@@ -96,15 +80,14 @@ Subcommand add_confinement(CLI::App& app) {
       ->check(CLI::Range(2, 3600));
   parser->add_option("--limit", confinement.limit_seconds,
                      "begin no pair that would end later, seconds (default: none)");
-  parser->add_option("--json", words->json_file, "where the result goes (not below /tmp)");
-  parser->add_option("--memory", words->memory, "limit of the lab, e.g. 14G");
+  words->add_common(*parser);
   return {parser, [words](const Call& call) -> int {
             if (const auto good = may_keep(words->json_file); !good)
               return not_measured(good.error());
             enter_lab(call, {words->memory, false, true});
             return run_and_keep(
                 call, find_figure("net.start_ratio_400")->code,
-                [&words] { return run_confinement(words->confinement); }, confinement_table,
+                [&words] { return run_confinement(words->options); }, confinement_table,
                 words->json_file);
           }};
 }

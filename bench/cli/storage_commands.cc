@@ -5,6 +5,7 @@
 
 #include "bench/backends/backends.h"
 #include "bench/cli/subcommands.h"
+#include "bench/cli/words.h"
 #include "bench/density/backend_desktops.h"
 #include "bench/density/stored.h"
 #include "bench/faults/faults.h"
@@ -71,12 +72,6 @@ int count_faults(const Call& call, const FaultWords& words) {
   return (*result)["lost"] == 0 ? kPass : kFail;
 }
 
-struct VersionsWords {
-  VersionsOptions versions;
-  std::string json_file;
-  std::string memory;
-};
-
 }  // namespace
 
 Subcommand add_backends(CLI::App& app) {
@@ -134,8 +129,8 @@ Subcommand add_faults(CLI::App& app) {
 }
 
 Subcommand add_versions(CLI::App& app) {
-  const auto words = std::make_shared<VersionsWords>();
-  VersionsOptions& versions = words->versions;
+  const auto words = std::make_shared<Words<VersionsOptions>>();
+  VersionsOptions& versions = words->options;
   auto* parser = app.add_subcommand(
       "versions", "disk of an image's versions with weekly updates: repository, tarballs, qcow2");
   parser->add_option("--image", versions.image,
@@ -150,15 +145,14 @@ Subcommand add_versions(CLI::App& app) {
       ->add_option("--tarballs", versions.tarballs,
                    "versions that are packed, the others reckoned (default 5)")
       ->check(CLI::Range(1, 1000));
-  parser->add_option("--json", words->json_file, "where the result goes (not below /tmp)");
-  parser->add_option("--memory", words->memory, "limit of the lab, e.g. 14G");
+  words->add_common(*parser);
   return {parser, [words](const Call& call) -> int {
             if (const auto good = may_keep(words->json_file); !good)
               return not_measured(good.error());
             enter_lab(call, {words->memory, false});
             return run_and_keep(
                 call, {"storage/repo", "storage/image", "bench/versions"},
-                [&words] { return run_versions(words->versions); }, versions_table,
+                [&words] { return run_versions(words->options); }, versions_table,
                 words->json_file);
           }};
 }
