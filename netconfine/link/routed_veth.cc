@@ -62,11 +62,16 @@ constexpr const char* kNoLinkLocal = "1";
 
 constexpr const char* kForward4 = "ipv4/ip_forward";
 constexpr const char* kForward6 = "ipv6/conf/all/forwarding";
+// What a new link has. Writing the others sets these only where it changes something, and a new
+// namespace may have IPv4's from a machine where they differ.
+constexpr const char* kForwardNew4 = "ipv4/conf/default/forwarding";
+constexpr const char* kForwardNew6 = "ipv6/conf/default/forwarding";
 
 std::vector<Setting> panal_settings(bool forwarding) {
   const char* passed_on = forwarding ? "1" : "0";
   // ip_forward first: writing it resets other settings to a router's or a host's defaults.
   return {{kForward4, passed_on},
+          {kForwardNew4, passed_on},
           {"ipv4/conf/all/accept_redirects", "0"},
           {"ipv4/conf/default/accept_redirects", "0"},
           {"ipv4/conf/all/send_redirects", "0"},
@@ -79,6 +84,7 @@ std::vector<Setting> panal_settings(bool forwarding) {
           {"ipv4/conf/all/arp_ignore", "0"},
           {"ipv4/conf/default/arp_ignore", "8"},
           {kForward6, passed_on},
+          {kForwardNew6, passed_on},
           {"ipv6/conf/all/accept_ra", "0"},
           {"ipv6/conf/default/accept_ra", "0"},
           {"ipv6/conf/default/autoconf", "0"},
@@ -125,7 +131,9 @@ Result<std::vector<ChangedSetting>> changed_settings(bool forwarding) {
     const std::string_view name = path;
     if (!is_there(net, name)) continue;
     // Which family is passed on is the uplink's matter, where there is one.
-    if (forwarding && (name == kForward4 || name == kForward6)) continue;
+    const bool passes_on =
+        name == kForward4 || name == kForwardNew4 || name == kForward6 || name == kForwardNew6;
+    if (forwarding && passes_on) continue;
     PANAL_ASSIGN(auto found, net.read(path));
     while (found.ends_with('\n')) found.pop_back();
     if (found == value) continue;
