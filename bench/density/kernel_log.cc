@@ -40,6 +40,8 @@ std::optional<std::string_view> alarm_of(std::string_view line) {
   for (const auto& [part, kind] : kSayings)
     if (has(line, part)) return kind;
   if (line.starts_with("bridge") && has(line, "full")) return "bridge";
+  // arch/x86/mm/fault.c and traps.c: no limit, but a program that is gone.
+  if (has(line, ": segfault at ") || line.starts_with("traps: ")) return "crash";
   return std::nullopt;
 }
 

@@ -14,7 +14,8 @@ namespace panal::bench {
 
 /// What a line of the kernel's log says of a limit that was hit: "oom_kill" (one a victim),
 /// "oom" (what is said around it), "fork_rejected", "neighbour_table", "bridge", "table_full",
-/// "files", "no_page". Nothing for all other lines.
+/// "files", "no_page"; or of a program that ended by its own fault, "crash". Nothing for all other
+/// lines.
 [[nodiscard]] std::optional<std::string_view> alarm_of(std::string_view line);
 
 /// Whether a line of kind "oom_kill" tells of a victim below `group` (a path without the slash

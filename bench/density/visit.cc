@@ -23,6 +23,7 @@ constexpr seconds kReturnPatience{60};
 /// On their way back at once: one answers while the next ones' clients connect.
 constexpr std::size_t kReturningAtOnce = 3;
 constexpr std::size_t kMostNamed = 20;
+constexpr std::size_t kSaidEach = 100;
 /// Each is waited for a minute.
 constexpr std::size_t kMostNotBack = 10;
 
@@ -129,6 +130,7 @@ class Visit {
         continue;
       }
       came_back_.push_back(seconds_since(began));
+      if (came_back_.size() % kSaidEach == 0) say("{} are back", came_back_.size());
       const auto typed = load_.answer(*account, kFindPatience);
       if (typed)
         returned_ms_.push_back(typed->ms);
