@@ -29,8 +29,9 @@ TEST(KernelLog, KnowsLinesThatTellOfALimit) {
   EXPECT_EQ(alarm_of("bridge: pnlbr0 is full"), "bridge");
   EXPECT_EQ(alarm_of("VFS: file-max limit 9223372036854775807 reached"), "files");
   EXPECT_EQ(alarm_of("kworker/0:1: page allocation failure: order:4"), "no_page");
-  EXPECT_EQ(alarm_of("gmain[254]: segfault at 5555 ip 00007f sp 00007f error 4 in libglib-2.0.so.0"),
-            "crash");
+  EXPECT_EQ(
+      alarm_of("gmain[254]: segfault at 5555 ip 00007f sp 00007f error 4 in libglib-2.0.so.0"),
+      "crash");
   EXPECT_EQ(alarm_of("traps: xterm[12] general protection fault ip:55 sp:7f error:0"), "crash");
   EXPECT_EQ(alarm_of("eth0: full duplex"), std::nullopt);
   EXPECT_EQ(alarm_of("zram0: detected capacity change from 0 to 49368184"), std::nullopt);
