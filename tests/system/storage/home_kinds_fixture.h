@@ -8,27 +8,16 @@
 #include <utility>
 
 #include "storage/backup/backup.h"
-#include "storage/home/home_store.h"
 #include "storage/quota/kinds.h"
 #include "storage/quota/loop_mount.h"
 #include "tests/support/kill_at_call.h"
-#include "tests/system/storage/storage_fixture.h"
+#include "tests/system/storage/home_fixture.h"
 
 namespace panal::storage {
 
 /// Homes of one tenant, by quota's kinds, and what a user has in them.
-class HomeKindsTest : public StorageTest {
+class HomeKindsTest : public HomesTest {
  protected:
-  HomeSpec spec(int number, const std::string& home = "alice") {
-    HomeSpec spec;
-    spec.tenant = "acme";
-    spec.home = home;
-    spec.desktop = "d" + std::to_string(number);
-    spec.uid = spec.gid = 1000;
-    spec.ids = {1'000'000 + static_cast<std::uint32_t>(number) * 65536, 65536};
-    spec.mount_point = make_mount_point("run/" + spec.desktop + "/home");
-    return spec;
-  }
   std::unique_ptr<HomeStore> store(QuotaKind kind, SpaceLimit limit,
                                    const std::string& node = "n1") {
     return std::make_unique<HomeStore>(dir_ + "/homes", HomeRules{node, kind, limit});

@@ -2,28 +2,15 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "storage/home/home_store.h"
-#include "tests/system/storage/storage_fixture.h"
+#include "tests/system/storage/home_fixture.h"
 
 namespace panal::storage {
 namespace {
 
 using ::testing::HasSubstr;
 
-class HomeTest : public StorageTest {
+class HomeTest : public HomesTest {
  protected:
-  HomeSpec spec(int number, const std::string& home = "alice") {
-    HomeSpec spec;
-    spec.tenant = "acme";
-    spec.home = home;
-    spec.desktop = "d" + std::to_string(number);
-    spec.uid = 1000;
-    spec.gid = 1000;
-    spec.ids = {1'000'000 + static_cast<std::uint32_t>(number) * 65536, 65536};
-    spec.mount_point = make_mount_point("run/" + spec.desktop + "/home");
-    return spec;
-  }
-
   HomeStore store() { return HomeStore(dir_ + "/homes"); }
 };
 
